@@ -1,0 +1,1 @@
+//! Names that become container names and file names.
