@@ -3,6 +3,8 @@
 //! Everything that need not wait for a move is taken as done where it sets room free, and as not
 //! done where it takes some.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::Size;
 
 use super::progress;
@@ -26,6 +28,8 @@ pub(super) struct Item {
     pub(super) news: Vec<NewNo>,
     /// Other items that have to run before it starts anywhere.
     pub(super) needs: Vec<ItemNo>,
+    /// Items that need this one.
+    needed_by: Vec<ItemNo>,
 }
 
 /// An old container of a moving tier.
@@ -140,7 +144,11 @@ impl<'w> Field<'w> {
         for tier in tiers {
             if let Some(item) = numbers[tier] {
                 let needs = work.tiers[tier].needs.iter();
-                self.items[item].needs = needs.filter_map(|other| numbers[*other]).collect();
+                let needs: Vec<ItemNo> = needs.filter_map(|other| numbers[*other]).collect();
+                for other in &needs {
+                    self.items[*other].needed_by.push(item);
+                }
+                self.items[item].needs = needs;
             }
         }
         numbers
@@ -296,6 +304,26 @@ impl<'w> Field<'w> {
         }
     }
 
+    /// Items that the last move may have made a place for, or that may start because of it.
+    pub(super) fn concerned_by_last(&self) -> BTreeSet<ItemNo> {
+        let Some(made) = self.made.last() else {
+            return BTreeSet::new();
+        };
+        let item = self.news[made.new].item;
+        let left = made
+            .leaving
+            .iter()
+            .chain(&made.freed)
+            .map(|old| self.olds[*old].vm);
+        let passed_over = self.items[item].news.iter().map(|new| self.news[*new].vm);
+        let news = left.chain(passed_over).flat_map(|vm| &self.here[vm].news);
+        let others = news.map(|new| self.news[*new].item);
+        others
+            .chain(self.items[item].needed_by.iter().copied())
+            .filter(|other| !self.is_moved(*other))
+            .collect()
+    }
+
     fn remove(&mut self, old: OldNo) {
         let row = &self.olds[old];
         self.there[old] = false;
@@ -345,7 +373,7 @@ impl<'w> Field<'w> {
                 join(&mut parent, item, *other);
             }
         }
-        let mut groups: std::collections::BTreeMap<usize, Vec<ItemNo>> = std::collections::BTreeMap::new();
+        let mut groups: BTreeMap<usize, Vec<ItemNo>> = BTreeMap::new();
         for item in self.items.keys().filter(unmoved) {
             groups.entry(root(&parent, item).row()).or_default().push(item);
         }

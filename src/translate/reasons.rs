@@ -17,16 +17,20 @@ pub(super) fn interrupts(
     truncated: bool,
 ) -> Vec<Interrupt> {
     let mut interrupts: Vec<Interrupt> = Vec::new();
-    if !steps.iter().any(|step| step.interrupts) {
+    let mut suspects: Vec<TierNo> = steps
+        .iter()
+        .filter_map(|step| step.interrupts.then_some(work.ops[step.op].tier))
+        .collect();
+    if suspects.is_empty() {
         return interrupts;
     }
-    let dropped = dropped(work, stages);
+    suspects.retain(|tier| drops(work, stages, *tier));
     let mut progress = Progress::start(work);
     for step in steps {
         let tier = work.ops[step.op].tier;
         if step.interrupts
             && let Some(id) = work.tier_id(tier)
-            && dropped.contains(&tier)
+            && suspects.contains(&tier)
             && !interrupts.iter().any(|known| known.tier == *id)
         {
             let mut reason = reason(topology, &progress, tier, step.op, id);
@@ -44,26 +48,20 @@ pub(super) fn interrupts(
     interrupts
 }
 
-/// Tiers that stay and have no container at some moment.
-fn dropped(work: &Work, stages: &[Stage]) -> Vec<TierNo> {
-    let mut dropped = Vec::new();
-    for (number, row) in work.tiers.iter().filter(|(_, row)| row.stays) {
-        let id = work.tier_id(number);
-        let mut running = row.running;
-        for stage in stages {
-            let own = || stage.iter().filter(|action| action.container() == id);
-            let gone = own().filter(|action| matches!(action, Action::DeleteContainer { .. }));
-            running = running.saturating_sub(gone.count());
-            if running == 0 {
-                dropped.push(number);
-                break;
-            }
-            running += own()
-                .filter(|action| matches!(action, Action::CreateContainer { .. }))
-                .count();
-        }
-    }
-    dropped
+/// Whether the tier has no container at some moment. The stages may do better than the sequence
+/// that they were folded from.
+fn drops(work: &Work, stages: &[Stage], tier: TierNo) -> bool {
+    let id = work.tier_id(tier);
+    let mut running = work.tiers[tier].running;
+    stages.iter().any(|stage| {
+        let own = || stage.iter().filter(|action| action.container() == id);
+        let gone = own().filter(|action| matches!(action, Action::DeleteContainer { .. }));
+        running = running.saturating_sub(gone.count());
+        let down = running == 0;
+        let come = own().filter(|action| matches!(action, Action::CreateContainer { .. }));
+        running += come.count();
+        down
+    })
 }
 
 fn reason(topology: &Topology, progress: &Progress, tier: TierNo, delete: OpNo, id: &TierId) -> String {

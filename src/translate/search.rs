@@ -11,7 +11,7 @@
 //! falls into groups that share no VM; in each, every order is tried, depth first, until a budget
 //! is used up. The budget counts looks at places, not time: the same input gives the same answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Size;
 
@@ -38,10 +38,13 @@ pub(super) struct Route {
 }
 
 /// Looks at a place for a container that the search of one translation may take.
-const BUDGET: usize = 400_000;
+const BUDGET: usize = 1_000_000;
 
 /// Most containers on one VM of which every combination is tried to make room there.
 const COMBINED: usize = 10;
+
+/// Most interruptions that are compared by what can follow them, where not every order is tried.
+const PROBED: usize = 24;
 
 /// An order of the moves, with the fewest interruptions.
 pub(super) fn route(work: &Work) -> Route {
@@ -108,7 +111,16 @@ impl Search<'_> {
         }
         let fallback = self.field.undo(start);
         self.capped = false;
-        for allowed in 0..most {
+        // With no free move at all, one tier has to be interrupted.
+        self.settle(group);
+        let fewest = usize::from(self.choices(group, 0).is_empty());
+        self.field.undo(start);
+        for allowed in fewest..most {
+            if group.len().saturating_mul(group.len()) > self.budget {
+                // Not one order could be tried to its end.
+                self.capped = true;
+                break;
+            }
             self.seen.clear();
             match self.descend(group, allowed) {
                 Outcome::Found => return !self.capped,
@@ -140,16 +152,63 @@ impl Search<'_> {
         }
     }
 
-    /// Always the cheapest next move, whatever comes of it. The interruptions that it costs.
+    /// Goes ahead without ever taking a move back for good. The interruptions that it costs.
     fn dive(&mut self, group: &[ItemNo]) -> usize {
         let mut interrupts = 0;
+        self.cascade(group.iter().copied().collect());
         loop {
-            self.settle(group);
-            let Some(choice) = self.choices(group, usize::MAX).into_iter().next() else {
+            // No move is free: of the cheapest, the one that most others can follow.
+            let choices = self.choices(group, usize::MAX);
+            let price = choices.first().map(|choice| choice.interrupts);
+            let mut best: Option<(usize, Choice)> = None;
+            for choice in choices.into_iter().take(PROBED) {
+                if Some(choice.interrupts) != price {
+                    break;
+                }
+                let here = self.field.position();
+                self.take(choice.clone());
+                let gain = self.field.undo(here).len();
+                if best.as_ref().is_none_or(|(most, _)| gain > *most) {
+                    best = Some((gain, choice));
+                }
+            }
+            let Some((_, choice)) = best else {
                 return interrupts;
             };
             interrupts += choice.interrupts;
-            self.field.advance(choice.new, choice.leaving);
+            self.take(choice);
+        }
+    }
+
+    /// Makes a move, and those that have become free by it.
+    fn take(&mut self, choice: Choice) {
+        self.field.advance(choice.new, choice.leaving);
+        let concerned = self.field.concerned_by_last();
+        self.cascade(concerned);
+    }
+
+    /// Makes moves that interrupt nobody, harmless ones first, as long as there are any; looks
+    /// only at `open` and at those that a move concerns.
+    fn cascade(&mut self, mut open: BTreeSet<ItemNo>) {
+        while !open.is_empty() {
+            let harmless = open.iter().find_map(|item| self.field.harmless(*item));
+            let next = harmless.map(|new| (new, Vec::new())).or_else(|| {
+                let all: Vec<ItemNo> = open.iter().copied().collect();
+                let choices = self.choices(&all, 0);
+                // What has no free move now has none before it is concerned by another.
+                let able: BTreeSet<ItemNo> = choices
+                    .iter()
+                    .map(|choice| self.field.news[choice.new].item)
+                    .collect();
+                open.retain(|item| able.contains(item));
+                choices
+                    .into_iter()
+                    .next()
+                    .map(|choice| (choice.new, choice.leaving))
+            });
+            let Some((new, leaving)) = next else { return };
+            self.field.advance(new, leaving);
+            open.extend(self.field.concerned_by_last());
         }
     }
 
