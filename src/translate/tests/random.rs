@@ -104,6 +104,68 @@ fn scene(bounds: Bounds, numbers: &[u16]) -> Scene {
     scene
 }
 
+/// A scene in which every tier moves, or nearly, and hardly a VM has more than it needs.
+fn moving(bounds: Bounds, numbers: &[u16]) -> Scene {
+    let mut numbers = numbers.iter().copied();
+    let mut next = move |below: usize| usize::from(numbers.next().unwrap_or(0)) % below;
+    let mut scene = Scene::new();
+    let vm = |index: usize| format!("v{index}");
+    for index in 0..bounds.vms {
+        scene = scene.vm(&vm(index), 0, 0);
+    }
+    let mut sides = (scene.from.clone(), scene.to.clone());
+    for index in 0..bounds.tiers {
+        let tier = format!("t{index}");
+        scene.spec(&tier);
+        if next(4) == 0 {
+            scene = scene.port(&tier, 80 + next(2) as u16);
+        }
+        if index > 0 && next(3) == 0 {
+            scene = scene.needs(&tier, &format!("t{}", next(index)));
+        }
+        let fresh = next(5) == 0;
+        let keeps = next(8) == 0;
+        let mut places = Vec::new();
+        for (side, count) in [(0, usize::from(!fresh) * (1 + next(2))), (1, 1 + next(5) / 4)] {
+            for _ in 0..count {
+                let place = next(bounds.vms);
+                let allocation = if side == 0 { &mut sides.0 } else { &mut sides.1 };
+                let used = &mut allocation.vms.get_mut(vm(place).as_str()).unwrap().used;
+                let spec = &scene.topology.tiers[tier.as_str()];
+                let clash = used.keys().any(|other| {
+                    let theirs = &scene.topology.tiers[other].ports;
+                    theirs.iter().any(|a| spec.ports.iter().any(|b| a.conflicts(b)))
+                });
+                if clash || (places.contains(&place) && !(side == 1 && keeps)) {
+                    continue;
+                }
+                places.push(place);
+                let (cores, mem) = (1 + next(bounds.cores as usize), 1 + next(bounds.mem as usize));
+                used.insert(tier.as_str().into(), Size::new(cores as u32, mem as u64).into());
+            }
+        }
+    }
+    // Each VM has what the fuller of the two sides takes, and now and then a little more.
+    for index in 0..bounds.vms {
+        let name = vm(index);
+        let id = name.as_str();
+        let slack = Size::new(u32::from(next(4) == 0), u64::from(next(4) == 0));
+        let capacity = sides.0.vms[id].held().max(sides.1.vms[id].held()) + slack;
+        for side in [&mut scene.from, &mut scene.to] {
+            side.vms.get_mut(id).unwrap().capacity = capacity;
+        }
+        for (tier, container) in &sides.0.vms[id].used {
+            let cores = container.size.cpu.whole_cores() as u32;
+            scene = scene.runs(tier.as_str(), id, cores, container.size.mem);
+        }
+        for (tier, container) in &sides.1.vms[id].used {
+            let cores = container.size.cpu.whole_cores() as u32;
+            scene = scene.wants(tier.as_str(), id, cores, container.size.mem);
+        }
+    }
+    scene
+}
+
 /// The same cases each time.
 fn runner(cases: u32) -> TestRunner {
     let config = Config {
@@ -115,8 +177,17 @@ fn runner(cases: u32) -> TestRunner {
 }
 
 fn each(cases: u32, bounds: Bounds, test: impl Fn(&Scene) -> Result<(), TestCaseError>) {
+    each_of(cases, bounds, scene, test);
+}
+
+fn each_of(
+    cases: u32,
+    bounds: Bounds,
+    make: impl Fn(Bounds, &[u16]) -> Scene,
+    test: impl Fn(&Scene) -> Result<(), TestCaseError>,
+) {
     let result = runner(cases).run(&numbers(bounds), |(bounds, numbers)| {
-        test(&scene(bounds, &numbers))
+        test(&make(bounds, &numbers))
     });
     if let Err(error) = result {
         panic!("{error}");
@@ -166,17 +237,43 @@ fn every_translation_between_full_vms_keeps_the_rules() {
     each(3_000, crowded, keeps_the_rules);
 }
 
+fn interrupts_the_fewest(scene: &Scene) -> Result<(), TestCaseError> {
+    keeps_the_rules(scene)?;
+    let translation = translate(&scene.topology, &scene.from, &scene.to);
+    if let Some(fewest) = oracle::fewest_interruptions(scene) {
+        let found = translation.interrupts.len();
+        prop_assert_eq!(found, fewest, "{}\n{:#?}", show(&translation), scene);
+    }
+    Ok(())
+}
+
 #[test]
 fn a_tier_is_interrupted_exactly_where_no_order_avoids_it() {
-    each(12_000, TINY, |scene| {
-        keeps_the_rules(scene)?;
-        let translation = translate(&scene.topology, &scene.from, &scene.to);
-        if let Some(fewest) = oracle::fewest_interruptions(scene) {
-            let found = translation.interrupts.len();
-            prop_assert_eq!(found, fewest, "{}\n{:#?}", show(&translation), scene);
-        }
-        Ok(())
-    });
+    each(6_000, TINY, interrupts_the_fewest);
+}
+
+#[test]
+fn tiers_that_all_move_between_full_vms_are_interrupted_exactly_where_no_order_avoids_it() {
+    let tight = Bounds {
+        vms: 4,
+        tiers: 6,
+        cores: 2,
+        mem: 2,
+        attempts: 8,
+    };
+    each_of(12_000, tight, moving, interrupts_the_fewest);
+}
+
+#[test]
+fn many_tiers_that_all_move_between_full_vms_keep_the_rules() {
+    let tight = Bounds {
+        vms: 8,
+        tiers: 20,
+        cores: 2,
+        mem: 2,
+        attempts: 24,
+    };
+    each_of(3_000, tight, moving, keeps_the_rules);
 }
 
 #[test]
