@@ -1,0 +1,1 @@
+//! Hooks: fetched from git or a folder, delivered into containers, run there.

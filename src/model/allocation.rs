@@ -1,0 +1,153 @@
+//! The allocation: the VMs that exist and what each container on them holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{TierId, VmId};
+use super::units::{Cpu, Size};
+
+/// The VMs in use, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Allocation {
+    /// The VMs.
+    pub vms: BTreeMap<VmId, Vm>,
+}
+
+/// One VM and what is on it. In JSON: `{"ip", "cpu_cores", "mem_units", "used"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vm {
+    /// The address at which its published ports are reached; absent while the VM is still to be made.
+    #[serde(default)]
+    pub ip: Option<String>,
+    /// What the VM has.
+    #[serde(flatten)]
+    pub capacity: Size,
+    /// What each container on it holds, by tier.
+    #[serde(default)]
+    pub used: BTreeMap<TierId, Container>,
+}
+
+/// The part of one tier on one VM. In JSON: `{"cpu_cores", "mem_units"}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// What it holds.
+    #[serde(flatten)]
+    pub size: Size,
+    /// The cores it is pinned to, in cpuset mode. Kept out of the JSON answers, where only sizes
+    /// are promised; `inspect` reads the live value from the engine.
+    #[serde(skip)]
+    pub cores: CoreSet,
+}
+
+impl From<Size> for Container {
+    fn from(size: Size) -> Self {
+        Self {
+            size,
+            cores: CoreSet::default(),
+        }
+    }
+}
+
+/// A set of core numbers of one VM; empty where containers are not pinned (quota mode).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CoreSet(pub BTreeSet<u32>);
+
+/// As Docker writes it in `CpusetCpus`: `0,2,3`.
+impl fmt::Display for CoreSet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, core) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.write_str(",")?;
+            }
+            write!(out, "{core}")?;
+        }
+        Ok(())
+    }
+}
+
+impl CoreSet {
+    /// Reads Docker's notation, ranges included: `0-2,5`. None when it is something else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut cores = BTreeSet::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (first, last) = match part.split_once('-') {
+                Some((first, last)) => (
+                    first.trim().parse::<u32>().ok()?,
+                    last.trim().parse::<u32>().ok()?,
+                ),
+                None => {
+                    let core = part.parse::<u32>().ok()?;
+                    (core, core)
+                }
+            };
+            if last < first || last - first > 100_000 {
+                return None;
+            }
+            cores.extend(first..=last);
+        }
+        Some(Self(cores))
+    }
+}
+
+impl Vm {
+    /// A VM with nothing on it.
+    #[must_use]
+    pub fn empty(ip: Option<String>, capacity: Size) -> Self {
+        Self {
+            ip,
+            capacity,
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// What its containers hold together.
+    #[must_use]
+    pub fn held(&self) -> Size {
+        self.used.values().map(|container| container.size).sum()
+    }
+}
+
+impl Allocation {
+    /// What each tier holds over all VMs.
+    #[must_use]
+    pub fn totals(&self) -> BTreeMap<TierId, Size> {
+        let mut totals = BTreeMap::new();
+        for vm in self.vms.values() {
+            for (tier, container) in &vm.used {
+                *totals.entry(tier.clone()).or_insert(Size::ZERO) += container.size;
+            }
+        }
+        totals
+    }
+
+    /// The container of `tier` on `vm`, if there is one.
+    #[must_use]
+    pub fn container(&self, vm: &VmId, tier: &TierId) -> Option<&Container> {
+        self.vms.get(vm)?.used.get(tier)
+    }
+
+    /// The VMs that hold a container of `tier`, with what it holds there, in order of name.
+    pub fn places<'a>(&'a self, tier: &'a TierId) -> impl Iterator<Item = (&'a VmId, &'a Container)> {
+        self.vms
+            .iter()
+            .filter_map(move |(id, vm)| vm.used.get(tier).map(|container| (id, container)))
+    }
+
+    /// Cores that no container on `vm` is pinned to, of the VM's `0..n`.
+    #[must_use]
+    pub fn free_cores(vm: &Vm) -> CoreSet {
+        let taken: BTreeSet<u32> = vm.used.values().flat_map(|c| c.cores.0.iter().copied()).collect();
+        let count =
+            u32::try_from(vm.capacity.cpu.in_hundredths() / Cpu::CORE.in_hundredths()).unwrap_or(u32::MAX);
+        CoreSet(
+            (0..count.min(100_000))
+                .filter(|core| !taken.contains(core))
+                .collect(),
+        )
+    }
+}

@@ -1,0 +1,20 @@
+//! The words of the field as types: topology, plan, allocation and their units.
+//!
+//! Everything here is pure. JSON is parsed into these types once, at the edge, and a value of
+//! one of these types is valid: whoever holds a [`Topology`] need not check it again.
+//! Nothing in here may know of HTTP, Docker, a cloud, a clock or the file system.
+
+pub mod allocation;
+pub mod ids;
+pub mod plan;
+pub mod problem;
+mod reader;
+pub mod topology;
+pub mod units;
+
+pub use allocation::{Allocation, Container, CoreSet, Vm};
+pub use ids::{TierId, VmId};
+pub use plan::Plan;
+pub use problem::{Problem, Problems, Warning};
+pub use topology::Topology;
+pub use units::{Cpu, Size};

@@ -1,0 +1,54 @@
+//! The topology: the infrastructure and the apps with their tiers.
+//!
+//! [`Topology::parse`] is the only way in. It reads the whole document, reports every problem at
+//! once with its JSON path, and keeps the document as it was put.
+
+mod access;
+mod apps;
+mod graph;
+mod infrastructure;
+mod names;
+mod parse;
+mod ports;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::ids::TierId;
+
+pub use access::{DockerAccess, Tls};
+pub use apps::{Healthcheck, HookName, Tier};
+pub use infrastructure::{AutoScaling, Cloud, CpuMode, Hooks, Host, Infrastructure, Weights};
+pub use parse::Parsed;
+pub use ports::{PortBinding, Protocol};
+
+/// A valid topology.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topology {
+    /// Where VMs come from, their shape, and where hooks come from.
+    pub infrastructure: Infrastructure,
+    /// Every tier of every app, by flat name.
+    pub tiers: BTreeMap<TierId, Tier>,
+    /// Names of the apps, in the document's order.
+    pub apps: Vec<String>,
+    /// The document as it was put.
+    pub document: Value,
+}
+
+impl Topology {
+    /// The tiers that depend, directly, on `tier`.
+    pub fn dependents<'a>(&'a self, tier: &'a TierId) -> impl Iterator<Item = &'a Tier> {
+        self.tiers
+            .values()
+            .filter(move |other| other.depends_on.contains(tier))
+    }
+
+    /// All tiers, each after the tiers that it depends on; ties by flat name.
+    #[must_use]
+    pub fn dependencies_first(&self) -> Vec<&Tier> {
+        graph::dependencies_first(&self.tiers)
+    }
+}

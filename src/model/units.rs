@@ -1,0 +1,240 @@
+//! Processor and memory amounts.
+//!
+//! Processor time is counted in hundredths of a core, so that decimal cores (quota mode) add up
+//! without rounding. Memory is counted in memory units; what a unit is in MiB is said by the
+//! topology (`mem_unit_mb`, 512 unless given).
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Sub};
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
+
+/// The largest number of cores or memory units that one amount may say.
+///
+/// Far above any machine, and low enough that sums over a hundred thousand containers cannot
+/// overflow.
+pub const MOST: u32 = 1_000_000;
+
+/// Processor time in hundredths of a core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cpu(u64);
+
+impl Cpu {
+    /// No processor time.
+    pub const ZERO: Self = Self(0);
+    /// One whole core.
+    pub const CORE: Self = Self(100);
+
+    /// That many whole cores.
+    #[must_use]
+    pub fn cores(cores: u32) -> Self {
+        Self(u64::from(cores) * 100)
+    }
+
+    /// That many hundredths of a core.
+    #[must_use]
+    pub const fn hundredths(hundredths: u64) -> Self {
+        Self(hundredths)
+    }
+
+    /// This amount in hundredths of a core.
+    #[must_use]
+    pub const fn in_hundredths(self) -> u64 {
+        self.0
+    }
+
+    /// This amount in whole cores, rounded up.
+    #[must_use]
+    pub const fn whole_cores(self) -> u64 {
+        self.0.div_ceil(100)
+    }
+
+    /// Whether this is a whole number of cores.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.0.is_multiple_of(100)
+    }
+
+    /// This amount in billionths of a core, the unit of Docker's `NanoCpus`.
+    #[must_use]
+    pub const fn nanos(self) -> u64 {
+        self.0 * 10_000_000
+    }
+
+    /// What is left after taking `other` away, zero at least.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl fmt::Display for Cpu {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cores, rest) = (self.0 / 100, self.0 % 100);
+        match rest {
+            0 => write!(out, "{cores}"),
+            r if r % 10 == 0 => write!(out, "{cores}.{}", r / 10),
+            r => write!(out, "{cores}.{r:02}"),
+        }
+    }
+}
+
+impl Serialize for Cpu {
+    /// A whole number where it is one, else a decimal.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if self.is_whole() {
+            to.serialize_u64(self.0 / 100)
+        } else {
+            // Exact to two decimals: amounts are far below 2^53 hundredths.
+            #[expect(clippy::cast_precision_loss)]
+            to.serialize_f64(self.0 as f64 / 100.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cpu {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = serde_json::Number::deserialize(from)?;
+        hundredths_of(&number)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("{number} is not an amount of cores (steps of 0.01)")))
+    }
+}
+
+/// `number` in hundredths, when it is at least zero, at most [`MOST`] and has no more than two
+/// decimals.
+#[must_use]
+pub fn hundredths_of(number: &serde_json::Number) -> Option<u64> {
+    let most = u64::from(MOST);
+    if let Some(whole) = number.as_u64() {
+        return (whole <= most).then_some(whole * 100);
+    }
+    let value = number.as_f64()?;
+    #[expect(clippy::cast_precision_loss)]
+    let in_range = value >= 0.0 && value <= most as f64;
+    if !in_range {
+        return None;
+    }
+    let scaled = value * 100.0;
+    let rounded = scaled.round();
+    if (scaled - rounded).abs() > 1e-6 {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    Some(rounded as u64)
+}
+
+impl Add for Cpu {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Cpu {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Cpu {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// An amount of processor and memory together: what a container holds, or a VM has.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct Size {
+    /// Cores.
+    #[serde(rename = "cpu_cores")]
+    pub cpu: Cpu,
+    /// Memory units.
+    #[serde(rename = "mem_units")]
+    pub mem: u64,
+}
+
+impl Size {
+    /// Nothing of either.
+    pub const ZERO: Self = Self {
+        cpu: Cpu::ZERO,
+        mem: 0,
+    };
+
+    /// Whole cores and memory units.
+    #[must_use]
+    pub fn new(cores: u32, mem: u64) -> Self {
+        Self {
+            cpu: Cpu::cores(cores),
+            mem,
+        }
+    }
+
+    /// Whether this fits into `room`, in both.
+    #[must_use]
+    pub fn fits(self, room: Self) -> bool {
+        self.cpu <= room.cpu && self.mem <= room.mem
+    }
+
+    /// The smaller of each.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.min(other.cpu),
+            mem: self.mem.min(other.mem),
+        }
+    }
+
+    /// The larger of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            mem: self.mem.max(other.mem),
+        }
+    }
+}
+
+impl Add for Size {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu + other.cpu,
+            mem: self.mem.saturating_add(other.mem),
+        }
+    }
+}
+
+impl AddAssign for Size {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// Taking away stops at zero.
+impl Sub for Size {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(other.cpu),
+            mem: self.mem.saturating_sub(other.mem),
+        }
+    }
+}
+
+impl Sum for Size {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// As in action texts: `cpu cores=2 and mem_units=1`.
+impl fmt::Display for Size {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "cpu cores={} and mem_units={}", self.cpu, self.mem)
+    }
+}
