@@ -71,6 +71,8 @@ impl Lab {
         let mut options = vec![
             format!("--bip=172.20.{number}.1/24"),
             format!("--cgroup-parent=/{}", self.cgroup),
+            // The lab's registry speaks plain HTTP.
+            "--insecure-registry=10.77.1.0/24".to_owned(),
         ];
         if !self.nat {
             options.push("--iptables=false".to_owned());
@@ -139,7 +141,9 @@ impl Vm {
 
     fn docker_command(&self) -> Command {
         let mut command = Command::new("docker");
-        command.arg("--host").arg(format!("unix://{}", self.socket().display()));
+        command
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket().display()));
         command
     }
 
@@ -153,6 +157,12 @@ impl Vm {
         }
         let all: Value = serde_json::from_slice(&output.stdout).unwrap();
         Some(all[0].clone())
+    }
+
+    /// The host name that a container has by default, which the nginx image answers with.
+    pub fn hostname(&self, container: &str) -> String {
+        let seen = self.inspect(container).expect("the container is there");
+        seen["Config"]["Hostname"].as_str().unwrap().to_owned()
     }
 
     /// Names of all containers, running or not, in order.
@@ -222,7 +232,7 @@ fn dockerd(name: &str, ip: &str, folder: &Path, options: &[String]) -> Daemon {
         .args(["--host", &format!("tcp://{ip}:2375")])
         // Said in so many words, or dockerd waits 15 s for somebody to notice plain TCP.
         .arg("--tls=false")
-        .args(["--config-file", &at("daemon.json")])
+        .args(["--log-level", "warn", "--config-file", &at("daemon.json")])
         .args(["--data-root", &at("data")])
         .args(["--exec-root", &at("exec")])
         .args(["--pidfile", &at("dockerd.pid")])
@@ -232,7 +242,11 @@ fn dockerd(name: &str, ip: &str, folder: &Path, options: &[String]) -> Daemon {
         .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
         .args(["--storage-driver", "overlay2"])
         .args(options);
-    Daemon::start(&format!("dockerd of {name}"), &folder.join("dockerd.log"), &mut command)
+    Daemon::start(
+        &format!("dockerd of {name}"),
+        &folder.join("dockerd.log"),
+        &mut command,
+    )
 }
 
 /// Whether an engine answers on its socket.

@@ -19,10 +19,18 @@
 #[macro_use]
 mod sandbox;
 
+// What the lab is made of.
 mod daemons;
+mod git;
 mod http;
 mod images;
+mod kernel;
 mod network;
 mod process;
+mod registry;
+mod service;
+mod traffic;
 
+// The tests.
+mod example_hooks;
 mod smoke;

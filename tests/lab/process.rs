@@ -98,9 +98,9 @@ impl Daemon {
         while !ready() {
             let name = self.name.clone();
             if let Some(status) = self.ended() {
-                let how = status.signal().map_or(status.to_string(), |number| {
-                    format!("signal {number}")
-                });
+                let how = status
+                    .signal()
+                    .map_or(status.to_string(), |number| format!("signal {number}"));
                 panic!("{name} ended ({how}):\n{}", self.log_end());
             }
             assert!(

@@ -22,19 +22,14 @@ const FINISHED: &str = "lab: the body ran to its end";
 /// Longest that one lab test may take before it is stopped and counts as failed.
 const DEADLINE: Duration = Duration::from_secs(240);
 
-/// Defines a lab test: `lab_test!(name, vms = 3, async |lab| { … })`. The body gets a running
-/// [`Lab`] by value.
-macro_rules! lab_test {
-    ($name:ident, vms = $vms:expr, $body:expr $(,)?) => {
-        #[test]
-        fn $name() {
-            $crate::sandbox::run(
-                concat!(module_path!(), "::", stringify!($name)),
-                $vms,
-                $body,
-            );
-        }
-    };
+/// The body of a lab test: `in_lab!(3, async |lab| { … })` starts three VMs in a sandbox and
+/// hands the running [`Lab`] to the closure.
+macro_rules! in_lab {
+    ($vms:expr, $body:expr $(,)?) => {{
+        // A function's type name is the only way for code to learn which test it is in.
+        fn here() {}
+        $crate::sandbox::run(std::any::type_name_of_val(&here), $vms, $body);
+    }};
 }
 
 /// Outside: runs the test again inside a sandbox. Inside: starts `vms` engines, runs the body.
@@ -61,7 +56,8 @@ fn inside(cgroup: &str, vms: usize, body: impl AsyncFnOnce(&mut Lab)) {
 fn outside(path: &str) {
     refuse_unless_complete();
     // libtest knows a test by its path below the crate.
-    let (_, name) = path.split_once("::").unwrap();
+    let (_, below) = path.split_once("::").unwrap();
+    let name = below.strip_suffix("::here").unwrap();
     let cgroup = Cgroup::of_this_run();
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "unshare"])
@@ -123,8 +119,18 @@ fn refuse_unless_complete() {
     let path = search_path();
     let found = |tool: &str| path.split(':').any(|dir| Path::new(dir).join(tool).is_file());
     let mut missing: Vec<String> = [
-        "unshare", "nsenter", "setpriv", "tini", "ip", "iptables", "containerd", "dockerd",
-        "docker", "runc", "git", "python3",
+        "unshare",
+        "nsenter",
+        "setpriv",
+        "tini",
+        "ip",
+        "iptables",
+        "containerd",
+        "dockerd",
+        "docker",
+        "runc",
+        "git",
+        "python3",
     ]
     .iter()
     .filter(|tool| !found(tool))
