@@ -44,12 +44,19 @@ pub fn check_shape(machine: &Machine, vm: Size, mem_unit_mb: u64) -> Result<(), 
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(format!("the topology claims more than the machine has: {}", wrong.join("; ")))
+        Err(format!(
+            "the topology claims more than the machine has: {}",
+            wrong.join("; ")
+        ))
     }
 }
 
 fn cores(count: u32) -> String {
-    if count == 1 { "1 core".to_owned() } else { format!("{count} cores") }
+    if count == 1 {
+        "1 core".to_owned()
+    } else {
+        format!("{count} cores")
+    }
 }
 
 /// The least that a machine with `nominal` bytes may report.
@@ -63,7 +70,11 @@ fn most_units(memory: u64, mem_unit_mb: u64) -> u64 {
     let nominal = memory.saturating_add(RESERVED) / (100 - TOLERANCE_PERCENT) * 100;
     let most = nominal / unit;
     // The division above rounds; step down where that claims too much.
-    if least_reported(most.saturating_mul(unit)) > memory { most.saturating_sub(1) } else { most }
+    if least_reported(most.saturating_mul(unit)) > memory {
+        most.saturating_sub(1)
+    } else {
+        most
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +96,10 @@ mod tests {
     #[test]
     fn a_machine_sold_with_8_gib_passes_for_8_gib() {
         // What Linux reports on such a machine.
-        assert_eq!(check_shape(&machine(2, 8_148_164_608), Size::new(2, 16), 512), Ok(()));
+        assert_eq!(
+            check_shape(&machine(2, 8_148_164_608), Size::new(2, 16), 512),
+            Ok(())
+        );
     }
 
     #[test]

@@ -34,11 +34,14 @@ impl Hosts {
     }
 
     fn host(&self, name: &VmId) -> Result<&Host, CloudError> {
-        self.hosts.iter().find(|host| host.name == *name).ok_or_else(|| CloudError {
-            message: format!("there is no host '{name}' in the topology"),
-            kind: CloudErrorKind::Misconfigured,
-            effect: Effect::None,
-        })
+        self.hosts
+            .iter()
+            .find(|host| host.name == *name)
+            .ok_or_else(|| CloudError {
+                message: format!("there is no host '{name}' in the topology"),
+                kind: CloudErrorKind::Misconfigured,
+                effect: Effect::None,
+            })
     }
 
     fn engine(&self, host: &Host) -> Result<Arc<dyn Engine>, CloudError> {
@@ -126,12 +129,9 @@ impl Cloud for Hosts {
 
 /// The address as the topology gives it, or else as the endpoint does.
 fn written_address(host: &Host) -> Option<String> {
-    host.ip.clone().or_else(|| {
-        Endpoint::parse(&host.docker)
-            .ok()?
-            .host()
-            .map(str::to_owned)
-    })
+    host.ip
+        .clone()
+        .or_else(|| Endpoint::parse(&host.docker).ok()?.host().map(str::to_owned))
 }
 
 /// The address of this very machine. Containers must reach it too, so the gateway of their
