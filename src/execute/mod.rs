@@ -5,6 +5,7 @@
 
 mod effect;
 mod event;
+mod fault;
 mod perform;
 mod preflight;
 mod record;
