@@ -14,6 +14,7 @@
 //! | [`engine`] | what runs containers | |
 //! | [`hooks`] | scripts run inside containers | |
 
+pub mod api;
 pub mod cloud;
 pub mod engine;
 pub mod hooks;
