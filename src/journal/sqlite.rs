@@ -42,6 +42,11 @@ impl SqliteJournal {
         Ok(Self { connection, _lock: file })
     }
 
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "max_page_count", pages)
+    }
+
     fn events(&self, id: &str) -> Result<Vec<Stamped>, JournalError> {
         let mut select =
             self.connection.prepare_cached("SELECT event FROM events WHERE execution = ?1 ORDER BY seq")?;
