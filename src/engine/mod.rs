@@ -6,6 +6,7 @@
 //! [`Engine::observe`]. Drivers know only `model`.
 
 pub mod docker;
+pub mod endpoint;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
