@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
@@ -14,16 +15,19 @@ use crate::config::Config;
 use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
 use crate::fault::{Code, Fault};
-use crate::hooks::{HookSet, Hooks};
+use crate::hooks::{Fetcher, HookSet};
 use crate::journal::SqliteJournal;
 use crate::model::Topology;
 use crate::model::topology::Cloud as CloudSpec;
 use crate::service::{Platform, Service, Settings};
 
+/// How long hooks may take to be fetched.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
 /// The world of the real service.
 struct RealPlatform {
     engines: Arc<dyn Engines>,
-    hooks: Hooks,
+    hooks: Fetcher,
     docker_host: String,
 }
 
@@ -76,7 +80,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let journal = SqliteJournal::open(&config.data_dir)?;
     let platform = RealPlatform {
         engines: Arc::new(DockerEngines::new(DockerSettings::default())),
-        hooks: Hooks::new(config.data_dir.join("hooks")),
+        hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
     };
     let settings = Settings {

@@ -136,10 +136,7 @@ impl Run {
 
 /// The failure as the answer to the request tells it: with the action, and the hook's output.
 fn told(action: &Action, index: usize, fault: &Fault, output: Option<String>) -> Fault {
-    let message = match &output {
-        Some(output) if !output.trim().is_empty() => format!("{action}: {}\n{}", fault.message, output.trim_end()),
-        _ => format!("{action}: {}", fault.message),
-    };
+    let message = format!("{action}: {}", fault.message);
     let particulars = serde_json::json!({ "action": index, "text": action.to_string(), "output": output });
     Fault { code: fault.code, message, details: fault.details.clone() }.with([particulars])
 }

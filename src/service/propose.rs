@@ -70,6 +70,9 @@ fn ended_by(ended: EndedBy) -> &'static str {
     }
 }
 
+/// How long translate looks at engines and hooks for what would stop an execution.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long and how hard a placement is searched for.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -104,8 +107,12 @@ impl Service {
             Ok(preflight(&world, &snapshot.view(), &checked.translation.stages).await)
         };
         // What would stop an execution is no reason not to show the plan.
-        let obstacles = self.to_the_end(look).await.unwrap_or_else(|fault| vec![fault]);
-        let warn = |fault: Fault| Warning { path: String::new(), problem: format!("execute would be refused now: {}", fault.message) };
+        let late = || Fault::new(Code::EngineTimeout, "not everything could be looked at in time");
+        let obstacles = match tokio::time::timeout(LOOK_LIMIT, self.to_the_end(look)).await {
+            Ok(looked) => looked.unwrap_or_else(|fault| vec![fault]),
+            Err(_) => vec![late()],
+        };
+        let warn = |fault: Fault| Warning { path: String::new(), problem: format!("execute would not get far now: {}", fault.message) };
         proposal.warnings.extend(obstacles.into_iter().map(warn));
         Ok(proposal)
     }
@@ -301,7 +308,7 @@ fn unposed(error: PoseError) -> Fault {
 fn unsolved(error: SolveError) -> Fault {
     match error {
         SolveError::Infeasible(infeasible) => {
-            let details: Vec<Value> = infeasible.reasons.iter().map(|reason| json!(reason.to_string())).collect();
+            let details: Vec<Value> = infeasible.reasons.iter().map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text })).collect();
             Fault::new(Code::Infeasible, infeasible.to_string()).with(details)
         }
         SolveError::Undecided => Fault::new(Code::Undecided, error.to_string()),
