@@ -1,5 +1,6 @@
 //! What can go wrong with hooks.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::engine::EngineError;
@@ -43,45 +44,62 @@ pub enum FetchError {
     },
 }
 
+/// Which hook, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The hook's file name.
+    pub hook: String,
+    /// The container.
+    pub container: String,
+    /// The container's VM.
+    pub vm: String,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "hook '{}' in container '{}' on vm '{}'",
+            self.hook, self.container, self.vm
+        )
+    }
+}
+
 /// Why a hook did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
+    /// The hooks do not fit into an archive.
+    #[error("{at}: could not pack the hooks")]
+    Archive {
+        /// Which, and where.
+        at: At,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The hooks could not be put into the container.
-    #[error("could not put the hooks into container '{container}' on vm '{vm}'")]
+    #[error("{at}: could not put the hooks there")]
     Deliver {
-        /// The container.
-        container: String,
-        /// Its VM.
-        vm: String,
+        /// Which, and where.
+        at: At,
         /// What the engine said.
         #[source]
         source: EngineError,
     },
     /// The engine could not run the hook, or lost sight of it.
-    #[error("could not run hook '{hook}' in container '{container}' on vm '{vm}'")]
+    #[error("{at}: could not run it")]
     Engine {
-        /// The hook.
-        hook: String,
-        /// The container.
-        container: String,
-        /// Its VM.
-        vm: String,
+        /// Which, and where.
+        at: At,
         /// What the engine said.
         #[source]
         source: EngineError,
     },
     /// The hook ended with another exit code than 0.
-    #[error(
-        "hook '{hook}' failed in container '{container}' on vm '{vm}' with exit code {exit_code}{}",
-        said(output)
-    )]
+    #[error("{at} failed with exit code {exit_code}{}", said(output))]
     Failed {
-        /// The hook.
-        hook: String,
-        /// The container.
-        container: String,
-        /// Its VM.
-        vm: String,
+        /// Which, and where.
+        at: At,
         /// How it ended.
         exit_code: i64,
         /// What it said.
@@ -89,18 +107,14 @@ pub enum HookError {
     },
     /// The hook did not end in time.
     #[error(
-        "hook '{hook}' in container '{container}' on vm '{vm}' did not end within {} s and {}{}",
+        "{at} did not end within {} s and {}{}",
         deadline.as_secs_f32(),
         if *killed { "was killed" } else { "may still run there" },
         said(output)
     )]
     TimedOut {
-        /// The hook.
-        hook: String,
-        /// The container.
-        container: String,
-        /// Its VM.
-        vm: String,
+        /// Which, and where.
+        at: At,
         /// The limit.
         deadline: Duration,
         /// Whether it surely runs no more.
@@ -110,21 +124,41 @@ pub enum HookError {
     },
     /// The allocation does not fit into an argument.
     #[error(
-        "hook '{hook}' can't be run in container '{container}' on vm '{vm}': its app's part of the allocation is \
-         {bytes} bytes as JSON, and Linux takes arguments of at most {most}"
+        "{at} can't be run: its app's part of the allocation is {bytes} bytes as JSON, and Linux takes arguments of \
+         at most {most}"
     )]
     TooLong {
-        /// The hook.
-        hook: String,
-        /// The container.
-        container: String,
-        /// Its VM.
-        vm: String,
+        /// Which, and where.
+        at: At,
         /// How long it is.
         bytes: usize,
         /// How long it may be.
         most: usize,
     },
+}
+
+impl HookError {
+    /// What the hook said before it failed; None where it did not run.
+    #[must_use]
+    pub fn output(&self) -> Option<&str> {
+        match self {
+            Self::Failed { output, .. } | Self::TimedOut { output, .. } => Some(output),
+            Self::Archive { .. } | Self::Deliver { .. } | Self::Engine { .. } | Self::TooLong { .. } => None,
+        }
+    }
+
+    /// Which hook, and where.
+    #[must_use]
+    pub fn at(&self) -> &At {
+        match self {
+            Self::Archive { at, .. }
+            | Self::Deliver { at, .. }
+            | Self::Engine { at, .. }
+            | Self::Failed { at, .. }
+            | Self::TimedOut { at, .. }
+            | Self::TooLong { at, .. } => at,
+        }
+    }
 }
 
 fn said(output: &str) -> String {

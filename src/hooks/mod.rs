@@ -13,8 +13,8 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use error::{FetchError, HookError};
+pub use error::{At, FetchError, HookError};
 pub use fetch::Fetcher;
-pub use run::{Place, Ran, Runner};
+pub use run::{HookCall, run};
 pub use set::{HookSet, Kind, Missing};
 pub use source::shown;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::error::HookError;
+use super::error::{At, HookError};
 use super::set::{HookSet, Kind};
 use crate::engine::{Command, End, Engine};
 use crate::model::topology::{HookName, Tier};
@@ -12,158 +12,108 @@ use crate::model::{Allocation, Size, VmId};
 /// Most bytes of one argument: what Linux takes (`MAX_ARG_STRLEN`), less the closing zero.
 const MOST_OF_ARGUMENT: usize = 128 * 1024 - 1;
 
-/// The container that hooks are run in, and what they are told of it.
+/// One run of one hook: in which container, and what it is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// The VM.
-    pub vm: &'a VmId,
-    /// The tier.
+pub struct HookCall<'a> {
+    /// The hook.
+    pub hook: &'a HookName,
+    /// The tier whose container it is run in.
     pub tier: &'a Tier,
+    /// The VM that the container is on.
+    pub vm: &'a VmId,
     /// What the container holds.
     pub size: Size,
     /// MiB in one memory unit.
     pub mem_unit_mb: u64,
-}
-
-/// A hook that ended well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
-    /// What it said.
-    pub output: String,
-}
-
-/// Runs the hooks of one revision through one engine.
-pub struct Runner<'a> {
-    /// The engine.
-    pub engine: &'a dyn Engine,
-    /// The hooks.
-    pub hooks: &'a HookSet,
-    /// How long one hook may take.
+    /// The old and the new allocation for a dependency hook; None for a scale hook, which takes no
+    /// arguments.
+    pub change: Option<(&'a Allocation, &'a Allocation)>,
+    /// How long it may take.
     pub deadline: Duration,
 }
 
-impl Runner<'_> {
-    /// Puts all hooks, and the files beside them, into the container.
-    ///
-    /// # Errors
-    ///
-    /// What the engine says.
-    pub async fn deliver(&self, place: Place<'_>) -> Result<(), HookError> {
-        let failed = |source| HookError::Deliver {
-            container: place.tier.id.to_string(),
-            vm: place.vm.to_string(),
-            source,
-        };
-        let archive = self.hooks.archive().map_err(|error| {
-            failed(crate::engine::EngineError {
-                endpoint: "hooks".to_owned(),
-                message: format!("can't make an archive of them: {error}"),
-                kind: crate::engine::EngineErrorKind::Misconfigured,
-                effect: crate::engine::Effect::None,
-            })
-        })?;
-        self.engine
-            .unpack(place.tier.id.as_str(), archive, "/")
-            .await
-            .map_err(failed)
-    }
-
-    /// Runs a scale hook, without arguments.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be run, does not end in time, or ends with another exit code than 0.
-    pub async fn scale(&self, place: Place<'_>, hook: &HookName) -> Result<Ran, HookError> {
-        let argv = vec![Kind::Scale.path(hook)];
-        self.run(place, hook, argv, environment(place)).await
-    }
-
-    /// Runs a dependency hook with the old and the new allocation as JSON.
-    ///
-    /// Where one of the two is longer than Linux takes as an argument, both are cut down to the
-    /// VMs that hold containers of the tier's app, and to these containers; then
-    /// `MAPEK_ALLOCATION` is `app` instead of `full`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Runner::scale`], and when the app's part alone is too long.
-    pub async fn tier(
-        &self,
-        place: Place<'_>,
-        hook: &HookName,
-        old: &Allocation,
-        new: &Allocation,
-    ) -> Result<Ran, HookError> {
-        let (told, old, new) = arguments(&place.tier.app, old, new).map_err(|bytes| HookError::TooLong {
-            hook: hook.to_string(),
-            container: place.tier.id.to_string(),
-            vm: place.vm.to_string(),
-            bytes,
-            most: MOST_OF_ARGUMENT,
-        })?;
-        let mut environment = environment(place);
-        environment.insert("MAPEK_ALLOCATION".to_owned(), told.to_owned());
-        self.run(place, hook, vec![Kind::Tier.path(hook), old, new], environment)
-            .await
-    }
-
-    async fn run(
-        &self,
-        place: Place<'_>,
-        hook: &HookName,
-        argv: Vec<String>,
-        environment: BTreeMap<String, String>,
-    ) -> Result<Ran, HookError> {
-        let (hook, container, vm) = (hook.to_string(), place.tier.id.to_string(), place.vm.to_string());
-        let command = Command {
-            argv,
-            environment,
-            deadline: self.deadline,
-        };
-        let finished = match self.engine.run(&container, &command).await {
-            Ok(finished) => finished,
-            Err(source) => {
-                return Err(HookError::Engine {
-                    hook,
-                    container,
-                    vm,
-                    source,
-                });
-            }
-        };
-        let output = finished.output;
-        match finished.end {
-            End::Exited(0) => Ok(Ran { output }),
-            End::Exited(exit_code) => Err(HookError::Failed {
-                hook,
-                container,
-                vm,
-                exit_code,
-                output,
-            }),
-            End::Killed | End::Abandoned => Err(HookError::TimedOut {
-                hook,
-                container,
-                vm,
-                deadline: self.deadline,
-                killed: finished.end == End::Killed,
-                output,
-            }),
+/// Puts all hooks into the container, with the files beside them, and runs the one that is called.
+/// Answers with what it said.
+///
+/// A dependency hook gets both allocations as JSON, in the shape of `GET /api/allocation`. Where
+/// one of the two is longer than Linux takes as an argument, both are cut down to the VMs that
+/// hold containers of the tier's app, and to these containers; then `MAPEK_ALLOCATION` is `app`
+/// instead of `full`.
+///
+/// # Errors
+///
+/// When the hook can't be delivered or run, does not end in time, or ends with another exit code
+/// than 0; and when even the app's part of the allocation is too long.
+pub async fn run(engine: &dyn Engine, hooks: &HookSet, call: &HookCall<'_>) -> Result<String, HookError> {
+    let at = At {
+        hook: call.hook.to_string(),
+        container: call.tier.id.to_string(),
+        vm: call.vm.to_string(),
+    };
+    let command = match command(call) {
+        Ok(command) => command,
+        Err(bytes) => {
+            let most = MOST_OF_ARGUMENT;
+            return Err(HookError::TooLong { at, bytes, most });
         }
+    };
+    let archive = match hooks.archive() {
+        Ok(archive) => archive,
+        Err(source) => return Err(HookError::Archive { at, source }),
+    };
+    if let Err(source) = engine.unpack(&at.container, archive, "/").await {
+        return Err(HookError::Deliver { at, source });
+    }
+    let finished = match engine.run(&at.container, &command).await {
+        Ok(finished) => finished,
+        Err(source) => return Err(HookError::Engine { at, source }),
+    };
+    let output = finished.output;
+    match finished.end {
+        End::Exited(0) => Ok(output),
+        End::Exited(exit_code) => Err(HookError::Failed {
+            at,
+            exit_code,
+            output,
+        }),
+        End::Killed | End::Abandoned => Err(HookError::TimedOut {
+            at,
+            deadline: call.deadline,
+            killed: finished.end == End::Killed,
+            output,
+        }),
     }
 }
 
+/// What is run in the container; the length of an argument that is too long.
+fn command(call: &HookCall<'_>) -> Result<Command, usize> {
+    let mut environment = environment(call);
+    let argv = match call.change {
+        None => vec![Kind::Scale.path(call.hook)],
+        Some((old, new)) => {
+            let (told, old, new) = arguments(&call.tier.app, old, new)?;
+            environment.insert("MAPEK_ALLOCATION".to_owned(), told.to_owned());
+            vec![Kind::Tier.path(call.hook), old, new]
+        }
+    };
+    Ok(Command {
+        argv,
+        environment,
+        deadline: call.deadline,
+    })
+}
+
 /// What every hook finds in its environment.
-fn environment(place: Place<'_>) -> BTreeMap<String, String> {
-    let dependencies: Vec<&str> = place.tier.depends_on.iter().map(|tier| tier.as_str()).collect();
+fn environment(call: &HookCall<'_>) -> BTreeMap<String, String> {
+    let dependencies: Vec<&str> = call.tier.depends_on.iter().map(|tier| tier.as_str()).collect();
     [
-        ("MAPEK_APP", place.tier.app.clone()),
-        ("MAPEK_TIER", place.tier.key.clone()),
-        ("MAPEK_CONTAINER", place.tier.id.to_string()),
-        ("MAPEK_VM", place.vm.to_string()),
-        ("MAPEK_CPU_CORES", place.size.cpu.to_string()),
-        ("MAPEK_MEM_UNITS", place.size.mem.to_string()),
-        ("MAPEK_MEM_UNIT_MB", place.mem_unit_mb.to_string()),
+        ("MAPEK_APP", call.tier.app.clone()),
+        ("MAPEK_TIER", call.tier.key.clone()),
+        ("MAPEK_CONTAINER", call.tier.id.to_string()),
+        ("MAPEK_VM", call.vm.to_string()),
+        ("MAPEK_CPU_CORES", call.size.cpu.to_string()),
+        ("MAPEK_MEM_UNITS", call.size.mem.to_string()),
+        ("MAPEK_MEM_UNIT_MB", call.mem_unit_mb.to_string()),
         ("MAPEK_DEPENDENCIES", dependencies.join(" ")),
     ]
     .into_iter()

@@ -51,9 +51,10 @@ impl Kind {
 pub struct HookSet {
     /// The commit; for a plain folder, a hash of its content.
     pub revision: String,
-    /// Contents by path within the folder.
-    files: BTreeMap<(Kind, String), Vec<u8>>,
-    bytes: u64,
+    /// Contents of the files in `scale_hooks`, by path within it.
+    pub scale: BTreeMap<String, Vec<u8>>,
+    /// Contents of the files in `tier_hooks`, by path within it.
+    pub tier: BTreeMap<String, Vec<u8>>,
 }
 
 /// A hook that the topology names and the repository does not have.
@@ -89,36 +90,43 @@ impl HookSet {
         }
     }
 
+    /// The files of one kind.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> &BTreeMap<String, Vec<u8>> {
+        match kind {
+            Kind::Scale => &self.scale,
+            Kind::Tier => &self.tier,
+        }
+    }
+
     /// Adds a file at `path` within the kind's folder.
     ///
     /// # Errors
     ///
     /// Says what is wrong when the file or all files together are too large.
     pub fn add(&mut self, kind: Kind, path: &str, content: Vec<u8>) -> Result<(), String> {
-        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
-        check_size(size)?;
-        self.bytes = self.bytes.saturating_add(size);
-        self.files.insert((kind, path.to_owned()), content);
-        if self.files.len() > MOST_FILES {
+        check_size(bytes(&content))?;
+        let files = match kind {
+            Kind::Scale => &mut self.scale,
+            Kind::Tier => &mut self.tier,
+        };
+        files.insert(path.to_owned(), content);
+        if self.files().count() > MOST_FILES {
             return Err(format!("is one file too many: at most {MOST_FILES} are taken"));
         }
-        if self.bytes > MOST_OF_ALL {
+        if self.files().map(|(_, _, content)| bytes(content)).sum::<u64>() > MOST_OF_ALL {
             return Err(format!("makes more than {MOST_OF_ALL} bytes of hooks together"));
         }
         Ok(())
     }
 
-    /// The content of a file; None when there is no such file.
-    #[must_use]
-    pub fn file(&self, kind: Kind, path: &str) -> Option<&[u8]> {
-        self.files.get(&(kind, path.to_owned())).map(Vec::as_slice)
-    }
-
     /// Kinds, paths and contents of all files, in a fixed order.
     pub fn files(&self) -> impl Iterator<Item = (Kind, &str, &[u8])> {
-        self.files
-            .iter()
-            .map(|((kind, path), content)| (*kind, path.as_str(), content.as_slice()))
+        Kind::ALL.into_iter().flat_map(|kind| {
+            self.of(kind)
+                .iter()
+                .map(move |(path, content)| (kind, path.as_str(), content.as_slice()))
+        })
     }
 
     /// The hooks that the topology names and that are not here.
@@ -129,7 +137,7 @@ impl HookSet {
             let scale = tier.on_node_scale.iter().map(|hook| (Kind::Scale, hook));
             let named = scale.chain(tier.on_dependency_scale.iter().map(|hook| (Kind::Tier, hook)));
             for (kind, hook) in named {
-                if self.file(kind, hook.as_str()).is_none() {
+                if !self.of(kind).contains_key(hook.as_str()) {
                     missing.push(Missing {
                         tier: tier.id.clone(),
                         kind,
@@ -168,6 +176,10 @@ impl HookSet {
     }
 }
 
+fn bytes(content: &[u8]) -> u64 {
+    u64::try_from(content.len()).unwrap_or(u64::MAX)
+}
+
 /// Checks one file's size, before it is read.
 pub fn check_size(bytes: u64) -> Result<(), String> {
     if bytes > MOST_OF_ONE {
@@ -187,6 +199,6 @@ fn append(
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(0o755);
-    header.set_size(u64::try_from(content.len()).unwrap_or(u64::MAX));
+    header.set_size(bytes(content));
     archive.append_data(&mut header, path, content)
 }
