@@ -89,7 +89,7 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
             | Action::UpdateContainer { .. }
             | Action::DeleteContainer { .. } => continue,
         };
-        for hook in named.iter().filter(|hook| hooks.file(kind, hook.as_str()).is_none()) {
+        for hook in named.iter().filter(|hook| !hooks.of(kind).contains_key(hook.as_str())) {
             if seen.insert((kind.folder(), hook.clone())) {
                 let message =
                     format!("the hooks repository has no {}/{hook} (at {})", kind.folder(), hooks.revision);

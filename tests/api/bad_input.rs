@@ -133,15 +133,40 @@ async fn bad_input_is_told_with_its_place_and_changes_nothing() {
     for case in cases {
         let name = case.name;
         let answer = server.send(case.method, case.path, case.body).await;
-        assert_eq!((answer.status, answer.body["code"].as_str()), (case.status, Some(case.code)), "{name}: {}", answer.body);
+        assert_eq!(
+            (answer.status, answer.body["code"].as_str()),
+            (case.status, Some(case.code)),
+            "{name}: {}",
+            answer.body
+        );
         let message = answer.body["error"].as_str().unwrap_or_default();
-        assert!(message.contains(case.words), "{name}: {message:?} does not say {:?}", case.words);
+        assert!(
+            message.contains(case.words),
+            "{name}: {message:?} does not say {:?}",
+            case.words
+        );
         assert!(answer.body["details"].is_array(), "{name}: {}", answer.body);
-        assert!(answer.body["time"].as_str().is_some_and(|time| time.parse::<f64>().is_ok()), "{name}: {}", answer.body);
+        assert!(
+            answer.body["time"]
+                .as_str()
+                .is_some_and(|time| time.parse::<f64>().is_ok()),
+            "{name}: {}",
+            answer.body
+        );
         let mut kept = server.get("/api/topology").await.body;
         kept.as_object_mut().unwrap().remove("time");
         assert_eq!(kept, topology(), "{name}");
-        assert_eq!(server.get("/api/allocation").await.body.as_object().unwrap().len(), 1, "{name}");
+        assert_eq!(
+            server
+                .get("/api/allocation")
+                .await
+                .body
+                .as_object()
+                .unwrap()
+                .len(),
+            1,
+            "{name}"
+        );
     }
     assert_eq!(server.get("/api/executions").await.body["executions"], json!([]));
 }
@@ -151,7 +176,10 @@ async fn without_a_topology_a_plan_is_told_to_wait_for_one() {
     let server = Server::start();
     for path in ["/api/translate", "/api/execute"] {
         let answer = server.put(path, &json!({})).await;
-        assert_eq!((answer.status, &answer.body["code"]), (409, &json!("topology_missing")));
+        assert_eq!(
+            (answer.status, &answer.body["code"]),
+            (409, &json!("topology_missing"))
+        );
     }
     let mut topology = server.get("/api/topology").await.body;
     assert!(topology.as_object_mut().unwrap().remove("time").is_some());
@@ -168,6 +196,10 @@ async fn a_wrong_method_is_told_the_right_ones_in_the_allow_header() {
         (Method::PATCH, "/api/allocation", "GET, HEAD"),
     ] {
         let answer = server.send(method, path, "{}").await;
-        assert_eq!((answer.status, answer.headers["allow"].to_str().unwrap()), (405, allow), "{path}");
+        assert_eq!(
+            (answer.status, answer.headers["allow"].to_str().unwrap()),
+            (405, allow),
+            "{path}"
+        );
     }
 }

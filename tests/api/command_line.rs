@@ -22,7 +22,10 @@ fn help_names_every_option_with_its_environment_variable() {
         ("--parallel", "MAPEK_PARALLEL"),
         ("--docker-host", "DOCKER_HOST"),
     ] {
-        assert!(text.contains(option) && text.contains(variable), "{option} {variable}\n{text}");
+        assert!(
+            text.contains(option) && text.contains(variable),
+            "{option} {variable}\n{text}"
+        );
     }
 }
 
@@ -60,8 +63,11 @@ fn an_address_in_use_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = tempfile::tempdir().unwrap();
-    let output =
-        program().args(["--listen", &address, "--data-dir"]).arg(folder.path()).output().unwrap();
+    let output = program()
+        .args(["--listen", &address, "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains(&format!("can't listen on {address}")));
 }

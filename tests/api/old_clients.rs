@@ -13,7 +13,17 @@ async fn ready() -> Server {
 
 fn actions(body: &Value) -> Vec<Vec<&str>> {
     let stages = body["actions"].as_array().unwrap();
-    stages.iter().map(|stage| stage.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()).collect()
+    stages
+        .iter()
+        .map(|stage| {
+            stage
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|text| text.as_str().unwrap())
+                .collect()
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -32,12 +42,19 @@ async fn a_plan_is_translated_to_the_predecessors_texts_by_put_and_post() {
         "{}",
         by_put.body
     );
-    for answer in [server.post("/api/translate", &plan).await, server.put("/api/translate", &flat).await] {
+    for answer in [
+        server.post("/api/translate", &plan).await,
+        server.put("/api/translate", &flat).await,
+    ] {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.body["actions"], by_put.body["actions"]);
     }
     let time = by_put.body["time"].as_str().unwrap();
-    assert_eq!(time.split('.').nth(1).map(str::len), Some(2), "two decimals: {time}");
+    assert_eq!(
+        time.split('.').nth(1).map(str::len),
+        Some(2),
+        "two decimals: {time}"
+    );
 }
 
 #[tokio::test]
@@ -45,7 +62,11 @@ async fn any_content_type_will_do() {
     let server = ready().await;
     for body in ["{}", "\u{feff}{}", "  {}\n"] {
         let answer = server.send(reqwest::Method::PUT, "/api/translate", body).await;
-        assert_eq!((answer.status, &answer.body["actions"]), (200, &json!([])), "{body:?}");
+        assert_eq!(
+            (answer.status, &answer.body["actions"]),
+            (200, &json!([])),
+            "{body:?}"
+        );
     }
 }
 
@@ -54,25 +75,44 @@ async fn a_plan_that_changes_nothing_is_a_success_without_actions() {
     let server = ready().await;
     let answer = server.put("/api/translate", &json!({})).await;
     assert_eq!((answer.status, &answer.body["actions"]), (200, &json!([])));
-    for answer in [server.put("/api/execute", &json!({})).await, server.post("/api/execute", &json!({})).await] {
-        assert_eq!((answer.status, &answer.body["outcome"]), (200, &json!("succeeded")), "{}", answer.body);
+    for answer in [
+        server.put("/api/execute", &json!({})).await,
+        server.post("/api/execute", &json!({})).await,
+    ] {
+        assert_eq!(
+            (answer.status, &answer.body["outcome"]),
+            (200, &json!("succeeded")),
+            "{}",
+            answer.body
+        );
         let id = answer.body["execution"].as_str().unwrap();
         let record = server.get(&format!("/api/executions/{id}")).await;
         assert_eq!((record.status, &record.body["stages"]), (200, &json!([])));
     }
-    assert_eq!(server.get("/api/inspect").await.body.as_object().unwrap().len(), 1);
+    assert_eq!(
+        server.get("/api/inspect").await.body.as_object().unwrap().len(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn the_blueprints_topology_is_taken_with_warnings() {
     let server = Server::start();
     let mut document = topology();
-    document["apps"][0]["tiers"]["db"] =
-        json!({ "docker_image": "mysql", "max_nodes": 1, "port_bindings": ["3306:3306"], "run_parameters": "-a b", "max_rt": 0.2 });
+    document["apps"][0]["tiers"]["db"] = json!({ "docker_image": "mysql", "max_nodes": 1, "port_bindings": ["3306:3306"], "run_parameters": "-a b", "max_rt": 0.2 });
     let answer = server.put("/api/topology", &document).await;
-    assert_eq!((answer.status, &answer.body["generation"]), (200, &json!(1)), "{}", answer.body);
-    let paths: Vec<&str> =
-        answer.body["warnings"].as_array().unwrap().iter().map(|w| w["path"].as_str().unwrap()).collect();
+    assert_eq!(
+        (answer.status, &answer.body["generation"]),
+        (200, &json!(1)),
+        "{}",
+        answer.body
+    );
+    let paths: Vec<&str> = answer.body["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| w["path"].as_str().unwrap())
+        .collect();
     let field = |name: &str| format!("apps[0].tiers.db.{name}");
     let named = ["port_bindings", "run_parameters", "max_nodes", "max_rt"].map(field);
     assert_eq!(paths, named);
@@ -85,8 +125,12 @@ async fn the_blueprints_topology_is_taken_with_warnings() {
 async fn an_auto_scaling_group_is_taken_and_told_that_no_driver_is_there() {
     let server = Server::start();
     let mut document = topology();
-    document["infrastructure"]["cloud_driver"] = json!({ "autoscaling_groupname": "g", "credentials": "/none" });
+    document["infrastructure"]["cloud_driver"] =
+        json!({ "autoscaling_groupname": "g", "credentials": "/none" });
     assert_eq!(server.put("/api/topology", &document).await.status, 200);
     let answer = server.put("/api/translate", &json!({})).await;
-    assert_eq!((answer.status, &answer.body["code"]), (501, &json!("cloud_unsupported")));
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (501, &json!("cloud_unsupported"))
+    );
 }

@@ -33,13 +33,20 @@ impl Server {
 
     pub fn start_in(data: TempDir) -> Self {
         let (child, base) = launch(data.path());
-        Self { child, base, client: reqwest::Client::new(), data }
+        Self {
+            child,
+            base,
+            client: reqwest::Client::new(),
+            data,
+        }
     }
 
     /// Sends a body as `curl -d` does: with a form type.
     pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         let request = self.client.request(method, format!("{}{path}", self.base));
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
         answer(request).await
     }
 
@@ -68,7 +75,13 @@ impl Server {
     /// Asks the service to end, and answers with whether it ended well.
     pub fn terminate(&mut self) -> bool {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         let until = Instant::now() + Duration::from_secs(30);
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -108,9 +121,16 @@ fn launch(data: &Path) -> (Child, String) {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut seen = Vec::new();
     let base = loop {
-        let Some(Ok(line)) = lines.next() else { panic!("the service did not start:\n{}", seen.join("\n")) };
+        let Some(Ok(line)) = lines.next() else {
+            panic!("the service did not start:\n{}", seen.join("\n"))
+        };
         if let Some((_, rest)) = line.split_once("listening on ") {
-            break rest.split_whitespace().next().unwrap().trim_end_matches('"').to_owned();
+            break rest
+                .split_whitespace()
+                .next()
+                .unwrap()
+                .trim_end_matches('"')
+                .to_owned();
         }
         seen.push(line);
     };
@@ -124,5 +144,9 @@ async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await.unwrap();
     let body = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
-    Answer { status, body, headers }
+    Answer {
+        status,
+        body,
+        headers,
+    }
 }

@@ -27,10 +27,20 @@ fn question() -> Value {
 /// The predecessor offered its solver only as many VMs as the summed volume needs: two here.
 fn check(body: &Value) {
     assert_eq!(body["allocation"].as_object().unwrap().len(), 3, "{body}");
-    assert_eq!((&body["objective"], &body["bound"], &body["gap"]), (&json!(72), &json!(72), &json!(0.0)));
+    assert_eq!(
+        (&body["objective"], &body["bound"], &body["gap"]),
+        (&json!(72), &json!(72), &json!(0.0))
+    );
     assert_eq!(body["proven_optimal"], json!(true));
     assert!(body["solve_ms"].is_number());
-    assert_eq!(body["actions"][0], json!(["create vm 'new_vm0'", "create vm 'new_vm1'", "create vm 'new_vm2'"]));
+    assert_eq!(
+        body["actions"][0],
+        json!([
+            "create vm 'new_vm0'",
+            "create vm 'new_vm1'",
+            "create vm 'new_vm2'"
+        ])
+    );
     assert_eq!(body["stages"][0][0]["kind"], "create_vm");
 }
 
@@ -40,7 +50,17 @@ async fn three_tiers_that_do_not_fit_pairwise_get_three_vms() {
     let answer = server.post("/api/solve", &question()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     check(&answer.body);
-    assert_eq!(server.get("/api/allocation").await.body.as_object().unwrap().len(), 1, "no state was made");
+    assert_eq!(
+        server
+            .get("/api/allocation")
+            .await
+            .body
+            .as_object()
+            .unwrap()
+            .len(),
+        1,
+        "no state was made"
+    );
 }
 
 #[test]
@@ -52,9 +72,18 @@ fn the_command_line_gives_the_same_answer_without_a_service() {
     assert!(output.status.success(), "{output:?}");
     check(&serde_json::from_slice(&output.stdout).unwrap());
 
-    let mut child =
-        program().arg("solve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(question().to_string().as_bytes()).unwrap();
+    let mut child = program()
+        .arg("solve")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(question().to_string().as_bytes())
+        .unwrap();
     check(&serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap());
 }
 
@@ -69,7 +98,12 @@ fn the_command_line_fails_with_the_reason_when_there_is_no_solution() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(question.to_string().as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(question.to_string().as_bytes())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();

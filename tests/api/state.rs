@@ -13,11 +13,20 @@ fn without_time(mut body: Value) -> Value {
 #[tokio::test]
 async fn the_topology_outlives_a_kill() {
     let server = Server::start();
-    assert_eq!(server.put("/api/topology", &topology()).await.body["generation"], 1);
-    assert_eq!(server.put("/api/topology", &topology()).await.body["generation"], 2);
+    assert_eq!(
+        server.put("/api/topology", &topology()).await.body["generation"],
+        1
+    );
+    assert_eq!(
+        server.put("/api/topology", &topology()).await.body["generation"],
+        2
+    );
     let server = server.kill_and_restart();
     assert_eq!(without_time(server.get("/api/topology").await.body), topology());
-    assert_eq!(server.put("/api/topology", &topology()).await.body["generation"], 3);
+    assert_eq!(
+        server.put("/api/topology", &topology()).await.body["generation"],
+        3
+    );
 }
 
 #[tokio::test]
@@ -38,7 +47,10 @@ async fn translate_warns_of_engines_that_do_not_answer() {
     let answer = server.put("/api/translate", &plan).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let warnings = answer.body["warnings"].to_string();
-    assert!(warnings.contains("execute would not get far now") && warnings.contains("vm1"), "{warnings}");
+    assert!(
+        warnings.contains("execute would not get far now") && warnings.contains("vm1"),
+        "{warnings}"
+    );
 }
 
 #[tokio::test]
@@ -48,7 +60,10 @@ async fn secrets_in_urls_are_not_given_back() {
     document["infrastructure"]["hooks_git_repo"] = json!("http://me:hunter2@127.0.0.1:1/hooks.git");
     assert_eq!(server.put("/api/topology", &document).await.status, 200);
     let body = server.get("/api/topology").await.body;
-    assert_eq!(body["infrastructure"]["hooks_git_repo"], "http://***@127.0.0.1:1/hooks.git");
+    assert_eq!(
+        body["infrastructure"]["hooks_git_repo"],
+        "http://***@127.0.0.1:1/hooks.git"
+    );
 }
 
 #[tokio::test]

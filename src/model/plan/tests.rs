@@ -59,7 +59,7 @@ fn what_makes_no_sense_is_told_with_its_path() {
     problem(&json!({ "nope": {} }), "nope", "no app");
     problem(&json!({ "rubi": {} }), "rubi", "did you mean rubis?");
     problem(&json!({ "rubis": { "dbb": {} } }), "rubis.dbb", "did you mean db?");
-    problem(&json!({ "rubis_dbb": { "cpu_cores": 1, "mem_units": 1 } }), "rubis_dbb", "no app");
+    problem(&json!({ "rubis_dbb": { "cpu_cores": 1, "mem_units": 1 } }), "rubis_dbb", "no tier");
     problem(&json!({ "rubis": { "db": { "cpu_cores": 0, "mem_units": 1 } } }), "rubis.db", "some of both");
     problem(&json!({ "rubis": { "db": { "cpu_cores": -1, "mem_units": 1 } } }), "rubis.db.cpu_cores", "-1");
     problem(&json!({ "rubis": { "db": { "cpu_cores": 1.5, "mem_units": 1 } } }), "rubis.db.cpu_cores", "quota");
