@@ -18,4 +18,5 @@ pub mod cloud;
 pub mod engine;
 pub mod hooks;
 pub mod model;
+pub mod solve;
 pub mod translate;
