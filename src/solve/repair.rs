@@ -31,9 +31,9 @@ pub struct Repair {
 }
 
 /// Most questions solved in search of a repair.
-const MOST_TRIES: usize = 48;
+const MOST_TRIES: usize = 12;
 /// Furthest that one limit is moved.
-const FURTHEST: u32 = 16;
+const FURTHEST: u32 = 3;
 
 /// Looks for a repair; `solvable` solves a changed question (and says no when it cannot tell).
 pub fn find(
