@@ -3,6 +3,7 @@
 use crate::cloud::{CloudError, CloudErrorKind};
 use crate::engine::{EngineError, EngineErrorKind};
 use crate::fault::{Code, Fault, chain};
+use crate::hooks::{FetchError, HookError};
 
 impl From<EngineError> for Fault {
     fn from(error: EngineError) -> Self {
@@ -27,6 +28,29 @@ impl From<CloudError> for Fault {
             CloudErrorKind::Unreachable => Code::CloudUnreachable,
             CloudErrorKind::TimedOut => Code::CloudTimeout,
             CloudErrorKind::Refused => Code::CloudRefused,
+        };
+        Self::new(code, chain(&error))
+    }
+}
+
+impl From<HookError> for Fault {
+    fn from(error: HookError) -> Self {
+        let message = chain(&error);
+        let code = match error {
+            HookError::Deliver { source, .. } | HookError::Engine { source, .. } => Self::from(source).code,
+            HookError::Archive { .. } => Code::Internal,
+            HookError::Failed { .. } | HookError::TooLong { .. } => Code::HookFailed,
+            HookError::TimedOut { .. } => Code::HookTimeout,
+        };
+        Self::new(code, message)
+    }
+}
+
+impl From<FetchError> for Fault {
+    fn from(error: FetchError) -> Self {
+        let code = match error {
+            FetchError::Unreadable { .. } | FetchError::TimedOut { .. } => Code::HooksUnavailable,
+            FetchError::NoSuchReference { .. } | FetchError::Unusable { .. } => Code::HookMissing,
         };
         Self::new(code, chain(&error))
     }

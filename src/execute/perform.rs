@@ -1,7 +1,9 @@
 //! One action, as calls to drivers.
 
+use crate::cloud::CloudError;
+use crate::engine::EngineError;
 use crate::fault::{Code, Fault};
-use crate::hooks::{self, HookCall};
+use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
 use crate::model::{Allocation, Size, TierId, VmId};
 use crate::translate::Action;
@@ -19,9 +21,28 @@ pub struct Failure {
     pub output: Option<String>,
 }
 
-impl<F: Into<Fault>> From<F> for Failure {
-    fn from(fault: F) -> Self {
-        Self { fault: fault.into(), output: None }
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { fault, output: None }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<CloudError> for Failure {
+    fn from(error: CloudError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<HookError> for Failure {
+    fn from(error: HookError) -> Self {
+        let output = error.output().map(str::to_owned);
+        Self { fault: error.into(), output }
     }
 }
 
@@ -99,8 +120,5 @@ async fn run_hook(
         change,
         deadline: world.hook_deadline,
     };
-    hooks::run(engine.as_ref(), set, &call).await.map_err(|error| Failure {
-        output: error.output().map(str::to_owned),
-        fault: Fault::from(error),
-    })
+    Ok(hooks::run(engine.as_ref(), set, &call).await?)
 }

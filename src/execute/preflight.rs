@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::engine::{Observed, State};
 use crate::fault::{Code, Fault};
+use crate::hooks::Kind;
 use crate::model::{TierId, VmId};
 use crate::translate::{Action, Stage};
 
@@ -79,19 +80,19 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     for action in stages.iter().flatten() {
-        let (folder, named) = match action {
-            Action::RunScaleHook { hooks, .. } => ("scale_hooks", hooks.as_slice()),
-            Action::RunTierHook { hook, .. } => ("tier_hooks", std::slice::from_ref(hook)),
+        let (kind, named) = match action {
+            Action::RunScaleHook { hooks, .. } => (Kind::Scale, hooks.as_slice()),
+            Action::RunTierHook { hook, .. } => (Kind::Tier, std::slice::from_ref(hook)),
             Action::CreateVm { .. }
             | Action::DeleteVm { .. }
             | Action::CreateContainer { .. }
             | Action::UpdateContainer { .. }
             | Action::DeleteContainer { .. } => continue,
         };
-        let files = if folder == "scale_hooks" { &hooks.scale } else { &hooks.tier };
-        for hook in named.iter().filter(|hook| !files.contains_key(hook.as_str())) {
-            if seen.insert((folder, hook.clone())) {
-                let message = format!("the hooks repository has no {folder}/{hook} (at {})", hooks.revision);
+        for hook in named.iter().filter(|hook| !hooks.of(kind).contains_key(hook.as_str())) {
+            if seen.insert((kind.folder(), hook.clone())) {
+                let message =
+                    format!("the hooks repository has no {}/{hook} (at {})", kind.folder(), hooks.revision);
                 faults.push(Fault::new(Code::HookMissing, message));
             }
         }

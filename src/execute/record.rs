@@ -42,7 +42,7 @@ impl Frozen {
 /// An allocation with the cores of each container, which [`Allocation`]'s JSON leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pinned {
-    /// Sizes.
+    /// Sizes; no cores.
     pub allocation: Allocation,
     /// Cores, by VM and tier.
     pub cores: BTreeMap<VmId, BTreeMap<TierId, CoreSet>>,
@@ -50,15 +50,31 @@ pub struct Pinned {
 
 impl From<&Allocation> for Pinned {
     fn from(allocation: &Allocation) -> Self {
-        let of_vm = |vm: &crate::model::Vm| vm.used.iter().map(|(t, c)| (t.clone(), c.cores.clone())).collect();
-        let cores = allocation.vms.iter().map(|(id, vm)| (id.clone(), of_vm(vm))).collect();
-        Self { allocation: allocation.clone(), cores }
+        let of_vm = |vm: &crate::model::Vm| {
+            vm.used
+                .iter()
+                .map(|(t, c)| (t.clone(), c.cores.clone()))
+                .collect()
+        };
+        let cores = allocation
+            .vms
+            .iter()
+            .map(|(id, vm)| (id.clone(), of_vm(vm)))
+            .collect();
+        let mut allocation = allocation.clone();
+        for container in allocation.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+            container.cores = CoreSet::default();
+        }
+        Self { allocation, cores }
     }
 }
 
 impl From<Pinned> for Allocation {
     fn from(pinned: Pinned) -> Self {
-        let Pinned { mut allocation, mut cores } = pinned;
+        let Pinned {
+            mut allocation,
+            mut cores,
+        } = pinned;
         for (id, vm) in &mut allocation.vms {
             let mut of_vm = cores.remove(id).unwrap_or_default();
             for (tier, container) in &mut vm.used {
@@ -92,13 +108,20 @@ impl Execution {
     /// `running`, or how it ended.
     #[must_use]
     pub fn state(&self) -> &'static str {
-        self.progress.outcome.map_or("running", super::event::Outcome::as_str)
+        self.progress
+            .outcome
+            .map_or("running", super::event::Outcome::as_str)
     }
 
     /// A line of the history.
     #[must_use]
     pub fn summary(&self) -> Value {
-        let done = self.progress.actions.iter().filter(|a| a.state == super::state::Status::Succeeded).count();
+        let done = self
+            .progress
+            .actions
+            .iter()
+            .filter(|a| a.state == super::state::Status::Succeeded)
+            .count();
         json!({
             "id": self.frozen.id,
             "state": self.state(),
@@ -113,20 +136,21 @@ impl Execution {
     #[must_use]
     pub fn details(&self) -> Value {
         let mut states = self.progress.actions.iter();
-        let stage = |stage: &Stage, states: &mut std::slice::Iter<'_, super::state::ActionState>| -> Vec<Value> {
-            stage
-                .iter()
-                .map(|action| {
-                    let mut entry = json!({ "action": action, "text": action.to_string() });
-                    if let (Some(entry), Some(Ok(Value::Object(state)))) =
-                        (entry.as_object_mut(), states.next().map(serde_json::to_value))
-                    {
-                        entry.extend(state);
-                    }
-                    entry
-                })
-                .collect()
-        };
+        let stage =
+            |stage: &Stage, states: &mut std::slice::Iter<'_, super::state::ActionState>| -> Vec<Value> {
+                stage
+                    .iter()
+                    .map(|action| {
+                        let mut entry = json!({ "action": action, "text": action.to_string() });
+                        if let (Some(entry), Some(Ok(Value::Object(state)))) =
+                            (entry.as_object_mut(), states.next().map(serde_json::to_value))
+                        {
+                            entry.extend(state);
+                        }
+                        entry
+                    })
+                    .collect()
+            };
         let stages: Vec<Vec<Value>> = self.frozen.stages.iter().map(|s| stage(s, &mut states)).collect();
         let mut details = self.summary();
         if let Some(details) = details.as_object_mut() {

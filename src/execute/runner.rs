@@ -1,8 +1,10 @@
 //! Goes through the stages of an execution, recording before and after each effect.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -83,24 +85,26 @@ impl Run {
     /// Runs the actions of one stage, several at a time. All that were begun are waited for, even
     /// after one has failed; none is begun after that. Answers with the first failure.
     async fn stage(&self, first: usize, stage: &[Action]) -> Option<Fault> {
-        let failed = std::sync::atomic::AtomicBool::new(false);
-        let failed = &failed;
-        let actions = stage.iter().zip(first..).map(|(action, index)| async move {
-            if failed.load(std::sync::atomic::Ordering::Relaxed) || *self.halt.borrow() != Halt::No {
-                return None;
-            }
-            let result = self.action(index, action).await;
-            if result.is_some() {
-                failed.store(true, std::sync::atomic::Ordering::Relaxed);
-            }
-            result
-        });
-        let faults: Vec<Fault> = stream::iter(actions)
-            .buffer_unordered(self.world.parallel)
-            .filter_map(|fault| async move { fault })
-            .collect()
-            .await;
-        faults.into_iter().next()
+        let failed = AtomicBool::new(false);
+        let actions: Vec<_> = stage
+            .iter()
+            .zip(first..)
+            .map(|(action, index)| self.unless_over(index, action, &failed).boxed())
+            .collect();
+        let faults: Vec<Option<Fault>> =
+            stream::iter(actions).buffer_unordered(self.world.parallel).collect().await;
+        faults.into_iter().flatten().next()
+    }
+
+    async fn unless_over(&self, index: usize, action: &Action, failed: &AtomicBool) -> Option<Fault> {
+        if failed.load(Ordering::Relaxed) || *self.halt.borrow() != Halt::No {
+            return None;
+        }
+        let fault = self.action(index, action).await;
+        if fault.is_some() {
+            failed.store(true, Ordering::Relaxed);
+        }
+        fault
     }
 
     async fn action(&self, index: usize, action: &Action) -> Option<Fault> {
@@ -132,10 +136,7 @@ impl Run {
 
 /// The failure as the answer to the request tells it: with the action, and the hook's output.
 fn told(action: &Action, index: usize, fault: &Fault, output: Option<String>) -> Fault {
-    let message = match &output {
-        Some(output) if !output.trim().is_empty() => format!("{action}: {}\n{}", fault.message, output.trim_end()),
-        _ => format!("{action}: {}", fault.message),
-    };
+    let message = format!("{action}: {}", fault.message);
     let particulars = serde_json::json!({ "action": index, "text": action.to_string(), "output": output });
     Fault { code: fault.code, message, details: fault.details.clone() }.with([particulars])
 }

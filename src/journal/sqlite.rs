@@ -42,6 +42,11 @@ impl SqliteJournal {
         Ok(Self { connection, _lock: file })
     }
 
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "max_page_count", pages)
+    }
+
     fn events(&self, id: &str) -> Result<Vec<Stamped>, JournalError> {
         let mut select =
             self.connection.prepare_cached("SELECT event FROM events WHERE execution = ?1 ORDER BY seq")?;
@@ -63,6 +68,11 @@ fn write<T: serde::Serialize>(value: &T) -> Result<String, JournalError> {
     serde_json::to_string(value).map_err(|error| JournalError::Unreadable(error.to_string()))
 }
 
+/// SQLite's integers have a sign, counters have none.
+fn counter(value: i64) -> Result<u64, JournalError> {
+    u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
+}
+
 fn id_and_frozen(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
     Ok((row.get(0)?, row.get(1)?))
 }
@@ -72,20 +82,20 @@ impl Journal for SqliteJournal {
         let (topology, generation, allocation) = self.connection.query_row(
             "SELECT topology, generation, allocation FROM state",
             [],
-            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, u64>(1)?, row.get::<_, String>(2)?)),
+            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)),
         )?;
         let topology = topology.map(|text| read(&text)).transpose()?;
         let pinned: Pinned = read(&allocation)?;
-        Ok(Kept { topology, generation, allocation: pinned.into() })
+        Ok(Kept { topology, generation: counter(generation)?, allocation: pinned.into() })
     }
 
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
         let generation = self.connection.query_row(
             "UPDATE state SET topology = ?1, generation = generation + 1 RETURNING generation",
             [write(document)?],
-            |row| row.get(0),
+            |row| row.get::<_, i64>(0),
         )?;
-        Ok(generation)
+        counter(generation)
     }
 
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::execute::{self, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World, preflight};
 use crate::fault::{Code, Fault};
-use crate::model::Topology;
 use crate::translate::{Action, Stage};
 
 use super::propose::Proposal;
@@ -165,11 +164,6 @@ fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
     let mut all = Fault::new(first.code, messages.join("; "));
     all.details = faults.iter().flat_map(|fault| fault.details.clone()).collect();
     Err(all)
-}
-
-/// Whether a topology names any hook.
-pub(super) fn names_hooks(topology: &Topology) -> bool {
-    topology.tiers.values().any(|tier| !tier.on_node_scale.is_empty() || tier.on_dependency_scale.is_some())
 }
 
 #[async_trait]
