@@ -1,14 +1,17 @@
 //! The plan: what each tier should hold in all.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::ids::TierId;
-use super::problem::{Problems, Warning};
-use super::reader::{At, Fields, Notes, nearest};
-use super::topology::Topology;
-use super::units::{Cpu, MOST, Size};
+use crate::model::ids::TierId;
+use crate::model::problem::{Problems, Warning};
+use crate::model::reader::{At, Fields, Notes, nearest};
+use crate::model::topology::Topology;
+use crate::model::units::{Cpu, MOST, Size};
 
 /// The whole desired state: a tier that is left out is removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
