@@ -50,15 +50,6 @@ impl Lab {
         lab
     }
 
-    /// Starts one more VM, ready to use, and answers with its index in `vms`.
-    pub fn add_vm(&mut self) -> usize {
-        let mut vm = self.launch(self.vms.len() + 1);
-        vm.wait_ready();
-        vm.load_images();
-        self.vms.push(vm);
-        self.vms.len() - 1
-    }
-
     fn launch(&self, number: usize) -> Vm {
         let name = format!("vm{number}");
         let ip = format!("10.77.1.{number}");
