@@ -1,0 +1,1 @@
+//! The clouds against an engine that answers from memory.
