@@ -79,7 +79,7 @@ fn reason(topology: &Topology, progress: &Progress, tier: TierNo, delete: OpNo, 
     let sizes = creates().map(|create| work.ops[create].after);
     let size = sizes
         .min()
-        .map_or_else(String::new, |size| format!(" ({})", amount(size)));
+        .map_or_else(String::new, |size| format!(" ({})", amount(size, ", ")));
     if obstacles.len() < creates().count() || obstacles.is_empty() {
         return format!(
             "the one on '{here}' has to go before the new one of {id} can start: other tiers need its place \
@@ -113,7 +113,7 @@ fn obstacle(topology: &Topology, progress: &Progress, create: OpNo) -> Option<St
     let freed: Size = releases.map(|other| work.ops[other].give()).sum();
     let lack = progress.lack(create, freed);
     if lack != Size::ZERO {
-        return Some(format!("'{vm}' lacks {}", amount(lack)));
+        return Some(format!("'{vm}' lacks {}", amount(lack, " and ")));
     }
     let needs = &work.tiers[op.tier].needs;
     let missing = needs.iter().find(|other| progress.running(**other) == 0)?;
@@ -137,8 +137,8 @@ fn port(topology: &Topology, holder: Option<&TierId>, tier: Option<&TierId>) -> 
     format!("port{number} is held by {}", name(holder))
 }
 
-/// `2 cores and 1 mem_unit`, leaving out what is zero.
-fn amount(size: Size) -> String {
+/// `2 cores, 1 mem_unit` with `, ` between, leaving out what is zero.
+fn amount(size: Size, between: &str) -> String {
     let cores = (size.cpu != Cpu::ZERO).then(|| {
         let plural = if size.cpu == Cpu::CORE { "" } else { "s" };
         format!("{} core{plural}", size.cpu)
@@ -151,7 +151,7 @@ fn amount(size: Size) -> String {
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()
-        .join(" and ")
+        .join(between)
 }
 
 fn name<T: std::fmt::Display>(id: Option<&T>) -> String {

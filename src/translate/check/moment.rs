@@ -84,7 +84,7 @@ impl Moment {
     /// What may be wrong at some moment of the stage.
     pub(super) fn problems(&self, topology: &Topology, capacity: Size, pinned: bool) -> Vec<String> {
         let mut problems = Vec::new();
-        self.room(capacity, &mut problems);
+        self.room(capacity, pinned, &mut problems);
         self.ports(topology, &mut problems);
         if pinned {
             self.cores(capacity, &mut problems);
@@ -92,7 +92,7 @@ impl Moment {
         problems
     }
 
-    fn room(&self, capacity: Size, problems: &mut Vec<String>) {
+    fn room(&self, capacity: Size, pinned: bool, problems: &mut Vec<String>) {
         let mut most = Size::ZERO;
         let mut before = Size::ZERO;
         for change in self.containers.values() {
@@ -100,6 +100,12 @@ impl Moment {
             let [old, new] = sizes;
             most += old.max(new);
             before += old;
+            if pinned {
+                // Found on more cores than its size says, it may go on holding as many.
+                let cores = change.before.as_ref().map_or(0, |c| c.cores.0.len());
+                let held = Cpu::cores(u32::try_from(cores).unwrap_or(u32::MAX));
+                before.cpu += held.saturating_sub(old.cpu);
+            }
         }
         let limit = capacity.max(before);
         if !most.fits(limit) {
