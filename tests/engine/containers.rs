@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{EngineErrorKind, Health, LABEL_MANAGED, State};
+use mapek::engine::{Effect, EngineErrorKind, Health, LABEL_MANAGED, State};
 use mapek::model::topology::{Healthcheck, PortBinding, Protocol};
 
 use crate::helpers::{FOREVER, MIB, cores, engine, shell, spec};
@@ -156,7 +156,10 @@ fn what_is_half_made_is_finished_and_what_is_made_otherwise_is_replaced() {
             protocol: Protocol::Tcp,
         }];
         let error = engine.ensure_running(&asked).await.unwrap_err();
-        assert_eq!(error.kind, EngineErrorKind::Refused);
+        assert_eq!(
+            (error.kind, error.effect),
+            (EngineErrorKind::Refused, Effect::None)
+        );
         assert!(error.message.contains("holds that port"), "{error}");
         let half = engine.find("app_one").await.unwrap().unwrap();
         assert_eq!(half.state, State::Created);

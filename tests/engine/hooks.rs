@@ -95,11 +95,38 @@ fn hooks_are_fetched_from_a_server_by_branch_tag_and_commit() {
         let gone = fetcher.fetch(&from(&url, Some("feature/two"))).await.unwrap_err();
         assert!(matches!(gone, FetchError::NoSuchReference { .. }), "{gone}");
 
+        // A cache in which a fetch was cut short, or that is damaged, is made anew.
+        let caches: Vec<PathBuf> = std::fs::read_dir("/run/lab/cache")
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        assert_eq!(caches.len(), 1);
+        repository.write("scale_hooks/size.sh", "three\n");
+        repository.commit("Three");
+        std::fs::write(caches[0].join("refs/heads/main.lock"), "").unwrap();
+        let locked = fetcher.fetch(&from(&url, Some("main"))).await.unwrap();
+        assert_eq!(text(&locked, "size.sh"), "three\n");
+        std::fs::write(caches[0].join("HEAD"), "nonsense").unwrap();
+        fetcher.fetch(&from(&url, None)).await.unwrap();
+        std::fs::remove_dir_all(caches[0].join("objects")).unwrap();
+        std::fs::create_dir(caches[0].join("objects")).unwrap();
+        let damaged = fetcher.fetch(&from(&url, Some("main"))).await.unwrap();
+        assert_eq!(text(&damaged, "size.sh"), "three\n");
+
+        // A remote that has lost its HEAD is not answered for from memory.
+        repository.git(&["symbolic-ref", "HEAD", "refs/heads/unborn"]);
+        let headless = fetcher.fetch(&from(&url, None)).await.unwrap_err();
+        assert!(headless.to_string().contains("no HEAD commit"), "{headless}");
+        repository.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+        let back = fetcher.fetch(&from(&url, None)).await.unwrap();
+        assert_eq!(text(&back, "size.sh"), "three\n");
+
         // When the server is gone, only a commit by its full id is still as good as ever.
         drop(server);
         let error = fetcher.fetch(&from(&url, Some("main"))).await.unwrap_err();
         assert!(matches!(error, FetchError::Unreadable { .. }), "{error}");
-        fetcher.fetch(&from(&url, Some(&first))).await.unwrap();
+        let newest = repository.git(&["rev-parse", "HEAD"]);
+        fetcher.fetch(&from(&url, Some(newest.trim()))).await.unwrap();
     });
 }
 
