@@ -27,8 +27,8 @@ fn main() -> anyhow::Result<()> {
             "--write" => write = true,
             "--family" => {
                 let (name, n, seed) = (next()?, next()?.parse()?, next()?.parse()?);
-                let instance = generate::family(&name, n, seed)
-                    .ok_or_else(|| anyhow::anyhow!("no family {name}"))?;
+                let instance =
+                    generate::family(&name, n, seed).ok_or_else(|| anyhow::anyhow!("no family {name}"))?;
                 questions.push((format!("{name}-{n:04}-{seed}"), instance));
             }
             file => {
@@ -50,7 +50,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(name: &str, instance: &Instance, result: Result<mapek::solve::Answer, SolveError>, ms: f64) -> Value {
+fn report(
+    name: &str,
+    instance: &Instance,
+    result: Result<mapek::solve::Answer, SolveError>,
+    ms: f64,
+) -> Value {
     let name = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".json");
     let head = json!({"name": name, "tiers": instance.tiers.len(), "vms": instance.vms.len()});
     let tail = match result {
@@ -101,7 +106,11 @@ fn read(body: &Value) -> Instance {
                 None => may_stay = false,
             }
         }
-        vms.push(Vm { name: name.clone(), capacity: size(vm), held });
+        vms.push(Vm {
+            name: name.clone(),
+            capacity: size(vm),
+            held,
+        });
     }
     Instance {
         tiers,
@@ -127,7 +136,9 @@ fn body(instance: &Instance) -> Value {
             spec["max_node"] = max.into();
         }
         apps.entry(app).or_default().insert(name.into(), spec);
-        plan.entry(app).or_default().insert(name.into(), size(tier.demand));
+        plan.entry(app)
+            .or_default()
+            .insert(name.into(), size(tier.demand));
     }
     let mut allocation = serde_json::Map::new();
     for vm in &instance.vms {

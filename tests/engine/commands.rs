@@ -79,6 +79,13 @@ fn a_command_that_hangs_is_killed_with_its_children_and_what_it_said_is_kept() {
         assert!(!top.contains("4321"), "{top}");
         assert!(top.contains("while :"), "{top}");
 
+        // Just so for another user than root.
+        let mut plain = spec("app_two", FOREVER);
+        plain.user = Some("7:7".to_owned());
+        engine.ensure_running(&plain).await.unwrap();
+        assert_eq!(engine.run("app_two", &hanging).await.unwrap().end, End::Killed);
+        assert!(!vm.docker(&["top", "app_two"]).contains("4321"));
+
         // One that ends, but leaves a child that holds its output open, has ended.
         let leaving = shell("echo started; sleep 4321 & exit 0");
         let left = engine.run("app_one", &leaving).await.unwrap();

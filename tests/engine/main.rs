@@ -45,4 +45,5 @@ mod hooks;
 mod hosts;
 mod limits;
 mod pulling;
+mod remote;
 mod trouble;

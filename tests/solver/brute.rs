@@ -31,7 +31,12 @@ pub fn optimum(instance: &Instance, news: usize) -> Option<u64> {
     for _ in 0..limit {
         caps.push([i64::from(instance.new_vm.cpu), i64::from(instance.new_vm.mem)]);
     }
-    let mut brute = Brute { instance, sets: vec![0; instance.tiers.len()], caps, best: None };
+    let mut brute = Brute {
+        instance,
+        sets: vec![0; instance.tiers.len()],
+        caps,
+        best: None,
+    };
     brute.choose(0);
     brute.best
 }
@@ -91,9 +96,14 @@ impl Brute<'_> {
             return true;
         }
         let d = self.instance.tiers[tier].demand;
-        let left = if r == 0 { i64::from(d.cpu) } else { i64::from(d.mem) };
-        let vms: Vec<usize> =
-            (0..self.caps.len()).filter(|v| self.sets[tier] >> v & 1 == 1).collect();
+        let left = if r == 0 {
+            i64::from(d.cpu)
+        } else {
+            i64::from(d.mem)
+        };
+        let vms: Vec<usize> = (0..self.caps.len())
+            .filter(|v| self.sets[tier] >> v & 1 == 1)
+            .collect();
         self.divide(r, tier, &vms, left, free)
     }
 

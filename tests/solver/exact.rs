@@ -20,7 +20,11 @@ pub fn tiny(seed: u64) -> Instance {
         .map(|ix| Tier {
             name: format!("app_t{ix}"),
             demand: Amount::new(1 + dice.below(5), 1 + dice.below(6)),
-            min_node: if dice.chance(20) { 1 + dice.below(3) } else { dice.below(2) },
+            min_node: if dice.chance(20) {
+                1 + dice.below(3)
+            } else {
+                dice.below(2)
+            },
             max_node: dice.chance(35).then(|| 1 + dice.below(3)),
             ports: ports(&mut dice),
         })
@@ -32,13 +36,16 @@ pub fn tiny(seed: u64) -> Instance {
             let mut free = capacity;
             for t in 0..n {
                 if dice.chance(45) && free.cpu > 0 && free.mem > 0 {
-                    let amount =
-                        Amount::new(1 + dice.below(free.cpu), 1 + dice.below(free.mem));
+                    let amount = Amount::new(1 + dice.below(free.cpu), 1 + dice.below(free.mem));
                     free = Amount::new(free.cpu - amount.cpu, free.mem - amount.mem);
                     held.push((t, amount));
                 }
             }
-            Vm { name: format!("i-{ix}"), capacity, held }
+            Vm {
+                name: format!("i-{ix}"),
+                capacity,
+                held,
+            }
         })
         .collect();
     Instance {
@@ -56,9 +63,15 @@ pub fn tiny(seed: u64) -> Instance {
 fn ports(dice: &mut Dice) -> BTreeSet<HostPort> {
     let mut ports = BTreeSet::new();
     while dice.chance(30) {
-        let address = dice.chance(50).then(|| IpAddr::from([127, 0, 0, 1 + dice.below(2) as u8]));
+        let address = dice
+            .chance(50)
+            .then(|| IpAddr::from([127, 0, 0, 1 + dice.below(2) as u8]));
         let protocol = dice.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp]);
-        ports.insert(HostPort { port: 80 + dice.below(2) as u16, protocol, address });
+        ports.insert(HostPort {
+            port: 80 + dice.below(2) as u16,
+            protocol,
+            address,
+        });
     }
     ports
 }

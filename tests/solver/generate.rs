@@ -124,7 +124,11 @@ pub fn replan(n: usize, seed: u64) -> Instance {
         .into_iter()
         .filter(|(_, held)| !held.is_empty())
         .enumerate()
-        .map(|(ix, (_, held))| Vm { name: format!("i-{ix:04}"), capacity: shape, held })
+        .map(|(ix, (_, held))| Vm {
+            name: format!("i-{ix:04}"),
+            capacity: shape,
+            held,
+        })
         .collect();
     base(tiers, vms, shape)
 }

@@ -11,5 +11,10 @@ use mapek::solve::{Answer, Instance, Limits, SolveError, solve};
 
 /// Solves with a clock that stands still: only work limits end the search.
 pub fn solved(instance: &Instance) -> Result<Answer, SolveError> {
-    solve(instance, &Limits::default(), &|| Duration::ZERO, &AtomicBool::new(false))
+    solve(
+        instance,
+        &Limits::default(),
+        &|| Duration::ZERO,
+        &AtomicBool::new(false),
+    )
 }

@@ -16,6 +16,7 @@ mod output;
 mod read;
 mod settings;
 mod spec;
+mod ssh;
 #[cfg(test)]
 mod tests;
 mod wait;
