@@ -103,7 +103,7 @@ fn a_dependency_hook_runs_in_a_container_that_does_not_change_itself() {
             "run tier hook for container 'rubis_loadbalancer' on vm '{}'",
             vm.name
         );
-        assert_eq!(stages.last().unwrap(), &[hook], "{stages:#?}");
+        assert!(stages.last().unwrap().contains(&hook), "{stages:#?}");
         service.execute(&large).await;
         assert_eq!(seen_through(&balancer, 2).await.len(), 2);
         let after = vm.inspect("rubis_loadbalancer").unwrap();

@@ -8,7 +8,7 @@ use crate::service::Service;
 use crate::topologies::{idle, nothing, on_hosts, plan, with};
 
 #[test]
-fn an_engine_that_is_away_is_named_and_can_come_back() {
+fn a_vm_that_cannot_be_reached_is_named_and_can_come_back() {
     in_lab!(2, async |lab| {
         let service = Service::start();
         service
@@ -19,7 +19,7 @@ fn an_engine_that_is_away_is_named_and_can_come_back() {
         let index = lab.vms.iter().position(|vm| vm.name == with_container).unwrap();
         let before = service.allocation().await;
 
-        lab.vms[index].kill_engine();
+        lab.vms[index].unplug();
         let error = service
             .try_execute(&plan(&[("one", 2.0, 2)]))
             .await
@@ -33,9 +33,32 @@ fn an_engine_that_is_away_is_named_and_can_come_back() {
         let seen = service.api.get("/api/inspect").await;
         assert!(seen.body.to_string().contains("unreachable"), "{:#}", seen.body);
 
-        lab.vms[index].restart_engine();
+        lab.vms[index].plug_in();
         service.execute(&plan(&[("one", 2.0, 2)])).await;
         assert_eq!(crate::kernel::memory(&lab.vms[index], "rubis_one"), 128 << 20);
+    });
+}
+
+#[test]
+fn an_engine_that_has_crashed_is_told_of_before_anything_is_done() {
+    in_lab!(2, async |lab| {
+        let service = Service::start();
+        let hosts = lab.hosts(2);
+        let tiers = json!({"one": idle(), "two": idle()});
+        service.put_topology(&on_hosts(hosts, tiers)).await;
+        lab.vms[1].kill_engine();
+        // Both VMs are needed; the one that is well is left alone too.
+        let error = service
+            .try_execute(&plan(&[("one", 2.0, 1), ("two", 2.0, 1)]))
+            .await
+            .error(&[502, 504]);
+        assert!(error.contains("vm2"), "{error}");
+        assert_eq!(lab.vms[0].containers(), Vec::<String>::new());
+        assert_eq!(service.allocation().await, json!({}));
+
+        lab.vms[1].restart_engine();
+        service.execute(&plan(&[("one", 2.0, 1), ("two", 2.0, 1)])).await;
+        assert_eq!(lab.vms[1].containers().len(), 1);
     });
 }
 
