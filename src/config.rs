@@ -136,16 +136,28 @@ impl Options {
             Some(path) => read(path)?,
             None => Self::default(),
         };
-        let at_least_one = |value: u64, name| if value == 0 { Err(ConfigError::Zero(name)) } else { Ok(value) };
+        let at_least_one = |value: u64, name| {
+            if value == 0 {
+                Err(ConfigError::Zero(name))
+            } else {
+                Ok(value)
+            }
+        };
         let solve_ms = self.solve_deadline_ms.or(file.solve_deadline_ms).unwrap_or(2000);
         let hook_s = self.hook_deadline_s.or(file.hook_deadline_s).unwrap_or(60);
         let parallel = self.parallel.or(file.parallel).unwrap_or(16);
         if parallel == 0 {
             return Err(ConfigError::Zero("parallel"));
         }
-        let data_dir = self.data_dir.or(file.data_dir).or_else(|| home.map(|home| home.join("mapek")));
+        let data_dir = self
+            .data_dir
+            .or(file.data_dir)
+            .or_else(|| home.map(|home| home.join("mapek")));
         Ok(Config {
-            listen: self.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
+            listen: self
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
             data_dir: data_dir.ok_or(ConfigError::Homeless)?,
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, BodyLimit};
-use crate::cloud::{Cloud, embedded, Hosts};
+use crate::cloud::{Cloud, Hosts, embedded};
 use crate::config::Config;
 use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
@@ -36,12 +36,16 @@ impl Platform for RealPlatform {
     fn cloud(&self, topology: &Topology) -> Result<Arc<dyn Cloud>, Fault> {
         let infrastructure = &topology.infrastructure;
         match &infrastructure.cloud {
-            CloudSpec::Embedded => {
-                Ok(Arc::new(embedded(&self.docker_host, infrastructure, self.engines())))
-            }
-            CloudSpec::Hosts(hosts) => {
-                Ok(Arc::new(Hosts::new(hosts.clone(), infrastructure, self.engines())))
-            }
+            CloudSpec::Embedded => Ok(Arc::new(embedded(
+                &self.docker_host,
+                infrastructure,
+                self.engines(),
+            ))),
+            CloudSpec::Hosts(hosts) => Ok(Arc::new(Hosts::new(
+                hosts.clone(),
+                infrastructure,
+                self.engines(),
+            ))),
             CloudSpec::AutoScaling(_) => {
                 let message = "this build has no driver for Auto Scaling groups yet: use cloud_driver.hosts, or \
                                leave cloud_driver out to use this machine's Docker engine";
@@ -59,14 +63,18 @@ impl Platform for RealPlatform {
         if infrastructure.cloud != CloudSpec::Embedded {
             return Ok(());
         }
-        let engine = self.engines.at(&self.docker_host, infrastructure.docker.tls.as_ref())?;
+        let engine = self
+            .engines
+            .at(&self.docker_host, infrastructure.docker.tls.as_ref())?;
         let machine = engine.machine().await?;
         crate::cloud::check_shape(&machine, infrastructure.vm, infrastructure.mem_unit_mb)
             .map_err(|problem| Fault::new(Code::ShapeTooLarge, problem))
     }
 
     async fn hooks(&self, topology: &Topology) -> Result<Option<Arc<HookSet>>, Fault> {
-        let Some(source) = &topology.infrastructure.hooks else { return Ok(None) };
+        let Some(source) = &topology.infrastructure.hooks else {
+            return Ok(None);
+        };
         Ok(Some(Arc::new(self.hooks.fetch(source).await?)))
     }
 }
@@ -100,7 +108,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     .disable_signals()
     .shutdown_timeout(5)
     .bind(config.listen)
-    .with_context(|| format!("can't listen on {}: is another mapek running? --listen takes another address", config.listen))?;
+    .with_context(|| {
+        format!(
+            "can't listen on {}: is another mapek running? --listen takes another address",
+            config.listen
+        )
+    })?;
     for address in server.addrs() {
         tracing::info!(data_dir = %config.data_dir.display(), "listening on http://{address}");
     }
@@ -117,7 +130,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!("{name}: finishing the running actions, then stopping; containers stay");
     service.stop().await;
     stopper.stop(true).await;
-    running.await.context("the server's task failed")?.context("the server failed")?;
+    running
+        .await
+        .context("the server's task failed")?
+        .context("the server failed")?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -134,6 +150,10 @@ async fn wait_for_signal() -> anyhow::Result<&'static str> {
 /// The user's data folder.
 #[must_use]
 pub fn data_home() -> Option<PathBuf> {
-    let of = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let of = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     of("XDG_DATA_HOME").or_else(|| of("HOME").map(|home| home.join(".local/share")))
 }

@@ -54,13 +54,19 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Value, Fault> {
 }
 
 fn broken(error: &PayloadError) -> Fault {
-    Fault::new(Code::JsonUnreadable, format!("the body could not be read to its end: {error}"))
+    Fault::new(
+        Code::JsonUnreadable,
+        format!("the body could not be read to its end: {error}"),
+    )
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Fault> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Fault::new(Code::JsonUnreadable, "the body is empty; it should be a JSON object"));
+        return Err(Fault::new(
+            Code::JsonUnreadable,
+            "the body is empty; it should be a JSON object",
+        ));
     }
     serde_json::from_slice(bytes)
         .map_err(|error| Fault::new(Code::JsonUnreadable, format!("the body is not JSON: {error}")))

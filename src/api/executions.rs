@@ -45,5 +45,6 @@ pub async fn cancel(service: Handle, timer: Timer, id: web::Path<String>) -> Htt
 }
 
 fn parse(id: &str) -> Result<Uuid, Fault> {
-    id.parse().map_err(|_| Fault::new(Code::NotFound, format!("{id:?} is not the id of an execution")))
+    id.parse()
+        .map_err(|_| Fault::new(Code::NotFound, format!("{id:?} is not the id of an execution")))
 }

@@ -7,5 +7,7 @@ use super::answer::Timer;
 
 /// The service answers.
 pub async fn live(timer: Timer) -> HttpResponse {
-    timer.answer(Ok(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })))
+    timer.answer(Ok(
+        json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }),
+    ))
 }

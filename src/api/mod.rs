@@ -59,7 +59,9 @@ async fn wrong_method(request: HttpRequest, timer: answer::Timer) -> HttpRespons
     let allow = allowed(request.path());
     let message = format!("{} takes {allow}, not {}", request.path(), request.method());
     let mut response = timer.fail(&Fault::new(Code::MethodNotAllowed, message));
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allow));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, header::HeaderValue::from_static(allow));
     response
 }
 

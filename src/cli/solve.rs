@@ -51,7 +51,9 @@ fn read(file: Option<&Path>) -> anyhow::Result<Value> {
         Some(path) => fs::read(path).with_context(|| format!("can't read {}", path.display()))?,
         None => {
             let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).context("can't read standard input")?;
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .context("can't read standard input")?;
             bytes
         }
     };

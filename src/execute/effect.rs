@@ -32,10 +32,23 @@ pub fn confirm(
     }
     let vm = real_name(bindings, action.vm()).clone();
     match action {
-        Action::CreateContainer { container, size, cores, .. }
-        | Action::UpdateContainer { container, size, cores, .. } => {
+        Action::CreateContainer {
+            container,
+            size,
+            cores,
+            ..
+        }
+        | Action::UpdateContainer {
+            container,
+            size,
+            cores,
+            ..
+        } => {
             if let Some(vm) = allocation.vms.get_mut(&vm) {
-                let held = Container { size: *size, cores: cores.clone() };
+                let held = Container {
+                    size: *size,
+                    cores: cores.clone(),
+                };
                 vm.used.insert(container.clone(), held);
             }
         }

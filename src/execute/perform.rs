@@ -42,7 +42,10 @@ impl From<CloudError> for Failure {
 impl From<HookError> for Failure {
     fn from(error: HookError) -> Self {
         let output = error.output().map(str::to_owned);
-        Self { fault: error.into(), output }
+        Self {
+            fault: error.into(),
+            output,
+        }
     }
 }
 
@@ -51,23 +54,45 @@ pub async fn perform(world: &World, view: &View, action: &Action) -> Result<Find
     match action {
         Action::CreateVm { vm } => {
             let made = world.cloud.ensure_vm(vm).await?;
-            let found = FoundVm { name: made.name, ip: made.ip, endpoint: made.endpoint };
-            Ok(Finding { vm: Some(found), output: None })
+            let found = FoundVm {
+                name: made.name,
+                ip: made.ip,
+                endpoint: made.endpoint,
+            };
+            Ok(Finding {
+                vm: Some(found),
+                output: None,
+            })
         }
         Action::DeleteVm { vm } => {
             let (name, _) = world.engine(view, vm)?;
             world.cloud.ensure_vm_absent(&name).await?;
             Ok(Finding::default())
         }
-        Action::CreateContainer { vm, container, size, cores } => {
+        Action::CreateContainer {
+            vm,
+            container,
+            size,
+            cores,
+        } => {
             let (_, engine) = world.engine(view, vm)?;
-            let tier = world.topology.tiers.get(container).ok_or_else(|| unknown(container))?;
+            let tier = world
+                .topology
+                .tiers
+                .get(container)
+                .ok_or_else(|| unknown(container))?;
             let spec = spec::container(&world.topology, tier, *size, cores, &view.allocation);
             engine.ensure_image(&spec.image).await?;
             engine.ensure_running(&spec).await?;
             Ok(Finding::default())
         }
-        Action::UpdateContainer { vm, container, size, cores, .. } => {
+        Action::UpdateContainer {
+            vm,
+            container,
+            size,
+            cores,
+            ..
+        } => {
             let (_, engine) = world.engine(view, vm)?;
             let limits = spec::limits(&world.topology, *size, cores);
             engine.ensure_limits(container.as_str(), &limits).await?;
@@ -84,18 +109,27 @@ pub async fn perform(world: &World, view: &View, action: &Action) -> Result<Find
                 let said = run_hook(world, view, vm, container, hook, None).await?;
                 output.push_str(&said);
             }
-            Ok(Finding { vm: None, output: Some(output) })
+            Ok(Finding {
+                vm: None,
+                output: Some(output),
+            })
         }
         Action::RunTierHook { vm, container, hook } => {
             let change = Some((&world.from, &view.allocation));
             let output = run_hook(world, view, vm, container, hook, change).await?;
-            Ok(Finding { vm: None, output: Some(output) })
+            Ok(Finding {
+                vm: None,
+                output: Some(output),
+            })
         }
     }
 }
 
 fn unknown(container: &TierId) -> Fault {
-    Fault::new(Code::Internal, format!("{container} is not a tier of the topology"))
+    Fault::new(
+        Code::Internal,
+        format!("{container} is not a tier of the topology"),
+    )
 }
 
 async fn run_hook(
@@ -107,10 +141,22 @@ async fn run_hook(
     change: Option<(&Allocation, &Allocation)>,
 ) -> Result<String, Failure> {
     let (name, engine) = world.engine(view, vm)?;
-    let tier = world.topology.tiers.get(container).ok_or_else(|| unknown(container))?;
-    let missing = || Fault::new(Code::HookMissing, format!("there are no hooks, and {container} needs {hook}"));
+    let tier = world
+        .topology
+        .tiers
+        .get(container)
+        .ok_or_else(|| unknown(container))?;
+    let missing = || {
+        Fault::new(
+            Code::HookMissing,
+            format!("there are no hooks, and {container} needs {hook}"),
+        )
+    };
     let set = world.hooks.as_ref().ok_or_else(missing)?;
-    let size = view.allocation.container(&name, container).map_or(Size::ZERO, |held| held.size);
+    let size = view
+        .allocation
+        .container(&name, container)
+        .map_or(Size::ZERO, |held| held.size);
     let call = HookCall {
         hook,
         tier,

@@ -27,7 +27,9 @@ pub async fn preflight(world: &World, view: &View, stages: &[Stage]) -> Vec<Faul
             names.insert(container);
         }
     }
-    let looks = creations.into_iter().map(|(vm, names)| look(world, view, vm, names));
+    let looks = creations
+        .into_iter()
+        .map(|(vm, names)| look(world, view, vm, names));
     let mut faults: Vec<Fault> = join_all(looks).await.into_iter().flatten().collect();
     faults.extend(missing_hooks(world, stages));
     faults
@@ -46,7 +48,13 @@ async fn look(world: &World, view: &View, vm: &VmId, names: BTreeSet<&TierId>) -
             .collect(),
         Err(fault) => {
             let place = json!({ "vm": vm });
-            vec![Fault { message: format!("VM '{vm}': {}", fault.message), ..fault }.with([place])]
+            vec![
+                Fault {
+                    message: format!("VM '{vm}': {}", fault.message),
+                    ..fault
+                }
+                .with([place]),
+            ]
         }
     }
 }
@@ -63,7 +71,10 @@ fn clashes(world: &World, vm: &VmId, foreign: &Observed, names: &BTreeSet<&TierI
             faults.push(Fault::new(Code::NameTaken, message).with([place.clone()]));
         }
         let running = matches!(foreign.state, State::Running | State::Paused | State::Restarting);
-        let taken = tier.ports.iter().find(|port| foreign.ports.iter().any(|other| other.conflicts(port)));
+        let taken = tier
+            .ports
+            .iter()
+            .find(|port| foreign.ports.iter().any(|other| other.conflicts(port)));
         if let (true, Some(port)) = (running, taken) {
             let message = format!(
                 "host port {}/{} of VM '{vm}', which {} publishes, is in use by container {} that mapek did not make",
@@ -76,7 +87,9 @@ fn clashes(world: &World, vm: &VmId, foreign: &Observed, names: &BTreeSet<&TierI
 }
 
 fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
-    let Some(hooks) = &world.hooks else { return Vec::new() };
+    let Some(hooks) = &world.hooks else {
+        return Vec::new();
+    };
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     for action in stages.iter().flatten() {
@@ -89,10 +102,16 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
             | Action::UpdateContainer { .. }
             | Action::DeleteContainer { .. } => continue,
         };
-        for hook in named.iter().filter(|hook| !hooks.of(kind).contains_key(hook.as_str())) {
+        for hook in named
+            .iter()
+            .filter(|hook| !hooks.of(kind).contains_key(hook.as_str()))
+        {
             if seen.insert((kind.folder(), hook.clone())) {
-                let message =
-                    format!("the hooks repository has no {}/{hook} (at {})", kind.folder(), hooks.revision);
+                let message = format!(
+                    "the hooks repository has no {}/{hook} (at {})",
+                    kind.folder(),
+                    hooks.revision
+                );
                 faults.push(Fault::new(Code::HookMissing, message));
             }
         }

@@ -47,7 +47,12 @@ pub async fn run(
     frozen: Arc<Frozen>,
     halt: watch::Receiver<Halt>,
 ) -> (Outcome, Option<Fault>) {
-    let run = Run { world, ledger, id: frozen.id, halt };
+    let run = Run {
+        world,
+        ledger,
+        id: frozen.id,
+        halt,
+    };
     let mut first = 0;
     let mut failure = None;
     for stage in &frozen.stages {
@@ -79,7 +84,15 @@ struct Run {
 
 impl Run {
     async fn record(&self, event: Event) -> Result<(), Fault> {
-        self.ledger.record(self.id, Stamped { at: Timestamp::now(), event }).await
+        self.ledger
+            .record(
+                self.id,
+                Stamped {
+                    at: Timestamp::now(),
+                    event,
+                },
+            )
+            .await
     }
 
     /// Runs the actions of one stage, several at a time. All that were begun are waited for, even
@@ -91,8 +104,10 @@ impl Run {
             .zip(first..)
             .map(|(action, index)| self.unless_over(index, action, &failed).boxed())
             .collect();
-        let faults: Vec<Option<Fault>> =
-            stream::iter(actions).buffer_unordered(self.world.parallel).collect().await;
+        let faults: Vec<Option<Fault>> = stream::iter(actions)
+            .buffer_unordered(self.world.parallel)
+            .collect()
+            .await;
         faults.into_iter().flatten().next()
     }
 
@@ -109,13 +124,22 @@ impl Run {
 
     async fn action(&self, index: usize, action: &Action) -> Option<Fault> {
         let id = self.id;
-        if let Err(fault) = self.record(Event::ActionStarted { action: index, attempt: 1 }).await {
+        if let Err(fault) = self
+            .record(Event::ActionStarted {
+                action: index,
+                attempt: 1,
+            })
+            .await
+        {
             return Some(fault);
         }
         tracing::info!(execution = %id, action = index, "{action}");
         let view = self.ledger.view();
         let event = match perform(&self.world, &view, action).await {
-            Ok(finding) => Event::ActionSucceeded { action: index, finding },
+            Ok(finding) => Event::ActionSucceeded {
+                action: index,
+                finding,
+            },
             Err(Failure { fault, output }) => {
                 tracing::error!(execution = %id, action = index, code = %fault.code, error = %fault, "failed: {action}");
                 let failed = Event::ActionFailed {
@@ -125,9 +149,14 @@ impl Run {
                     output: output.clone(),
                 };
                 let told = told(action, index, &fault, output);
-                return Some(self.record(failed).await.err().map_or(told.clone(), |unrecorded| unrecorded.with([
-                    serde_json::json!({ "after": told.message }),
-                ])));
+                return Some(
+                    self.record(failed)
+                        .await
+                        .err()
+                        .map_or(told.clone(), |unrecorded| {
+                            unrecorded.with([serde_json::json!({ "after": told.message })])
+                        }),
+                );
             }
         };
         self.record(event).await.err()
@@ -138,7 +167,12 @@ impl Run {
 fn told(action: &Action, index: usize, fault: &Fault, output: Option<String>) -> Fault {
     let message = format!("{action}: {}", fault.message);
     let particulars = serde_json::json!({ "action": index, "text": action.to_string(), "output": output });
-    Fault { code: fault.code, message, details: fault.details.clone() }.with([particulars])
+    Fault {
+        code: fault.code,
+        message,
+        details: fault.details.clone(),
+    }
+    .with([particulars])
 }
 
 /// What a halted execution is answered with.
@@ -148,8 +182,14 @@ impl Halt {
     pub fn fault(self) -> Option<Fault> {
         match self {
             Self::No => None,
-            Self::Cancel => Some(Fault::new(Code::Cancelled, "the execution was cancelled; what was done is kept")),
-            Self::Stop => Some(Fault::new(Code::Stopping, "the service is stopping; what was done is kept")),
+            Self::Cancel => Some(Fault::new(
+                Code::Cancelled,
+                "the execution was cancelled; what was done is kept",
+            )),
+            Self::Stop => Some(Fault::new(
+                Code::Stopping,
+                "the service is stopping; what was done is kept",
+            )),
         }
     }
 }

@@ -11,7 +11,10 @@ pub fn limits(topology: &Topology, size: Size, cores: &CoreSet) -> Limits {
         CpuMode::Cpuset => CpuLimit::Cores(cores.clone()),
         CpuMode::Quota => CpuLimit::Quota(size.cpu),
     };
-    let memory = size.mem.saturating_mul(topology.infrastructure.mem_unit_mb).saturating_mul(1024 * 1024);
+    let memory = size
+        .mem
+        .saturating_mul(topology.infrastructure.mem_unit_mb)
+        .saturating_mul(1024 * 1024);
     Limits { cpu, memory }
 }
 

@@ -83,7 +83,11 @@ impl Progress {
     /// An execution with that many actions, none begun.
     #[must_use]
     pub fn new(actions: usize) -> Self {
-        Self { actions: vec![ActionState::default(); actions], outcome: None, finished_at: None }
+        Self {
+            actions: vec![ActionState::default(); actions],
+            outcome: None,
+            finished_at: None,
+        }
     }
 
     /// Replays a record.
@@ -91,7 +95,10 @@ impl Progress {
     /// # Errors
     ///
     /// The first event that can't have happened.
-    pub fn replay<'e>(actions: usize, events: impl IntoIterator<Item = &'e Stamped>) -> Result<Self, Illegal> {
+    pub fn replay<'e>(
+        actions: usize,
+        events: impl IntoIterator<Item = &'e Stamped>,
+    ) -> Result<Self, Illegal> {
         let mut progress = Self::new(actions);
         for stamped in events {
             progress.apply(stamped)?;
@@ -114,7 +121,9 @@ impl Progress {
                 let state = self.action(*action)?;
                 match state.state {
                     Status::Pending | Status::Running => {}
-                    Status::Succeeded | Status::Failed => return Err(refuse(*action, state, "action_started")),
+                    Status::Succeeded | Status::Failed => {
+                        return Err(refuse(*action, state, "action_started"));
+                    }
                 }
                 state.state = Status::Running;
                 state.attempts = *attempt;
@@ -126,7 +135,12 @@ impl Progress {
                 state.finished_at = Some(at);
                 state.output.clone_from(&finding.output);
             }
-            Event::ActionFailed { action, error, code, output } => {
+            Event::ActionFailed {
+                action,
+                error,
+                code,
+                output,
+            } => {
                 let state = self.running(*action, "action_failed")?;
                 state.state = Status::Failed;
                 state.finished_at = Some(at);
@@ -135,7 +149,10 @@ impl Progress {
                 state.output.clone_from(output);
             }
             Event::Finished { outcome } => {
-                let unfinished = self.actions.iter().position(|action| action.state != Status::Succeeded);
+                let unfinished = self
+                    .actions
+                    .iter()
+                    .position(|action| action.state != Status::Succeeded);
                 if let (Outcome::Succeeded, Some(action)) = (*outcome, unfinished) {
                     return Err(Illegal::Unfinished(action));
                 }
@@ -160,5 +177,9 @@ impl Progress {
 }
 
 fn refuse(action: usize, state: &ActionState, event: &'static str) -> Illegal {
-    Illegal::Action { action, state: state.state, event }
+    Illegal::Action {
+        action,
+        state: state.state,
+        event,
+    }
 }

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn at(event: Event) -> Stamped {
-    Stamped { at: Timestamp::UNIX_EPOCH, event }
+    Stamped {
+        at: Timestamp::UNIX_EPOCH,
+        event,
+    }
 }
 
 fn started(action: usize) -> Stamped {
@@ -14,11 +17,19 @@ fn started(action: usize) -> Stamped {
 }
 
 fn succeeded(action: usize) -> Stamped {
-    at(Event::ActionSucceeded { action, finding: Finding::default() })
+    at(Event::ActionSucceeded {
+        action,
+        finding: Finding::default(),
+    })
 }
 
 fn failed(action: usize) -> Stamped {
-    at(Event::ActionFailed { action, error: "e".into(), code: "c".into(), output: None })
+    at(Event::ActionFailed {
+        action,
+        error: "e".into(),
+        code: "c".into(),
+        output: None,
+    })
 }
 
 fn finished(outcome: Outcome) -> Stamped {

@@ -57,7 +57,9 @@ impl World {
                 return Err(Fault::new(Code::CloudRefused, message));
             }
         };
-        let engine = self.engines.at(endpoint, self.topology.infrastructure.docker.tls.as_ref())?;
+        let engine = self
+            .engines
+            .at(endpoint, self.topology.infrastructure.docker.tls.as_ref())?;
         Ok((name, engine))
     }
 }

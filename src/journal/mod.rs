@@ -88,7 +88,9 @@ pub trait Journal: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The database said no: a full disk, a read-only file, a broken file.
-    #[error("the journal can't be used; is there room on the disk of the data directory, and may it be written?")]
+    #[error(
+        "the journal can't be used; is there room on the disk of the data directory, and may it be written?"
+    )]
     Database(#[from] rusqlite::Error),
     /// What is kept is not what this version writes.
     #[error("the journal holds something that this version of mapek can't read: {0}")]

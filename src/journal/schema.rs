@@ -43,6 +43,8 @@ pub fn prepare(connection: &mut Connection) -> Result<(), super::JournalError> {
             Ok(())
         }
         VERSION => Ok(()),
-        other => Err(super::JournalError::Unreadable(format!("it is of version {other}; this program writes {VERSION}"))),
+        other => Err(super::JournalError::Unreadable(format!(
+            "it is of version {other}; this program writes {VERSION}"
+        ))),
     }
 }

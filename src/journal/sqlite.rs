@@ -31,7 +31,12 @@ impl SqliteJournal {
         let wrong = |error| JournalError::Folder(name(), error);
         fs::create_dir_all(folder).map_err(wrong)?;
         let path = folder.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(wrong)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(wrong)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(name())),
@@ -39,7 +44,10 @@ impl SqliteJournal {
         }
         let mut connection = Connection::open(folder.join("journal.sqlite"))?;
         schema::prepare(&mut connection)?;
-        Ok(Self { connection, _lock: file })
+        Ok(Self {
+            connection,
+            _lock: file,
+        })
     }
 
     #[cfg(test)]
@@ -48,8 +56,9 @@ impl SqliteJournal {
     }
 
     fn events(&self, id: &str) -> Result<Vec<Stamped>, JournalError> {
-        let mut select =
-            self.connection.prepare_cached("SELECT event FROM events WHERE execution = ?1 ORDER BY seq")?;
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT event FROM events WHERE execution = ?1 ORDER BY seq")?;
         let rows = select.query_map([id], |row| row.get::<_, String>(0))?;
         rows.map(|row| read(&row?)).collect()
     }
@@ -79,14 +88,22 @@ fn id_and_frozen(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
 
 impl Journal for SqliteJournal {
     fn load(&self) -> Result<Kept, JournalError> {
-        let (topology, generation, allocation) = self.connection.query_row(
-            "SELECT topology, generation, allocation FROM state",
-            [],
-            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)),
-        )?;
+        let (topology, generation, allocation) =
+            self.connection
+                .query_row("SELECT topology, generation, allocation FROM state", [], |row| {
+                    Ok((
+                        row.get::<_, Option<String>>(0)?,
+                        row.get::<_, i64>(1)?,
+                        row.get::<_, String>(2)?,
+                    ))
+                })?;
         let topology = topology.map(|text| read(&text)).transpose()?;
         let pinned: Pinned = read(&allocation)?;
-        Ok(Kept { topology, generation: counter(generation)?, allocation: pinned.into() })
+        Ok(Kept {
+            topology,
+            generation: counter(generation)?,
+            allocation: pinned.into(),
+        })
     }
 
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
@@ -101,7 +118,11 @@ impl Journal for SqliteJournal {
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {
         self.connection.execute(
             "INSERT INTO executions (id, created_at, frozen) VALUES (?1, ?2, ?3)",
-            params![execution.id.to_string(), execution.created_at.to_string(), write(execution)?],
+            params![
+                execution.id.to_string(),
+                execution.created_at.to_string(),
+                write(execution)?
+            ],
         )?;
         Ok(())
     }
@@ -114,16 +135,23 @@ impl Journal for SqliteJournal {
     ) -> Result<(), JournalError> {
         let id = execution.to_string();
         let event_text = write(event)?;
-        let allocation = allocation.map(|allocation| write(&Pinned::from(allocation))).transpose()?;
+        let allocation = allocation
+            .map(|allocation| write(&Pinned::from(allocation)))
+            .transpose()?;
         let transaction = self.connection.transaction()?;
         transaction
             .prepare_cached("INSERT INTO events (execution, event) VALUES (?1, ?2)")?
             .execute([&id, &event_text])?;
         if let Some(allocation) = allocation {
-            transaction.prepare_cached("UPDATE state SET allocation = ?1")?.execute([allocation])?;
+            transaction
+                .prepare_cached("UPDATE state SET allocation = ?1")?
+                .execute([allocation])?;
         }
         if let Event::Finished { outcome } = event.event {
-            transaction.execute("UPDATE executions SET outcome = ?1 WHERE id = ?2", [outcome.as_str(), &id])?;
+            transaction.execute(
+                "UPDATE executions SET outcome = ?1 WHERE id = ?2",
+                [outcome.as_str(), &id],
+            )?;
         }
         transaction.commit()?;
         Ok(())
@@ -132,7 +160,11 @@ impl Journal for SqliteJournal {
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {
         let row = self
             .connection
-            .query_row("SELECT id, frozen FROM executions WHERE id = ?1", [id.to_string()], id_and_frozen)
+            .query_row(
+                "SELECT id, frozen FROM executions WHERE id = ?1",
+                [id.to_string()],
+                id_and_frozen,
+            )
             .optional()?;
         row.map(|row| self.with_events(row)).transpose()
     }
@@ -141,17 +173,21 @@ impl Journal for SqliteJournal {
         let mut select = self
             .connection
             .prepare("SELECT id, frozen FROM executions ORDER BY created_at DESC, id DESC LIMIT ?1")?;
-        let rows: Vec<(String, String)> = select.query_map([limit], id_and_frozen)?.collect::<Result<_, _>>()?;
+        let rows: Vec<(String, String)> = select
+            .query_map([limit], id_and_frozen)?
+            .collect::<Result<_, _>>()?;
         rows.into_iter().map(|row| self.with_events(row)).collect()
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {
-        let mut select =
-            self.connection.prepare("SELECT id FROM executions WHERE outcome IS NULL ORDER BY id")?;
+        let mut select = self
+            .connection
+            .prepare("SELECT id FROM executions WHERE outcome IS NULL ORDER BY id")?;
         let rows = select.query_map([], |row| row.get::<_, String>(0))?;
         rows.map(|row| {
             let text = row?;
-            text.parse().map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
+            text.parse()
+                .map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
         })
         .collect()
     }

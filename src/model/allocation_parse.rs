@@ -20,7 +20,12 @@ impl Allocation {
     pub fn parse(document: &Value, path: &str, step: u64) -> Result<(Self, Vec<Warning>), Problems> {
         let mut notes = Notes::default();
         let mut vms = BTreeMap::new();
-        if let Some(root) = (At { path: path.to_owned(), value: document }).object(&mut notes) {
+        if let Some(root) = (At {
+            path: path.to_owned(),
+            value: document,
+        })
+        .object(&mut notes)
+        {
             for (name, at) in root.entries() {
                 if name == "time" && at.value.is_string() {
                     continue;
@@ -30,7 +35,11 @@ impl Allocation {
                 }
             }
         }
-        if notes.is_clean() { Ok((Self { vms }, notes.warnings)) } else { Err(notes.into_problems()) }
+        if notes.is_clean() {
+            Ok((Self { vms }, notes.warnings))
+        } else {
+            Err(notes.into_problems())
+        }
     }
 }
 
@@ -42,7 +51,9 @@ fn read_vm(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vm> {
     let mut used = BTreeMap::new();
     if let Some(containers) = fields.get("used").and_then(|at| at.object(notes)) {
         for (tier, at) in containers.entries() {
-            let Some(mut fields) = at.object(notes) else { continue };
+            let Some(mut fields) = at.object(notes) else {
+                continue;
+            };
             let size = read_size(notes, &mut fields, step);
             fields.finish(notes);
             if let Some(size) = size {
@@ -51,9 +62,16 @@ fn read_vm(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vm> {
         }
     }
     fields.finish(notes);
-    let vm = Vm { ip, capacity: capacity?, used };
+    let vm = Vm {
+        ip,
+        capacity: capacity?,
+        used,
+    };
     if !vm.held().fits(vm.capacity) {
-        notes.problem(&path, format!("holds {}, more than it has: {}", vm.held(), vm.capacity));
+        notes.problem(
+            &path,
+            format!("holds {}, more than it has: {}", vm.held(), vm.capacity),
+        );
     }
     Some(vm)
 }
@@ -66,6 +84,8 @@ fn read_size(notes: &mut Notes, fields: &mut Fields<'_>, step: u64) -> Option<Si
         }
         cpu
     });
-    let mem = fields.need(notes, "mem_units").and_then(|at| at.whole(notes, 1, MOST.into()));
+    let mem = fields
+        .need(notes, "mem_units")
+        .and_then(|at| at.whole(notes, 1, MOST.into()));
     Some(Size { cpu: cpu?, mem: mem? })
 }

@@ -38,7 +38,10 @@ impl Snapshot {
     /// When none was put yet.
     pub fn topology(&self) -> Result<Arc<Topology>, Fault> {
         let missing = || {
-            Fault::new(Code::TopologyMissing, "there is no topology yet: PUT one to /api/topology first")
+            Fault::new(
+                Code::TopologyMissing,
+                "there is no topology yet: PUT one to /api/topology first",
+            )
         };
         self.topology.clone().ok_or_else(missing)
     }
@@ -46,7 +49,10 @@ impl Snapshot {
     /// What is confirmed, with names of new VMs.
     #[must_use]
     pub fn view(&self) -> View {
-        View { allocation: self.allocation.clone(), bindings: self.bindings.clone() }
+        View {
+            allocation: self.allocation.clone(),
+            bindings: self.bindings.clone(),
+        }
     }
 
     /// The fault of asking for something that a running execution forbids.
@@ -71,18 +77,35 @@ pub struct Book {
 
 impl Book {
     /// Takes up what the journal holds. Executions that never ended are marked as interrupted.
-    pub fn open(mut journal: Box<dyn Journal>) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
+    pub fn open(
+        mut journal: Box<dyn Journal>,
+    ) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
         let kept = journal.load()?;
         let parse = |document| {
             Topology::parse(&document).map_err(|problems| {
-                JournalError::Unreadable(format!("the topology that was put is not valid any more: {problems}"))
+                JournalError::Unreadable(format!(
+                    "the topology that was put is not valid any more: {problems}"
+                ))
             })
         };
-        let topology = kept.topology.map(parse).transpose()?.map(|parsed| Arc::new(parsed.topology));
+        let topology = kept
+            .topology
+            .map(parse)
+            .transpose()?
+            .map(|parsed| Arc::new(parsed.topology));
         for id in journal.unfinished()? {
             tracing::warn!(execution = %id, "the service ended while this execution ran; it is marked as interrupted");
-            let event = Event::Finished { outcome: Outcome::Interrupted };
-            journal.record(id, &Stamped { at: Timestamp::now(), event }, None)?;
+            let event = Event::Finished {
+                outcome: Outcome::Interrupted,
+            };
+            journal.record(
+                id,
+                &Stamped {
+                    at: Timestamp::now(),
+                    event,
+                },
+                None,
+            )?;
         }
         let now = Snapshot {
             topology,
@@ -91,7 +114,15 @@ impl Book {
             ..Snapshot::default()
         };
         let (publish, snapshot) = watch::channel(Arc::new(now.clone()));
-        Ok((Self { journal, publish, now, running: None }, snapshot))
+        Ok((
+            Self {
+                journal,
+                publish,
+                now,
+                running: None,
+            },
+            snapshot,
+        ))
     }
 
     fn publish(&self) {
@@ -113,12 +144,16 @@ impl Book {
     pub fn begin(&mut self, frozen: &Frozen, planned_on: &Snapshot) -> Result<(), Fault> {
         self.now.idle()?;
         if (self.now.generation, self.now.revision) != (planned_on.generation, planned_on.revision) {
-            let message = "the topology or the allocation changed while the plan was worked out; send it again";
+            let message =
+                "the topology or the allocation changed while the plan was worked out; send it again";
             return Err(Fault::new(Code::Conflict, message));
         }
         self.journal.begin(frozen)?;
         let progress = Progress::new(frozen.actions().count());
-        self.running = Some(Execution { frozen: frozen.clone(), progress });
+        self.running = Some(Execution {
+            frozen: frozen.clone(),
+            progress,
+        });
         self.now.running = Some(frozen.id);
         self.now.bindings = BTreeMap::new();
         self.publish();
@@ -128,19 +163,32 @@ impl Book {
     /// Records an event of the running execution, with what it changes in the allocation.
     pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<(), Fault> {
         let not_running = || Fault::new(Code::Internal, format!("execution {id} is not running"));
-        let running = self.running.as_mut().filter(|running| running.frozen.id == id).ok_or_else(not_running)?;
+        let running = self
+            .running
+            .as_mut()
+            .filter(|running| running.frozen.id == id)
+            .ok_or_else(not_running)?;
         let mut progress = running.progress.clone();
-        progress.apply(stamped).map_err(|illegal| Fault::new(Code::Internal, illegal.to_string()))?;
+        progress
+            .apply(stamped)
+            .map_err(|illegal| Fault::new(Code::Internal, illegal.to_string()))?;
         let mut changed = None;
         if let Event::ActionSucceeded { action, finding } = &stamped.event {
             let (mut allocation, mut bindings) = (self.now.allocation.clone(), self.now.bindings.clone());
             let done = running.frozen.actions().find(|(index, _)| index == action);
             if let (Some((_, action)), Some(topology)) = (done, &self.now.topology) {
-                confirm(&mut allocation, &mut bindings, topology.infrastructure.vm, action, finding);
+                confirm(
+                    &mut allocation,
+                    &mut bindings,
+                    topology.infrastructure.vm,
+                    action,
+                    finding,
+                );
             }
             changed = Some((allocation, bindings));
         }
-        self.journal.record(id, stamped, changed.as_ref().map(|(allocation, _)| allocation))?;
+        self.journal
+            .record(id, stamped, changed.as_ref().map(|(allocation, _)| allocation))?;
         running.progress = progress;
         let ended = running.progress.outcome.is_some();
         if let Some((allocation, bindings)) = changed {
@@ -172,6 +220,9 @@ impl Book {
 
 fn replay((frozen, events): (Frozen, Vec<Stamped>)) -> Result<Execution, Fault> {
     Execution::replay(frozen, &events).map_err(|illegal| {
-        Fault::new(Code::JournalUnavailable, format!("the journal holds an impossible history: {illegal}"))
+        Fault::new(
+            Code::JournalUnavailable,
+            format!("the journal holds an impossible history: {illegal}"),
+        )
     })
 }

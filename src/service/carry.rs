@@ -44,17 +44,30 @@ impl Service {
     /// When it can't be begun, or did not succeed.
     pub async fn execute(&self, plan: Value) -> Result<Ended, Fault> {
         let service = self.clone();
-        self.to_the_end(async move { service.begin_and_wait(plan).await }).await
+        self.to_the_end(async move { service.begin_and_wait(plan).await })
+            .await
     }
 
     async fn begin_and_wait(&self, plan: Value) -> Result<Ended, Fault> {
         let mut ended = self.begin(&plan).await?;
-        let lost = |_| Fault::new(Code::Internal, "the execution ended without an answer; see its record");
+        let lost = |_| {
+            Fault::new(
+                Code::Internal,
+                "the execution ended without an answer; see its record",
+            )
+        };
         let ended = ended.wait_for(Option::is_some).await.map_err(lost)?.clone();
         match ended {
-            Some(Ended { id, fault: Some(fault), .. }) => Err(fault.with([serde_json::json!({ "execution": id })])),
+            Some(Ended {
+                id,
+                fault: Some(fault),
+                ..
+            }) => Err(fault.with([serde_json::json!({ "execution": id })])),
             Some(ended) => Ok(ended),
-            None => Err(Fault::new(Code::Internal, "the execution ended without an outcome")),
+            None => Err(Fault::new(
+                Code::Internal,
+                "the execution ended without an outcome",
+            )),
         }
     }
 
@@ -84,10 +97,15 @@ impl Service {
         let frozen = Arc::new(frozen);
         let id = frozen.id;
         let begun = Arc::clone(&frozen);
-        self.with_book(move |book| book.begin(&begun, &planned_on)).await?;
+        self.with_book(move |book| book.begin(&begun, &planned_on))
+            .await?;
         let (halt, halted) = watch::channel(Halt::No);
         let (tell, ended) = watch::channel(None);
-        *self.lock_running() = Some(Running { id, halt, ended: ended.clone() });
+        *self.lock_running() = Some(Running {
+            id,
+            halt,
+            ended: ended.clone(),
+        });
         let service = self.clone();
         self.inner.runtime.spawn(async move {
             tracing::info!(execution = %id, actions = frozen.actions().count(), stages = frozen.stages.len(), "begun");
@@ -114,7 +132,11 @@ impl Service {
         Ok(World {
             cloud: self.inner.platform.cloud(&topology)?,
             engines: self.inner.platform.engines(),
-            vms: proposal.vms.iter().map(|vm| (vm.name.clone(), vm.clone())).collect(),
+            vms: proposal
+                .vms
+                .iter()
+                .map(|vm| (vm.name.clone(), vm.clone()))
+                .collect(),
             hooks,
             hook_deadline: self.inner.settings.hook_deadline,
             from: snapshot.allocation.clone(),
@@ -159,7 +181,9 @@ fn needs_hooks(stages: &[Stage]) -> bool {
 
 /// All that stands in the way as one answer: the first says which code.
 fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
-    let Some(first) = faults.first() else { return Ok(()) };
+    let Some(first) = faults.first() else {
+        return Ok(());
+    };
     let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
     let mut all = Fault::new(first.code, messages.join("; "));
     all.details = faults.iter().flat_map(|fault| fault.details.clone()).collect();

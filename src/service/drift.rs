@@ -26,7 +26,11 @@ pub fn differences(topology: &Topology, wanted: Option<&Container>, seen: Option
     }
     match topology.infrastructure.cpu_mode {
         CpuMode::Cpuset if CoreSet::parse(&seen.cpuset).as_ref() != Some(&wanted.cores) => {
-            found.push(format!("cpuset is {:?}, should be {:?}", seen.cpuset, wanted.cores.to_string()));
+            found.push(format!(
+                "cpuset is {:?}, should be {:?}",
+                seen.cpuset,
+                wanted.cores.to_string()
+            ));
         }
         CpuMode::Quota if seen.nano_cpus != wanted.size.cpu.nanos() => {
             let should = wanted.size.cpu.nanos();

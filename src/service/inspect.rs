@@ -21,7 +21,8 @@ impl Service {
     /// When the cloud can't be asked.
     pub async fn inspect(&self) -> Result<Value, Fault> {
         let service = self.clone();
-        self.to_the_end(async move { service.look_everywhere().await }).await
+        self.to_the_end(async move { service.look_everywhere().await })
+            .await
     }
 
     /// Compares what runs with the allocation and logs what differs.
@@ -30,7 +31,9 @@ impl Service {
     ///
     /// As [`Service::inspect`].
     pub async fn compare(&self) -> Result<(), Fault> {
-        let Value::Object(vms) = self.inspect().await? else { return Ok(()) };
+        let Value::Object(vms) = self.inspect().await? else {
+            return Ok(());
+        };
         for (vm, containers) in &vms {
             for (container, seen) in containers.as_object().into_iter().flatten() {
                 for difference in seen["drift"].as_array().into_iter().flatten() {
@@ -43,13 +46,20 @@ impl Service {
 
     async fn look_everywhere(&self) -> Result<Value, Fault> {
         let snapshot = self.snapshot();
-        let Some(topology) = snapshot.topology.clone() else { return Ok(json!({})) };
+        let Some(topology) = snapshot.topology.clone() else {
+            return Ok(json!({}));
+        };
         if snapshot.allocation.vms.is_empty() {
             return Ok(json!({}));
         }
         let cloud = self.inner.platform.cloud(&topology)?;
-        let endpoints: BTreeMap<VmId, String> =
-            cloud.offer().await?.vms.into_iter().map(|vm| (vm.name, vm.endpoint)).collect();
+        let endpoints: BTreeMap<VmId, String> = cloud
+            .offer()
+            .await?
+            .vms
+            .into_iter()
+            .map(|vm| (vm.name, vm.endpoint))
+            .collect();
         let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
             let (snapshot, topology) = (&snapshot, &topology);
             let endpoint = endpoints.get(id).cloned();
@@ -68,11 +78,22 @@ impl Service {
         id: &VmId,
         endpoint: Option<String>,
     ) -> Result<Vec<Observed>, Fault> {
-        let gone = || Fault::new(crate::fault::Code::CloudRefused, "the cloud driver does not know this VM any more");
+        let gone = || {
+            Fault::new(
+                crate::fault::Code::CloudRefused,
+                "the cloud driver does not know this VM any more",
+            )
+        };
         // A VM that the running execution has just made may not be in the cloud's offer yet.
         let made = snapshot.bindings.values().find(|found| found.name == *id);
-        let endpoint = endpoint.or_else(|| made.map(|found| found.endpoint.clone())).ok_or_else(gone)?;
-        let engine = self.inner.platform.engines().at(&endpoint, topology.infrastructure.docker.tls.as_ref())?;
+        let endpoint = endpoint
+            .or_else(|| made.map(|found| found.endpoint.clone()))
+            .ok_or_else(gone)?;
+        let engine = self
+            .inner
+            .platform
+            .engines()
+            .at(&endpoint, topology.infrastructure.docker.tls.as_ref())?;
         Ok(engine.observe().await?)
     }
 }
@@ -82,15 +103,30 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
         Ok(seen) => seen,
         Err(fault) => {
             let unknown = |id: &crate::model::TierId| {
-                (id.to_string(), json!({ "state": "unknown", "drift": [format!("VM unreachable: {}", fault.message)] }))
+                (
+                    id.to_string(),
+                    json!({ "state": "unknown", "drift": [format!("VM unreachable: {}", fault.message)] }),
+                )
             };
             return Value::Object(vm.used.keys().map(unknown).collect());
         }
     };
-    let managed: BTreeMap<&str, &Observed> =
-        seen.iter().filter(|one| one.managed).map(|one| (one.name.as_str(), one)).collect();
-    let names: BTreeSet<&str> = vm.used.keys().map(|id| id.as_str()).chain(managed.keys().copied()).collect();
-    let unit = topology.infrastructure.mem_unit_mb.saturating_mul(1024 * 1024).max(1);
+    let managed: BTreeMap<&str, &Observed> = seen
+        .iter()
+        .filter(|one| one.managed)
+        .map(|one| (one.name.as_str(), one))
+        .collect();
+    let names: BTreeSet<&str> = vm
+        .used
+        .keys()
+        .map(|id| id.as_str())
+        .chain(managed.keys().copied())
+        .collect();
+    let unit = topology
+        .infrastructure
+        .mem_unit_mb
+        .saturating_mul(1024 * 1024)
+        .max(1);
     let mut containers = Map::new();
     for name in names {
         let (wanted, seen) = (vm.used.get(name), managed.get(name).copied());

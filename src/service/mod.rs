@@ -82,7 +82,9 @@ impl Service {
             solvers: Arc::new(Semaphore::new(2)),
             running: Mutex::new(None),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// What is, right now.
@@ -129,7 +131,10 @@ impl Service {
             return Ok(());
         }
         let execution = self.execution(id).await?;
-        let message = format!("execution {id} has {}; there is nothing to cancel", execution.state());
+        let message = format!(
+            "execution {id} has {}; there is nothing to cancel",
+            execution.state()
+        );
         Err(Fault::new(Code::ExecutionEnded, message))
     }
 
@@ -151,7 +156,11 @@ impl Service {
     {
         let book = Arc::clone(&self.inner.book);
         let task = move || work(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
-        self.inner.runtime.spawn_blocking(task).await.unwrap_or_else(|error| Err(crashed(&error)))
+        self.inner
+            .runtime
+            .spawn_blocking(task)
+            .await
+            .unwrap_or_else(|error| Err(crashed(&error)))
     }
 
     /// Runs `work` on the service's runtime, to its end even when the caller goes away.
@@ -160,13 +169,20 @@ impl Service {
         T: Send + 'static,
         W: Future<Output = Result<T, Fault>> + Send + 'static,
     {
-        self.inner.runtime.spawn(work).await.unwrap_or_else(|error| Err(crashed(&error)))
+        self.inner
+            .runtime
+            .spawn(work)
+            .await
+            .unwrap_or_else(|error| Err(crashed(&error)))
     }
 }
 
 fn crashed(error: &tokio::task::JoinError) -> Fault {
     tracing::error!(%error, "a task ended without an answer");
-    Fault::new(Code::Internal, "mapek failed on this request; its log says more, please report it")
+    Fault::new(
+        Code::Internal,
+        "mapek failed on this request; its log says more, please report it",
+    )
 }
 
 impl From<JournalError> for Fault {

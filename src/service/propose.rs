@@ -42,8 +42,10 @@ impl Proposal {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let stages = &self.translation.stages;
-        let texts: Vec<Vec<String>> =
-            stages.iter().map(|stage| stage.iter().map(ToString::to_string).collect()).collect();
+        let texts: Vec<Vec<String>> = stages
+            .iter()
+            .map(|stage| stage.iter().map(ToString::to_string).collect())
+            .collect();
         let milliseconds = self.solve_time.as_secs_f64() * 1000.0;
         json!({
             "actions": texts,
@@ -112,7 +114,10 @@ impl Service {
             Ok(looked) => looked.unwrap_or_else(|fault| vec![fault]),
             Err(_) => vec![late()],
         };
-        let warn = |fault: Fault| Warning { path: String::new(), problem: format!("execute would not get far now: {}", fault.message) };
+        let warn = |fault: Fault| Warning {
+            path: String::new(),
+            problem: format!("execute would not get far now: {}", fault.message),
+        };
         proposal.warnings.extend(obstacles.into_iter().map(warn));
         Ok(proposal)
     }
@@ -120,10 +125,14 @@ impl Service {
     /// Places a plan on what is.
     pub(super) async fn propose(&self, snapshot: &Snapshot, plan: &Value) -> Result<Proposal, Fault> {
         let topology = snapshot.topology()?;
-        let (plan, warnings) = Plan::parse(plan, &topology).map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
+        let (plan, warnings) =
+            Plan::parse(plan, &topology).map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
         let cloud = self.inner.platform.cloud(&topology)?;
         let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
-        let effort = Effort { deadline: self.inner.settings.solve_deadline, exact: false };
+        let effort = Effort {
+            deadline: self.inner.settings.solve_deadline,
+            exact: false,
+        };
         let allocation = snapshot.allocation.clone();
         let mut proposal = self.place(topology, allocation, plan, offer, effort).await?;
         proposal.warnings.extend(warnings);
@@ -140,14 +149,21 @@ impl Service {
         effort: Effort,
     ) -> Result<Proposal, Fault> {
         let closed = |_| Fault::new(Code::Stopping, "the service is stopping");
-        let permit = Arc::clone(&self.inner.solvers).acquire_owned().await.map_err(closed)?;
+        let permit = Arc::clone(&self.inner.solvers)
+            .acquire_owned()
+            .await
+            .map_err(closed)?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
         let task = move || {
             let _permit = permit;
             work_out(&topology, &allocation, &plan, offer, effort, &stop)
         };
-        self.inner.runtime.spawn_blocking(task).await.unwrap_or_else(|error| Err(super::crashed(&error)))
+        self.inner
+            .runtime
+            .spawn_blocking(task)
+            .await
+            .unwrap_or_else(|error| Err(super::crashed(&error)))
     }
 
     /// Answers a what-if. State is neither read nor changed.
@@ -157,7 +173,13 @@ impl Service {
     /// When the question is not valid or has no solution.
     pub async fn solve(&self, question: Value) -> Result<Proposal, Fault> {
         let what_if = WhatIf::parse(&question, self.inner.settings.solve_deadline)?;
-        let WhatIf { topology, allocation, plan, effort, warnings } = what_if;
+        let WhatIf {
+            topology,
+            allocation,
+            plan,
+            effort,
+            warnings,
+        } = what_if;
         let offer = imagined(&topology);
         let mut proposal = self.place(topology, allocation, plan, offer, effort).await?;
         proposal.warnings.extend(warnings);
@@ -171,7 +193,13 @@ impl Service {
 ///
 /// As [`Service::solve`].
 pub fn what_if(question: &Value, deadline: Duration, stop: &AtomicBool) -> Result<Proposal, Fault> {
-    let WhatIf { topology, allocation, plan, effort, warnings } = WhatIf::parse(question, deadline)?;
+    let WhatIf {
+        topology,
+        allocation,
+        plan,
+        effort,
+        warnings,
+    } = WhatIf::parse(question, deadline)?;
     let mut proposal = work_out(&topology, &allocation, &plan, imagined(&topology), effort, stop)?;
     proposal.warnings.extend(warnings);
     Ok(proposal)
@@ -212,32 +240,59 @@ impl WhatIf {
             None => deadline,
             Some(given) => match given.as_f64() {
                 Some(ms) if (1.0..=86_400_000.0).contains(&ms) => Duration::from_secs_f64(ms / 1000.0),
-                _ => return Err(bad("deadline_ms should be a number of milliseconds from 1 to 86400000")),
+                _ => {
+                    return Err(bad(
+                        "deadline_ms should be a number of milliseconds from 1 to 86400000",
+                    ));
+                }
             },
         };
         let exact = match part("exact") {
             None => false,
-            Some(given) => given.as_bool().ok_or_else(|| bad("exact should be true or false"))?,
+            Some(given) => given
+                .as_bool()
+                .ok_or_else(|| bad("exact should be true or false"))?,
         };
         // "Until proven" has no deadline unless the question sets one.
         let day = Duration::from_secs(86_400);
-        let deadline = if exact && part("deadline_ms").is_none() { day } else { deadline };
-        Ok(Self { topology, allocation, plan, effort: Effort { deadline, exact }, warnings })
+        let deadline = if exact && part("deadline_ms").is_none() {
+            day
+        } else {
+            deadline
+        };
+        Ok(Self {
+            topology,
+            allocation,
+            plan,
+            effort: Effort { deadline, exact },
+            warnings,
+        })
     }
 }
 
 /// What the cloud of a what-if could give: no driver is asked.
 fn imagined(topology: &Topology) -> Offer {
-    let named = |name: VmId, ip: Option<String>| CloudVm { name, ip, endpoint: String::new() };
+    let named = |name: VmId, ip: Option<String>| CloudVm {
+        name,
+        ip,
+        endpoint: String::new(),
+    };
     match &topology.infrastructure.cloud {
-        CloudSpec::Embedded => {
-            Offer { vms: vec![named(VmId::new(crate::cloud::LOCALHOST), None)], more: More::Named }
-        }
-        CloudSpec::Hosts(hosts) => Offer {
-            vms: hosts.iter().map(|host| named(host.name.clone(), host.ip.clone())).collect(),
+        CloudSpec::Embedded => Offer {
+            vms: vec![named(VmId::new(crate::cloud::LOCALHOST), None)],
             more: More::Named,
         },
-        CloudSpec::AutoScaling(_) => Offer { vms: Vec::new(), more: More::Anonymous { at_most: None } },
+        CloudSpec::Hosts(hosts) => Offer {
+            vms: hosts
+                .iter()
+                .map(|host| named(host.name.clone(), host.ip.clone()))
+                .collect(),
+            more: More::Named,
+        },
+        CloudSpec::AutoScaling(_) => Offer {
+            vms: Vec::new(),
+            more: More::Anonymous { at_most: None },
+        },
     }
 }
 
@@ -252,7 +307,10 @@ fn work_out(
 ) -> Result<Proposal, Fault> {
     let spare: Vec<VmId> = match offer.more {
         More::Named => {
-            let unused = offer.vms.iter().filter(|vm| !allocation.vms.contains_key(&vm.name));
+            let unused = offer
+                .vms
+                .iter()
+                .filter(|vm| !allocation.vms.contains_key(&vm.name));
             unused.map(|vm| vm.name.clone()).collect()
         }
         More::Anonymous { .. } => Vec::new(),
@@ -264,18 +322,33 @@ fn work_out(
     let name = |index: usize| spare.get(index).cloned().unwrap_or_else(|| VmId::new_vm(index));
     let posed = pose(topology, allocation, plan, max_new, None).map_err(unposed)?;
     let begun = Instant::now();
-    let limits = Limits { deadline: effort.deadline, exact: effort.exact, ..Limits::default() };
+    let limits = Limits {
+        deadline: effort.deadline,
+        exact: effort.exact,
+        ..Limits::default()
+    };
     let answer = solve(&posed.instance, &limits, &|| begun.elapsed(), stop).map_err(unsolved)?;
     let solve_time = begun.elapsed();
     let mut target = posed.target(&answer, allocation, name);
     keep_least(topology, allocation, &mut target, name);
     for (id, vm) in &mut target.vms {
         if vm.ip.is_none() {
-            vm.ip = offer.vms.iter().find(|known| known.name == *id).and_then(|known| known.ip.clone());
+            vm.ip = offer
+                .vms
+                .iter()
+                .find(|known| known.name == *id)
+                .and_then(|known| known.ip.clone());
         }
     }
     let translation = translate(topology, allocation, &target);
-    Ok(Proposal { target, translation, answer, solve_time, warnings: Vec::new(), vms: offer.vms })
+    Ok(Proposal {
+        target,
+        translation,
+        answer,
+        solve_time,
+        warnings: Vec::new(),
+        vms: offer.vms,
+    })
 }
 
 /// Keeps, or makes, idle VMs up to the topology's `min_vms`: outside of the objective, which knows
@@ -287,17 +360,25 @@ fn keep_least(
     name: impl Fn(usize) -> VmId,
 ) {
     let least = usize::try_from(topology.infrastructure.min_vms).unwrap_or(usize::MAX);
-    let idle: BTreeMap<&VmId, &Vm> =
-        allocation.vms.iter().filter(|(id, _)| !target.vms.contains_key(*id)).collect();
+    let idle: BTreeMap<&VmId, &Vm> = allocation
+        .vms
+        .iter()
+        .filter(|(id, _)| !target.vms.contains_key(*id))
+        .collect();
     let missing = least.saturating_sub(target.vms.len());
     for (id, vm) in idle.into_iter().take(missing) {
-        target.vms.insert(id.clone(), Vm::empty(vm.ip.clone(), vm.capacity));
+        target
+            .vms
+            .insert(id.clone(), Vm::empty(vm.ip.clone(), vm.capacity));
     }
     for vm in (0..).map(name).take(least + target.vms.len()) {
         if target.vms.len() >= least {
             break;
         }
-        target.vms.entry(vm).or_insert_with(|| Vm::empty(None, topology.infrastructure.vm));
+        target
+            .vms
+            .entry(vm)
+            .or_insert_with(|| Vm::empty(None, topology.infrastructure.vm));
     }
 }
 
@@ -308,7 +389,11 @@ fn unposed(error: PoseError) -> Fault {
 fn unsolved(error: SolveError) -> Fault {
     match error {
         SolveError::Infeasible(infeasible) => {
-            let details: Vec<Value> = infeasible.reasons.iter().map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text })).collect();
+            let details: Vec<Value> = infeasible
+                .reasons
+                .iter()
+                .map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text }))
+                .collect();
             Fault::new(Code::Infeasible, infeasible.to_string()).with(details)
         }
         SolveError::Undecided => Fault::new(Code::Undecided, error.to_string()),

@@ -7,7 +7,10 @@ pub fn without_secrets(document: &Value) -> Value {
     match document {
         Value::String(text) => Value::String(without_userinfo(text)),
         Value::Array(values) => values.iter().map(without_secrets).collect(),
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), without_secrets(value))).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), without_secrets(value)))
+            .collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => document.clone(),
     }
 }
@@ -15,9 +18,13 @@ pub fn without_secrets(document: &Value) -> Value {
 /// `https://user:password@host` as `https://***@host`. A user alone, as in `ssh://git@host`, is no
 /// secret; before `http` it may be a token, so there it goes too.
 fn without_userinfo(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let Some((userinfo, _)) = authority.rsplit_once('@') else { return text.to_owned() };
+    let Some((userinfo, _)) = authority.rsplit_once('@') else {
+        return text.to_owned();
+    };
     if !userinfo.contains(':') && !scheme.starts_with("http") {
         return text.to_owned();
     }

@@ -28,12 +28,16 @@ impl Service {
     pub async fn put_topology(&self, document: Value) -> Result<PutTopology, Fault> {
         let service = self.clone();
         let work = async move {
-            let parsed = Topology::parse(&document).map_err(|problems| invalid(Code::TopologyInvalid, "topology", &problems))?;
+            let parsed = Topology::parse(&document)
+                .map_err(|problems| invalid(Code::TopologyInvalid, "topology", &problems))?;
             let mut warnings = parsed.warnings;
             match service.inner.platform.check_machines(&parsed.topology).await {
                 Ok(()) => {}
                 Err(fault) if fault.code == Code::ShapeTooLarge => return Err(fault),
-                Err(fault) => warnings.push(Warning { path: "infrastructure".to_owned(), problem: fault.message }),
+                Err(fault) => warnings.push(Warning {
+                    path: "infrastructure".to_owned(),
+                    problem: fault.message,
+                }),
             }
             let topology = parsed.topology;
             let generation = service.with_book(move |book| book.put_topology(topology)).await?;
@@ -69,7 +73,11 @@ pub(super) fn check_against_use(
         }
     }
     if let Cloud::Hosts(hosts) = &new.infrastructure.cloud {
-        for vm in allocation.vms.keys().filter(|vm| !hosts.iter().any(|host| host.name == **vm)) {
+        for vm in allocation
+            .vms
+            .keys()
+            .filter(|vm| !hosts.iter().any(|host| host.name == **vm))
+        {
             faults.push((format!("VM '{vm}' is still in use"), json!({ "vm": vm })));
         }
     }
@@ -78,7 +86,10 @@ pub(super) fn check_against_use(
         [
             ("cpu_mode", old.cpu_mode != new.cpu_mode),
             ("mem_unit_mb", old.mem_unit_mb != new.mem_unit_mb),
-            ("cloud_driver", std::mem::discriminant(&old.cloud) != std::mem::discriminant(&new.cloud)),
+            (
+                "cloud_driver",
+                std::mem::discriminant(&old.cloud) != std::mem::discriminant(&new.cloud),
+            ),
         ]
     });
     for (field, _) in changed.into_iter().flatten().filter(|(_, changed)| *changed) {

@@ -47,9 +47,16 @@ fn settle_one(
     of_vm: &[Vec<usize>],
 ) -> Option<Vec<i64>> {
     // One step for each container is set aside; the rest is an ordinary flow.
-    let mut supply: Vec<i64> =
-        demands.iter().zip(of_tier).map(|(d, c)| d[dim] - c.len() as i64).collect();
-    let mut room: Vec<i64> = rooms.iter().zip(of_vm).map(|(r, c)| r[dim] - c.len() as i64).collect();
+    let mut supply: Vec<i64> = demands
+        .iter()
+        .zip(of_tier)
+        .map(|(d, c)| d[dim] - c.len() as i64)
+        .collect();
+    let mut room: Vec<i64> = rooms
+        .iter()
+        .zip(of_vm)
+        .map(|(r, c)| r[dim] - c.len() as i64)
+        .collect();
     if supply.iter().chain(&room).any(|&x| x < 0) {
         return None;
     }
@@ -124,7 +131,9 @@ fn augment(
                 flow[forward] += amount;
             }
             let tier = places[forward].tier;
-            let Some(back) = (tier != start).then(|| via_tier[tier]).flatten() else { break };
+            let Some(back) = (tier != start).then(|| via_tier[tier]).flatten() else {
+                break;
+            };
             if commit {
                 flow[back] -= amount;
             } else {

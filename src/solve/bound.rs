@@ -10,7 +10,9 @@ use super::problem::{Problem, VM_CAP};
 /// forces, kept ones first where those are cheaper.
 #[must_use]
 pub fn containers(problem: &Problem) -> i64 {
-    (0..problem.items.len()).map(|item| item_floor(problem, item)).sum()
+    (0..problem.items.len())
+        .map(|item| item_floor(problem, item))
+        .sum()
 }
 
 /// Least price of the containers of one tier.
@@ -94,8 +96,12 @@ pub fn most_news(problem: &Problem, below: Option<i64>) -> usize {
         .min(problem.max_new)
         .min(problem.max_vms)
         .min(VM_CAP);
-    let (Some(below), true) = (below, problem.new_cost > 0) else { return spread };
+    let (Some(below), true) = (below, problem.new_cost > 0) else {
+        return spread;
+    };
     let free = problem.use_cost.min(0) * problem.existing.len() as i64;
     let left = below - 1 - containers(problem) - free;
-    usize::try_from(left.max(0) / problem.new_cost).unwrap_or(spread).min(spread)
+    usize::try_from(left.max(0) / problem.new_cost)
+        .unwrap_or(spread)
+        .min(spread)
 }

@@ -20,6 +20,8 @@ pub struct Start {
     pub order: Vec<usize>,
     /// Whether a tier is spread over open VMs before another VM is opened for it.
     pub spread_first: bool,
+    /// Containers placed before anything else: VM, item, amount. Dropped where they do not fit.
+    pub keep: Vec<(usize, usize, Pair)>,
 }
 
 /// A placement of everything, or `None` if this way leads nowhere.
@@ -27,17 +29,24 @@ pub struct Start {
 pub fn construct(problem: &Problem, start: &Start) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
     let mut open: Vec<usize> = start.open.iter().copied().take(problem.max_vms).collect();
-    let mut shut: Vec<usize> = (0..problem.existing.len()).filter(|v| !open.contains(v)).collect();
+    let mut shut: Vec<usize> = (0..problem.existing.len())
+        .filter(|v| !open.contains(v))
+        .collect();
     shut.reverse();
     let mut news = 0;
     while news < start.news.min(problem.max_new) && open.len() < problem.max_vms {
         open.push(packing.add_new(problem));
         news += 1;
     }
+    for &(vm, item, amount) in &start.keep {
+        lay(problem, &mut packing, vm, item, amount);
+    }
     for &item in &start.order {
+        if !packing.nodes[item].is_empty() && complete(problem, &mut packing, &open, item) {
+            continue;
+        }
         loop {
-            let can_open =
-                (news < problem.max_new || !shut.is_empty()) && open.len() < problem.max_vms;
+            let can_open = (news < problem.max_new || !shut.is_empty()) && open.len() < problem.max_vms;
             let spread = start.spread_first || !can_open;
             if let Some(slots) = choose(problem, &packing, &open, item, spread) {
                 pour(problem, &mut packing, item, &slots);
@@ -58,10 +67,89 @@ pub fn construct(problem: &Problem, start: &Start) -> Option<Packing> {
     Some(packing)
 }
 
+/// Puts what of `amount` fits of an item on an existing VM.
+fn lay(problem: &Problem, packing: &mut Packing, vm: usize, item: usize, amount: Pair) {
+    let it = &problem.items[item];
+    let placed = placed(packing, item);
+    let free = packing.slots[vm].free;
+    let fit = [0, 1].map(|r| amount[r].min(it.demand[r] - placed[r]).min(free[r]));
+    let room = packing.nodes[item].len() < it.max_nodes;
+    if fit[0] > 0 && fit[1] > 0 && room && packing.welcomes(problem, vm, item) {
+        packing.put(problem, vm, item, fit);
+    }
+}
+
+/// How much of an item is placed.
+fn placed(packing: &Packing, item: usize) -> Pair {
+    let mut sum = [0i64; 2];
+    for &slot in &packing.nodes[item] {
+        for b in packing.slots[slot].boxes.iter().filter(|b| b.0 == item) {
+            sum = [sum[0] + b.1[0], sum[1] + b.1[1]];
+        }
+    }
+    sum
+}
+
+/// Completes an item that is placed in part: into its own containers where they have room,
+/// else one more. False if that fails; then all of it is taken off.
+fn complete(problem: &Problem, packing: &mut Packing, open: &[usize], item: usize) -> bool {
+    let it = &problem.items[item];
+    let have = placed(packing, item);
+    let mut left = [it.demand[0] - have[0], it.demand[1] - have[1]];
+    for slot in packing.nodes[item].clone() {
+        let s = &mut packing.slots[slot];
+        if let Some(b) = s.boxes.iter_mut().find(|b| b.0 == item) {
+            for r in 0..2 {
+                let more = left[r].min(s.free[r]);
+                b.1[r] += more;
+                s.free[r] -= more;
+                left[r] -= more;
+            }
+        }
+    }
+    // A further container needs something of both.
+    if left != [0, 0] {
+        for r in (0..2).filter(|&r| left[r] == 0).collect::<Vec<_>>() {
+            for &slot in &packing.nodes[item] {
+                let s = &mut packing.slots[slot];
+                if let Some(b) = s.boxes.iter_mut().find(|b| b.0 == item && b.1[r] > 1)
+                    && left[r] == 0
+                {
+                    b.1[r] -= 1;
+                    s.free[r] += 1;
+                    left[r] = 1;
+                }
+            }
+        }
+        let fits = |&s: &usize| {
+            let free = packing.slots[s].free;
+            free[0] >= left[0] && free[1] >= left[1] && packing.welcomes(problem, s, item)
+        };
+        let best = (left[0] > 0 && left[1] > 0 && packing.nodes[item].len() < it.max_nodes)
+            .then(|| {
+                let all = open.iter().copied().filter(fits);
+                all.min_by_key(|&s| (waste(problem, packing, s, left), s))
+            })
+            .flatten();
+        if let Some(slot) = best {
+            packing.put(problem, slot, item, left);
+            left = [0, 0];
+        }
+    }
+    let fine = left == [0, 0] && packing.nodes[item].len() >= it.min_nodes;
+    if !fine {
+        packing.take(problem, item);
+    }
+    fine
+}
+
 /// Items by falling share of a VM, the larger of the two resources counting.
 #[must_use]
 pub fn by_size(problem: &Problem) -> Vec<usize> {
-    let unit = problem.existing.iter().fold(problem.new_vm, |a, c| [a[0].max(c[0]), a[1].max(c[1])]);
+    let unit = problem
+        .existing
+        .iter()
+        .fold(problem.new_vm, |a, c| [a[0].max(c[0]), a[1].max(c[1])]);
     let mut order: Vec<usize> = (0..problem.items.len()).collect();
     order.sort_by_key(|&i| {
         let it = &problem.items[i];
@@ -111,19 +199,17 @@ fn choose(
     let mut list: Vec<usize> = open.iter().copied().filter(usable).collect();
     list.sort_by_key(|&s| {
         let first = held.contains(&s);
-        (std::cmp::Reverse(first), std::cmp::Reverse(room(problem, packing, s)), s)
+        (
+            std::cmp::Reverse(first),
+            std::cmp::Reverse(room(problem, packing, s)),
+            s,
+        )
     });
     gather(packing, &list, it.demand, it.min_nodes, it.max_nodes)
 }
 
 /// The fewest slots of `list`, in its order, that hold `demand`.
-fn gather(
-    packing: &Packing,
-    list: &[usize],
-    demand: Pair,
-    min: usize,
-    max: usize,
-) -> Option<Vec<usize>> {
+fn gather(packing: &Packing, list: &[usize], demand: Pair, min: usize, max: usize) -> Option<Vec<usize>> {
     let mut chosen: Vec<usize> = Vec::new();
     let mut sum = [0i64; 2];
     for &s in list {
@@ -168,12 +254,17 @@ fn pour(problem: &Problem, packing: &mut Packing, item: usize, slots: &[usize]) 
 fn room(problem: &Problem, packing: &Packing, slot: usize) -> i64 {
     let s = &packing.slots[slot];
     let cap = problem.capacity(s.origin);
-    (0..2).map(|r| s.free[r] * 10_000 / cap[r].max(1)).min().unwrap_or(0)
+    (0..2)
+        .map(|r| s.free[r] * 10_000 / cap[r].max(1))
+        .min()
+        .unwrap_or(0)
 }
 
 /// What would be left on a slot after `demand`, both resources added up.
 fn waste(problem: &Problem, packing: &Packing, slot: usize, demand: Pair) -> i64 {
     let s = &packing.slots[slot];
     let cap = problem.capacity(s.origin);
-    (0..2).map(|r| (s.free[r] - demand[r]) * 10_000 / cap[r].max(1)).sum()
+    (0..2)
+        .map(|r| (s.free[r] - demand[r]) * 10_000 / cap[r].max(1))
+        .sum()
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::answer::Counters;
 use super::bound;
-use super::cluster::{self, Cluster, ClusterTier, ClusterVm, MAX_VMS};
-use super::mip::{self, Outcome};
+use super::cluster::{self, Cluster, ClusterTier, ClusterVm, MAX_VMS, Reach};
+use super::mip::{self, Floor};
 use super::neighbourhood;
-use super::packing::Packing;
+use super::packing::{Packing, Slot};
 use super::problem::Problem;
 use super::program;
 use super::watch::Watch;
@@ -25,12 +25,14 @@ pub enum Proof {
     Optimal(Packing),
     /// Cheaper, unproven.
     Better(Packing),
+    /// None is below this price.
+    Floor(i64),
     /// Nothing proven.
     Open,
 }
 
-/// Nodes of the own tree; at some ten million nodes a second this is well under a second.
-const NODES: u64 = 2_000_000;
+/// Rows of the own tree's tables that are written: some hundred million a second.
+const WORK: u64 = 1 << 30;
 /// Most binaries (tiers times VMs) for which the whole is given to HiGHS.
 const BINARIES: usize = 6_000;
 
@@ -39,6 +41,7 @@ pub fn by_tree(
     problem: &Problem,
     best: Option<i64>,
     nodes: Option<u64>,
+    watch: &Watch<'_>,
     counters: &mut Counters,
 ) -> Proof {
     let news = bound::most_news(problem, best);
@@ -54,7 +57,13 @@ pub fn by_tree(
     let items: Vec<usize> = (0..problem.items.len()).collect();
     let cluster = whole(problem, &packing);
     let ceiling = best.unwrap_or(i64::MAX / 8);
-    let found = cluster::search(&cluster, ceiling, None, nodes.unwrap_or(NODES), false);
+    let reach = Reach {
+        ceiling,
+        tie_at: None,
+        nodes: nodes.unwrap_or((WORK >> slots).max(1_000)),
+        cut: &|| watch.cut().is_some(),
+    };
+    let found = cluster::search(&cluster, reach);
     counters.nodes += found.nodes;
     match (found.best, found.complete) {
         (None, true) => Proof::NoneBelow,
@@ -63,7 +72,11 @@ pub fn by_tree(
             if !neighbourhood::apply(problem, &mut packing, &all, &items, &cluster, &sets) {
                 return Proof::Open;
             }
-            if complete { Proof::Optimal(packing) } else { Proof::Better(packing) }
+            if complete {
+                Proof::Optimal(packing)
+            } else {
+                Proof::Better(packing)
+            }
         }
     }
 }
@@ -73,16 +86,13 @@ fn whole(problem: &Problem, packing: &Packing) -> Cluster {
     let tiers: Vec<ClusterTier> = (0..problem.items.len())
         .map(|item| {
             let it = &problem.items[item];
-            let mut cost = [0i64; MAX_VMS];
-            for (c, slot) in cost.iter_mut().zip(&packing.slots) {
-                *c = problem.container_cost(item, slot.origin);
-            }
+            let price = |slot: &Slot| problem.container_cost(item, slot.origin);
+            let cost = packing.slots.iter().map(price).collect();
             ClusterTier {
                 demand: it.demand,
                 min: it.min_nodes,
                 max: it.max_nodes,
                 cost,
-                barred: 0,
                 conflicts: (0..problem.items.len())
                     .filter(|&o| problem.conflict(item, o))
                     .collect(),
@@ -99,9 +109,17 @@ fn whole(problem: &Problem, packing: &Packing) -> Cluster {
                 && tiers.iter().all(|t| t.cost[o] == t.cost[at])
         });
         let class = like.map_or(Some(at as u32), |o| vms[o].class);
-        vms.push(ClusterVm { capacity, cost, class });
+        vms.push(ClusterVm {
+            capacity,
+            cost,
+            class,
+        });
     }
-    Cluster { vms, tiers, max_used: problem.max_vms }
+    Cluster {
+        vms,
+        tiers,
+        max_used: problem.max_vms,
+    }
 }
 
 /// Gives the whole to HiGHS, if it is not hopelessly large.
@@ -119,15 +137,29 @@ pub fn by_program(
     counters.programs += 1;
     let shared = Arc::clone(problem);
     let seconds = watch.left().as_secs_f64();
-    let pending =
-        program::start(seconds, move |seconds| mip::solve(&shared, best, news, seconds));
-    let outcome = pending.and_then(|p| p.wait(watch)).unwrap_or(Outcome::Unknown);
-    let (places, optimal) = match outcome {
-        Outcome::NothingBelow => return Proof::NoneBelow,
-        Outcome::Unknown => return Proof::Open,
-        Outcome::Optimal(places) => (places, true),
-        Outcome::Better(places) => (places, false),
+    let pending = program::start(seconds, move |seconds, answer| {
+        answer(mip::solve(&shared, best, news, seconds))
+    });
+    let outcome = pending.and_then(|p| p.wait(watch)).unwrap_or_default();
+    let floor = match outcome.floor {
+        Floor::NothingBelow => return Proof::NoneBelow,
+        Floor::At(floor) => Some(floor),
+        Floor::Unknown => None,
     };
+    let packing = outcome
+        .places
+        .and_then(|places| packed(problem, &places))
+        .filter(|p| best.is_none_or(|b| p.cost < b));
+    match (packing, floor) {
+        (Some(packing), Some(floor)) if floor >= packing.cost => Proof::Optimal(packing),
+        (Some(packing), _) => Proof::Better(packing),
+        (None, Some(floor)) => Proof::Floor(floor),
+        (None, None) => Proof::Open,
+    }
+}
+
+/// HiGHS works with tolerances; whole amounts must exist, or its word is not taken.
+fn packed(problem: &Problem, places: &[Vec<usize>]) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
     for (slot, items) in places.iter().enumerate() {
         if slot >= problem.existing.len() {
@@ -137,9 +169,5 @@ pub fn by_program(
             packing.put(problem, slot, item, [0, 0]);
         }
     }
-    // HiGHS works with tolerances; whole amounts must exist, or its word is not taken.
-    if !packing.resettle(problem) || best.is_some_and(|b| packing.cost >= b) {
-        return Proof::Open;
-    }
-    if optimal { Proof::Optimal(packing) } else { Proof::Better(packing) }
+    packing.resettle(problem).then_some(packing)
 }

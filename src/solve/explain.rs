@@ -86,8 +86,12 @@ struct Fleet {
 impl Fleet {
     fn of(instance: &Instance) -> Self {
         let usable = |a: Amount| a.cpu > 0 && a.mem > 0;
-        let existing: Vec<Amount> =
-            instance.vms.iter().map(|v| v.capacity).filter(|a| usable(*a)).collect();
+        let existing: Vec<Amount> = instance
+            .vms
+            .iter()
+            .map(|v| v.capacity)
+            .filter(|a| usable(*a))
+            .collect();
         let news = match instance.new_vm_limit() {
             _ if !usable(instance.new_vm) => 0,
             Some(n) => u64::from(n),
@@ -95,7 +99,12 @@ impl Fleet {
         };
         let all = news + existing.len() as u64;
         let count = instance.max_vms.map_or(all, |m| all.min(u64::from(m)));
-        Self { count, existing, new_vm: instance.new_vm, news }
+        Self {
+            count,
+            existing,
+            new_vm: instance.new_vm,
+            news,
+        }
     }
 
     /// Fewest VMs that hold `demand` of one resource; `None` if all together do not.
@@ -138,13 +147,20 @@ impl Fleet {
         let first = larger.min(self.count);
         let news = self.news.min(self.count - first);
         let rest = self.count - first - news;
-        let sum = |n: u64| sizes.iter().take(usize::try_from(n).unwrap_or(usize::MAX)).sum::<u64>();
+        let sum = |n: u64| {
+            sizes
+                .iter()
+                .take(usize::try_from(n).unwrap_or(usize::MAX))
+                .sum::<u64>()
+        };
         let last: u64 = sizes
             .iter()
             .skip(usize::try_from(larger).unwrap_or(usize::MAX))
             .take(usize::try_from(rest).unwrap_or(usize::MAX))
             .sum();
-        sum(first).saturating_add(news.saturating_mul(new)).saturating_add(last)
+        sum(first)
+            .saturating_add(news.saturating_mul(new))
+            .saturating_add(last)
     }
 
     fn largest(&self, part: fn(Amount) -> u32) -> u32 {
@@ -160,13 +176,28 @@ const MEM: fn(Amount) -> u32 = |a| a.mem;
 #[must_use]
 pub fn certain(instance: &Instance) -> Vec<Reason> {
     let fleet = Fleet::of(instance);
-    let words = Words { hundredths: instance.cpu_step };
+    let words = Words {
+        hundredths: instance.cpu_step,
+    };
     let mut reasons = Vec::new();
-    for (ix, tier) in instance.tiers.iter().enumerate().filter(|(_, t)| !t.demand.is_zero()) {
+    for (ix, tier) in instance
+        .tiers
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| !t.demand.is_zero())
+    {
         let found = of_tier(tier, &fleet, &words);
-        reasons.extend(found.into_iter().map(|(code, text)| Reason { code, tier: Some(ix), text }));
+        reasons.extend(found.into_iter().map(|(code, text)| Reason {
+            code,
+            tier: Some(ix),
+            text,
+        }));
     }
-    let one = |(code, text)| Reason { code, tier: None, text };
+    let one = |(code, text)| Reason {
+        code,
+        tier: None,
+        text,
+    };
     reasons.extend(of_sums(instance, &fleet, &words).into_iter().map(one));
     reasons.extend(of_ports(instance, &fleet).into_iter().map(one));
     reasons
@@ -197,17 +228,35 @@ fn of_tier(tier: &Tier, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String
         found.push((ReasonCode::MinAboveMax, text));
     }
     if u64::from(min) > fleet.count {
-        let text = format!("{name} has min_node {min}, but there can be only {} VMs", fleet.count);
+        let text = format!(
+            "{name} has min_node {min}, but there can be only {} VMs",
+            fleet.count
+        );
         found.push((ReasonCode::TooFewVms, text));
     }
-    let of = |part: fn(Amount) -> u32| if part(Amount::new(1, 0)) == 1 { words.cpu(part(d)) } else { words.mem(part(d)) };
+    let of = |part: fn(Amount) -> u32| {
+        if part(Amount::new(1, 0)) == 1 {
+            words.cpu(part(d))
+        } else {
+            words.mem(part(d))
+        }
+    };
     for (part, other) in [(CPU, MEM), (MEM, CPU)] {
-        let Some(need) = fleet.fewest(part(d), part) else { continue };
+        let Some(need) = fleet.fewest(part(d), part) else {
+            continue;
+        };
         if let Some(max) = tier.max_node.filter(|&max| u64::from(max) < need) {
             let size = fleet.largest(part);
             let vm = if max == 1 { "a VM has" } else { "a VM has at most" };
-            let size = if part(Amount::new(1, 0)) == 1 { words.cpu_number(size) } else { size.to_string() };
-            let text = format!("{name} needs {} and has max_node {max}, but {vm} {size}", of(part));
+            let size = if part(Amount::new(1, 0)) == 1 {
+                words.cpu_number(size)
+            } else {
+                size.to_string()
+            };
+            let text = format!(
+                "{name} needs {} and has max_node {max}, but {vm} {size}",
+                of(part)
+            );
             found.push((ReasonCode::MaxNodeTooSmall, text));
         }
         if u64::from(other(d)) < need {
@@ -228,7 +277,13 @@ fn of_sums(instance: &Instance, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode
         let total: u64 = instance.tiers.iter().map(|t| u64::from(part(t.demand))).sum();
         let most = fleet.most(part);
         if total > most {
-            let say = |n: u64| if is_cpu { words.cores(n) } else { format!("{n} mem_units") };
+            let say = |n: u64| {
+                if is_cpu {
+                    words.cores(n)
+                } else {
+                    format!("{n} mem_units")
+                }
+            };
             let text = format!(
                 "the plan needs {} in all, but the {} VMs there can be have {}",
                 say(total),
@@ -245,7 +300,12 @@ fn of_sums(instance: &Instance, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode
 fn of_ports(instance: &Instance, fleet: &Fleet) -> Vec<(ReasonCode, String)> {
     use std::collections::{BTreeMap, BTreeSet};
     let mut by_port: BTreeMap<_, BTreeMap<_, BTreeSet<usize>>> = BTreeMap::new();
-    for (ix, tier) in instance.tiers.iter().enumerate().filter(|(_, t)| !t.demand.is_zero()) {
+    for (ix, tier) in instance
+        .tiers
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| !t.demand.is_zero())
+    {
         for p in &tier.ports {
             let addresses = by_port.entry((p.port, p.protocol)).or_default();
             addresses.entry(p.address).or_default().insert(ix);
@@ -293,7 +353,9 @@ pub fn together(instance: &Instance) -> Reason {
     Reason {
         code: ReasonCode::Together,
         tier: None,
-        text: format!("the limits on nodes, ports and sizes, each possible alone, leave no placement together{vms}"),
+        text: format!(
+            "the limits on nodes, ports and sizes, each possible alone, leave no placement together{vms}"
+        ),
     }
 }
 

@@ -6,13 +6,11 @@
 
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
-use super::answer::{Counters, EndedBy};
-use super::cluster::MAX_VMS;
+use super::answer::Counters;
 use super::neighbourhood;
 use super::packing::Packing;
 use super::problem::Problem;
 use super::rng::Rng;
-use super::watch::Watch;
 
 /// Steps of one call.
 #[derive(Debug, Clone, Copy)]
@@ -23,27 +21,26 @@ pub struct Effort {
     pub nodes: u64,
 }
 
-/// Improves `packing` in place until `target` (price), the effort or the clock ends it.
+/// Improves `packing` in place until `target` (price), the effort or `ended` ends it. With
+/// `mine`, only slots marked there are touched.
 pub fn improve(
     problem: &Problem,
     packing: &mut Packing,
-    target: i64,
     effort: Effort,
+    mine: Option<&[bool]>,
     rng: &mut Rng,
-    watch: &Watch<'_>,
+    ended: &dyn Fn(i64) -> bool,
     counters: &mut Counters,
-) -> Option<EndedBy> {
-    let mut picker = Picker::new();
+) {
+    let mut picker = Picker { chosen: Vec::new() };
     for step in 0..effort.steps {
-        if packing.cost <= target {
-            return None;
+        if step % 16 == 0 && ended(packing.cost) {
+            return;
         }
-        if step % 16 == 0
-            && let Some(cut) = watch.cut()
-        {
-            return Some(cut);
+        let mut slots = picker.pick(problem, packing, rng, mine.is_none());
+        if let Some(mine) = mine {
+            slots.retain(|&s| mine[s]);
         }
-        let slots = picker.pick(problem, packing, rng);
         if slots.len() < 2 {
             continue;
         }
@@ -51,38 +48,40 @@ pub fn improve(
         counters.neighbourhoods += 1;
         counters.nodes += done.nodes;
     }
-    None
 }
+
+/// Most VMs in one neighbourhood.
+const MAX_VMS: usize = 6;
 
 struct Picker {
     chosen: Vec<usize>,
 }
 
 impl Picker {
-    const fn new() -> Self {
-        Self { chosen: Vec::new() }
-    }
-
     fn add(&mut self, slot: usize) {
         if self.chosen.len() < MAX_VMS && !self.chosen.contains(&slot) {
             self.chosen.push(slot);
         }
     }
 
-    fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng) -> Vec<usize> {
+    fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng, grow: bool) -> Vec<usize> {
         self.chosen.clear();
         let size = 2 + rng.below(3);
         match rng.below(10) {
             0..=3 => self.divided_tier(problem, packing, rng),
             4 | 5 => self.light_vm(packing, rng),
             6 | 7 => self.idle_existing(problem, packing, rng),
-            8 => self.spare(problem, packing, rng),
+            8 if grow => self.spare(problem, packing, rng),
             _ => {}
         }
         let mut tries = 0;
         while self.chosen.len() < size && tries < 4 * MAX_VMS {
             tries += 1;
-            let slot = if rng.below(2) == 0 { used(packing, rng) } else { roomy(packing, rng) };
+            let slot = if rng.below(2) == 0 {
+                used(packing, rng)
+            } else {
+                roomy(packing, rng)
+            };
             if let Some(slot) = slot {
                 self.add(slot);
             }
@@ -153,11 +152,15 @@ impl Picker {
 
 /// A random VM in use.
 fn used(packing: &Packing, rng: &mut Rng) -> Option<usize> {
-    (0..32).map(|_| rng.below(packing.slots.len())).find(|&s| !packing.slots[s].boxes.is_empty())
+    (0..32)
+        .map(|_| rng.below(packing.slots.len()))
+        .find(|&s| !packing.slots[s].boxes.is_empty())
 }
 
 /// The one with the most room of a few random VMs in use.
 fn roomy(packing: &Packing, rng: &mut Rng) -> Option<usize> {
     let sample: Vec<usize> = (0..6).filter_map(|_| used(packing, rng)).collect();
-    sample.into_iter().max_by_key(|&s| packing.slots[s].free[0] + packing.slots[s].free[1])
+    sample
+        .into_iter()
+        .max_by_key(|&s| packing.slots[s].free[0] + packing.slots[s].free[1])
 }

@@ -8,24 +8,30 @@
 #![allow(clippy::indexing_slicing)] // columns are made in the loops that read them
 
 use good_lp::solvers::highs::highs;
-use good_lp::{
-    Expression, ProblemVariables, ResolutionError, Solution, SolutionStatus, SolverModel,
-    constraint, variable,
-};
+use good_lp::{Expression, ProblemVariables, SolverModel, constraint, variable};
 
+use super::highs::{self, End, Options};
 use super::problem::{Pair, Problem};
 
 /// What came out of the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing is cheaper than the ceiling: proven.
-    NothingBelow,
-    /// The cheapest, proven: for each slot (existing VMs, then new ones) the items on it.
-    Optimal(Vec<Vec<usize>>),
-    /// A cheaper one, not proven to be the cheapest.
-    Better(Vec<Vec<usize>>),
-    /// Time ran out, or HiGHS failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// The cheapest placement found: for each slot (existing VMs, then new ones) the items on it.
+    pub places: Option<Vec<Vec<usize>>>,
+    /// What is proven.
+    pub floor: Floor,
+}
+
+/// What is proven about placements below the ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Floor {
+    /// Nothing.
+    #[default]
     Unknown,
+    /// None is below this relative price.
+    At(i64),
+    /// There are none.
+    NothingBelow,
 }
 
 /// Solves for the cheapest placement with relative price below `ceiling` (`None`: any), using at
@@ -55,14 +61,7 @@ pub fn solve(problem: &Problem, ceiling: Option<i64>, news: usize, seconds: f64)
         }
     }
     let objective = price.clone();
-    let mut model = vars
-        .minimise(objective)
-        .using(highs)
-        .set_parallel(good_lp::solvers::highs::HighsParallelType::Off)
-        .set_option("mip_abs_gap", 0.99)
-        .set_option("mip_rel_gap", 0.0)
-        .set_option("mip_feasibility_tolerance", 1e-7)
-        .set_time_limit(seconds);
+    let mut model = vars.minimise(objective).using(highs);
     if let Some(ceiling) = ceiling {
         model.add_constraint(constraint!(price <= (ceiling - 1) as f64));
     }
@@ -107,20 +106,28 @@ pub fn solve(problem: &Problem, ceiling: Option<i64>, news: usize, seconds: f64)
         let all: Expression = used.iter().copied().sum();
         model.add_constraint(constraint!(all <= problem.max_vms as f64));
     }
-    match model.solve() {
-        Ok(solution) => {
-            let places = on
-                .iter()
-                .map(|xs| (0..n).filter(|&i| solution.value(xs[i]) > 0.5).collect())
-                .collect();
-            match solution.status() {
-                SolutionStatus::TimeLimit => Outcome::Better(places),
-                _ => Outcome::Optimal(places),
-            }
-        }
-        Err(ResolutionError::Infeasible) => Outcome::NothingBelow,
-        Err(_) => Outcome::Unknown,
-    }
+    let Some(run) = highs::run(
+        model,
+        Options {
+            seconds,
+            integer: true,
+        },
+    ) else {
+        return Outcome::default();
+    };
+    // Used flags come first, then for each slot, for each item, one flag and two amounts.
+    let flag = |s: usize, i: usize| slots + (s * n + i) * 3;
+    let places = (!run.values.is_empty()).then(|| {
+        let on = |s: usize, i: usize| run.values.get(flag(s, i)).is_some_and(|&x| x > 0.5);
+        (0..slots)
+            .map(|s| (0..n).filter(|&i| on(s, i)).collect())
+            .collect()
+    });
+    let floor = match (run.end, ceiling) {
+        (End::Infeasible, _) => Floor::NothingBelow,
+        _ => highs::round_up(run.bound).map_or(Floor::Unknown, Floor::At),
+    };
+    Outcome { places, floor }
 }
 
 /// Most that one container of a tier can hold on a VM.

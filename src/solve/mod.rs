@@ -20,15 +20,18 @@ mod cluster;
 mod construct;
 mod exact;
 mod explain;
+mod highs;
 mod improve;
 mod mip;
 mod neighbourhood;
 mod packing;
 mod problem;
 mod program;
+mod relax;
 mod repair;
 mod rng;
 mod search;
+mod team;
 mod watch;
 
 pub use answer::{Answer, Counters, EndedBy, PlacedVm, VmRef};

@@ -6,15 +6,13 @@
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
 use super::amounts::{self, Place};
-use super::cluster::{self, Cluster, ClusterTier, ClusterVm, MAX_VMS};
+use super::cluster::{self, Cluster, ClusterTier, ClusterVm, Reach, Set};
 use super::packing::Packing;
 use super::problem::{Pair, Problem};
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Step {
-    /// The packing became cheaper by this much.
-    pub gain: i64,
     /// Nodes visited.
     pub nodes: u64,
 }
@@ -44,26 +42,28 @@ pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<u
         .map(|(at, &item)| {
             let it = &problem.items[item];
             let outside = packing.nodes[item].len() - inside[at];
-            let mut cost = [0i64; MAX_VMS];
-            for (c, &slot) in cost.iter_mut().zip(slots) {
-                *c = problem.container_cost(item, packing.slots[slot].origin);
-            }
+            let price = |&slot: &usize| problem.container_cost(item, packing.slots[slot].origin);
+            let cost = slots.iter().map(price).collect();
             let conflicts = if it.ports.is_empty() {
                 Vec::new()
             } else {
-                (0..items.len()).filter(|&o| problem.conflict(item, items[o])).collect()
+                (0..items.len())
+                    .filter(|&o| problem.conflict(item, items[o]))
+                    .collect()
             };
             ClusterTier {
                 demand: demands[at],
                 min: it.min_nodes.saturating_sub(outside).max(1),
                 max: it.max_nodes.saturating_sub(outside),
                 cost,
-                barred: 0,
                 conflicts,
             }
         })
         .collect::<Vec<_>>();
-    let used_here = slots.iter().filter(|&&s| !packing.slots[s].boxes.is_empty()).count();
+    let used_here = slots
+        .iter()
+        .filter(|&&s| !packing.slots[s].boxes.is_empty())
+        .count();
     let cluster = Cluster {
         vms: classify(problem, packing, slots, &tiers),
         tiers,
@@ -73,12 +73,7 @@ pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<u
 }
 
 /// VMs of the same size and price, on which every container costs the same, are interchangeable.
-fn classify(
-    problem: &Problem,
-    packing: &Packing,
-    slots: &[usize],
-    tiers: &[ClusterTier],
-) -> Vec<ClusterVm> {
+fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[ClusterTier]) -> Vec<ClusterVm> {
     let mut vms: Vec<ClusterVm> = Vec::with_capacity(slots.len());
     for (at, &slot) in slots.iter().enumerate() {
         let origin = packing.slots[slot].origin;
@@ -90,12 +85,16 @@ fn classify(
                 && tiers.iter().all(|t| t.cost[o] == t.cost[at])
         });
         let class = like.map_or(Some(at as u32), |o| vms[o].class);
-        vms.push(ClusterVm { capacity, cost, class });
+        vms.push(ClusterVm {
+            capacity,
+            cost,
+            class,
+        });
     }
     vms
 }
 
-/// Refills `slots` (at most [`MAX_VMS`], each once). With `drift`, takes an equally cheap
+/// Refills `slots` (each once, at most [`cluster::MAX_VMS`]). With `drift`, takes an equally cheap
 /// placement when no cheaper one is found.
 pub fn refill(
     problem: &Problem,
@@ -106,13 +105,18 @@ pub fn refill(
 ) -> Step {
     let now: i64 = slots.iter().map(|&s| packing.slot_cost(problem, s)).sum();
     let (items, cluster) = question(problem, packing, slots);
-    let found = cluster::search(&cluster, now, drift.then_some(now), node_limit, false);
-    let gain = found.best.as_ref().map_or(0, |b| now - b.0);
+    let reach = Reach {
+        ceiling: now,
+        tie_at: drift.then_some(now),
+        nodes: node_limit,
+        cut: &|| false,
+    };
+    let found = cluster::search(&cluster, reach);
     let sets = found.best.map(|b| b.1).or(found.tie);
     if let Some(sets) = sets {
         apply(problem, packing, slots, &items, &cluster, &sets);
     }
-    Step { gain, nodes: found.nodes }
+    Step { nodes: found.nodes }
 }
 
 /// Puts the tiers of `cluster` where `sets` says. False if no amounts exist, and nothing is done.
@@ -122,7 +126,7 @@ pub fn apply(
     slots: &[usize],
     items: &[usize],
     cluster: &Cluster,
-    sets: &[u8],
+    sets: &[Set],
 ) -> bool {
     let mut places = Vec::new();
     for (tier, (&set, &item)) in sets.iter().zip(items).enumerate() {
@@ -138,7 +142,9 @@ pub fn apply(
     }
     let demands: Vec<Pair> = cluster.tiers.iter().map(|t| t.demand).collect();
     let rooms: Vec<Pair> = cluster.vms.iter().map(|v| v.capacity).collect();
-    let Some(amounts) = amounts::settle(&demands, &rooms, &places) else { return false };
+    let Some(amounts) = amounts::settle(&demands, &rooms, &places) else {
+        return false;
+    };
     for &slot in slots {
         packing.clear(problem, slot);
     }

@@ -38,14 +38,27 @@ impl Packing {
     #[must_use]
     pub fn empty(problem: &Problem) -> Self {
         let slots = (0..problem.existing.len())
-            .map(|v| Slot { origin: Some(v), free: problem.existing[v], boxes: Vec::new() })
+            .map(|v| Slot {
+                origin: Some(v),
+                free: problem.existing[v],
+                boxes: Vec::new(),
+            })
             .collect();
-        Self { slots, nodes: vec![Vec::new(); problem.items.len()], cost: 0, used: 0 }
+        Self {
+            slots,
+            nodes: vec![Vec::new(); problem.items.len()],
+            cost: 0,
+            used: 0,
+        }
     }
 
     /// Adds an unused new VM and returns its slot.
     pub fn add_new(&mut self, problem: &Problem) -> usize {
-        self.slots.push(Slot { origin: None, free: problem.new_vm, boxes: Vec::new() });
+        self.slots.push(Slot {
+            origin: None,
+            free: problem.new_vm,
+            boxes: Vec::new(),
+        });
         self.slots.len() - 1
     }
 
@@ -82,6 +95,22 @@ impl Packing {
         }
     }
 
+    /// Takes an item off every slot.
+    pub fn take(&mut self, problem: &Problem, item: usize) {
+        for slot in std::mem::take(&mut self.nodes[item]) {
+            let s = &mut self.slots[slot];
+            if let Some(at) = s.boxes.iter().position(|b| b.0 == item) {
+                let (_, amount) = s.boxes.swap_remove(at);
+                s.free = [s.free[0] + amount[0], s.free[1] + amount[1]];
+                self.cost -= problem.container_cost(item, s.origin);
+                if s.boxes.is_empty() {
+                    self.used -= 1;
+                    self.cost -= problem.vm_cost(s.origin);
+                }
+            }
+        }
+    }
+
     /// Price of what is on `slot` now, its own price included.
     #[must_use]
     pub fn slot_cost(&self, problem: &Problem, slot: usize) -> i64 {
@@ -89,14 +118,21 @@ impl Packing {
         if s.boxes.is_empty() {
             return 0;
         }
-        let boxes: i64 = s.boxes.iter().map(|b| problem.container_cost(b.0, s.origin)).sum();
+        let boxes: i64 = s
+            .boxes
+            .iter()
+            .map(|b| problem.container_cost(b.0, s.origin))
+            .sum();
         problem.vm_cost(s.origin) + boxes
     }
 
     /// Whether a container of `item` may join `slot`: not there yet, and no port is taken.
     #[must_use]
     pub fn welcomes(&self, problem: &Problem, slot: usize, item: usize) -> bool {
-        self.slots[slot].boxes.iter().all(|&(b, _)| b != item && !problem.conflict(b, item))
+        self.slots[slot]
+            .boxes
+            .iter()
+            .all(|&(b, _)| b != item && !problem.conflict(b, item))
     }
 
     /// Actions against what runs now: VMs and containers made, removed or resized.
@@ -104,7 +140,10 @@ impl Packing {
     pub fn actions(&self, problem: &Problem) -> usize {
         let mut count = 0;
         for slot in &self.slots {
-            let held = slot.origin.map(|v| problem.held[v].as_slice()).unwrap_or_default();
+            let held = slot
+                .origin
+                .map(|v| problem.held[v].as_slice())
+                .unwrap_or_default();
             count += usize::from(slot.boxes.is_empty() != slot.origin.is_none());
             let mut kept = 0;
             for (item, amount) in &slot.boxes {
@@ -127,13 +166,18 @@ impl Packing {
         let rooms: Vec<Pair> = self.slots.iter().map(|s| problem.capacity(s.origin)).collect();
         let mut places = Vec::new();
         for (vm, slot) in self.slots.iter().enumerate() {
-            let held = slot.origin.map(|v| problem.held[v].as_slice()).unwrap_or_default();
+            let held = slot
+                .origin
+                .map(|v| problem.held[v].as_slice())
+                .unwrap_or_default();
             for &(tier, _) in &slot.boxes {
                 let wish = held.iter().find(|h| h.0 == tier).map_or([0, 0], |h| h.1);
                 places.push(Place { tier, vm, wish });
             }
         }
-        let Some(amounts) = amounts::settle(&demands, &rooms, &places) else { return false };
+        let Some(amounts) = amounts::settle(&demands, &rooms, &places) else {
+            return false;
+        };
         let mut next = amounts.into_iter();
         for (slot, room) in self.slots.iter_mut().zip(rooms) {
             slot.free = room;

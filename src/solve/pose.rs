@@ -60,7 +60,10 @@ pub fn pose(
         if *size == Size::ZERO {
             continue;
         }
-        let spec = topology.tiers.get(id).ok_or_else(|| PoseError::UnknownTier(id.clone()))?;
+        let spec = topology
+            .tiers
+            .get(id)
+            .ok_or_else(|| PoseError::UnknownTier(id.clone()))?;
         index.insert(id, tiers.len());
         names.push(id.clone());
         tiers.push(Tier {
@@ -94,8 +97,8 @@ pub fn pose(
         });
         vm_names.push(name.clone());
     }
-    let new_vm = room(infrastructure.vm, step)
-        .ok_or_else(|| uncountable("infrastructure", infrastructure.vm))?;
+    let new_vm =
+        room(infrastructure.vm, step).ok_or_else(|| uncountable("infrastructure", infrastructure.vm))?;
     let max_vms = match (infrastructure.max_vms, max_vms) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -152,7 +155,8 @@ impl Posed {
                 };
                 // Whoever is not resized keeps the very cores it has.
                 let kept = before.and_then(|b| b.used.get(id)).filter(|c| c.size == size);
-                vm.used.insert(id.clone(), kept.cloned().unwrap_or_else(|| size.into()));
+                vm.used
+                    .insert(id.clone(), kept.cloned().unwrap_or_else(|| size.into()));
             }
             target.vms.insert(name, vm);
         }
@@ -176,7 +180,11 @@ fn room(size: Size, step: u64) -> Option<Amount> {
 }
 
 fn uncountable(what: impl ToString, size: Size) -> PoseError {
-    PoseError::Uncountable { what: what.to_string(), cpu: size.cpu, mem: size.mem }
+    PoseError::Uncountable {
+        what: what.to_string(),
+        cpu: size.cpu,
+        mem: size.mem,
+    }
 }
 
 fn host_port(binding: &model::topology::PortBinding) -> HostPort {

@@ -159,7 +159,11 @@ impl Problem {
     /// Price of using `vm` (`None`: a new VM).
     #[must_use]
     pub fn vm_cost(&self, vm: Option<usize>) -> i64 {
-        if vm.is_some() { self.use_cost } else { self.new_cost }
+        if vm.is_some() {
+            self.use_cost
+        } else {
+            self.new_cost
+        }
     }
 
     /// Capacity of `vm` (`None`: a new VM).
@@ -182,9 +186,9 @@ impl Problem {
     /// Sum of all demands.
     #[must_use]
     pub fn total(&self) -> Pair {
-        self.items.iter().fold([0, 0], |acc, it| {
-            [acc[0] + it.demand[0], acc[1] + it.demand[1]]
-        })
+        self.items
+            .iter()
+            .fold([0, 0], |acc, it| [acc[0] + it.demand[0], acc[1] + it.demand[1]])
     }
 }
 
@@ -221,5 +225,9 @@ fn fewest(sorted: &[i64], new_size: i64, max_new: usize, demand: i64) -> usize {
         left -= size;
         count += 1;
     }
-    if left > 0 { count.saturating_add(1).max(VM_CAP) } else { count }
+    if left > 0 {
+        count.saturating_add(1).max(VM_CAP)
+    } else {
+        count
+    }
 }

@@ -36,36 +36,41 @@ impl Drop for Running {
     }
 }
 
-/// A program started, whose answer may be fetched later.
+/// A program started, whose answers may be fetched later.
 pub struct Pending<T> {
-    answer: mpsc::Receiver<T>,
+    answers: mpsc::Receiver<T>,
 }
 
-/// Starts `program`, which is told how many seconds it has. `None` if too many are running.
+/// Starts `program`, which is told how many seconds it has and how to answer, more than once if
+/// it likes. `None` if too many are running.
 pub fn start<T: Send + 'static>(
     seconds: f64,
-    program: impl FnOnce(f64) -> T + Send + 'static,
+    program: impl FnOnce(f64, &dyn Fn(T)) + Send + 'static,
 ) -> Option<Pending<T>> {
     let running = Running::start()?;
-    let (send, answer) = mpsc::sync_channel(1);
+    let (send, answers) = mpsc::channel();
     std::thread::Builder::new()
         .name("placement-program".into())
         .stack_size(STACK)
         .spawn(move || {
-            let result = program(seconds);
-            // Nobody may be waiting any more.
-            let _ = send.send(result);
+            // Nobody may be listening any more, and that is fine.
+            program(seconds, &|answer| drop(send.send(answer)));
             drop(running);
         })
         .ok()?;
-    Some(Pending { answer })
+    Some(Pending { answers })
 }
 
 impl<T> Pending<T> {
-    /// Waits until the answer is there or the watch says stop.
+    /// The next answer if it is there already.
+    pub fn poll(&self) -> Option<T> {
+        self.answers.try_recv().ok()
+    }
+
+    /// Waits for the next answer until there will be none or the watch says stop.
     pub fn wait(&self, watch: &Watch<'_>) -> Option<T> {
         loop {
-            match self.answer.recv_timeout(POLL) {
+            match self.answers.recv_timeout(POLL) {
                 Ok(result) => return Some(result),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return None,
                 Err(mpsc::RecvTimeoutError::Timeout) => {

@@ -62,7 +62,9 @@ pub fn find(
         why.reasons.iter().map(|r| (r.code, r.tier)).collect();
     for _ in 0..MOST_TRIES {
         let before = changes.clone();
-        let Some(now) = changed(instance, &changes) else { return None };
+        let Some(now) = changed(instance, &changes) else {
+            return None;
+        };
         for &(code, tier) in &reasons {
             demand(&now, code, tier, &mut changes);
         }
@@ -70,7 +72,12 @@ pub fn find(
             break;
         }
         match attempt(&changes) {
-            Verdict::Works => return Some(Repair { text: say(instance, &changes), changes }),
+            Verdict::Works => {
+                return Some(Repair {
+                    text: say(instance, &changes),
+                    changes,
+                });
+            }
             Verdict::Still(next) => reasons = next,
             Verdict::GaveUp => return None,
         }
@@ -97,7 +104,12 @@ pub fn find(
             let mut all: Vec<Change> = changes.clone();
             merge(&mut all, change);
             match attempt(&all) {
-                Verdict::Works => return Some(Repair { text: say(instance, &all), changes: all }),
+                Verdict::Works => {
+                    return Some(Repair {
+                        text: say(instance, &all),
+                        changes: all,
+                    });
+                }
                 Verdict::Still(_) => {}
                 Verdict::GaveUp => return None,
             }
@@ -190,7 +202,9 @@ fn changed(instance: &Instance, changes: &[Change]) -> Option<Instance> {
 }
 
 fn say(instance: &Instance, changes: &[Change]) -> String {
-    let words = Words { hundredths: instance.cpu_step };
+    let words = Words {
+        hundredths: instance.cpu_step,
+    };
     let name = |ix: usize| instance.tiers.get(ix).map_or("?", |t| t.name.as_str());
     let parts: Vec<String> = changes
         .iter()

@@ -11,12 +11,14 @@ use super::bound;
 use super::construct::{self, Start};
 use super::exact::{self, Proof};
 use super::explain::{self, Infeasible};
-use super::improve::{self, Effort};
+use super::improve::Effort;
 use super::instance::Instance;
 use super::packing::Packing;
 use super::problem::Problem;
+use super::program::{self, Pending};
+use super::relax::{self, Relaxed};
 use super::repair::{self, Tried};
-use super::rng::Rng;
+use super::team::Team;
 use super::verify::{self, Violation};
 use super::watch::Watch;
 
@@ -33,7 +35,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(2), exact: false, seed: 0x6d61_7065_6b }
+        Self {
+            deadline: Duration::from_secs(2),
+            exact: false,
+            seed: 0x006d_6170_656b,
+        }
     }
 }
 
@@ -75,9 +81,9 @@ pub fn solve(
     why.repair = repair::find(instance, &why, |changed| {
         match attempt(changed, limits, watch.within(REPAIR_TRY), Aim::Any) {
             Ok(_) => Some(Tried::Solved),
-            Err(SolveError::Infeasible(why)) => {
-                Some(Tried::Reasons(why.reasons.iter().map(|r| (r.code, r.tier)).collect()))
-            }
+            Err(SolveError::Infeasible(why)) => Some(Tried::Reasons(
+                why.reasons.iter().map(|r| (r.code, r.tier)).collect(),
+            )),
             Err(_) => None,
         }
     });
@@ -97,15 +103,14 @@ enum Aim {
 }
 
 /// Solves without looking for a repair.
-fn attempt(
-    instance: &Instance,
-    limits: &Limits,
-    watch: Watch<'_>,
-    aim: Aim,
-) -> Result<Answer, SolveError> {
+fn attempt(instance: &Instance, limits: &Limits, watch: Watch<'_>, aim: Aim) -> Result<Answer, SolveError> {
     let reasons = explain::certain(instance);
     if !reasons.is_empty() {
-        return Err(Infeasible { reasons, repair: None }.into());
+        return Err(Infeasible {
+            reasons,
+            repair: None,
+        }
+        .into());
     }
     let problem = Arc::new(Problem::new(instance));
     if let Some(needed) = bound::too_many(&problem) {
@@ -118,6 +123,7 @@ fn attempt(
         floor: bound::containers(&problem) + bound::vms(&problem).unwrap_or(0),
         best: None,
         counters: Counters::default(),
+        clocked: false,
     };
     if let Some(packing) = course.unchanged() {
         course.best = Some(packing);
@@ -127,6 +133,14 @@ fn attempt(
     course.answer(false, ended)
 }
 
+/// Steps of each worker in one round.
+const ROUND: u64 = 1_000;
+/// Up to so many tiers the exact methods get most of the time.
+const SMALL: usize = 24;
+
+/// Up to so many existing containers the relaxation is waited for.
+const SOON: usize = 600;
+
 struct Course<'a> {
     instance: &'a Instance,
     problem: &'a Arc<Problem>,
@@ -135,6 +149,8 @@ struct Course<'a> {
     floor: i64,
     best: Option<Packing>,
     counters: Counters,
+    /// Whether the machine's speed had a say in the answer.
+    clocked: bool,
 }
 
 impl Course<'_> {
@@ -150,7 +166,9 @@ impl Course<'_> {
             }
         }
         let placement = packing.placement(self.problem);
-        verify::cost_of(self.instance, &placement).is_ok().then_some(packing)
+        verify::cost_of(self.instance, &placement)
+            .is_ok()
+            .then_some(packing)
     }
 
     fn offer(&mut self, packing: Packing) {
@@ -169,34 +187,27 @@ impl Course<'_> {
     }
 
     fn run(&mut self, limits: &Limits, aim: Aim) -> Result<EndedBy, SolveError> {
+        let mut begun: Vec<Packing> = Vec::new();
         for start in starts(self.problem) {
-            if let Some(packing) = construct::construct(self.problem, &start) {
-                self.offer(packing);
-            }
+            begun.extend(construct::construct(self.problem, &start));
             if self.watch.cut().is_some() {
                 break;
             }
         }
+        begun.sort_by_key(|p| (p.cost, p.actions(self.problem)));
+        if let Some(first) = begun.first() {
+            self.offer(first.clone());
+        }
         if aim == Aim::Any && self.best.is_some() {
             return Ok(EndedBy::WorkLimit);
         }
-        let mut ended = None;
-        if let (false, Some(mut packing)) = (self.proven(), self.best.clone()) {
-            let mut rng = Rng::new(limits.seed);
-            let effort = Effort { steps: 2_000, nodes: 2_000 };
-            ended = improve::improve(
-                self.problem,
-                &mut packing,
-                self.floor,
-                effort,
-                &mut rng,
-                &self.watch,
-                &mut self.counters,
-            );
-            self.offer(packing);
-        }
-        if !self.proven() && ended.is_none() {
-            self.prove(limits)?;
+        if !self.proven() {
+            if !begun.is_empty() {
+                self.improve(begun, limits);
+            }
+            if !self.proven() && self.watch.cut().is_none() {
+                self.prove(limits)?;
+            }
         }
         if self.proven() {
             return Ok(EndedBy::Proof);
@@ -205,29 +216,105 @@ impl Course<'_> {
         match (&self.best, cut) {
             (None, Some(EndedBy::Stopped)) => Err(SolveError::Stopped),
             (None, _) => Err(SolveError::Undecided),
-            (Some(_), cut) => Ok(cut.or(ended).unwrap_or(EndedBy::WorkLimit)),
+            (Some(_), Some(cut)) => Ok(cut),
+            (Some(_), None) if self.clocked => Ok(EndedBy::Deadline),
+            (Some(_), None) => Ok(EndedBy::WorkLimit),
         }
+    }
+
+    /// Improves with both workers while HiGHS works on the relaxation beside them.
+    fn improve(&mut self, begun: Vec<Packing>, limits: &Limits) {
+        let mut begun = begun.into_iter();
+        let Some(first) = begun.next() else { return };
+        let second = begun.next().unwrap_or_else(|| first.clone());
+        let relaxed = self.relax();
+        let mut team = Team::new(first, second, limits.seed);
+        let mut round = 0;
+        let mut waiting = relaxed.is_some();
+        let effort = Effort {
+            steps: ROUND,
+            nodes: 2_000,
+        };
+        let small = self.problem.items.len() <= SMALL;
+        let (rounds, due) = if small { (8, 2) } else { (400, 60) };
+        let soon = self.problem.held.iter().map(Vec::len).sum::<usize>() <= SOON;
+        while !self.proven() && self.watch.cut().is_none() && round < rounds {
+            let (floor, watch) = (self.floor, self.watch);
+            let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
+            team.round(self.problem, effort, &ended, &mut self.counters);
+            round += 1;
+            self.offer(team.best().clone());
+            // What HiGHS says is taken in after a fixed round, so that its speed does not matter;
+            // where it may take too long for that, whenever it comes.
+            if let Some(pending) = relaxed.as_ref().filter(|_| waiting) {
+                if soon && round == due {
+                    while let Some(relaxed) = pending.wait(&self.watch) {
+                        self.take_in(relaxed, &mut team);
+                    }
+                    waiting = false;
+                } else if !soon && let Some(relaxed) = pending.poll() {
+                    self.take_in(relaxed, &mut team);
+                    self.clocked = true;
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team) {
+        self.floor = self.floor.max(relaxed.floor);
+        self.counters.programs += 1;
+        if let Some(guide) = relaxed.guide.filter(|_| !self.proven()) {
+            for spread_first in [true, false] {
+                let start = Start {
+                    open: guide.open.clone(),
+                    news: guide.news,
+                    order: construct::by_size(self.problem),
+                    spread_first,
+                    keep: guide.keep.clone(),
+                };
+                if let Some(packing) = construct::construct(self.problem, &start) {
+                    team.join(packing.clone());
+                    self.offer(packing);
+                }
+            }
+        }
+    }
+
+    /// Starts the relaxation, where there are containers to keep.
+    fn relax(&self) -> Option<Pending<Relaxed>> {
+        if self.problem.held.iter().all(Vec::is_empty) {
+            return None;
+        }
+        let problem = Arc::clone(self.problem);
+        program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
+            for integer in [false, true] {
+                if let Some(relaxed) = relax::solve(&problem, integer, seconds) {
+                    answer(relaxed);
+                }
+            }
+        })
     }
 
     /// Tries to close the question for good.
     fn prove(&mut self, limits: &Limits) -> Result<(), SolveError> {
         let nodes = limits.exact.then_some(u64::MAX);
-        let mut proof =
-            exact::by_tree(self.problem, self.best_cost(), nodes, &mut self.counters);
+        let mut proof = exact::by_tree(
+            self.problem,
+            self.best_cost(),
+            nodes,
+            &self.watch,
+            &mut self.counters,
+        );
         if let Proof::Better(packing) = proof {
             self.offer(packing);
             proof = Proof::Open;
         }
         if matches!(proof, Proof::Open) {
-            proof = exact::by_program(
-                self.problem,
-                self.best_cost(),
-                &self.watch,
-                &mut self.counters,
-            );
+            proof = exact::by_program(self.problem, self.best_cost(), &self.watch, &mut self.counters);
         }
         match proof {
             Proof::Open => {}
+            Proof::Floor(floor) => self.floor = self.floor.max(floor),
             Proof::Better(packing) => self.offer(packing),
             Proof::Optimal(packing) => {
                 self.floor = packing.cost;
@@ -237,7 +324,11 @@ impl Course<'_> {
                 Some(cost) => self.floor = cost,
                 None => {
                     let reasons = vec![explain::together(self.instance)];
-                    return Err(Infeasible { reasons, repair: None }.into());
+                    return Err(Infeasible {
+                        reasons,
+                        repair: None,
+                    }
+                    .into());
                 }
             },
         }
@@ -245,23 +336,27 @@ impl Course<'_> {
     }
 
     fn answer(mut self, unchanged: bool, ended_by: EndedBy) -> Result<Answer, SolveError> {
-        let Some(mut packing) = self.best.take() else { return Err(SolveError::Undecided) };
+        let Some(mut packing) = self.best.take() else {
+            return Err(SolveError::Undecided);
+        };
         if !unchanged {
             let before = packing.clone();
-            if !packing.resettle(self.problem)
-                || packing.actions(self.problem) > before.actions(self.problem)
+            if !packing.resettle(self.problem) || packing.actions(self.problem) > before.actions(self.problem)
             {
                 packing = before;
             }
         }
         let placement = packing.placement(self.problem);
-        let total = |relative: i64| {
-            u64::try_from(self.problem.base_cost.saturating_add(relative)).unwrap_or(0)
-        };
+        let total =
+            |relative: i64| u64::try_from(self.problem.base_cost.saturating_add(relative)).unwrap_or(0);
         let objective = total(packing.cost);
         let bound = total(self.floor.min(packing.cost));
         verify::verify(self.instance, &placement, objective, bound)?;
-        let gap = if objective == 0 { 0.0 } else { (objective - bound) as f64 / objective as f64 };
+        let gap = if objective == 0 {
+            0.0
+        } else {
+            (objective - bound) as f64 / objective as f64
+        };
         Ok(Answer {
             placement,
             unchanged,
@@ -308,7 +403,13 @@ fn starts(problem: &Problem) -> Vec<Start> {
     let mut result = Vec::new();
     for spread_first in [true, false] {
         for (open, news) in [(&enough, news), (&by_worth, news)] {
-            result.push(Start { open: open.clone(), news, order: order.clone(), spread_first });
+            result.push(Start {
+                open: open.clone(),
+                news,
+                order: order.clone(),
+                spread_first,
+                keep: Vec::new(),
+            });
         }
     }
     result

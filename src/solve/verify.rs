@@ -224,7 +224,10 @@ pub fn verify(
 ) -> Result<(), Violation> {
     let true_one = cost_of(instance, placement)?;
     if true_one != objective {
-        return Err(Violation::WrongObjective { stated: objective, true_one });
+        return Err(Violation::WrongObjective {
+            stated: objective,
+            true_one,
+        });
     }
     if bound > objective {
         return Err(Violation::BoundAboveObjective { bound, objective });

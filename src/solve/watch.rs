@@ -19,12 +19,12 @@ pub struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// A watch whose deadline is a reading of `clock`.
     #[must_use]
-    pub fn new(
-        clock: &'a (dyn Fn() -> Duration + Sync),
-        stop: &'a AtomicBool,
-        deadline: Duration,
-    ) -> Self {
-        Self { clock, stop, deadline }
+    pub fn new(clock: &'a (dyn Fn() -> Duration + Sync), stop: &'a AtomicBool, deadline: Duration) -> Self {
+        Self {
+            clock,
+            stop,
+            deadline,
+        }
     }
 
     /// Why work must end now, if it must.
@@ -49,6 +49,9 @@ impl<'a> Watch<'a> {
     #[must_use]
     pub fn within(&self, share: Duration) -> Self {
         let soon = (self.clock)().saturating_add(share);
-        Self { deadline: self.deadline.min(soon), ..*self }
+        Self {
+            deadline: self.deadline.min(soon),
+            ..*self
+        }
     }
 }

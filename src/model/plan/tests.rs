@@ -43,7 +43,10 @@ fn an_app_whose_name_is_another_apps_flat_name_is_taken_as_the_app() {
 #[test]
 fn a_tier_with_none_of_both_is_left_out() {
     let plan = json!({ "rubis": { "db": { "cpu_cores": 0, "mem_units": 0 } } });
-    assert_eq!(Plan::parse(&plan, &topology("cpuset")).unwrap().0, Plan::default());
+    assert_eq!(
+        Plan::parse(&plan, &topology("cpuset")).unwrap().0,
+        Plan::default()
+    );
 }
 
 #[test]
@@ -58,17 +61,57 @@ fn what_makes_no_sense_is_told_with_its_path() {
     problem(&json!([]), "", "an object");
     problem(&json!({ "nope": {} }), "nope", "no app");
     problem(&json!({ "rubi": {} }), "rubi", "did you mean rubis?");
-    problem(&json!({ "rubis": { "dbb": {} } }), "rubis.dbb", "did you mean db?");
-    problem(&json!({ "rubis_dbb": { "cpu_cores": 1, "mem_units": 1 } }), "rubis_dbb", "no tier");
-    problem(&json!({ "rubis": { "db": { "cpu_cores": 0, "mem_units": 1 } } }), "rubis.db", "some of both");
-    problem(&json!({ "rubis": { "db": { "cpu_cores": -1, "mem_units": 1 } } }), "rubis.db.cpu_cores", "-1");
-    problem(&json!({ "rubis": { "db": { "cpu_cores": 1.5, "mem_units": 1 } } }), "rubis.db.cpu_cores", "quota");
-    problem(&json!({ "rubis": { "db": { "cpu_cores": 1, "mem_units": 1.5 } } }), "rubis.db.mem_units", "whole");
-    problem(&json!({ "rubis": { "db": { "cpu_cores": 1e12, "mem_units": 1 } } }), "rubis.db.cpu_cores", "1000000");
-    problem(&json!({ "rubis": { "db": { "cpu_cores": "1", "mem_units": 1 } } }), "rubis.db.cpu_cores", "a number");
-    problem(&json!({ "rubis": { "db": { "cpu_cores": 1 } } }), "rubis.db.mem_units", "missing");
+    problem(
+        &json!({ "rubis": { "dbb": {} } }),
+        "rubis.dbb",
+        "did you mean db?",
+    );
+    problem(
+        &json!({ "rubis_dbb": { "cpu_cores": 1, "mem_units": 1 } }),
+        "rubis_dbb",
+        "no tier",
+    );
+    problem(
+        &json!({ "rubis": { "db": { "cpu_cores": 0, "mem_units": 1 } } }),
+        "rubis.db",
+        "some of both",
+    );
+    problem(
+        &json!({ "rubis": { "db": { "cpu_cores": -1, "mem_units": 1 } } }),
+        "rubis.db.cpu_cores",
+        "-1",
+    );
+    problem(
+        &json!({ "rubis": { "db": { "cpu_cores": 1.5, "mem_units": 1 } } }),
+        "rubis.db.cpu_cores",
+        "quota",
+    );
+    problem(
+        &json!({ "rubis": { "db": { "cpu_cores": 1, "mem_units": 1.5 } } }),
+        "rubis.db.mem_units",
+        "whole",
+    );
+    problem(
+        &json!({ "rubis": { "db": { "cpu_cores": 1e12, "mem_units": 1 } } }),
+        "rubis.db.cpu_cores",
+        "1000000",
+    );
+    problem(
+        &json!({ "rubis": { "db": { "cpu_cores": "1", "mem_units": 1 } } }),
+        "rubis.db.cpu_cores",
+        "a number",
+    );
+    problem(
+        &json!({ "rubis": { "db": { "cpu_cores": 1 } } }),
+        "rubis.db.mem_units",
+        "missing",
+    );
     let size = json!({ "cpu_cores": 1, "mem_units": 1 });
-    problem(&json!({ "rubis": { "db": size }, "rubis_db": size }), "rubis_db", "twice");
+    problem(
+        &json!({ "rubis": { "db": size }, "rubis_db": size }),
+        "rubis_db",
+        "twice",
+    );
 }
 
 #[test]

@@ -19,7 +19,10 @@ fn with_infrastructure(infrastructure: Value) -> Value {
 
 fn problems(document: &Value) -> Vec<(String, String)> {
     let Problems(problems) = Topology::parse(document).unwrap_err();
-    problems.into_iter().map(|problem| (problem.path, problem.problem)).collect()
+    problems
+        .into_iter()
+        .map(|problem| (problem.path, problem.problem))
+        .collect()
 }
 
 #[track_caller]
@@ -27,7 +30,11 @@ fn one_problem(document: &Value, path: &str, words: &str) {
     let found = problems(document);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].0, path);
-    assert!(found[0].1.contains(words), "{:?} does not say {words:?}", found[0].1);
+    assert!(
+        found[0].1.contains(words),
+        "{:?} does not say {words:?}",
+        found[0].1
+    );
 }
 
 fn parse(document: &Value) -> Parsed {
@@ -54,7 +61,10 @@ fn the_predecessors_own_topology_is_taken_as_it_is() {
     assert_eq!(topology.infrastructure.vm, Size::new(2, 8));
     assert_eq!(topology.infrastructure.max_vms, Some(10));
     let server = &topology.tiers["rubis_app_server"];
-    assert_eq!(server.arguments.as_deref().unwrap(), ["-w", "3", "-k", "even let"]);
+    assert_eq!(
+        server.arguments.as_deref().unwrap(),
+        ["-w", "3", "-k", "even let"]
+    );
     assert_eq!(server.depends_on, [TierId::new("rubis_db")]);
     assert_eq!(topology.tiers["rubis_loadbalancer"].title, "Front LoadBalancer");
     assert_eq!(topology.document, document);
@@ -71,7 +81,14 @@ fn the_blueprints_spelling_is_taken_and_named() {
     assert_eq!((tier.ports[0].host, tier.ports[0].container), (8080, 80));
     assert_eq!(tier.arguments.as_deref().unwrap(), ["-a", "b c"]);
     let taken: Vec<&str> = warnings.iter().map(|warning| warning.problem.as_str()).collect();
-    assert_eq!(taken, ["taken as ports", "taken as entrypoint_params", "taken as max_node"]);
+    assert_eq!(
+        taken,
+        [
+            "taken as ports",
+            "taken as entrypoint_params",
+            "taken as max_node"
+        ]
+    );
 }
 
 #[test]
@@ -121,8 +138,15 @@ fn a_cycle_is_told_with_its_members() {
 fn a_very_long_chain_of_dependencies_is_walked_without_recursion() {
     let mut tiers = serde_json::Map::new();
     for index in 0..10_000 {
-        let after = if index == 0 { json!([]) } else { json!([format!("t{}", index - 1)]) };
-        tiers.insert(format!("t{index}"), json!({ "docker_image": "i", "depends_on": after }));
+        let after = if index == 0 {
+            json!([])
+        } else {
+            json!([format!("t{}", index - 1)])
+        };
+        tiers.insert(
+            format!("t{index}"),
+            json!({ "docker_image": "i", "depends_on": after }),
+        );
     }
     let document = json!({ "infrastructure": { "cpu_cores": 2, "mem_units": 8 }, "apps": [{ "name": "a", "tiers": tiers }] });
     assert_eq!(parse(&document).topology.tiers.len(), 10_000);
@@ -130,19 +154,43 @@ fn a_very_long_chain_of_dependencies_is_walked_without_recursion() {
 
 #[test]
 fn a_near_miss_of_a_field_is_called_out() {
-    let Parsed { warnings, .. } = parse(&with_tier(json!({ "docker_image": "x", "max_nod": 1, "max_rt": 1 })));
-    assert!(warnings[0].problem.contains("did you mean max_node?"), "{warnings:?}");
-    assert!(warnings[1].problem.contains("kept and given back"), "{warnings:?}");
+    let Parsed { warnings, .. } = parse(&with_tier(
+        json!({ "docker_image": "x", "max_nod": 1, "max_rt": 1 }),
+    ));
+    assert!(
+        warnings[0].problem.contains("did you mean max_node?"),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].problem.contains("kept and given back"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
 fn ports_are_read_in_all_of_dockers_forms() {
-    let ports = json!(["8080:80", "127.0.0.1:53:53/udp", "[::1]:7000-7002:80-82", "9000:9000/sctp"]);
+    let ports = json!([
+        "8080:80",
+        "127.0.0.1:53:53/udp",
+        "[::1]:7000-7002:80-82",
+        "9000:9000/sctp"
+    ]);
     let parsed = parse(&with_tier(json!({ "docker_image": "x", "ports": ports })));
-    let shown: Vec<String> = parsed.topology.tiers["rubis_web"].ports.iter().map(ToString::to_string).collect();
+    let shown: Vec<String> = parsed.topology.tiers["rubis_web"]
+        .ports
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         shown,
-        ["8080:80/tcp", "127.0.0.1:53:53/udp", "[::1]:7000:80/tcp", "[::1]:7001:81/tcp", "[::1]:7002:82/tcp", "9000:9000/sctp"]
+        [
+            "8080:80/tcp",
+            "127.0.0.1:53:53/udp",
+            "[::1]:7000:80/tcp",
+            "[::1]:7001:81/tcp",
+            "[::1]:7002:82/tcp",
+            "9000:9000/sctp"
+        ]
     );
 }
 
@@ -160,7 +208,11 @@ fn bad_ports_are_told() {
         (json!(["x.test:80:80"]), "is not an IP address"),
         (json!([8080]), "should be a string"),
     ] {
-        one_problem(&with_tier(json!({ "docker_image": "x", "ports": ports })), "apps[0].tiers.web.ports[0]", words);
+        one_problem(
+            &with_tier(json!({ "docker_image": "x", "ports": ports })),
+            "apps[0].tiers.web.ports[0]",
+            words,
+        );
     }
     let twice = with_tier(json!({ "docker_image": "x", "ports": ["80:1", "127.0.0.1:80:2"] }));
     one_problem(&twice, "apps[0].tiers.web.ports[1]", "published twice");
@@ -170,9 +222,17 @@ fn bad_ports_are_told() {
 fn names_that_docker_or_a_file_system_would_refuse_are_told() {
     for hook in ["../evil.sh", "a/b", "..", "a\u{7}b"] {
         let tier = json!({ "docker_image": "x", "on_node_scale": ["fine.sh", hook] });
-        one_problem(&with_tier(tier), "apps[0].tiers.web.on_node_scale[1]", "name of a file");
+        one_problem(
+            &with_tier(tier),
+            "apps[0].tiers.web.on_node_scale[1]",
+            "name of a file",
+        );
     }
-    one_problem(&with_tier(json!({ "docker_image": "a b" })), "apps[0].tiers.web.docker_image", "image reference");
+    one_problem(
+        &with_tier(json!({ "docker_image": "a b" })),
+        "apps[0].tiers.web.docker_image",
+        "image reference",
+    );
     let long = "x".repeat(101);
     let document = json!({ "infrastructure": {}, "apps": [{ "name": long, "tiers": {} }] });
     one_problem(&document, "apps[0].name", "100 characters at most");
@@ -197,20 +257,38 @@ fn hooks_need_a_place_to_come_from() {
 
 #[test]
 fn a_cloud_driver_is_one_of_three() {
-    let cloud = |driver: Value| with_infrastructure(json!({ "cpu_cores": 1, "mem_units": 1, "cloud_driver": driver }));
+    let cloud = |driver: Value| {
+        with_infrastructure(json!({ "cpu_cores": 1, "mem_units": 1, "cloud_driver": driver }))
+    };
     let driver = |value: Value| parse(&cloud(value)).topology.infrastructure.cloud;
     assert_eq!(driver(json!({})), Cloud::Embedded);
     let hosts = json!({ "hosts": { "vm2": { "docker": "tcp://127.0.0.1:2375" }, "vm1": { "docker": "unix:///a", "ip": "127.0.0.2" } } });
-    let Cloud::Hosts(hosts) = driver(hosts) else { unreachable!() };
-    assert_eq!(hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(), ["vm2", "vm1"]);
-    assert!(matches!(driver(json!({ "autoscaling_groupname": "g" })), Cloud::AutoScaling(_)));
-    one_problem(&cloud(json!({ "swarm": "x" })), "infrastructure.cloud_driver", "names no driver");
+    let Cloud::Hosts(hosts) = driver(hosts) else {
+        unreachable!()
+    };
+    assert_eq!(
+        hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(),
+        ["vm2", "vm1"]
+    );
+    assert!(matches!(
+        driver(json!({ "autoscaling_groupname": "g" })),
+        Cloud::AutoScaling(_)
+    ));
+    one_problem(
+        &cloud(json!({ "swarm": "x" })),
+        "infrastructure.cloud_driver",
+        "names no driver",
+    );
     one_problem(
         &cloud(json!({ "autoscaling_groupname": "g", "hosts": {} })),
         "infrastructure.cloud_driver.hosts",
         "keep one",
     );
-    one_problem(&cloud(json!({ "hosts": {} })), "infrastructure.cloud_driver.hosts", "names no host");
+    one_problem(
+        &cloud(json!({ "hosts": {} })),
+        "infrastructure.cloud_driver.hosts",
+        "names no host",
+    );
     one_problem(
         &cloud(json!({ "hosts": { "a": { "docker": "localhost:2375" } } })),
         "infrastructure.cloud_driver.hosts.a.docker",
@@ -225,8 +303,15 @@ fn a_cloud_driver_is_one_of_three() {
 
 #[test]
 fn decimal_cores_are_for_quota_mode_alone() {
-    let shape = |mode: &str| with_infrastructure(json!({ "cpu_mode": mode, "cpu_cores": 1.25, "mem_units": 2.0 }));
-    assert_eq!(parse(&shape("quota")).topology.infrastructure.vm, Size { cpu: Cpu::hundredths(125), mem: 2 });
+    let shape =
+        |mode: &str| with_infrastructure(json!({ "cpu_mode": mode, "cpu_cores": 1.25, "mem_units": 2.0 }));
+    assert_eq!(
+        parse(&shape("quota")).topology.infrastructure.vm,
+        Size {
+            cpu: Cpu::hundredths(125),
+            mem: 2
+        }
+    );
     one_problem(&shape("cpuset"), "infrastructure.cpu_cores", "quota");
     let fine = with_infrastructure(json!({ "cpu_mode": "quota", "cpu_cores": 1.255, "mem_units": 2 }));
     one_problem(&fine, "infrastructure.cpu_cores", "steps of 0.01");
@@ -251,8 +336,14 @@ fn environment_health_checks_and_volumes_are_read() {
     let parsed = parse(&with_tier(tier));
     let tier = &parsed.topology.tiers["rubis_web"];
     assert_eq!(tier.environment["A"], "b=c");
-    assert_eq!(tier.healthcheck.as_ref().unwrap().test, ["/bin/sh", "-c", "exit 0"]);
-    assert_eq!(tier.entrypoint.as_deref().unwrap(), ["nginx", "-g", "daemon off;"]);
+    assert_eq!(
+        tier.healthcheck.as_ref().unwrap().test,
+        ["/bin/sh", "-c", "exit 0"]
+    );
+    assert_eq!(
+        tier.entrypoint.as_deref().unwrap(),
+        ["nginx", "-g", "daemon off;"]
+    );
     one_problem(
         &with_tier(json!({ "docker_image": "x", "labels": { "mapek.app": "y" } })),
         "apps[0].tiers.web.labels[\"mapek.app\"]",
