@@ -6,16 +6,38 @@
 //! what is ──┘  placement   stages        effects    what is, confirmed
 //! ```
 //!
+//! Dependencies point one way: `main → startup → api, cli → service → execute → {translate,
+//! solve, model}`; drivers (`cloud`, `engine`, `hooks`, `journal`) know only the pure rooms. A
+//! test checks this from the `use` lines.
+//!
 //! | module | purpose | pure |
 //! |---|---|---|
 //! | [`model`] | topology, plan, allocation as valid types | yes |
+//! | [`solve`] | the cheapest placement, with a proof | yes |
 //! | [`translate`] | two allocations to stages of actions | yes |
+//! | [`fault`] | what a person is told when something can't be done | yes |
+//! | [`execute`] | the record of an execution, and its effects | state: yes |
+//! | [`journal`] | the durable record | |
 //! | [`cloud`] | where VMs come from | |
 //! | [`engine`] | what runs containers | |
 //! | [`hooks`] | scripts run inside containers | |
+//! | [`service`] | the one owner of the current state | |
+//! | [`api`] | REST | |
+//! | [`cli`] | commands besides the service | |
+//! | [`config`], [`telemetry`], [`startup`] | putting it together | |
 
+pub mod api;
+pub mod cli;
 pub mod cloud;
+pub mod config;
 pub mod engine;
+pub mod execute;
+pub mod fault;
 pub mod hooks;
+pub mod journal;
 pub mod model;
+pub mod service;
+pub mod solve;
+pub mod startup;
+pub mod telemetry;
 pub mod translate;

@@ -1,1 +1,30 @@
-fn main() {}
+//! Parses the command line and runs.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mapek::config::{Command, CommandLine, Options};
+use mapek::{cli, startup, telemetry};
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let result = match line.command {
+        Some(Command::Solve(options)) => cli::solve(&options),
+        Some(Command::Serve(options)) => serve(options),
+        None => serve(line.serve),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mapek: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: Options) -> anyhow::Result<()> {
+    let config = options.decide(startup::data_home())?;
+    telemetry::init(config.log_format, &config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(startup::serve(config))
+}

@@ -2,6 +2,14 @@
 //!
 //! The trait speaks of ends, as [`crate::engine::Engine`] does. Drivers know only `model`.
 
+mod capacity;
+mod embedded;
+mod hosts;
+
+pub use capacity::check_shape;
+pub use embedded::{LOCALHOST, embedded};
+pub use hosts::Hosts;
+
 use async_trait::async_trait;
 
 use crate::model::VmId;

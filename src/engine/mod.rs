@@ -6,6 +6,7 @@
 //! [`Engine::observe`]. Drivers know only `model`.
 
 pub mod docker;
+pub mod endpoint;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub const LABEL_MANAGED: &str = "mapek.managed";
 pub const LABEL_APP: &str = "mapek.app";
 /// Label with the tier's key.
 pub const LABEL_TIER: &str = "mapek.tier";
+/// Label with a fingerprint of what was asked for, the limits apart, which can change in place.
+pub const LABEL_SPEC: &str = "mapek.spec";
 
 /// One VM's engine.
 #[async_trait]
@@ -30,7 +33,8 @@ pub trait Engine: Send + Sync {
     /// What the machine under the engine has.
     async fn machine(&self) -> Result<Machine, EngineError>;
 
-    /// Every container on the machine, whoever made it, running or not.
+    /// Every container on the machine, whoever made it, running or not. Limits and health are
+    /// told of those that `mapek` made; of others they are left empty.
     async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
 
     /// One container by name.
@@ -42,7 +46,9 @@ pub trait Engine: Send + Sync {
     /// Makes sure that the container runs, is healthy where it has a health check, and holds what
     /// was asked. A container of that name which `mapek` made and which is not as asked for is
     /// finished, started or replaced; one that `mapek` did not make is a
-    /// [`EngineErrorKind::Foreign`] error.
+    /// [`EngineErrorKind::Foreign`] error. One that was started and does not come up
+    /// ([`EngineErrorKind::Unhealthy`]) is stopped again, so that it holds nothing, and kept, so
+    /// that its log can be read.
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError>;
 
     /// Makes sure that the running container holds these limits, without stopping it.
@@ -55,12 +61,12 @@ pub trait Engine: Send + Sync {
     /// Unpacks a tar archive at a folder inside the container.
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError>;
 
-    /// Runs a command in the container, as an argument vector, and waits for its end.
+    /// Runs a command in the container, as an argument vector, and waits for its end or its
+    /// deadline. A command that ends badly or hangs is an answer, not an error.
     async fn run(&self, name: &str, command: &Command) -> Result<Finished, EngineError>;
 }
 
 /// Gives the engine at an endpoint.
-#[async_trait]
 pub trait Engines: Send + Sync {
     /// The engine at `endpoint` (`unix:///…`, `tcp://…`, `https://…`, `ssh://…`). Handles are
     /// shared; nothing is dialled before the first call on the handle.
@@ -208,13 +214,26 @@ pub struct Command {
     pub deadline: Duration,
 }
 
-/// A command that ended.
+/// A command that ended or was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finished {
-    /// Exit code.
-    pub exit_code: i64,
-    /// Standard output and error, interleaved as they came, cut in the middle where too long.
+    /// How it ended.
+    pub end: End,
+    /// Standard output and error, interleaved as they came, cut in the middle where too long. Of
+    /// a command that was given up: what it had said until then.
     pub output: String,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// By itself, with this exit code.
+    Exited(i64),
+    /// Not within its deadline; it was killed, and surely runs no more.
+    Killed,
+    /// Not within its deadline, and it may still run: the container has nothing to kill it with.
+    Abandoned,
 }
 
 /// Why an engine could not do what was asked.
@@ -244,6 +263,8 @@ pub enum EngineErrorKind {
     Foreign,
     /// The image can't be had.
     Image,
+    /// Something answers, but not as a Docker engine does.
+    Garbled,
     /// The engine said no.
     Refused,
     /// The container did not stay up or did not become healthy.

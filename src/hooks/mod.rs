@@ -1,1 +1,21 @@
 //! Hooks: fetched from git or a folder, delivered into containers, run there.
+//!
+//! `source` and `set` are pure; `cache`, `git` and `folder` read; `run` talks to an engine. A hook is
+//! run as an argument vector, never through a shell. Nothing here decides which hooks run when.
+
+mod cache;
+mod error;
+mod fetch;
+mod folder;
+mod git;
+mod run;
+mod set;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use error::{At, FetchError, HookError};
+pub use fetch::Fetcher;
+pub use run::{HookCall, run};
+pub use set::{HookSet, Kind, Missing};
+pub use source::shown;

@@ -5,6 +5,7 @@
 //! Nothing in here may know of HTTP, Docker, a cloud, a clock or the file system.
 
 pub mod allocation;
+mod allocation_parse;
 pub mod ids;
 pub mod plan;
 pub mod problem;

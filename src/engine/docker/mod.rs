@@ -1,1 +1,132 @@
 //! Docker, through bollard.
+//!
+//! Every call has an end ([`Settings`]), only containers that carry the label of `mapek` are
+//! changed, and a call that is repeated finds what the first one did. What a failure says of the
+//! effect is decided in one place, `call`. Nothing here knows of plans, VMs or executions.
+
+mod archive;
+mod call;
+mod connect;
+mod ensure;
+mod exec;
+mod image;
+mod limits;
+mod look;
+mod output;
+mod read;
+mod resize;
+mod settings;
+mod spec;
+mod ssh;
+mod start;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::endpoint::Endpoint;
+use super::{
+    Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Machine,
+    Observed,
+};
+use crate::model::topology::Tls;
+use call::Caller;
+pub use settings::Settings;
+
+/// Docker engines by endpoint.
+pub struct DockerEngines {
+    settings: Settings,
+    known: Mutex<HashMap<Key, Arc<DockerEngine>>>,
+}
+
+/// An endpoint, and the TLS files (authority, certificate, key) that go with it.
+type Key = (Endpoint, Option<[PathBuf; 3]>);
+
+impl DockerEngines {
+    /// Nothing is dialled until an engine is used.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            known: Mutex::new(HashMap::new()),
+        }
+    }
+}
+
+impl Engines for DockerEngines {
+    fn at(&self, endpoint: &str, tls: Option<&Tls>) -> Result<Arc<dyn Engine>, EngineError> {
+        // An endpoint that can't be read may hold a password, so it is not repeated.
+        let wrong = |shown: &str, problem: String| EngineError {
+            endpoint: shown.to_owned(),
+            message: format!("the endpoint {problem}"),
+            kind: EngineErrorKind::Misconfigured,
+            effect: Effect::None,
+        };
+        let endpoint = Endpoint::parse(endpoint).map_err(|problem| wrong("engine", problem))?;
+        // TLS files concern TLS endpoints only.
+        let tls = tls.filter(|_| matches!(endpoint, Endpoint::Tls(_)));
+        let files = tls.map(|tls| [tls.ca.clone(), tls.cert.clone(), tls.key.clone()]);
+        let key = (endpoint, files);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = known.get(&key) {
+            return Ok(engine.clone());
+        }
+        let shown = key.0.to_string();
+        let docker =
+            connect::connect(&key.0, tls, self.settings.connect).map_err(|problem| wrong(&shown, problem))?;
+        let engine = Arc::new(DockerEngine {
+            caller: Caller::new(docker, &shown, self.settings.clone()),
+        });
+        known.insert(key, engine.clone());
+        Ok(engine)
+    }
+}
+
+/// One Docker engine.
+pub struct DockerEngine {
+    caller: Caller,
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    async fn machine(&self) -> Result<Machine, EngineError> {
+        Ok(look::machine(&self.caller).await?.0)
+    }
+
+    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
+        look::all(&self.caller).await
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Observed>, EngineError> {
+        Ok(look::one(&self.caller, name).await?.map(|found| found.seen))
+    }
+
+    async fn ensure_image(&self, image: &str) -> Result<(), EngineError> {
+        image::ensure(&self.caller, image).await
+    }
+
+    async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError> {
+        ensure::running(&self.caller, spec).await
+    }
+
+    async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError> {
+        resize::running(&self.caller, name, limits).await
+    }
+
+    async fn ensure_absent(&self, name: &str) -> Result<(), EngineError> {
+        ensure::absent(&self.caller, name).await
+    }
+
+    async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError> {
+        archive::unpack(&self.caller, name, archive, folder).await
+    }
+
+    async fn run(&self, name: &str, command: &Command) -> Result<Finished, EngineError> {
+        exec::run(&self.caller, name, command).await
+    }
+}

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::model::ids::TierId;
+use serde_json::Value;
 
-use super::ports::PortBinding;
+use crate::model::ids::TierId;
+use crate::model::reader::{At, Fields, Notes, join, nearest};
+
+use super::names;
+use super::ports::{self, PortBinding};
 
 /// One tier of one app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,4 +86,266 @@ pub struct Healthcheck {
     pub retries: Option<u32>,
     /// Seconds at the start in which failures do not count.
     pub start_period_s: Option<u32>,
+}
+
+/// The most VMs that one tier may be said to be on.
+const MOST_NODES: u32 = 100_000;
+
+impl Tier {
+    /// Reads the tier `key` of `app`; `siblings` are the keys of all tiers of the app.
+    pub(super) fn read(
+        notes: &mut Notes,
+        app: &str,
+        key: &str,
+        siblings: &[&str],
+        at: At<'_>,
+    ) -> Option<Self> {
+        let mut fields = at.object(notes)?;
+        let title = fields.text(notes, "name").unwrap_or_else(|| key.to_owned());
+        let image = fields
+            .need(notes, "docker_image")
+            .and_then(|at| image(notes, &at));
+        let ports = fields
+            .get_or(notes, "ports", "port_bindings")
+            .map_or_else(Vec::new, |at| ports::read(notes, &at));
+        let arguments = fields
+            .get_or(notes, "entrypoint_params", "run_parameters")
+            .and_then(|at| at.words(notes));
+        let entrypoint = fields.get("command").and_then(|at| at.words(notes));
+        let (min_node, max_node) = read_nodes(notes, &mut fields);
+        let depends_on = read_dependencies(notes, &mut fields, app, key, siblings);
+        let on_node_scale = fields
+            .get("on_node_scale")
+            .map_or_else(Vec::new, |at| names::hooks(notes, &at));
+        let on_dependency_scale = fields
+            .get("on_dependency_scale")
+            .and_then(|at| names::hook(notes, &at));
+        if on_dependency_scale.is_some() && depends_on.is_empty() {
+            notes.warn(
+                &join(&fields.path, "on_dependency_scale"),
+                "never runs: the tier depends on none",
+            );
+        }
+        let environment = fields
+            .get("environment")
+            .map_or_else(BTreeMap::new, |at| read_environment(notes, &at));
+        let volumes = fields
+            .get("volumes")
+            .map_or_else(Vec::new, |at| read_volumes(notes, &at));
+        let healthcheck = fields
+            .get("healthcheck")
+            .and_then(|at| Healthcheck::read(notes, at));
+        let stop_grace_s = fields.whole(notes, "stop_grace_s", 0, 86_400);
+        let labels = fields
+            .get("labels")
+            .map_or_else(BTreeMap::new, |at| read_labels(notes, at));
+        let user = fields.text(notes, "user");
+        fields.finish(notes);
+        Some(Self {
+            id: TierId::of(app, key),
+            app: app.to_owned(),
+            key: key.to_owned(),
+            title,
+            image: image?,
+            ports,
+            arguments,
+            entrypoint,
+            min_node,
+            max_node,
+            depends_on,
+            on_node_scale,
+            on_dependency_scale,
+            environment,
+            volumes,
+            healthcheck,
+            stop_grace_s,
+            labels,
+            user,
+        })
+    }
+}
+
+/// An image reference: Docker judges the details, but blanks and the like never are right.
+fn image(notes: &mut Notes, at: &At<'_>) -> Option<String> {
+    let text = at.text(notes)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
+    if !text.chars().all(plain) || text.len() > 512 || !text.starts_with(|c: char| c.is_ascii_alphanumeric())
+    {
+        notes.problem(
+            &at.path,
+            format!("{text:?} is not an image reference such as nginx:1.25"),
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn read_nodes(notes: &mut Notes, fields: &mut Fields<'_>) -> (u32, Option<u32>) {
+    let max = fields
+        .get_or(notes, "max_node", "max_nodes")
+        .and_then(|at| at.whole(notes, 1, MOST_NODES.into()))
+        .and_then(|most| u32::try_from(most).ok());
+    let min = fields.whole(notes, "min_node", 1, MOST_NODES).unwrap_or(1);
+    if let Some(max) = max
+        && min > max
+    {
+        notes.problem(
+            &join(&fields.path, "min_node"),
+            format!("is {min}, more than max_node {max}"),
+        );
+    }
+    (min, max)
+}
+
+fn read_dependencies(
+    notes: &mut Notes,
+    fields: &mut Fields<'_>,
+    app: &str,
+    key: &str,
+    siblings: &[&str],
+) -> Vec<TierId> {
+    let Some(at) = fields.get("depends_on") else {
+        return Vec::new();
+    };
+    let entries = if at.value.is_string() {
+        vec![at]
+    } else {
+        at.list(notes)
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        let Some(name) = entry.text(notes) else { continue };
+        if name == key {
+            notes.problem(&entry.path, format!("{key} depends on itself"));
+        } else if siblings.contains(&name) {
+            let id = TierId::of(app, name);
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        } else {
+            let hint = nearest(name, siblings.iter().copied()).map(|near| format!("; did you mean {near}?"));
+            let hint = hint.unwrap_or_default();
+            notes.problem(
+                &entry.path,
+                format!("{name:?} is not a tier of app {app:?}{hint}"),
+            );
+        }
+    }
+    ids
+}
+
+/// `{"NAME": "value"}` or `["NAME=value"]`.
+fn read_environment(notes: &mut Notes, at: &At<'_>) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::new();
+    let mut put = |notes: &mut Notes, path: &str, name: &str, value: String| {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            notes.problem(
+                path,
+                format!("{name:?} can't be the name of an environment variable"),
+            );
+        } else {
+            environment.insert(name.to_owned(), value);
+        }
+    };
+    match at.value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let path = join(&at.path, name);
+                match scalar(value) {
+                    Some(value) => put(notes, &path, name, value),
+                    None => At { path, value }.wrong(notes, "a string or a number"),
+                }
+            }
+        }
+        _ => {
+            for entry in at.list(notes) {
+                match entry.value.as_str().and_then(|text| text.split_once('=')) {
+                    Some((name, value)) => put(notes, &entry.path, name, value.to_owned()),
+                    None => notes.problem(&entry.path, "should be NAME=value"),
+                }
+            }
+        }
+    }
+    environment
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn read_volumes(notes: &mut Notes, at: &At<'_>) -> Vec<String> {
+    let mut volumes = Vec::new();
+    for entry in at.list(notes) {
+        let Some(text) = entry.text(notes) else { continue };
+        let mut parts = text.split(':');
+        let (source, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let options = parts.next().unwrap_or("rw");
+        if source.is_empty() || !target.starts_with('/') || options.is_empty() || parts.next().is_some() {
+            notes.problem(
+                &entry.path,
+                format!("{text:?} is not of the form source:/path[:options]"),
+            );
+        } else {
+            volumes.push(text.to_owned());
+        }
+    }
+    volumes
+}
+
+fn read_labels(notes: &mut Notes, at: At<'_>) -> BTreeMap<String, String> {
+    let Some(fields) = at.object(notes) else {
+        return BTreeMap::new();
+    };
+    let mut labels = BTreeMap::new();
+    for (name, at) in fields.entries() {
+        if name.is_empty() || name.starts_with("mapek.") {
+            notes.problem(&at.path, "labels that begin with mapek. are mapek's own");
+        } else if let Some(value) = scalar(at.value) {
+            labels.insert(name.to_owned(), value);
+        } else {
+            at.wrong(notes, "a string");
+        }
+    }
+    labels
+}
+
+impl Healthcheck {
+    fn read(notes: &mut Notes, at: At<'_>) -> Option<Self> {
+        let mut fields = at.object(notes)?;
+        let test = fields.need(notes, "test").and_then(|at| {
+            let words = at.words(notes)?;
+            let test = match words.split_first() {
+                Some((first, rest)) if first == "CMD" => rest.to_vec(),
+                Some((first, rest)) if first == "CMD-SHELL" => ["/bin/sh", "-c"]
+                    .into_iter()
+                    .map(str::to_owned)
+                    .chain([rest.join(" ")])
+                    .collect(),
+                _ => words,
+            };
+            if test.is_empty() {
+                notes.problem(&at.path, "is empty");
+                return None;
+            }
+            Some(test)
+        });
+        let seconds = 86_400;
+        let healthcheck = Self {
+            test: Vec::new(),
+            interval_s: fields.whole(notes, "interval_s", 1, seconds),
+            timeout_s: fields.whole(notes, "timeout_s", 1, seconds),
+            retries: fields.whole(notes, "retries", 1, 1000),
+            start_period_s: fields.whole(notes, "start_period_s", 0, seconds),
+        };
+        fields.finish(notes);
+        Some(Self {
+            test: test?,
+            ..healthcheck
+        })
+    }
 }

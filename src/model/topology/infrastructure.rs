@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use crate::model::ids::VmId;
-use crate::model::units::Size;
+use crate::model::reader::{At, Fields, Notes, join};
+use crate::model::units::{Cpu, Size};
 
 use super::access::DockerAccess;
+use super::names;
 
 /// Where VMs come from, what one VM has, and the rules for all placements.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,5 +129,239 @@ impl Default for Weights {
             container_delete: 1,
             container_delete_pinned: 100,
         }
+    }
+}
+
+/// The shape assumed where the topology gives none: that of the predecessor's examples.
+const DEFAULT_SHAPE: (u32, u64) = (2, 8);
+/// The most cores that a VM may be said to have.
+pub(super) const MOST_CORES: u32 = 10_000;
+/// The most memory units that a VM may be said to have.
+const MOST_MEM_UNITS: u64 = 1_000_000;
+/// The most VMs that may be asked for.
+const MOST_VMS: u32 = 100_000;
+
+impl Infrastructure {
+    pub(super) fn read(notes: &mut Notes, mut fields: Fields<'_>) -> Option<Self> {
+        let cloud = Cloud::read(notes, fields.get("cloud_driver"));
+        let hooks = read_hooks(notes, &mut fields);
+        let cpu_mode = read_cpu_mode(notes, &mut fields);
+        let vm = read_shape(notes, &mut fields, cpu_mode);
+        let mem_unit_mb = match fields.get("mem_unit_mb") {
+            None => Some(512),
+            Some(at) => at.whole(notes, 1, 1_048_576),
+        };
+        let max_vms = fields.whole(notes, "max_vms", 1, MOST_VMS);
+        let min_vms = fields.whole(notes, "min_vms", 0, MOST_VMS).unwrap_or(0);
+        if let Some(most) = max_vms
+            && min_vms > most
+        {
+            notes.problem(
+                &join(&fields.path, "min_vms"),
+                format!("is {min_vms}, more than max_vms {most}"),
+            );
+        }
+        let docker = DockerAccess::read(notes, fields.get("docker"));
+        let weights = Weights::read(notes, fields.get("weights"));
+        fields.finish(notes);
+        Some(Self {
+            cloud: cloud?,
+            hooks,
+            vm: vm?,
+            mem_unit_mb: mem_unit_mb?,
+            max_vms,
+            min_vms,
+            cpu_mode,
+            docker,
+            weights,
+        })
+    }
+}
+
+fn read_hooks(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<Hooks> {
+    let repo = fields.text(notes, "hooks_git_repo");
+    let reference = fields.text(notes, "hooks_ref");
+    let Some(repo) = repo else {
+        if reference.is_some() {
+            notes.problem(&join(&fields.path, "hooks_ref"), "needs hooks_git_repo");
+        }
+        return None;
+    };
+    Some(Hooks { repo, reference })
+}
+
+fn read_cpu_mode(notes: &mut Notes, fields: &mut Fields<'_>) -> CpuMode {
+    let Some(at) = fields.get("cpu_mode") else {
+        return CpuMode::default();
+    };
+    match at.text(notes) {
+        Some("cpuset") => CpuMode::Cpuset,
+        Some("quota") => CpuMode::Quota,
+        Some(other) => {
+            notes.problem(
+                &at.path,
+                format!("should be \"cpuset\" or \"quota\", is {other:?}"),
+            );
+            CpuMode::default()
+        }
+        None => CpuMode::default(),
+    }
+}
+
+fn read_shape(notes: &mut Notes, fields: &mut Fields<'_>, mode: CpuMode) -> Option<Size> {
+    let (cpu, mem) = (fields.get("cpu_cores"), fields.get("mem_units"));
+    if cpu.is_none() || mem.is_none() {
+        let (cores, units) = DEFAULT_SHAPE;
+        let warning = format!(
+            "no full VM shape given: cpu_cores {cores} and mem_units {units} are assumed where missing"
+        );
+        notes.warn(&fields.path, warning);
+    }
+    let cpu = match cpu {
+        None => Some(Cpu::cores(DEFAULT_SHAPE.0)),
+        Some(at) => {
+            let read = at.cores(notes, mode.step(), MOST_CORES);
+            if read == Some(Cpu::ZERO) {
+                notes.problem(&at.path, "is zero: a VM needs cores");
+            }
+            read
+        }
+    };
+    let mem = match mem {
+        None => Some(DEFAULT_SHAPE.1),
+        Some(at) => at.whole(notes, 1, MOST_MEM_UNITS),
+    };
+    Some(Size { cpu: cpu?, mem: mem? })
+}
+
+impl Cloud {
+    fn read(notes: &mut Notes, at: Option<At<'_>>) -> Option<Self> {
+        let Some(at) = at else { return Some(Self::Embedded) };
+        let mut fields = at.object(notes)?;
+        let path = fields.path.clone();
+        let (group, hosts) = (fields.text(notes, "autoscaling_groupname"), fields.get("hosts"));
+        let cloud = match (group, hosts) {
+            (Some(_), Some(hosts)) => {
+                notes.problem(
+                    &hosts.path,
+                    "can't stand beside autoscaling_groupname: keep one of them",
+                );
+                None
+            }
+            (Some(group), None) => AutoScaling::read(notes, &mut fields, group).map(Self::AutoScaling),
+            (None, Some(hosts)) => read_hosts(notes, hosts).map(Self::Hosts),
+            (None, None) if fields.get("autoscaling_groupname").is_some() => None,
+            (None, None) => {
+                if fields.entries().next().is_some() {
+                    notes.problem(
+                        &path,
+                        "names no driver: give autoscaling_groupname or hosts, or leave cloud_driver out",
+                    );
+                    None
+                } else {
+                    Some(Self::Embedded)
+                }
+            }
+        };
+        if cloud.is_some() {
+            fields.finish(notes);
+        }
+        cloud
+    }
+}
+
+impl AutoScaling {
+    fn read(notes: &mut Notes, fields: &mut Fields<'_>, group: String) -> Option<Self> {
+        Some(Self {
+            group,
+            credentials: fields.text(notes, "credentials").map(PathBuf::from),
+            region: fields.text(notes, "region"),
+            endpoint_url: fields.text(notes, "endpoint_url"),
+            ready_timeout_s: fields
+                .whole(notes, "ready_timeout_s", 1, 86_400)
+                .unwrap_or(600)
+                .into(),
+        })
+    }
+}
+
+fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {
+    let path = at.path.clone();
+    let fields = at.object(notes)?;
+    let mut hosts = Vec::new();
+    let mut count = 0;
+    for (name, at) in fields.entries() {
+        count += 1;
+        if names::is_reserved(name) {
+            notes.problem(
+                &at.path,
+                "new_vmN is the name of a VM still to be made; name the host otherwise",
+            );
+        }
+        let named = names::check(notes, &at.path, name);
+        let Some(mut host) = at.object(notes) else {
+            continue;
+        };
+        let docker = host.need(notes, "docker").and_then(|at| endpoint(notes, &at));
+        let ip = host.text(notes, "ip");
+        if let Some(ip) = &ip
+            && ip.parse::<std::net::IpAddr>().is_err()
+        {
+            notes.problem(&join(&host.path, "ip"), format!("{ip:?} is not an IP address"));
+        }
+        host.finish(notes);
+        if let (true, Some(docker)) = (named, docker) {
+            hosts.push(Host {
+                name: VmId::new(name),
+                docker,
+                ip,
+            });
+        }
+    }
+    if count == 0 {
+        notes.problem(&path, "names no host");
+    }
+    Some(hosts)
+}
+
+/// An engine's endpoint.
+fn endpoint(notes: &mut Notes, at: &At<'_>) -> Option<String> {
+    let text = at.text(notes)?;
+    let known = ["unix:///", "tcp://", "http://", "https://", "ssh://"];
+    let rest = known
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .filter(|rest| !rest.is_empty());
+    if rest.is_none() || text.chars().any(char::is_whitespace) {
+        let form =
+            "should be an engine's endpoint: unix:///path, tcp://IP:2375, https://IP:2376 or ssh://user@IP";
+        notes.problem(&at.path, form);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+impl Weights {
+    fn read(notes: &mut Notes, at: Option<At<'_>>) -> Self {
+        let mut weights = Self::default();
+        let Some(mut fields) = at.and_then(|at| at.object(notes)) else {
+            return weights;
+        };
+        let most = 1_000_000;
+        for (name, weight) in [
+            ("vm_create", &mut weights.vm_create),
+            ("vm_use", &mut weights.vm_use),
+            ("vm_delete", &mut weights.vm_delete),
+            ("container_create", &mut weights.container_create),
+            ("container_set", &mut weights.container_set),
+            ("container_delete", &mut weights.container_delete),
+            ("container_delete_pinned", &mut weights.container_delete_pinned),
+        ] {
+            if let Some(given) = fields.whole(notes, name, 0, most) {
+                *weight = given;
+            }
+        }
+        fields.finish(notes);
+        weights
     }
 }

@@ -1,1 +1,56 @@
-//! Names that become container names and file names.
+//! Names that become container names, VM names and file names.
+
+use crate::model::reader::{At, Notes};
+
+use super::apps::HookName;
+
+/// The longest name of an app, a tier or a host. A container's name is two of them.
+const LONGEST: usize = 100;
+
+/// Notes a problem unless `name` can be part of a container's name: what Docker accepts.
+pub fn check(notes: &mut Notes, path: &str, name: &str) -> bool {
+    let mut characters = name.chars();
+    let first = characters.next().is_some_and(|c| c.is_ascii_alphanumeric());
+    let rest = characters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    if first && rest && name.len() <= LONGEST {
+        return true;
+    }
+    let shown: String = name.chars().take(40).collect();
+    notes.problem(
+        path,
+        format!(
+            "{shown:?} can't be a name: a letter or digit, then letters, digits, '_', '.' or '-', \
+             {LONGEST} characters at most"
+        ),
+    );
+    false
+}
+
+/// Whether a host's name could be taken for that of a VM still to be made.
+pub fn is_reserved(name: &str) -> bool {
+    name.strip_prefix("new_vm")
+        .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// The file name of a hook.
+pub fn hook(notes: &mut Notes, at: &At<'_>) -> Option<HookName> {
+    let name = at.text(notes)?;
+    let one_component = !name.contains(['/', '\\']) && name != "." && name != "..";
+    if !one_component || name.len() > 255 || name.chars().any(char::is_control) {
+        notes.problem(
+            &at.path,
+            "should be the name of a file in the hooks folder, without any '/'",
+        );
+        return None;
+    }
+    Some(HookName(name.to_owned()))
+}
+
+/// One hook or a list of hooks.
+pub fn hooks(notes: &mut Notes, at: &At<'_>) -> Vec<HookName> {
+    if at.value.is_array() {
+        at.list(notes).iter().filter_map(|one| hook(notes, one)).collect()
+    } else {
+        hook(notes, at).into_iter().collect()
+    }
+}

@@ -1,0 +1,33 @@
+# The commands of daily work. What they do is in scripts/, one file each.
+
+.DEFAULT_GOAL := help
+.PHONY: help run clean-run test test-lab fmt lint doc bench-solver
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: ## set up, start the service, carry out plan.json on this machine (TOPOLOGY=…, PLAN=… for other files)
+	@scripts/run
+
+clean-run: ## remove what `make run` left: containers, state, our Docker engine
+	@scripts/clean-run
+
+test: ## set up and run every test, the lab's among them
+	@scripts/setup test
+	@scripts/test
+
+test-lab: ## only the lab's tests (TEST=name for some of them)
+	@scripts/setup test
+	@scripts/test --test lab -- $(TEST)
+
+fmt: ## lay out the code
+	@cargo fmt
+
+lint: ## everything that a linter can say: Rust, and the scripts where shellcheck is there
+	@scripts/lint
+
+doc: ## the API documentation of the crate
+	@scripts/doc
+
+bench-solver: ## measure the solver
+	@scripts/bench-solver

@@ -1,0 +1,165 @@
+//! Solves placement questions from files, for benchmarks: prints one JSON line for each.
+//!
+//! `place [--deadline-ms N] [--exact] FILE…` where each file is a body of `POST /api/solve`, or
+//! `place --family NAME N SEED` for a generated instance; `--write` prints that body instead.
+
+#[path = "../tests/solver/generate.rs"]
+#[allow(dead_code)]
+mod generate;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use mapek::solve::{Amount, Instance, Limits, SolveError, Tier, Vm, Weights, solve};
+use serde_json::{Value, json};
+
+fn main() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    let mut questions = Vec::new();
+    let mut args = std::env::args().skip(1);
+    let mut write = false;
+    while let Some(arg) = args.next() {
+        let mut next = || args.next().ok_or_else(|| anyhow::anyhow!("{arg} needs a value"));
+        match arg.as_str() {
+            "--deadline-ms" => limits.deadline = Duration::from_millis(next()?.parse()?),
+            "--exact" => limits.exact = true,
+            "--write" => write = true,
+            "--family" => {
+                let (name, n, seed) = (next()?, next()?.parse()?, next()?.parse()?);
+                let instance =
+                    generate::family(&name, n, seed).ok_or_else(|| anyhow::anyhow!("no family {name}"))?;
+                questions.push((format!("{name}-{n:04}-{seed}"), instance));
+            }
+            file => {
+                let body = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+                questions.push((file.to_owned(), read(&body)));
+            }
+        }
+    }
+    for (name, instance) in questions {
+        if write {
+            println!("{}", body(&instance));
+            continue;
+        }
+        let begun = Instant::now();
+        let result = solve(&instance, &limits, &|| begun.elapsed(), &AtomicBool::new(false));
+        let ms = begun.elapsed().as_secs_f64() * 1e3;
+        println!("{}", report(&name, &instance, result, ms));
+    }
+    Ok(())
+}
+
+fn report(
+    name: &str,
+    instance: &Instance,
+    result: Result<mapek::solve::Answer, SolveError>,
+    ms: f64,
+) -> Value {
+    let name = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".json");
+    let head = json!({"name": name, "tiers": instance.tiers.len(), "vms": instance.vms.len()});
+    let tail = match result {
+        Ok(a) => json!({
+            "objective": a.objective, "bound": a.bound, "gap": a.gap,
+            "ended_by": format!("{:?}", a.ended_by), "solve_ms": ms.round(),
+            "used": a.placement.len(), "neighbourhoods": a.counters.neighbourhoods,
+            "nodes": a.counters.nodes, "programs": a.counters.programs,
+        }),
+        Err(e) => json!({"error": e.to_string(), "solve_ms": ms.round()}),
+    };
+    let mut all = head.as_object().cloned().unwrap_or_default();
+    all.extend(tail.as_object().cloned().unwrap_or_default());
+    Value::Object(all)
+}
+
+/// The instance of a request body. Only what benchmarks use is read; the service has a real parser.
+fn read(body: &Value) -> Instance {
+    let number = |v: &Value| v.as_u64().unwrap_or(0) as u32;
+    let size = |v: &Value| Amount::new(number(&v["cpu_cores"]), number(&v["mem_units"]));
+    let infrastructure = &body["topology"]["infrastructure"];
+    let mut index = BTreeMap::new();
+    let mut tiers = Vec::new();
+    for app in body["topology"]["apps"].as_array().into_iter().flatten() {
+        let app_name = app["name"].as_str().unwrap_or_default();
+        for (tier, spec) in app["tiers"].as_object().into_iter().flatten() {
+            let demand = size(&body["plan"][app_name][tier]);
+            if !demand.is_zero() {
+                let name = format!("{app_name}_{tier}");
+                index.insert(name.clone(), tiers.len());
+                tiers.push(Tier {
+                    name,
+                    demand,
+                    min_node: spec["min_node"].as_u64().unwrap_or(1) as u32,
+                    max_node: spec["max_node"].as_u64().map(|n| n as u32),
+                    ports: Default::default(),
+                });
+            }
+        }
+    }
+    let mut may_stay = true;
+    let mut vms = Vec::new();
+    for (name, vm) in body["allocation"].as_object().into_iter().flatten() {
+        let mut held = Vec::new();
+        for (tier, container) in vm["used"].as_object().into_iter().flatten() {
+            match index.get(tier) {
+                Some(&ix) => held.push((ix, size(container))),
+                None => may_stay = false,
+            }
+        }
+        vms.push(Vm {
+            name: name.clone(),
+            capacity: size(vm),
+            held,
+        });
+    }
+    Instance {
+        tiers,
+        vms,
+        new_vm: size(infrastructure),
+        max_new: None,
+        max_vms: infrastructure["max_vms"].as_u64().map(|n| n as u32),
+        weights: Weights::default(),
+        cpu_step: 100,
+        may_stay,
+    }
+}
+
+/// A request body that asks for `instance` (without ports, which generated ones have none of).
+fn body(instance: &Instance) -> Value {
+    let size = |a: Amount| json!({"cpu_cores": a.cpu, "mem_units": a.mem});
+    let mut apps: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
+    let mut plan: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
+    for tier in &instance.tiers {
+        let (app, name) = tier.name.split_once('_').unwrap_or(("app", &tier.name));
+        let mut spec = json!({"docker_image": "busybox"});
+        if let Some(max) = tier.max_node {
+            spec["max_node"] = max.into();
+        }
+        apps.entry(app).or_default().insert(name.into(), spec);
+        plan.entry(app)
+            .or_default()
+            .insert(name.into(), size(tier.demand));
+    }
+    let mut allocation = serde_json::Map::new();
+    for vm in &instance.vms {
+        let used: serde_json::Map<_, _> = vm
+            .held
+            .iter()
+            .filter_map(|(t, a)| Some((instance.tiers.get(*t)?.name.clone(), size(*a))))
+            .collect();
+        let mut entry = size(vm.capacity);
+        entry["ip"] = "127.0.0.1".into();
+        entry["used"] = used.into();
+        allocation.insert(vm.name.clone(), entry);
+    }
+    let mut infrastructure = size(instance.new_vm);
+    infrastructure["cloud_driver"] = json!({"autoscaling_groupname": "what-if"});
+    let apps: Vec<Value> = apps
+        .into_iter()
+        .map(|(name, tiers)| json!({"name": name, "tiers": tiers}))
+        .collect();
+    json!({
+        "topology": {"infrastructure": infrastructure, "apps": apps},
+        "allocation": allocation, "plan": plan,
+    })
+}

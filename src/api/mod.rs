@@ -1,0 +1,68 @@
+//! The REST interface: one file per resource, each turning a request into one typed call on the
+//! service. Nothing is decided here.
+
+mod allocation;
+mod answer;
+mod body;
+mod error;
+mod execute;
+mod executions;
+mod health;
+mod inspect;
+mod solve;
+mod topology;
+mod translate;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::fault::{Code, Fault};
+use crate::service::Service;
+
+pub use body::BodyLimit;
+pub use error::status;
+
+/// Registers every path.
+pub fn routes(config: &mut web::ServiceConfig) {
+    let route = |path: &str| web::resource(path.to_owned()).default_service(web::to(wrong_method));
+    config
+        .service(route("/api/topology").get(topology::get).put(topology::put))
+        .service(route("/api/allocation").get(allocation::get))
+        .service(route("/api/inspect").get(inspect::get))
+        .service(route("/api/translate").put(translate::put).post(translate::put))
+        .service(route("/api/execute").put(execute::put).post(execute::put))
+        .service(route("/api/solve").post(solve::post))
+        .service(route("/api/executions").get(executions::list))
+        .service(route("/api/executions/{id}").get(executions::get))
+        .service(route("/api/executions/{id}/cancel").post(executions::cancel))
+        .service(route("/healthz").get(health::live))
+        .default_service(web::to(no_such_path));
+}
+
+async fn no_such_path(request: HttpRequest, timer: answer::Timer) -> HttpResponse {
+    let message = format!("there is nothing at {}", request.path());
+    timer.fail(&Fault::new(Code::NotFound, message))
+}
+
+/// Methods each path takes, for the Allow header.
+fn allowed(path: &str) -> &'static str {
+    match path {
+        "/api/topology" => "GET, HEAD, PUT",
+        "/api/translate" | "/api/execute" => "PUT, POST",
+        "/api/solve" => "POST",
+        path if path.ends_with("/cancel") => "POST",
+        _ => "GET, HEAD",
+    }
+}
+
+async fn wrong_method(request: HttpRequest, timer: answer::Timer) -> HttpResponse {
+    let allow = allowed(request.path());
+    let message = format!("{} takes {allow}, not {}", request.path(), request.method());
+    let mut response = timer.fail(&Fault::new(Code::MethodNotAllowed, message));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, header::HeaderValue::from_static(allow));
+    response
+}
+
+type Handle = web::Data<Service>;

@@ -1,0 +1,5 @@
+//! Commands besides the service.
+
+mod solve;
+
+pub use solve::solve;

@@ -1,0 +1,25 @@
+//! The embedded default: this machine's own engine is the one VM.
+
+use std::sync::Arc;
+
+use super::hosts::Hosts;
+use crate::engine::Engines;
+use crate::model::VmId;
+use crate::model::topology::{Host, Infrastructure};
+
+/// The name of the one VM.
+pub const LOCALHOST: &str = "localhost";
+
+/// A cloud of one host, `localhost`, whose engine is at `endpoint`.
+///
+/// Which endpoint that is (`DOCKER_HOST`, or Docker's usual socket) is decided by whoever starts
+/// the service: a driver reads no environment.
+#[must_use]
+pub fn embedded(endpoint: &str, infrastructure: &Infrastructure, engines: Arc<dyn Engines>) -> Hosts {
+    let host = Host {
+        name: VmId::new(LOCALHOST),
+        docker: endpoint.to_owned(),
+        ip: None,
+    };
+    Hosts::new(vec![host], infrastructure, engines)
+}

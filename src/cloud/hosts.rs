@@ -1,0 +1,159 @@
+//! Machines that already exist: taken into use and released, never made or deleted.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::capacity::check_shape;
+use super::{Cloud, CloudError, CloudErrorKind, CloudVm, More, Offer};
+use crate::engine::endpoint::Endpoint;
+use crate::engine::{Effect, Engine, EngineError, EngineErrorKind, Engines};
+use crate::model::topology::{Host, Infrastructure, Tls};
+use crate::model::{Size, VmId};
+
+/// The hosts of a topology.
+pub struct Hosts {
+    hosts: Vec<Host>,
+    vm: Size,
+    mem_unit_mb: u64,
+    tls: Option<Tls>,
+    engines: Arc<dyn Engines>,
+}
+
+impl Hosts {
+    /// These hosts, each to be of the infrastructure's shape. Nothing is dialled yet.
+    #[must_use]
+    pub fn new(hosts: Vec<Host>, infrastructure: &Infrastructure, engines: Arc<dyn Engines>) -> Self {
+        Self {
+            hosts,
+            vm: infrastructure.vm,
+            mem_unit_mb: infrastructure.mem_unit_mb,
+            tls: infrastructure.docker.tls.clone(),
+            engines,
+        }
+    }
+
+    fn host(&self, name: &VmId) -> Result<&Host, CloudError> {
+        self.hosts
+            .iter()
+            .find(|host| host.name == *name)
+            .ok_or_else(|| CloudError {
+                message: format!("there is no host '{name}' in the topology"),
+                kind: CloudErrorKind::Misconfigured,
+                effect: Effect::None,
+            })
+    }
+
+    fn engine(&self, host: &Host) -> Result<Arc<dyn Engine>, CloudError> {
+        self.engines
+            .at(&host.docker, self.tls.as_ref())
+            .map_err(|error| because(&host.name, error))
+    }
+}
+
+#[async_trait]
+impl Cloud for Hosts {
+    /// Every host. One on a unix socket whose address is not given is asked for it; where it does
+    /// not answer, the address stays unknown.
+    async fn offer(&self) -> Result<Offer, CloudError> {
+        let vms = self.hosts.iter().map(|host| async {
+            let ip = match written_address(host) {
+                Some(ip) => Some(ip),
+                None => match self.engine(host)?.machine().await {
+                    Ok(machine) => Some(local_address(machine.gateway)),
+                    Err(error) => {
+                        tracing::warn!(host = %host.name, %error, "the address of a host is unknown");
+                        None
+                    }
+                },
+            };
+            Ok(CloudVm {
+                name: host.name.clone(),
+                ip,
+                endpoint: host.docker.clone(),
+            })
+        });
+        Ok(Offer {
+            vms: futures_util::future::try_join_all(vms).await?,
+            more: More::Named,
+        })
+    }
+
+    /// Checks that the host's engine answers and that the machine has what the topology claims.
+    async fn ensure_vm(&self, name: &VmId) -> Result<CloudVm, CloudError> {
+        let host = self.host(name)?;
+        let machine = self
+            .engine(host)?
+            .machine()
+            .await
+            .map_err(|error| because(name, error))?;
+        check_shape(&machine, self.vm, self.mem_unit_mb).map_err(|problem| CloudError {
+            message: format!("host '{name}' can't be taken into use: {problem}"),
+            kind: CloudErrorKind::Misconfigured,
+            effect: Effect::None,
+        })?;
+        Ok(CloudVm {
+            name: name.clone(),
+            ip: Some(written_address(host).unwrap_or_else(|| local_address(machine.gateway))),
+            endpoint: host.docker.clone(),
+        })
+    }
+
+    /// Releases the host. Nothing is done to it; it is refused while containers that `mapek` made
+    /// are still on it. A host that the topology no longer names is released already.
+    async fn ensure_vm_absent(&self, name: &VmId) -> Result<(), CloudError> {
+        let Ok(host) = self.host(name) else { return Ok(()) };
+        let seen = self
+            .engine(host)?
+            .observe()
+            .await
+            .map_err(|error| because(name, error))?;
+        let left: Vec<String> = seen
+            .into_iter()
+            .filter(|container| container.managed)
+            .map(|container| container.name)
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(CloudError {
+            message: format!(
+                "host '{name}' can't be released: containers that mapek made are still on it: {}",
+                left.join(", ")
+            ),
+            kind: CloudErrorKind::Refused,
+            effect: Effect::None,
+        })
+    }
+}
+
+/// The address as the topology gives it, or else as the endpoint does.
+fn written_address(host: &Host) -> Option<String> {
+    host.ip
+        .clone()
+        .or_else(|| Endpoint::parse(&host.docker).ok()?.host().map(str::to_owned))
+}
+
+/// The address of this very machine. Containers must reach it too, so the gateway of their
+/// network is better than the loopback address, which is another one inside each of them.
+fn local_address(gateway: Option<String>) -> String {
+    gateway.unwrap_or_else(|| "127.0.0.1".to_owned())
+}
+
+fn because(name: &VmId, error: EngineError) -> CloudError {
+    CloudError {
+        message: format!("the engine of host '{name}': {error}"),
+        kind: match error.kind {
+            EngineErrorKind::Misconfigured => CloudErrorKind::Misconfigured,
+            EngineErrorKind::TimedOut => CloudErrorKind::TimedOut,
+            EngineErrorKind::Unreachable | EngineErrorKind::Garbled => CloudErrorKind::Unreachable,
+            EngineErrorKind::Foreign
+            | EngineErrorKind::Image
+            | EngineErrorKind::Refused
+            | EngineErrorKind::Unhealthy
+            | EngineErrorKind::Mismatch
+            | EngineErrorKind::Missing => CloudErrorKind::Refused,
+        },
+        effect: error.effect,
+    }
+}

@@ -1,0 +1,179 @@
+//! Flags, environment and file, in this order of precedence, over the defaults.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "mapek", version, about, args_conflicts_with_subcommands = true)]
+pub struct CommandLine {
+    /// What to do; the service is started without one.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of the service.
+    #[command(flatten)]
+    pub serve: Options,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the service (the default)
+    Serve(Options),
+    /// Place a plan without any engine, host or cloud: reads {"topology", "allocation", "plan"} and writes the answer of POST /api/solve
+    Solve(SolveOptions),
+}
+
+/// Options of `mapek solve`.
+#[derive(Debug, Args)]
+pub struct SolveOptions {
+    /// The file to read; - or nothing for standard input
+    pub file: Option<PathBuf>,
+    /// Milliseconds after which the best found is the answer [default: the file's deadline_ms, else 2000]
+    #[arg(long)]
+    pub deadline_ms: Option<u64>,
+    /// Search until the answer is proven to be the cheapest
+    #[arg(long)]
+    pub exact: bool,
+}
+
+/// Options of the service. What is not given stays open for the file and the defaults.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// TOML file with any of the options below, such as listen = "127.0.0.1:8000"
+    #[arg(long, env = "MAPEK_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8000]
+    #[arg(long, env = "MAPEK_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Folder for the journal and the hooks [default: mapek in the user's data folder]
+    #[arg(long, env = "MAPEK_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// How log lines are written, to standard error [default: text]
+    #[arg(long, env = "MAPEK_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What is logged, such as info or mapek=debug [default: info]
+    #[arg(long, env = "MAPEK_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Milliseconds that a placement is searched for before the best found is taken [default: 2000]
+    #[arg(long, env = "MAPEK_SOLVE_DEADLINE_MS", value_name = "MS")]
+    pub solve_deadline_ms: Option<u64>,
+    /// Seconds that one hook may run [default: 60]
+    #[arg(long, env = "MAPEK_HOOK_DEADLINE_S", value_name = "SECONDS")]
+    pub hook_deadline_s: Option<u64>,
+    /// Actions of a stage that may run at the same time [default: 16]
+    #[arg(long, env = "MAPEK_PARALLEL", value_name = "COUNT")]
+    pub parallel: Option<usize>,
+    /// Docker engine of the embedded default, for topologies without a cloud_driver [default: unix:///var/run/docker.sock]
+    #[arg(long, env = "DOCKER_HOST", value_name = "ENDPOINT")]
+    pub docker_host: Option<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything decided.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Folder for the journal and the hooks.
+    pub data_dir: PathBuf,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log: String,
+    /// How long a placement is searched for.
+    pub solve_deadline: Duration,
+    /// How long one hook may run.
+    pub hook_deadline: Duration,
+    /// Actions of a stage that may run at the same time.
+    pub parallel: usize,
+    /// Docker engine of the embedded default.
+    pub docker_host: String,
+}
+
+/// Why the configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("the configuration file {0} can't be read")]
+    File(String, #[source] std::io::Error),
+    /// The file is not as it should be.
+    #[error("the configuration file {0} is not right: {1}")]
+    Toml(String, String),
+    /// There is no home to put data in.
+    #[error("there is no home folder to keep data in: give --data-dir")]
+    Homeless,
+    /// A number that makes no sense.
+    #[error("{0} should be at least 1")]
+    Zero(&'static str),
+}
+
+impl Options {
+    /// Fills what is open from the file, then from the defaults. `home` is the user's data folder.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be used, or a value makes no sense.
+    pub fn decide(self, home: Option<PathBuf>) -> Result<Config, ConfigError> {
+        let file = match &self.config {
+            Some(path) => read(path)?,
+            None => Self::default(),
+        };
+        let at_least_one = |value: u64, name| {
+            if value == 0 {
+                Err(ConfigError::Zero(name))
+            } else {
+                Ok(value)
+            }
+        };
+        let solve_ms = self.solve_deadline_ms.or(file.solve_deadline_ms).unwrap_or(2000);
+        let hook_s = self.hook_deadline_s.or(file.hook_deadline_s).unwrap_or(60);
+        let parallel = self.parallel.or(file.parallel).unwrap_or(16);
+        if parallel == 0 {
+            return Err(ConfigError::Zero("parallel"));
+        }
+        let data_dir = self
+            .data_dir
+            .or(file.data_dir)
+            .or_else(|| home.map(|home| home.join("mapek")));
+        Ok(Config {
+            listen: self
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
+            data_dir: data_dir.ok_or(ConfigError::Homeless)?,
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+            log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            solve_deadline: Duration::from_millis(at_least_one(solve_ms, "solve_deadline_ms")?),
+            hook_deadline: Duration::from_secs(at_least_one(hook_s, "hook_deadline_s")?),
+            parallel,
+            docker_host: self
+                .docker_host
+                .or(file.docker_host)
+                .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Options, ConfigError> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::File(name.clone(), error))?;
+    toml::from_str(&text).map_err(|error| ConfigError::Toml(name, error.to_string()))
+}

@@ -1,0 +1,144 @@
+//! From an endpoint to a client.
+//!
+//! The transports are made here rather than by bollard for three reasons: connecting has a bound
+//! of its own, so that "nobody is there" is told apart from "no answer came"; TLS trusts the
+//! given authority and no other; and files that can't be read are reported at once.
+//! Nothing is dialled here.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::ssh::SshConnector;
+use crate::engine::endpoint::Endpoint;
+use crate::model::topology::Tls;
+
+/// Seconds after which the client itself would give up. Never reached: every call is bounded by
+/// [`super::call`], which knows how long this one may take.
+const CLIENT_LIMIT_S: u64 = 24 * 60 * 60;
+
+/// Connections through SSH that are kept for the next requests, and for how long.
+const KEPT: usize = 4;
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// A client for the engine at `endpoint`.
+///
+/// The client sends requests without a version in their path, so that the engine answers in the
+/// newest version it has; fields that an old engine does not know are ignored there.
+pub fn connect(endpoint: &Endpoint, tls: Option<&Tls>, timeout: Duration) -> Result<Docker, String> {
+    match endpoint {
+        Endpoint::Unix(path) => {
+            let host: String = path.bytes().map(|byte| format!("{byte:02x}")).collect();
+            client(hyperlocal::UnixConnector, &format!("unix://{host}"))
+        }
+        Endpoint::Plain(at) => client(tcp(timeout), &format!("http://{at}")),
+        Endpoint::Tls(at) => {
+            let files = tls.ok_or_else(|| {
+                "needs TLS files: give infrastructure.docker.tls with ca, cert and key".to_owned()
+            })?;
+            let mut plain = tcp(timeout);
+            plain.enforce_http(false);
+            client(
+                HttpsConnector::from((plain, tls_config(files)?)),
+                &format!("https://{at}"),
+            )
+        }
+        Endpoint::Ssh { user, host, port } => {
+            let connector = SshConnector {
+                user: user.clone(),
+                host: host.clone(),
+                port: *port,
+                timeout,
+            };
+            pooled(connector, "http://docker")
+        }
+    }
+}
+
+fn tcp(timeout: Duration) -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(timeout));
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(Duration::from_secs(30)));
+    connector
+}
+
+/// One connection for each request: connections that were taken over by a running command can't
+/// be used again, and a pooled one that the engine closed meanwhile would make the outcome of a
+/// change unknown.
+fn client<C>(connector: C, address: &str) -> Result<Docker, String>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    keeping(0, connector, address)
+}
+
+/// Connections are kept for the next requests, because making one takes long.
+fn pooled<C>(connector: C, address: &str) -> Result<Docker, String>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    keeping(KEPT, connector, address)
+}
+
+fn keeping<C>(idle: usize, connector: C, address: &str) -> Result<Docker, String>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT_FOR)
+        .pool_max_idle_per_host(idle)
+        .build(connector);
+    let transport = move |request: BollardRequest| {
+        let answer = client.request(request);
+        async move { answer.await.map_err(Error::from) }
+    };
+    Docker::connect_with_custom_transport(transport, Some(address), CLIENT_LIMIT_S, API_DEFAULT_VERSION)
+        .map_err(|error| error.to_string())
+}
+
+fn tls_config(files: &Tls) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&files.ca)? {
+        roots
+            .add(certificate)
+            .map_err(|error| format!("can't trust {}: {error}", files.ca.display()))?;
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| format!("can't read the key in {}: {error}", files.key.display()))?;
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(certificates(&files.cert)?, key)
+        .map_err(|error| {
+            format!(
+                "can't use {} with {}: {error}",
+                files.cert.display(),
+                files.key.display()
+            )
+        })
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let unreadable = |error| format!("can't read the certificates in {}: {error}", file.display());
+    let found = CertificateDer::pem_file_iter(file)
+        .map_err(unreadable)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    if found.is_empty() {
+        return Err(format!("there is no certificate in {}", file.display()));
+    }
+    Ok(found)
+}

@@ -1,0 +1,223 @@
+//! Containers: made or removed, each only as far as it is not so already.
+
+use std::time::Duration;
+
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptions,
+};
+
+use super::call::Caller;
+use super::look::{self, Found};
+use super::start::{self, Started};
+use super::{image, resize, spec, wait};
+use crate::engine::{ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State};
+
+/// Rounds of look-and-act before giving up: a container may change between the two.
+const ROUNDS: usize = 5;
+
+/// What has to be done about what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Nothing is there.
+    Create,
+    /// What was asked is there and does not run, such as the half-made container of an engine
+    /// that was killed.
+    Start,
+    /// What was asked is there and is frozen.
+    Unpause,
+    /// What was asked runs.
+    Keep,
+    /// Something that `mapek` made otherwise, or that fails again and again.
+    Replace,
+    /// Something is on its way out.
+    AwaitRemoval,
+    /// The name is taken by somebody else.
+    Leave,
+}
+
+fn next(found: Option<&Observed>, fingerprint: &str) -> Next {
+    let Some(seen) = found else { return Next::Create };
+    if !seen.managed {
+        return Next::Leave;
+    }
+    let as_asked = seen
+        .labels
+        .get(LABEL_SPEC)
+        .is_some_and(|label| label == fingerprint);
+    match seen.state {
+        State::Removing => Next::AwaitRemoval,
+        State::Running if as_asked => Next::Keep,
+        State::Paused if as_asked => Next::Unpause,
+        State::Created | State::Exited if as_asked => Next::Start,
+        State::Running | State::Paused | State::Created | State::Exited | State::Restarting | State::Dead => {
+            Next::Replace
+        }
+    }
+}
+
+/// See [`crate::engine::Engine::ensure_running`].
+pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed, EngineError> {
+    let name = asked.name.as_str();
+    let fingerprint = spec::fingerprint(asked);
+    let mut fresh = false;
+    for _ in 0..ROUNDS {
+        let found = look::one(caller, name).await?;
+        match (next(found.as_ref().map(|found| &found.seen), &fingerprint), found) {
+            (Next::Leave, _) => return Err(look::foreign(caller, name)),
+            (Next::Create, _) | (_, None) => {
+                create(caller, asked).await?;
+                fresh = true;
+            }
+            (Next::Replace, Some(found)) => {
+                tracing::info!(engine = %caller.endpoint, container = name, "replacing a container that is not as asked");
+                remove(caller, &found).await?;
+            }
+            (Next::AwaitRemoval, Some(found)) => wait::gone(caller, &found.seen).await?,
+            (Next::Unpause, Some(found)) => {
+                let what = format!("wake the paused container '{name}'");
+                caller
+                    .change(&what, caller.docker.unpause_container(&found.seen.id))
+                    .await?;
+            }
+            (Next::Keep, Some(found)) => {
+                resize::to(caller, &found.seen, &asked.limits).await?;
+                return wait::up(caller, &found.seen, wait::Since::Earlier).await;
+            }
+            (Next::Start, Some(found)) => {
+                // Limits are not part of the fingerprint, so a half-made container may have others.
+                resize::to(caller, &found.seen, &asked.limits).await?;
+                match start::start(caller, &found).await {
+                    Started::Up(seen) => return Ok(seen),
+                    Started::Broken(error) if !fresh => {
+                        tracing::warn!(engine = %caller.endpoint, container = name, %error, "replacing a container that can't be started");
+                        remove(caller, &found).await?;
+                    }
+                    Started::Broken(error) | Started::Failed(error) => return Err(error),
+                }
+            }
+        }
+    }
+    let message = format!(
+        "gave up on container '{name}' after {ROUNDS} rounds: something else on the machine keeps changing it"
+    );
+    Err(caller.error(EngineErrorKind::Refused, Effect::Unknown, message))
+}
+
+/// Creates the container. That the name is taken is no failure: the next look says by what.
+async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineError> {
+    image::ensure(caller, &asked.image).await?;
+    let what = format!("create container '{}' from image '{}'", asked.name, asked.image);
+    let options = CreateContainerOptionsBuilder::new().name(&asked.name).build();
+    match caller
+        .change(
+            &what,
+            caller.docker.create_container(Some(options), spec::body(asked)),
+        )
+        .await
+    {
+        Ok(answer) => {
+            for warning in answer.warnings {
+                tracing::warn!(engine = %caller.endpoint, container = asked.name, warning, "the engine warns");
+            }
+            Ok(())
+        }
+        Err(failed) if failed.status == Some(409) => Ok(()),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+/// See [`crate::engine::Engine::ensure_absent`].
+pub async fn absent(caller: &Caller, name: &str) -> Result<(), EngineError> {
+    match look::one(caller, name).await? {
+        None => Ok(()),
+        Some(found) if !found.seen.managed => Err(look::foreign(caller, name)),
+        Some(found) => remove(caller, &found).await,
+    }
+}
+
+/// Stops the container, with its grace, and removes it. By id: a container that takes the name
+/// meanwhile is another one.
+async fn remove(caller: &Caller, found: &Found) -> Result<(), EngineError> {
+    let seen = &found.seen;
+    if matches!(seen.state, State::Running | State::Paused | State::Restarting) {
+        stop(caller, found).await?;
+    }
+    let what = format!("remove container '{}'", seen.name);
+    let options = RemoveContainerOptionsBuilder::new().v(true).force(true).build();
+    match caller
+        .change(&what, caller.docker.remove_container(&seen.id, Some(options)))
+        .await
+    {
+        Ok(()) => Ok(()),
+        Err(failed) if failed.status == Some(404) => Ok(()),
+        // Somebody else is removing it already.
+        Err(failed) if failed.status == Some(409) => wait::gone(caller, seen).await,
+        Err(failed) => Err(failed.error),
+    }
+}
+
+pub async fn stop(caller: &Caller, found: &Found) -> Result<(), EngineError> {
+    let seen = &found.seen;
+    let what = format!("stop container '{}'", seen.name);
+    let grace = Duration::from_secs(found.grace_s);
+    let call = caller
+        .docker
+        .stop_container(&seen.id, None::<StopContainerOptions>);
+    match caller.change_slowly(&what, grace, call).await {
+        Ok(()) => Ok(()),
+        Err(failed) if failed.status == Some(404) => Ok(()),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::engine::LABEL_MANAGED;
+
+    fn seen(managed: bool, fingerprint: &str, state: State) -> Observed {
+        let mut labels = BTreeMap::from([(LABEL_SPEC.to_owned(), fingerprint.to_owned())]);
+        if managed {
+            labels.insert(LABEL_MANAGED.to_owned(), "true".to_owned());
+        }
+        Observed {
+            name: "app_tier".to_owned(),
+            id: "id".to_owned(),
+            managed,
+            image: "image".to_owned(),
+            state,
+            health: None,
+            cpuset: String::new(),
+            nano_cpus: 0,
+            memory: 0,
+            memory_swap: 0,
+            exit_code: None,
+            labels,
+            ports: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_there_decides_what_is_done() {
+        assert_eq!(next(None, "new"), Next::Create);
+        for (state, same, other) in [
+            (State::Created, Next::Start, Next::Replace),
+            (State::Running, Next::Keep, Next::Replace),
+            (State::Paused, Next::Unpause, Next::Replace),
+            (State::Restarting, Next::Replace, Next::Replace),
+            (State::Removing, Next::AwaitRemoval, Next::AwaitRemoval),
+            (State::Exited, Next::Start, Next::Replace),
+            (State::Dead, Next::Replace, Next::Replace),
+        ] {
+            assert_eq!(next(Some(&seen(true, "new", state)), "new"), same, "{state:?}");
+            assert_eq!(next(Some(&seen(true, "old", state)), "new"), other, "{state:?}");
+            assert_eq!(
+                next(Some(&seen(false, "new", state)), "new"),
+                Next::Leave,
+                "{state:?}"
+            );
+        }
+    }
+}

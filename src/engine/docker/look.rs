@@ -1,0 +1,144 @@
+//! Looking: machine, containers. Nothing here changes anything.
+
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::call::Caller;
+use super::read;
+use crate::engine::{Effect, EngineError, EngineErrorKind, Machine, Observed};
+
+/// Containers that are inspected at the same time.
+const AT_ONCE: usize = 8;
+
+/// A container with what the driver needs besides what it tells others.
+pub struct Found {
+    pub seen: Observed,
+    /// Seconds between the stop signal and the kill, as the container was made.
+    pub grace_s: u64,
+    /// How often the engine has restarted it.
+    pub restarts: i64,
+    /// What the engine says about its last failure to start.
+    pub trouble: String,
+    /// What its last failed health check said.
+    pub check: String,
+}
+
+/// Docker's own grace, where a container has none.
+const DEFAULT_GRACE_S: u64 = 10;
+
+/// What the machine has, and whether its kernel counts swap.
+pub async fn machine(caller: &Caller) -> Result<(Machine, bool), EngineError> {
+    let (info, bridge) = futures_util::join!(
+        caller.look("ask what the machine has", caller.docker.info()),
+        caller.look(
+            "ask for the default network",
+            caller.docker.inspect_network("bridge", None)
+        ),
+    );
+    let info = info?;
+    let missing = |what: &str| {
+        let message = format!("could not ask what the machine has: the answer says nothing of its {what}");
+        caller.error(EngineErrorKind::Garbled, Effect::None, message)
+    };
+    let cores = info
+        .ncpu
+        .and_then(|cores| u32::try_from(cores).ok())
+        .ok_or_else(|| missing("cores"))?;
+    let memory = info
+        .mem_total
+        .and_then(|memory| u64::try_from(memory).ok())
+        .ok_or_else(|| missing("memory"))?;
+    // An engine may have been set up without the default network.
+    let gateway = bridge
+        .ok()
+        .and_then(|network| network.ipam)
+        .and_then(|ipam| ipam.config)
+        .and_then(|configs| configs.into_iter().find_map(|config| config.gateway))
+        .filter(|gateway| !gateway.is_empty());
+    let machine = Machine {
+        cores,
+        memory,
+        version: info.server_version.unwrap_or_default(),
+        gateway,
+    };
+    Ok((machine, info.swap_limit.unwrap_or(true)))
+}
+
+/// Every container; those that `mapek` made in full, the others as the list tells them.
+pub async fn all(caller: &Caller) -> Result<Vec<Observed>, EngineError> {
+    let options = ListContainersOptionsBuilder::new().all(true).build();
+    let listed = caller
+        .look("list containers", caller.docker.list_containers(Some(options)))
+        .await?;
+    let mut seen: Vec<Observed> = stream::iter(listed.into_iter().map(read::listed))
+        .map(|container| async {
+            if container.managed {
+                // One that is gone by now is not there: None.
+                Ok(one(caller, &container.id).await?.map(|found| found.seen))
+            } else {
+                Ok::<_, EngineError>(Some(container))
+            }
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_filter_map(|container| async { Ok(container) })
+        .try_collect()
+        .await?;
+    seen.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(seen)
+}
+
+/// One container by name or id.
+pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError> {
+    let what = format!("inspect container '{name}'");
+    match caller
+        .look(&what, caller.docker.inspect_container(name, None))
+        .await
+    {
+        Ok(answer) => {
+            let state = answer.state.as_ref();
+            let check = state
+                .and_then(|state| state.health.as_ref())
+                .and_then(|health| health.log.as_ref())
+                .and_then(|log| log.last())
+                .and_then(|last| last.output.clone())
+                .unwrap_or_default();
+            let found = Found {
+                grace_s: answer
+                    .config
+                    .as_ref()
+                    .and_then(|config| config.stop_timeout)
+                    .and_then(|seconds| u64::try_from(seconds).ok())
+                    .unwrap_or(DEFAULT_GRACE_S),
+                restarts: answer.restart_count.unwrap_or_default(),
+                trouble: state.and_then(|state| state.error.clone()).unwrap_or_default(),
+                check,
+                seen: read::inspected(answer),
+            };
+            // The engine also takes the beginning of an id for a name.
+            Ok((found.seen.name == name || found.seen.id == name).then_some(found))
+        }
+        Err(failed) if failed.status == Some(404) => Ok(None),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+/// One container that must be there and must have been made by `mapek`, by name.
+pub async fn ours(caller: &Caller, name: &str) -> Result<Found, EngineError> {
+    match one(caller, name).await? {
+        None => {
+            let message = format!("there is no container '{name}' on this engine");
+            Err(caller.error(EngineErrorKind::Missing, Effect::None, message))
+        }
+        Some(found) if !found.seen.managed => Err(foreign(caller, name)),
+        Some(found) => Ok(found),
+    }
+}
+
+/// The name is taken by a container that is not ours to touch.
+pub fn foreign(caller: &Caller, name: &str) -> EngineError {
+    let message = format!(
+        "there is a container '{name}' that mapek did not make, and which it therefore leaves alone; rename or \
+         remove that one, or name the app or tier differently"
+    );
+    caller.error(EngineErrorKind::Foreign, Effect::None, message)
+}

@@ -1,0 +1,84 @@
+//! What a command says, kept within bounds. Pure.
+
+use std::collections::VecDeque;
+
+/// Most bytes kept of one command's output: half from its beginning, half from its end.
+pub const MOST: usize = 64 * 1024;
+
+/// Collects output; what does not fit is cut out of the middle.
+#[derive(Debug, Default)]
+pub struct Output {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    cut: u64,
+}
+
+impl Output {
+    /// Adds what was said next.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let room = (MOST / 2).saturating_sub(self.head.len());
+        let (first, rest) = bytes.split_at(room.min(bytes.len()));
+        self.head.extend_from_slice(first);
+        self.tail.extend(rest);
+        let over = self.tail.len().saturating_sub(MOST / 2);
+        self.tail.drain(..over);
+        self.cut = self.cut.saturating_add(u64::try_from(over).unwrap_or(u64::MAX));
+    }
+
+    /// The text so far; bytes that are no UTF-8 show as replacement characters.
+    pub fn text(&self) -> String {
+        let tail: Vec<u8> = self.tail.iter().copied().collect();
+        if self.cut == 0 {
+            let whole = [self.head.as_slice(), &tail].concat();
+            return String::from_utf8_lossy(&whole).into_owned();
+        }
+        format!(
+            "{}\n[… {} bytes left out …]\n{}",
+            String::from_utf8_lossy(&self.head),
+            self.cut,
+            String::from_utf8_lossy(&tail)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn short_output_is_kept_whole_even_across_the_seam() {
+        let mut output = Output::default();
+        let text = "é".repeat(MOST / 2);
+        for byte in text.as_bytes() {
+            output.push(&[*byte]);
+        }
+        assert_eq!(output.text(), text);
+    }
+
+    proptest! {
+        #[test]
+        fn long_output_keeps_both_ends_and_counts_what_is_gone(sizes in proptest::collection::vec(0_usize..40_000, 0..12)) {
+            let mut output = Output::default();
+            let mut all = Vec::new();
+            for (index, size) in sizes.iter().enumerate() {
+                let letter = b'a' + u8::try_from(index).unwrap_or(0);
+                let piece = vec![letter; *size];
+                output.push(&piece);
+                all.extend(piece);
+            }
+            let text = output.text();
+            let all = String::from_utf8_lossy(&all).into_owned();
+            if all.len() <= MOST {
+                prop_assert_eq!(text, all);
+            } else {
+                let (head, tail) = (all.get(..MOST / 2), all.get(all.len() - MOST / 2..));
+                prop_assert!(head.is_some_and(|head| text.starts_with(head)));
+                prop_assert!(tail.is_some_and(|tail| text.ends_with(tail)));
+                let note = format!("{} bytes left out", all.len() - MOST);
+                prop_assert!(text.contains(&note));
+            }
+        }
+    }
+}

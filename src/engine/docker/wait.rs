@@ -1,0 +1,144 @@
+//! Waiting, always with an end: for a container to come up, and for one to be gone.
+
+use std::time::Duration;
+
+use bollard::query_parameters::LogsOptionsBuilder;
+use futures_util::StreamExt;
+use tokio::time::{Instant, sleep};
+
+use super::call::Caller;
+use super::look::{self, Found};
+use super::output::Output;
+use crate::engine::{Effect, EngineError, EngineErrorKind, Health, Observed, State};
+
+/// Lines of a failed container's log that are told.
+const LOG_LINES: &str = "20";
+/// First and longest pause between two looks.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Since when the container runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// It was started just now, and must first stay up for a moment.
+    Now,
+    /// It ran already.
+    Earlier,
+}
+
+/// Waits until the container is up: it stays up, and is healthy where it has a health check.
+pub async fn up(caller: &Caller, seen: &Observed, since: Since) -> Result<Observed, EngineError> {
+    let started = Instant::now();
+    let settle = match since {
+        Since::Now => caller.settings.settle,
+        Since::Earlier => Duration::ZERO,
+    };
+    let mut pause = FIRST_PAUSE;
+    let mut restarts = match since {
+        // A start by hand sets the engine's count back.
+        Since::Now => Some(0),
+        Since::Earlier => None,
+    };
+    loop {
+        let found = look::ours(caller, &seen.name).await?;
+        let restarted = found.restarts > *restarts.get_or_insert(found.restarts);
+        if found.seen.state != State::Running || restarted {
+            return Err(down(caller, &found).await);
+        }
+        match found.seen.health {
+            Some(Health::Unhealthy) => return Err(unhealthy(caller, &found, "failed its health check").await),
+            Some(Health::Starting) if started.elapsed() >= caller.settings.health => {
+                let text = format!(
+                    "did not become healthy within {} s",
+                    caller.settings.health.as_secs_f32()
+                );
+                return Err(unhealthy(caller, &found, &text).await);
+            }
+            Some(Health::Starting) => {}
+            Some(Health::Healthy) => return Ok(found.seen),
+            None if started.elapsed() >= settle => return Ok(found.seen),
+            None => {}
+        }
+        let rest = match found.seen.health {
+            Some(_) => caller.settings.health,
+            None => settle,
+        };
+        sleep(
+            pause.min(
+                rest.saturating_sub(started.elapsed())
+                    .max(Duration::from_millis(1)),
+            ),
+        )
+        .await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Waits until the container is gone.
+pub async fn gone(caller: &Caller, seen: &Observed) -> Result<(), EngineError> {
+    let started = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    while look::one(caller, &seen.id).await?.is_some() {
+        if started.elapsed() >= caller.settings.answer {
+            let message = format!(
+                "container '{}' is being removed by the engine, but is not gone after {} s",
+                seen.name,
+                caller.settings.answer.as_secs_f32()
+            );
+            return Err(caller.error(EngineErrorKind::TimedOut, Effect::Unknown, message));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(())
+}
+
+/// The container ended, or ends and is restarted again and again.
+async fn down(caller: &Caller, found: &Found) -> EngineError {
+    let code = match found.seen.exit_code {
+        Some(code) => format!(" with exit code {code}"),
+        None => String::new(),
+    };
+    let mut text = format!("did not stay up: it ended{code}");
+    if !found.trouble.is_empty() {
+        text.push_str(" (");
+        text.push_str(&found.trouble);
+        text.push(')');
+    }
+    unhealthy(caller, found, &text).await
+}
+
+async fn unhealthy(caller: &Caller, found: &Found, text: &str) -> EngineError {
+    let mut message = format!("container '{}' {text}", found.seen.name);
+    if !found.check.trim().is_empty() {
+        message.push_str("; its health check said: ");
+        message.push_str(found.check.trim());
+    }
+    match log(caller, &found.seen.id).await {
+        Some(log) if !log.trim().is_empty() => {
+            message.push_str("; the end of its log:\n");
+            message.push_str(log.trim_end());
+        }
+        _ => message.push_str("; its log is empty"),
+    }
+    caller.error(EngineErrorKind::Unhealthy, Effect::None, message)
+}
+
+/// The last lines of a container's log; None when they can't be had, which is no reason to hide
+/// the error that they were wanted for.
+async fn log(caller: &Caller, id: &str) -> Option<String> {
+    let options = LogsOptionsBuilder::new()
+        .stdout(true)
+        .stderr(true)
+        .tail(LOG_LINES)
+        .build();
+    let read = async {
+        let mut lines = caller.docker.logs(id, Some(options));
+        let mut output = Output::default();
+        while let Some(line) = lines.next().await {
+            output.push(line.ok()?.as_ref());
+        }
+        Some(output.text())
+    };
+    tokio::time::timeout(caller.settings.answer, read).await.ok()?
+}

@@ -1,0 +1,65 @@
+//! What a confirmed action changes in the allocation. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Allocation, Container, Size, Vm, VmId};
+use crate::translate::Action;
+
+use super::event::{Finding, FoundVm};
+
+/// Names that VMs got when they were made: `new_vm0` to what it really is.
+pub type Bindings = BTreeMap<VmId, FoundVm>;
+
+/// The real name of a VM of the plan.
+#[must_use]
+pub fn real_name<'a>(bindings: &'a Bindings, planned: &'a VmId) -> &'a VmId {
+    bindings.get(planned).map_or(planned, |found| &found.name)
+}
+
+/// Takes a confirmed action into the allocation. `shape` is what a new VM has.
+pub fn confirm(
+    allocation: &mut Allocation,
+    bindings: &mut Bindings,
+    shape: Size,
+    action: &Action,
+    finding: &Finding,
+) {
+    if let (Action::CreateVm { vm }, Some(found)) = (action, &finding.vm) {
+        bindings.insert(vm.clone(), found.clone());
+        let entry = allocation.vms.entry(found.name.clone());
+        entry.or_insert_with(|| Vm::empty(found.ip.clone(), shape));
+        return;
+    }
+    let vm = real_name(bindings, action.vm()).clone();
+    match action {
+        Action::CreateContainer {
+            container,
+            size,
+            cores,
+            ..
+        }
+        | Action::UpdateContainer {
+            container,
+            size,
+            cores,
+            ..
+        } => {
+            if let Some(vm) = allocation.vms.get_mut(&vm) {
+                let held = Container {
+                    size: *size,
+                    cores: cores.clone(),
+                };
+                vm.used.insert(container.clone(), held);
+            }
+        }
+        Action::DeleteContainer { container, .. } => {
+            if let Some(vm) = allocation.vms.get_mut(&vm) {
+                vm.used.remove(container);
+            }
+        }
+        Action::DeleteVm { .. } => {
+            allocation.vms.remove(&vm);
+        }
+        Action::CreateVm { .. } | Action::RunScaleHook { .. } | Action::RunTierHook { .. } => {}
+    }
+}

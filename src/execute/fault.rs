@@ -1,0 +1,57 @@
+//! Errors of drivers, as what a person is told.
+
+use crate::cloud::{CloudError, CloudErrorKind};
+use crate::engine::{EngineError, EngineErrorKind};
+use crate::fault::{Code, Fault, chain};
+use crate::hooks::{FetchError, HookError};
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        let code = match error.kind {
+            EngineErrorKind::Misconfigured => Code::CloudMisconfigured,
+            EngineErrorKind::Unreachable | EngineErrorKind::Garbled => Code::EngineUnreachable,
+            EngineErrorKind::TimedOut => Code::EngineTimeout,
+            EngineErrorKind::Foreign => Code::NameTaken,
+            EngineErrorKind::Image => Code::ImageUnavailable,
+            EngineErrorKind::Refused | EngineErrorKind::Missing => Code::EngineRefused,
+            EngineErrorKind::Unhealthy => Code::ContainerUnhealthy,
+            EngineErrorKind::Mismatch => Code::LimitsMismatch,
+        };
+        Self::new(code, chain(&error))
+    }
+}
+
+impl From<CloudError> for Fault {
+    fn from(error: CloudError) -> Self {
+        let code = match error.kind {
+            CloudErrorKind::Misconfigured => Code::CloudMisconfigured,
+            CloudErrorKind::Unreachable => Code::CloudUnreachable,
+            CloudErrorKind::TimedOut => Code::CloudTimeout,
+            CloudErrorKind::Refused => Code::CloudRefused,
+        };
+        Self::new(code, chain(&error))
+    }
+}
+
+impl From<HookError> for Fault {
+    fn from(error: HookError) -> Self {
+        let message = chain(&error);
+        let code = match error {
+            HookError::Deliver { source, .. } | HookError::Engine { source, .. } => Self::from(source).code,
+            HookError::Archive { .. } => Code::Internal,
+            HookError::Failed { .. } | HookError::TooLong { .. } => Code::HookFailed,
+            HookError::TimedOut { .. } => Code::HookTimeout,
+        };
+        Self::new(code, message)
+    }
+}
+
+impl From<FetchError> for Fault {
+    fn from(error: FetchError) -> Self {
+        let code = match error {
+            FetchError::Unreadable { .. } | FetchError::TimedOut { .. } => Code::HooksUnavailable,
+            FetchError::NoSuchReference { .. } | FetchError::Unusable { .. } => Code::HookMissing,
+        };
+        Self::new(code, chain(&error))
+    }
+}

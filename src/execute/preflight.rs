@@ -1,0 +1,120 @@
+//! Looking at everything that can be known before anything is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::engine::{Observed, State};
+use crate::fault::{Code, Fault};
+use crate::hooks::Kind;
+use crate::model::{TierId, VmId};
+use crate::translate::{Action, Stage};
+
+use super::world::{View, World};
+
+/// What stands in the way of these stages: engines that do not answer, names and ports taken by
+/// containers that `mapek` did not make, hooks that are missing. All of it, not only the first.
+pub async fn preflight(world: &World, view: &View, stages: &[Stage]) -> Vec<Fault> {
+    let mut creations: BTreeMap<&VmId, BTreeSet<&TierId>> = BTreeMap::new();
+    for action in stages.iter().flatten() {
+        // A VM without an engine yet has nothing on it that could stand in the way.
+        if !world.vms.contains_key(action.vm()) {
+            continue;
+        }
+        let names = creations.entry(action.vm()).or_default();
+        if let Action::CreateContainer { container, .. } = action {
+            names.insert(container);
+        }
+    }
+    let looks = creations
+        .into_iter()
+        .map(|(vm, names)| look(world, view, vm, names));
+    let mut faults: Vec<Fault> = join_all(looks).await.into_iter().flatten().collect();
+    faults.extend(missing_hooks(world, stages));
+    faults
+}
+
+async fn look(world: &World, view: &View, vm: &VmId, names: BTreeSet<&TierId>) -> Vec<Fault> {
+    let observed = match world.engine(view, vm) {
+        Ok((_, engine)) => engine.observe().await.map_err(Fault::from),
+        Err(fault) => Err(fault),
+    };
+    match observed {
+        Ok(observed) => observed
+            .iter()
+            .filter(|container| !container.managed)
+            .flat_map(|foreign| clashes(world, vm, foreign, &names))
+            .collect(),
+        Err(fault) => {
+            let place = json!({ "vm": vm });
+            vec![
+                Fault {
+                    message: format!("VM '{vm}': {}", fault.message),
+                    ..fault
+                }
+                .with([place]),
+            ]
+        }
+    }
+}
+
+fn clashes(world: &World, vm: &VmId, foreign: &Observed, names: &BTreeSet<&TierId>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for tier in names.iter().filter_map(|id| world.topology.tiers.get(*id)) {
+        let place = json!({ "vm": vm, "container": tier.id });
+        if foreign.name == tier.id.as_str() {
+            let message = format!(
+                "VM '{vm}' has a container named {} that mapek did not make; rename or remove it, or rename the tier",
+                tier.id
+            );
+            faults.push(Fault::new(Code::NameTaken, message).with([place.clone()]));
+        }
+        let running = matches!(foreign.state, State::Running | State::Paused | State::Restarting);
+        let taken = tier
+            .ports
+            .iter()
+            .find(|port| foreign.ports.iter().any(|other| other.conflicts(port)));
+        if let (true, Some(port)) = (running, taken) {
+            let message = format!(
+                "host port {}/{} of VM '{vm}', which {} publishes, is in use by container {} that mapek did not make",
+                port.host, port.protocol, tier.id, foreign.name
+            );
+            faults.push(Fault::new(Code::PortTaken, message).with([place]));
+        }
+    }
+    faults
+}
+
+fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
+    let Some(hooks) = &world.hooks else {
+        return Vec::new();
+    };
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for action in stages.iter().flatten() {
+        let (kind, named) = match action {
+            Action::RunScaleHook { hooks, .. } => (Kind::Scale, hooks.as_slice()),
+            Action::RunTierHook { hook, .. } => (Kind::Tier, std::slice::from_ref(hook)),
+            Action::CreateVm { .. }
+            | Action::DeleteVm { .. }
+            | Action::CreateContainer { .. }
+            | Action::UpdateContainer { .. }
+            | Action::DeleteContainer { .. } => continue,
+        };
+        for hook in named
+            .iter()
+            .filter(|hook| !hooks.of(kind).contains_key(hook.as_str()))
+        {
+            if seen.insert((kind.folder(), hook.clone())) {
+                let message = format!(
+                    "the hooks repository has no {}/{hook} (at {})",
+                    kind.folder(),
+                    hooks.revision
+                );
+                faults.push(Fault::new(Code::HookMissing, message));
+            }
+        }
+    }
+    faults
+}

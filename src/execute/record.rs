@@ -1,0 +1,165 @@
+//! One execution as it is kept: what was asked, what was shown, what happened.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::model::{Allocation, CoreSet, TierId, VmId};
+use crate::translate::{Action, Stage};
+
+use super::event::Stamped;
+use super::state::{Illegal, Progress};
+
+/// What is fixed before the first effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// Its id; ids sort by time.
+    pub id: Uuid,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// The plan as it was sent.
+    pub plan: Value,
+    /// What was.
+    pub from: Pinned,
+    /// What should be.
+    pub target: Allocation,
+    /// The actions.
+    pub stages: Vec<Stage>,
+    /// The commit, or content hash, of the hooks; None where none is run.
+    pub hooks_revision: Option<String>,
+}
+
+impl Frozen {
+    /// The actions of all stages, numbered through.
+    pub fn actions(&self) -> impl Iterator<Item = (usize, &Action)> {
+        self.stages.iter().flatten().enumerate()
+    }
+}
+
+/// An allocation with the cores of each container, which [`Allocation`]'s JSON leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Sizes; no cores.
+    pub allocation: Allocation,
+    /// Cores, by VM and tier.
+    pub cores: BTreeMap<VmId, BTreeMap<TierId, CoreSet>>,
+}
+
+impl From<&Allocation> for Pinned {
+    fn from(allocation: &Allocation) -> Self {
+        let of_vm = |vm: &crate::model::Vm| {
+            vm.used
+                .iter()
+                .map(|(t, c)| (t.clone(), c.cores.clone()))
+                .collect()
+        };
+        let cores = allocation
+            .vms
+            .iter()
+            .map(|(id, vm)| (id.clone(), of_vm(vm)))
+            .collect();
+        let mut allocation = allocation.clone();
+        for container in allocation.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+            container.cores = CoreSet::default();
+        }
+        Self { allocation, cores }
+    }
+}
+
+impl From<Pinned> for Allocation {
+    fn from(pinned: Pinned) -> Self {
+        let Pinned {
+            mut allocation,
+            mut cores,
+        } = pinned;
+        for (id, vm) in &mut allocation.vms {
+            let mut of_vm = cores.remove(id).unwrap_or_default();
+            for (tier, container) in &mut vm.used {
+                container.cores = of_vm.remove(tier).unwrap_or_default();
+            }
+        }
+        allocation
+    }
+}
+
+/// An execution and its history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    /// What was fixed.
+    pub frozen: Frozen,
+    /// What happened.
+    pub progress: Progress,
+}
+
+impl Execution {
+    /// From the record.
+    ///
+    /// # Errors
+    ///
+    /// When the record tells of something that can't have happened.
+    pub fn replay(frozen: Frozen, events: &[Stamped]) -> Result<Self, Illegal> {
+        let progress = Progress::replay(frozen.actions().count(), events)?;
+        Ok(Self { frozen, progress })
+    }
+
+    /// `running`, or how it ended.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        self.progress
+            .outcome
+            .map_or("running", super::event::Outcome::as_str)
+    }
+
+    /// A line of the history.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        let done = self
+            .progress
+            .actions
+            .iter()
+            .filter(|a| a.state == super::state::Status::Succeeded)
+            .count();
+        json!({
+            "id": self.frozen.id,
+            "state": self.state(),
+            "created_at": self.frozen.created_at,
+            "finished_at": self.progress.finished_at,
+            "actions": self.progress.actions.len(),
+            "actions_done": done,
+        })
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn details(&self) -> Value {
+        let mut states = self.progress.actions.iter();
+        let stage =
+            |stage: &Stage, states: &mut std::slice::Iter<'_, super::state::ActionState>| -> Vec<Value> {
+                stage
+                    .iter()
+                    .map(|action| {
+                        let mut entry = json!({ "action": action, "text": action.to_string() });
+                        if let (Some(entry), Some(Ok(Value::Object(state)))) =
+                            (entry.as_object_mut(), states.next().map(serde_json::to_value))
+                        {
+                            entry.extend(state);
+                        }
+                        entry
+                    })
+                    .collect()
+            };
+        let stages: Vec<Vec<Value>> = self.frozen.stages.iter().map(|s| stage(s, &mut states)).collect();
+        let mut details = self.summary();
+        if let Some(details) = details.as_object_mut() {
+            details.insert("plan".to_owned(), self.frozen.plan.clone());
+            details.insert("hooks_revision".to_owned(), json!(self.frozen.hooks_revision));
+            details.insert("from".to_owned(), json!(self.frozen.from.allocation));
+            details.insert("target".to_owned(), json!(self.frozen.target));
+            details.insert("stages".to_owned(), json!(stages));
+        }
+        details
+    }
+}

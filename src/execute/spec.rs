@@ -1,0 +1,61 @@
+//! What a container of a tier should be like. Pure.
+
+use crate::engine::{ContainerSpec, CpuLimit, Limits};
+use crate::model::topology::{CpuMode, Tier};
+use crate::model::{Allocation, CoreSet, Size, Topology};
+
+/// Limits for a size: pinned cores, or a share of all; memory in bytes.
+#[must_use]
+pub fn limits(topology: &Topology, size: Size, cores: &CoreSet) -> Limits {
+    let cpu = match topology.infrastructure.cpu_mode {
+        CpuMode::Cpuset => CpuLimit::Cores(cores.clone()),
+        CpuMode::Quota => CpuLimit::Quota(size.cpu),
+    };
+    let memory = size
+        .mem
+        .saturating_mul(topology.infrastructure.mem_unit_mb)
+        .saturating_mul(1024 * 1024);
+    Limits { cpu, memory }
+}
+
+/// A container of `tier`. `allocation` is what runs now: it says where the dependencies are.
+#[must_use]
+pub fn container(
+    topology: &Topology,
+    tier: &Tier,
+    size: Size,
+    cores: &CoreSet,
+    allocation: &Allocation,
+) -> ContainerSpec {
+    ContainerSpec {
+        name: tier.id.as_str().to_owned(),
+        app: tier.app.clone(),
+        tier: tier.key.clone(),
+        image: tier.image.clone(),
+        limits: limits(topology, size, cores),
+        ports: tier.ports.clone(),
+        arguments: tier.arguments.clone(),
+        entrypoint: tier.entrypoint.clone(),
+        environment: tier.environment.clone(),
+        volumes: tier.volumes.clone(),
+        healthcheck: tier.healthcheck.clone(),
+        stop_grace_s: tier.stop_grace_s,
+        labels: tier.labels.clone(),
+        user: tier.user.clone(),
+        extra_hosts: extra_hosts(topology, tier, allocation),
+    }
+}
+
+/// A name for each dependency that is on one VM at most, as the predecessor gave: the
+/// dependency's key, and the address of the VM that it is on.
+fn extra_hosts(topology: &Topology, tier: &Tier, allocation: &Allocation) -> Vec<(String, String)> {
+    let dependencies = tier.depends_on.iter().filter_map(|id| topology.tiers.get(id));
+    dependencies
+        .filter(|dependency| dependency.max_node == Some(1))
+        .filter_map(|dependency| {
+            let (vm, _) = allocation.places(&dependency.id).next()?;
+            let ip = allocation.vms.get(vm)?.ip.clone()?;
+            Some((dependency.key.clone(), ip))
+        })
+        .collect()
+}

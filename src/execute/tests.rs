@@ -1,0 +1,89 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(event: Event) -> Stamped {
+    Stamped {
+        at: Timestamp::UNIX_EPOCH,
+        event,
+    }
+}
+
+fn started(action: usize) -> Stamped {
+    at(Event::ActionStarted { action, attempt: 1 })
+}
+
+fn succeeded(action: usize) -> Stamped {
+    at(Event::ActionSucceeded {
+        action,
+        finding: Finding::default(),
+    })
+}
+
+fn failed(action: usize) -> Stamped {
+    at(Event::ActionFailed {
+        action,
+        error: "e".into(),
+        code: "c".into(),
+        output: None,
+    })
+}
+
+fn finished(outcome: Outcome) -> Stamped {
+    at(Event::Finished { outcome })
+}
+
+#[test]
+fn an_action_is_begun_before_it_ends_and_ends_once() {
+    assert!(Progress::replay(1, &[succeeded(0)]).is_err());
+    assert!(Progress::replay(1, &[failed(0)]).is_err());
+    assert!(Progress::replay(1, &[started(0), succeeded(0), failed(0)]).is_err());
+    assert!(Progress::replay(1, &[started(0), succeeded(0), started(0)]).is_err());
+    assert!(Progress::replay(1, &[started(1)]).is_err());
+    assert!(Progress::replay(1, &[started(0), started(0), succeeded(0)]).is_ok());
+}
+
+#[test]
+fn an_execution_succeeds_only_when_every_action_has() {
+    let end = finished(Outcome::Succeeded);
+    assert_eq!(
+        Progress::replay(2, &[started(0), succeeded(0), end.clone()]),
+        Err(Illegal::Unfinished(1))
+    );
+    assert!(Progress::replay(0, &[end.clone()]).is_ok());
+    assert!(Progress::replay(1, &[started(0), failed(0), finished(Outcome::Failed)]).is_ok());
+    assert_eq!(Progress::replay(0, &[end.clone(), end]), Err(Illegal::Ended));
+}
+
+fn event() -> impl Strategy<Value = Stamped> {
+    let action = 0..3_usize;
+    prop_oneof![
+        4 => action.clone().prop_map(started),
+        4 => action.clone().prop_map(succeeded),
+        1 => action.prop_map(failed),
+        1 => prop_oneof![Just(Outcome::Succeeded), Just(Outcome::Failed), Just(Outcome::Cancelled)].prop_map(finished),
+    ]
+}
+
+proptest! {
+    /// A refused event changes nothing, and what was accepted replays to the same state.
+    #[test]
+    fn the_state_is_what_its_accepted_events_make_it(events in prop::collection::vec(event(), 0..40)) {
+        let mut progress = Progress::new(3);
+        let mut accepted = Vec::new();
+        for event in events {
+            let before = progress.clone();
+            match progress.apply(&event) {
+                Ok(()) => accepted.push(event),
+                Err(_) => prop_assert_eq!(&progress, &before),
+            }
+        }
+        prop_assert_eq!(Progress::replay(3, &accepted).unwrap(), progress.clone());
+        if progress.outcome == Some(Outcome::Succeeded) {
+            prop_assert!(progress.actions.iter().all(|action| action.state == Status::Succeeded));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! All handles that carrying out needs, in one place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cloud::{Cloud, CloudVm};
+use crate::engine::{Engine, Engines};
+use crate::fault::{Code, Fault};
+use crate::hooks::HookSet;
+use crate::model::{Allocation, Topology, VmId};
+
+use super::effect::{Bindings, real_name};
+
+/// What one execution works with. Fixed from its begin to its end.
+pub struct World {
+    /// The topology that was current at the begin.
+    pub topology: Arc<Topology>,
+    /// Where VMs come from.
+    pub cloud: Arc<dyn Cloud>,
+    /// What runs containers.
+    pub engines: Arc<dyn Engines>,
+    /// The VMs that the cloud knew at the begin.
+    pub vms: BTreeMap<VmId, CloudVm>,
+    /// The hooks, where any is run.
+    pub hooks: Option<Arc<HookSet>>,
+    /// How long one hook may run.
+    pub hook_deadline: Duration,
+    /// The allocation at the begin: what dependency hooks are given as the old one.
+    pub from: Allocation,
+    /// How many actions of a stage may run at the same time.
+    pub parallel: usize,
+}
+
+/// What is confirmed so far.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The allocation.
+    pub allocation: Allocation,
+    /// Real names of VMs made on the way.
+    pub bindings: Bindings,
+}
+
+impl World {
+    /// The engine on a VM of the plan, with the VM's real name.
+    ///
+    /// # Errors
+    ///
+    /// When the VM is not known to the cloud, or its endpoint can't be used.
+    pub fn engine(&self, view: &View, planned: &VmId) -> Result<(VmId, Arc<dyn Engine>), Fault> {
+        let name = real_name(&view.bindings, planned).clone();
+        let endpoint = match (view.bindings.get(planned), self.vms.get(&name)) {
+            (Some(found), _) => &found.endpoint,
+            (None, Some(vm)) => &vm.endpoint,
+            (None, None) => {
+                let message = format!("VM '{name}' is not there any more: the cloud driver does not know it");
+                return Err(Fault::new(Code::CloudRefused, message));
+            }
+        };
+        let engine = self
+            .engines
+            .at(endpoint, self.topology.infrastructure.docker.tls.as_ref())?;
+        Ok((name, engine))
+    }
+}

@@ -1,0 +1,103 @@
+//! Hooks, fetched within bounds: the blocking work on a thread of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, oneshot};
+
+use super::error::FetchError;
+use super::set::HookSet;
+use super::source::{Source, read, shown};
+use super::{cache, folder, git};
+use crate::model::topology::Hooks;
+
+/// Fetches hooks, anew each time it is asked.
+pub struct Fetcher {
+    cache: PathBuf,
+    limit: Duration,
+    /// One fetch at a time: two would get in each other's way in the cache.
+    turn: Mutex<()>,
+}
+
+impl Fetcher {
+    /// Keeps what is fetched under the folder `cache`, and waits at most `limit` for a repository.
+    #[must_use]
+    pub fn new(cache: PathBuf, limit: Duration) -> Self {
+        Self {
+            cache,
+            limit,
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// The hooks as they are now.
+    ///
+    /// # Errors
+    ///
+    /// When the repository can't be read in time, has no such reference, or holds what can't be
+    /// used. What an earlier fetch brought is never taken in its place.
+    pub async fn fetch(&self, hooks: &Hooks) -> Result<HookSet, FetchError> {
+        let late = || FetchError::TimedOut {
+            repo: shown(&hooks.repo),
+            limit: self.limit,
+        };
+        let until = tokio::time::Instant::now() + self.limit;
+        let _turn = tokio::time::timeout_at(until, self.turn.lock())
+            .await
+            .map_err(|_| late())?;
+        // libgit2 waits without end for a remote that accepts and says nothing. The thread is left
+        // to its fate then; unlike the runtime's own blocking threads it does not hold up the
+        // process when that wants to end.
+        let (send, receive) = oneshot::channel();
+        let (wanted, cache) = (hooks.clone(), self.cache.clone());
+        std::thread::Builder::new()
+            .name("fetch-hooks".to_owned())
+            .spawn(move || {
+                // Nobody listens any more after the limit.
+                let _ = send.send(blocking(&wanted, &cache));
+            })
+            .map_err(|error| FetchError::Unreadable {
+                repo: shown(&hooks.repo),
+                problem: format!("no thread to fetch with: {error}"),
+            })?;
+        match tokio::time::timeout_at(until, receive).await {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(_)) => Err(FetchError::Unreadable {
+                repo: shown(&hooks.repo),
+                problem: "the fetch ended without an answer".to_owned(),
+            }),
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+fn blocking(hooks: &Hooks, folder: &Path) -> Result<HookSet, FetchError> {
+    let reference = hooks.reference.as_deref();
+    match read(&hooks.repo) {
+        Source::Remote(url) => cache::remote(&url, reference, &folder.join(cache_name(&url))),
+        Source::Local(path) => match git::local(&path, reference)? {
+            Some(set) => Ok(set),
+            None => plain(&path, reference),
+        },
+    }
+}
+
+fn plain(path: &Path, reference: Option<&str>) -> Result<HookSet, FetchError> {
+    let problem = if !path.is_dir() {
+        "there is no such folder on this machine"
+    } else if reference.is_some() {
+        "it is a plain folder, no git repository, so hooks_ref has no meaning there"
+    } else {
+        return folder::read(path);
+    };
+    Err(FetchError::Unreadable {
+        repo: path.display().to_string(),
+        problem: problem.to_owned(),
+    })
+}
+
+/// A folder name of its own for each URL, without repeating what the URL may hold.
+fn cache_name(url: &str) -> String {
+    git2::Oid::hash_object(git2::ObjectType::Blob, url.as_bytes())
+        .map_or_else(|_| "default".to_owned(), |hash| hash.to_string())
+}

@@ -1,0 +1,160 @@
+//! Hooks put into a container and run there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::error::{At, HookError};
+use super::set::{HookSet, Kind};
+use crate::engine::{Command, End, Engine};
+use crate::model::topology::{HookName, Tier};
+use crate::model::{Allocation, Size, VmId};
+
+/// Most bytes of one argument: what Linux takes (`MAX_ARG_STRLEN`), less the closing zero.
+const MOST_OF_ARGUMENT: usize = 128 * 1024 - 1;
+
+/// One run of one hook: in which container, and what it is told.
+#[derive(Clone, Copy, Debug)]
+pub struct HookCall<'a> {
+    /// The hook.
+    pub hook: &'a HookName,
+    /// The tier whose container it is run in.
+    pub tier: &'a Tier,
+    /// The VM that the container is on.
+    pub vm: &'a VmId,
+    /// What the container holds.
+    pub size: Size,
+    /// MiB in one memory unit.
+    pub mem_unit_mb: u64,
+    /// The old and the new allocation for a dependency hook; None for a scale hook, which takes no
+    /// arguments.
+    pub change: Option<(&'a Allocation, &'a Allocation)>,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// Puts all hooks into the container, with the files beside them, and runs the one that is called.
+/// Answers with what it said.
+///
+/// A dependency hook gets both allocations as JSON, in the shape of `GET /api/allocation`. Where
+/// one of the two is longer than Linux takes as an argument, both are cut down to the VMs that
+/// hold containers of the tier's app, and to these containers; then `MAPEK_ALLOCATION` is `app`
+/// instead of `full`.
+///
+/// # Errors
+///
+/// When the hook can't be delivered or run, does not end in time, or ends with another exit code
+/// than 0; and when even the app's part of the allocation is too long.
+pub async fn run(engine: &dyn Engine, hooks: &HookSet, call: &HookCall<'_>) -> Result<String, HookError> {
+    let at = At {
+        hook: call.hook.to_string(),
+        container: call.tier.id.to_string(),
+        vm: call.vm.to_string(),
+    };
+    let command = match command(call) {
+        Ok(command) => command,
+        Err(bytes) => {
+            let most = MOST_OF_ARGUMENT;
+            return Err(HookError::TooLong { at, bytes, most });
+        }
+    };
+    let archive = match hooks.archive() {
+        Ok(archive) => archive,
+        Err(source) => return Err(HookError::Archive { at, source }),
+    };
+    if let Err(source) = engine.unpack(&at.container, archive, "/").await {
+        return Err(HookError::Deliver { at, source });
+    }
+    let finished = match engine.run(&at.container, &command).await {
+        Ok(finished) => finished,
+        Err(source) => return Err(HookError::Engine { at, source }),
+    };
+    let output = finished.output;
+    match finished.end {
+        End::Exited(0) => Ok(output),
+        End::Exited(exit_code) => Err(HookError::Failed {
+            at,
+            exit_code,
+            output,
+        }),
+        End::Killed | End::Abandoned => Err(HookError::TimedOut {
+            at,
+            deadline: call.deadline,
+            killed: finished.end == End::Killed,
+            output,
+        }),
+    }
+}
+
+/// What is run in the container; the length of an argument that is too long.
+fn command(call: &HookCall<'_>) -> Result<Command, usize> {
+    let mut environment = environment(call);
+    let argv = match call.change {
+        None => vec![Kind::Scale.path(call.hook)],
+        Some((old, new)) => {
+            let (told, old, new) = arguments(&call.tier.app, old, new)?;
+            environment.insert("MAPEK_ALLOCATION".to_owned(), told.to_owned());
+            vec![Kind::Tier.path(call.hook), old, new]
+        }
+    };
+    Ok(Command {
+        argv,
+        environment,
+        deadline: call.deadline,
+    })
+}
+
+/// What every hook finds in its environment.
+fn environment(call: &HookCall<'_>) -> BTreeMap<String, String> {
+    let dependencies: Vec<&str> = call.tier.depends_on.iter().map(|tier| tier.as_str()).collect();
+    [
+        ("MAPEK_APP", call.tier.app.clone()),
+        ("MAPEK_TIER", call.tier.key.clone()),
+        ("MAPEK_CONTAINER", call.tier.id.to_string()),
+        ("MAPEK_VM", call.vm.to_string()),
+        ("MAPEK_CPU_CORES", call.size.cpu.to_string()),
+        ("MAPEK_MEM_UNITS", call.size.mem.to_string()),
+        ("MAPEK_MEM_UNIT_MB", call.mem_unit_mb.to_string()),
+        ("MAPEK_DEPENDENCIES", dependencies.join(" ")),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// Both allocations as JSON that fits into arguments, and how much of them is told; else the
+/// length of the longer one.
+fn arguments(app: &str, old: &Allocation, new: &Allocation) -> Result<(&'static str, String, String), usize> {
+    let both = [old, new].map(json);
+    let [old_app, new_app] = [old, new].map(|allocation| of_app(app, allocation));
+    let [first, second] = both;
+    if fits(&first) && fits(&second) {
+        return Ok(("full", first, second));
+    }
+    let (first, second) = (json(&old_app), json(&new_app));
+    if fits(&first) && fits(&second) {
+        return Ok(("app", first, second));
+    }
+    Err(first.len().max(second.len()))
+}
+
+fn fits(text: &str) -> bool {
+    text.len() <= MOST_OF_ARGUMENT
+}
+
+/// The shape of GET /api/allocation: VMs by name.
+fn json(allocation: &Allocation) -> String {
+    // Names and numbers only: there is nothing in it that JSON could not hold.
+    serde_json::to_string(allocation).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// The VMs that hold containers of the app, with these containers alone. Of an app whose name
+/// goes on after an underscore (`shop` and `shop_eu`) some may be told too much, never too little.
+fn of_app(app: &str, allocation: &Allocation) -> Allocation {
+    let prefix = format!("{app}_");
+    let mut part = allocation.clone();
+    for vm in part.vms.values_mut() {
+        vm.used.retain(|tier, _| tier.as_str().starts_with(&prefix));
+    }
+    part.vms.retain(|_, vm| !vm.used.is_empty());
+    part
+}

@@ -1,0 +1,104 @@
+//! The durable record: topology, allocation, executions and their events.
+//!
+//! SQLite in WAL mode with full sync: what [`Journal`] has answered is on disk. Calls block, and
+//! the service makes them off the async threads. The journal decides nothing.
+
+mod schema;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::execute::{Frozen, Stamped};
+use crate::model::Allocation;
+
+pub use sqlite::SqliteJournal;
+
+/// What is kept between runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// The topology's document; None before the first.
+    pub topology: Option<Value>,
+    /// How often a topology was put.
+    pub generation: u64,
+    /// What was last confirmed.
+    pub allocation: Allocation,
+}
+
+/// The durable record.
+pub trait Journal: Send {
+    /// What is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn load(&self) -> Result<Kept, JournalError>;
+
+    /// Keeps a topology and answers with its generation.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk; the old one is kept then.
+    fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError>;
+
+    /// Keeps an execution before its first effect.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk; no effect may be begun then.
+    fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError>;
+
+    /// Keeps an event, and the allocation where the event changed it, together.
+    ///
+    /// # Errors
+    ///
+    /// When they are not surely on disk.
+    fn record(
+        &mut self,
+        execution: Uuid,
+        event: &Stamped,
+        allocation: Option<&Allocation>,
+    ) -> Result<(), JournalError>;
+
+    /// One execution with its events.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError>;
+
+    /// The newest executions with their events, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError>;
+
+    /// Executions that have begun and not ended.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn unfinished(&self) -> Result<Vec<Uuid>, JournalError>;
+}
+
+/// Why the record can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The database said no: a full disk, a read-only file, a broken file.
+    #[error(
+        "the journal can't be used; is there room on the disk of the data directory, and may it be written?"
+    )]
+    Database(#[from] rusqlite::Error),
+    /// What is kept is not what this version writes.
+    #[error("the journal holds something that this version of mapek can't read: {0}")]
+    Unreadable(String),
+    /// The folder can't be used.
+    #[error("the data directory {0} can't be used")]
+    Folder(String, #[source] std::io::Error),
+    /// Another service is using it.
+    #[error("the data directory {0} is in use by another mapek; stop that one, or give --data-dir")]
+    InUse(String),
+}

@@ -1,0 +1,50 @@
+//! Tables, and how older ones are brought up to date.
+
+use rusqlite::Connection;
+
+/// The version that this program writes.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE state (
+    only        INTEGER PRIMARY KEY CHECK (only = 1),
+    topology    TEXT,
+    generation  INTEGER NOT NULL,
+    allocation  TEXT NOT NULL
+) STRICT;
+INSERT INTO state VALUES (1, NULL, 0, '{\"allocation\":{},\"cores\":{}}');
+CREATE TABLE executions (
+    id          TEXT PRIMARY KEY,
+    created_at  TEXT NOT NULL,
+    frozen      TEXT NOT NULL,
+    outcome     TEXT
+) STRICT;
+CREATE INDEX executions_unfinished ON executions (id) WHERE outcome IS NULL;
+CREATE TABLE events (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    execution   TEXT NOT NULL REFERENCES executions (id),
+    event       TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_of_execution ON events (execution, seq);
+";
+
+/// Sets the connection up and makes the tables where they are missing.
+pub fn prepare(connection: &mut Connection) -> Result<(), super::JournalError> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match version {
+        0 => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+            Ok(())
+        }
+        VERSION => Ok(()),
+        other => Err(super::JournalError::Unreadable(format!(
+            "it is of version {other}; this program writes {VERSION}"
+        ))),
+    }
+}

@@ -1,0 +1,194 @@
+//! The record in SQLite.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::execute::{Event, Frozen, Pinned, Stamped};
+use crate::model::Allocation;
+
+use super::{Journal, JournalError, Kept, schema};
+
+/// The record in a folder.
+pub struct SqliteJournal {
+    connection: Connection,
+    /// Held as long as the process lives, so that no second service uses the folder.
+    _lock: File,
+}
+
+impl SqliteJournal {
+    /// Opens the record in `folder`, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the folder can't be used, or is in use by another service.
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let name = || folder.display().to_string();
+        let wrong = |error| JournalError::Folder(name(), error);
+        fs::create_dir_all(folder).map_err(wrong)?;
+        let path = folder.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(wrong)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(name())),
+            Err(TryLockError::Error(error)) => return Err(wrong(error)),
+        }
+        let mut connection = Connection::open(folder.join("journal.sqlite"))?;
+        schema::prepare(&mut connection)?;
+        Ok(Self {
+            connection,
+            _lock: file,
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "max_page_count", pages)
+    }
+
+    fn events(&self, id: &str) -> Result<Vec<Stamped>, JournalError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT event FROM events WHERE execution = ?1 ORDER BY seq")?;
+        let rows = select.query_map([id], |row| row.get::<_, String>(0))?;
+        rows.map(|row| read(&row?)).collect()
+    }
+
+    fn with_events(&self, row: (String, String)) -> Result<(Frozen, Vec<Stamped>), JournalError> {
+        let (id, frozen) = row;
+        Ok((read(&frozen)?, self.events(&id)?))
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, JournalError> {
+    serde_json::from_str(text).map_err(|error| JournalError::Unreadable(error.to_string()))
+}
+
+fn write<T: serde::Serialize>(value: &T) -> Result<String, JournalError> {
+    serde_json::to_string(value).map_err(|error| JournalError::Unreadable(error.to_string()))
+}
+
+/// SQLite's integers have a sign, counters have none.
+fn counter(value: i64) -> Result<u64, JournalError> {
+    u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
+}
+
+fn id_and_frozen(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+impl Journal for SqliteJournal {
+    fn load(&self) -> Result<Kept, JournalError> {
+        let (topology, generation, allocation) =
+            self.connection
+                .query_row("SELECT topology, generation, allocation FROM state", [], |row| {
+                    Ok((
+                        row.get::<_, Option<String>>(0)?,
+                        row.get::<_, i64>(1)?,
+                        row.get::<_, String>(2)?,
+                    ))
+                })?;
+        let topology = topology.map(|text| read(&text)).transpose()?;
+        let pinned: Pinned = read(&allocation)?;
+        Ok(Kept {
+            topology,
+            generation: counter(generation)?,
+            allocation: pinned.into(),
+        })
+    }
+
+    fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
+        let generation = self.connection.query_row(
+            "UPDATE state SET topology = ?1, generation = generation + 1 RETURNING generation",
+            [write(document)?],
+            |row| row.get::<_, i64>(0),
+        )?;
+        counter(generation)
+    }
+
+    fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {
+        self.connection.execute(
+            "INSERT INTO executions (id, created_at, frozen) VALUES (?1, ?2, ?3)",
+            params![
+                execution.id.to_string(),
+                execution.created_at.to_string(),
+                write(execution)?
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        execution: Uuid,
+        event: &Stamped,
+        allocation: Option<&Allocation>,
+    ) -> Result<(), JournalError> {
+        let id = execution.to_string();
+        let event_text = write(event)?;
+        let allocation = allocation
+            .map(|allocation| write(&Pinned::from(allocation)))
+            .transpose()?;
+        let transaction = self.connection.transaction()?;
+        transaction
+            .prepare_cached("INSERT INTO events (execution, event) VALUES (?1, ?2)")?
+            .execute([&id, &event_text])?;
+        if let Some(allocation) = allocation {
+            transaction
+                .prepare_cached("UPDATE state SET allocation = ?1")?
+                .execute([allocation])?;
+        }
+        if let Event::Finished { outcome } = event.event {
+            transaction.execute(
+                "UPDATE executions SET outcome = ?1 WHERE id = ?2",
+                [outcome.as_str(), &id],
+            )?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {
+        let row = self
+            .connection
+            .query_row(
+                "SELECT id, frozen FROM executions WHERE id = ?1",
+                [id.to_string()],
+                id_and_frozen,
+            )
+            .optional()?;
+        row.map(|row| self.with_events(row)).transpose()
+    }
+
+    fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError> {
+        let mut select = self
+            .connection
+            .prepare("SELECT id, frozen FROM executions ORDER BY created_at DESC, id DESC LIMIT ?1")?;
+        let rows: Vec<(String, String)> = select
+            .query_map([limit], id_and_frozen)?
+            .collect::<Result<_, _>>()?;
+        rows.into_iter().map(|row| self.with_events(row)).collect()
+    }
+
+    fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {
+        let mut select = self
+            .connection
+            .prepare("SELECT id FROM executions WHERE outcome IS NULL ORDER BY id")?;
+        let rows = select.query_map([], |row| row.get::<_, String>(0))?;
+        rows.map(|row| {
+            let text = row?;
+            text.parse()
+                .map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,91 @@
+//! Reading an allocation that somebody sends, in the shape of GET /api/allocation.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::allocation::{Allocation, Container, Vm};
+use super::ids::{TierId, VmId};
+use super::problem::{Problems, Warning};
+use super::reader::{At, Fields, Notes};
+use super::units::{Cpu, MOST, Size};
+
+impl Allocation {
+    /// Reads an allocation, steps of `step` hundredths of a core. The `time` of an answer is
+    /// passed over, so that an answer can be sent back as it came.
+    ///
+    /// # Errors
+    ///
+    /// All problems of the document, each with its JSON path below `path`.
+    pub fn parse(document: &Value, path: &str, step: u64) -> Result<(Self, Vec<Warning>), Problems> {
+        let mut notes = Notes::default();
+        let mut vms = BTreeMap::new();
+        if let Some(root) = (At {
+            path: path.to_owned(),
+            value: document,
+        })
+        .object(&mut notes)
+        {
+            for (name, at) in root.entries() {
+                if name == "time" && at.value.is_string() {
+                    continue;
+                }
+                if let Some(vm) = read_vm(&mut notes, at, step) {
+                    vms.insert(VmId::new(name), vm);
+                }
+            }
+        }
+        if notes.is_clean() {
+            Ok((Self { vms }, notes.warnings))
+        } else {
+            Err(notes.into_problems())
+        }
+    }
+}
+
+fn read_vm(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vm> {
+    let path = at.path.clone();
+    let mut fields = at.object(notes)?;
+    let ip = fields.text(notes, "ip");
+    let capacity = read_size(notes, &mut fields, step);
+    let mut used = BTreeMap::new();
+    if let Some(containers) = fields.get("used").and_then(|at| at.object(notes)) {
+        for (tier, at) in containers.entries() {
+            let Some(mut fields) = at.object(notes) else {
+                continue;
+            };
+            let size = read_size(notes, &mut fields, step);
+            fields.finish(notes);
+            if let Some(size) = size {
+                used.insert(TierId::new(tier), Container::from(size));
+            }
+        }
+    }
+    fields.finish(notes);
+    let vm = Vm {
+        ip,
+        capacity: capacity?,
+        used,
+    };
+    if !vm.held().fits(vm.capacity) {
+        notes.problem(
+            &path,
+            format!("holds {}, more than it has: {}", vm.held(), vm.capacity),
+        );
+    }
+    Some(vm)
+}
+
+fn read_size(notes: &mut Notes, fields: &mut Fields<'_>, step: u64) -> Option<Size> {
+    let cpu = fields.need(notes, "cpu_cores").and_then(|at| {
+        let cpu = at.cores(notes, step, MOST);
+        if cpu == Some(Cpu::ZERO) {
+            notes.problem(&at.path, "is zero");
+        }
+        cpu
+    });
+    let mem = fields
+        .need(notes, "mem_units")
+        .and_then(|at| at.whole(notes, 1, MOST.into()));
+    Some(Size { cpu: cpu?, mem: mem? })
+}

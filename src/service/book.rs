@@ -1,0 +1,228 @@
+//! The current state and its record: whatever changes, changes here, and on disk first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::execute::{Bindings, Event, Execution, Frozen, Outcome, Progress, Stamped, View, confirm};
+use crate::fault::{Code, Fault};
+use crate::journal::{Journal, JournalError};
+use crate::model::{Allocation, Topology};
+
+/// What is, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The topology; None before the first.
+    pub topology: Option<Arc<Topology>>,
+    /// How often a topology was put.
+    pub generation: u64,
+    /// What is confirmed.
+    pub allocation: Allocation,
+    /// Counts changes of the allocation since the start.
+    pub revision: u64,
+    /// The running execution.
+    pub running: Option<Uuid>,
+    /// Real names of VMs that the running execution has made.
+    pub bindings: Bindings,
+}
+
+impl Snapshot {
+    /// The topology.
+    ///
+    /// # Errors
+    ///
+    /// When none was put yet.
+    pub fn topology(&self) -> Result<Arc<Topology>, Fault> {
+        let missing = || {
+            Fault::new(
+                Code::TopologyMissing,
+                "there is no topology yet: PUT one to /api/topology first",
+            )
+        };
+        self.topology.clone().ok_or_else(missing)
+    }
+
+    /// What is confirmed, with names of new VMs.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View {
+            allocation: self.allocation.clone(),
+            bindings: self.bindings.clone(),
+        }
+    }
+
+    /// The fault of asking for something that a running execution forbids.
+    ///
+    /// # Errors
+    ///
+    /// When one is running.
+    pub fn idle(&self) -> Result<(), Fault> {
+        let Some(id) = self.running else { return Ok(()) };
+        let message = format!("execution {id} is running: wait for it, or cancel it");
+        Err(Fault::new(Code::ExecutionRunning, message).with([json!({ "execution": id })]))
+    }
+}
+
+/// The record and what it adds up to.
+pub struct Book {
+    journal: Box<dyn Journal>,
+    publish: watch::Sender<Arc<Snapshot>>,
+    now: Snapshot,
+    running: Option<Execution>,
+}
+
+impl Book {
+    /// Takes up what the journal holds. Executions that never ended are marked as interrupted.
+    pub fn open(
+        mut journal: Box<dyn Journal>,
+    ) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
+        let kept = journal.load()?;
+        let parse = |document| {
+            Topology::parse(&document).map_err(|problems| {
+                JournalError::Unreadable(format!(
+                    "the topology that was put is not valid any more: {problems}"
+                ))
+            })
+        };
+        let topology = kept
+            .topology
+            .map(parse)
+            .transpose()?
+            .map(|parsed| Arc::new(parsed.topology));
+        for id in journal.unfinished()? {
+            tracing::warn!(execution = %id, "the service ended while this execution ran; it is marked as interrupted");
+            let event = Event::Finished {
+                outcome: Outcome::Interrupted,
+            };
+            journal.record(
+                id,
+                &Stamped {
+                    at: Timestamp::now(),
+                    event,
+                },
+                None,
+            )?;
+        }
+        let now = Snapshot {
+            topology,
+            generation: kept.generation,
+            allocation: kept.allocation,
+            ..Snapshot::default()
+        };
+        let (publish, snapshot) = watch::channel(Arc::new(now.clone()));
+        Ok((
+            Self {
+                journal,
+                publish,
+                now,
+                running: None,
+            },
+            snapshot,
+        ))
+    }
+
+    fn publish(&self) {
+        self.publish.send_replace(Arc::new(self.now.clone()));
+    }
+
+    /// Takes a new topology, unless an execution runs or the allocation stands in its way.
+    pub fn put_topology(&mut self, topology: Topology) -> Result<u64, Fault> {
+        self.now.idle()?;
+        super::topology::check_against_use(self.now.topology.as_deref(), &topology, &self.now.allocation)?;
+        let generation = self.journal.put_topology(&topology.document)?;
+        self.now.generation = generation;
+        self.now.topology = Some(Arc::new(topology));
+        self.publish();
+        Ok(generation)
+    }
+
+    /// Begins an execution that was planned on `planned_on`.
+    pub fn begin(&mut self, frozen: &Frozen, planned_on: &Snapshot) -> Result<(), Fault> {
+        self.now.idle()?;
+        if (self.now.generation, self.now.revision) != (planned_on.generation, planned_on.revision) {
+            let message =
+                "the topology or the allocation changed while the plan was worked out; send it again";
+            return Err(Fault::new(Code::Conflict, message));
+        }
+        self.journal.begin(frozen)?;
+        let progress = Progress::new(frozen.actions().count());
+        self.running = Some(Execution {
+            frozen: frozen.clone(),
+            progress,
+        });
+        self.now.running = Some(frozen.id);
+        self.now.bindings = BTreeMap::new();
+        self.publish();
+        Ok(())
+    }
+
+    /// Records an event of the running execution, with what it changes in the allocation.
+    pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<(), Fault> {
+        let not_running = || Fault::new(Code::Internal, format!("execution {id} is not running"));
+        let running = self
+            .running
+            .as_mut()
+            .filter(|running| running.frozen.id == id)
+            .ok_or_else(not_running)?;
+        let mut progress = running.progress.clone();
+        progress
+            .apply(stamped)
+            .map_err(|illegal| Fault::new(Code::Internal, illegal.to_string()))?;
+        let mut changed = None;
+        if let Event::ActionSucceeded { action, finding } = &stamped.event {
+            let (mut allocation, mut bindings) = (self.now.allocation.clone(), self.now.bindings.clone());
+            let done = running.frozen.actions().find(|(index, _)| index == action);
+            if let (Some((_, action)), Some(topology)) = (done, &self.now.topology) {
+                confirm(
+                    &mut allocation,
+                    &mut bindings,
+                    topology.infrastructure.vm,
+                    action,
+                    finding,
+                );
+            }
+            changed = Some((allocation, bindings));
+        }
+        self.journal
+            .record(id, stamped, changed.as_ref().map(|(allocation, _)| allocation))?;
+        running.progress = progress;
+        let ended = running.progress.outcome.is_some();
+        if let Some((allocation, bindings)) = changed {
+            self.now.revision += u64::from(allocation != self.now.allocation);
+            self.now.allocation = allocation;
+            self.now.bindings = bindings;
+        }
+        if ended {
+            self.running = None;
+            self.now.running = None;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// One execution.
+    pub fn execution(&self, id: Uuid) -> Result<Option<Execution>, Fault> {
+        match &self.running {
+            Some(running) if running.frozen.id == id => Ok(Some(running.clone())),
+            _ => self.journal.execution(id)?.map(replay).transpose(),
+        }
+    }
+
+    /// The newest executions, newest first.
+    pub fn executions(&self, limit: u32) -> Result<Vec<Execution>, Fault> {
+        self.journal.executions(limit)?.into_iter().map(replay).collect()
+    }
+}
+
+fn replay((frozen, events): (Frozen, Vec<Stamped>)) -> Result<Execution, Fault> {
+    Execution::replay(frozen, &events).map_err(|illegal| {
+        Fault::new(
+            Code::JournalUnavailable,
+            format!("the journal holds an impossible history: {illegal}"),
+        )
+    })
+}

@@ -1,0 +1,162 @@
+//! Reading what really runs, live from the engines, beside what the allocation says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use serde_json::{Map, Value, json};
+
+use crate::engine::Observed;
+use crate::fault::Fault;
+use crate::model::{Topology, Vm, VmId};
+
+use super::drift::differences;
+use super::{Service, Snapshot};
+
+impl Service {
+    /// Each VM of the allocation with what its engine says of `mapek`'s containers. A VM that
+    /// can't be asked is told of in each of its containers, and does not spoil the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the cloud can't be asked.
+    pub async fn inspect(&self) -> Result<Value, Fault> {
+        let service = self.clone();
+        self.to_the_end(async move { service.look_everywhere().await })
+            .await
+    }
+
+    /// Compares what runs with the allocation and logs what differs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::inspect`].
+    pub async fn compare(&self) -> Result<(), Fault> {
+        let Value::Object(vms) = self.inspect().await? else {
+            return Ok(());
+        };
+        for (vm, containers) in &vms {
+            for (container, seen) in containers.as_object().into_iter().flatten() {
+                for difference in seen["drift"].as_array().into_iter().flatten() {
+                    tracing::warn!(%vm, %container, difference = difference.as_str(), "drift");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_everywhere(&self) -> Result<Value, Fault> {
+        let snapshot = self.snapshot();
+        let Some(topology) = snapshot.topology.clone() else {
+            return Ok(json!({}));
+        };
+        if snapshot.allocation.vms.is_empty() {
+            return Ok(json!({}));
+        }
+        let cloud = self.inner.platform.cloud(&topology)?;
+        let endpoints: BTreeMap<VmId, String> = cloud
+            .offer()
+            .await?
+            .vms
+            .into_iter()
+            .map(|vm| (vm.name, vm.endpoint))
+            .collect();
+        let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
+            let (snapshot, topology) = (&snapshot, &topology);
+            let endpoint = endpoints.get(id).cloned();
+            async move {
+                let seen = self.look(snapshot, topology, id, endpoint).await;
+                (id.to_string(), describe(topology, vm, seen))
+            }
+        });
+        Ok(Value::Object(join_all(looks).await.into_iter().collect()))
+    }
+
+    async fn look(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Topology,
+        id: &VmId,
+        endpoint: Option<String>,
+    ) -> Result<Vec<Observed>, Fault> {
+        let gone = || {
+            Fault::new(
+                crate::fault::Code::CloudRefused,
+                "the cloud driver does not know this VM any more",
+            )
+        };
+        // A VM that the running execution has just made may not be in the cloud's offer yet.
+        let made = snapshot.bindings.values().find(|found| found.name == *id);
+        let endpoint = endpoint
+            .or_else(|| made.map(|found| found.endpoint.clone()))
+            .ok_or_else(gone)?;
+        let engine = self
+            .inner
+            .platform
+            .engines()
+            .at(&endpoint, topology.infrastructure.docker.tls.as_ref())?;
+        Ok(engine.observe().await?)
+    }
+}
+
+fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) -> Value {
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(fault) => {
+            let unknown = |id: &crate::model::TierId| {
+                (
+                    id.to_string(),
+                    json!({ "state": "unknown", "drift": [format!("VM unreachable: {}", fault.message)] }),
+                )
+            };
+            return Value::Object(vm.used.keys().map(unknown).collect());
+        }
+    };
+    let managed: BTreeMap<&str, &Observed> = seen
+        .iter()
+        .filter(|one| one.managed)
+        .map(|one| (one.name.as_str(), one))
+        .collect();
+    let names: BTreeSet<&str> = vm
+        .used
+        .keys()
+        .map(|id| id.as_str())
+        .chain(managed.keys().copied())
+        .collect();
+    let unit = topology
+        .infrastructure
+        .mem_unit_mb
+        .saturating_mul(1024 * 1024)
+        .max(1);
+    let mut containers = Map::new();
+    for name in names {
+        let (wanted, seen) = (vm.used.get(name), managed.get(name).copied());
+        let drift = differences(topology, wanted, seen);
+        let entry = match seen {
+            Some(seen) => json!({
+                "CpusetCpus": seen.cpuset,
+                "NanoCpus": seen.nano_cpus,
+                "Memory": seen.memory,
+                "MemUnits": units(seen.memory, unit),
+                "state": seen.state,
+                "health": seen.health,
+                "image": seen.image,
+                "id": seen.id,
+                "exit_code": seen.exit_code,
+                "drift": drift,
+            }),
+            None => json!({ "state": "gone", "drift": drift }),
+        };
+        containers.insert(name.to_owned(), entry);
+    }
+    Value::Object(containers)
+}
+
+/// Bytes in memory units: a whole number where it is one.
+fn units(bytes: u64, unit: u64) -> Value {
+    if bytes.is_multiple_of(unit) {
+        return json!(bytes / unit);
+    }
+    #[expect(clippy::cast_precision_loss)]
+    let fraction = bytes as f64 / unit as f64;
+    json!((fraction * 100.0).round() / 100.0)
+}

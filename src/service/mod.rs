@@ -1,0 +1,192 @@
+//! The service: the one owner of the current state, and a cheap handle to it for everyone else.
+//!
+//! Whoever asks gets a snapshot at once. Whoever changes goes through the [`book::Book`], which
+//! writes to the journal first. Work on engines and clouds runs on the service's own runtime, so
+//! that a client that goes away takes nothing down with it.
+
+mod book;
+mod carry;
+mod drift;
+mod inspect;
+mod platform;
+mod propose;
+mod redact;
+mod topology;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
+
+use crate::execute::{Execution, Halt};
+use crate::fault::{Code, Fault, chain};
+use crate::journal::{Journal, JournalError};
+
+pub use book::Snapshot;
+pub use carry::Ended;
+pub use platform::Platform;
+pub use propose::{Proposal, WhatIf, what_if};
+pub use topology::PutTopology;
+
+use book::Book;
+
+/// What the service goes by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a placement may be searched for.
+    pub solve_deadline: Duration,
+    /// How long one hook may run.
+    pub hook_deadline: Duration,
+    /// How many actions of a stage may run at the same time.
+    pub parallel: usize,
+}
+
+/// A handle to the service. Clones are the same service.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    book: Arc<Mutex<Book>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    platform: Arc<dyn Platform>,
+    settings: Settings,
+    runtime: Handle,
+    /// Placements are searched for on so many threads at once; others wait for their turn.
+    solvers: Arc<Semaphore>,
+    running: Mutex<Option<carry::Running>>,
+}
+
+impl Service {
+    /// Takes up what the journal holds. Must be called on the runtime that work is to run on.
+    ///
+    /// # Errors
+    ///
+    /// When the journal can't be read.
+    pub fn open(
+        journal: Box<dyn Journal>,
+        platform: Arc<dyn Platform>,
+        settings: Settings,
+    ) -> Result<Self, JournalError> {
+        let (book, snapshot) = Book::open(journal)?;
+        let inner = Inner {
+            book: Arc::new(Mutex::new(book)),
+            snapshot,
+            platform,
+            settings,
+            runtime: Handle::current(),
+            solvers: Arc::new(Semaphore::new(2)),
+            running: Mutex::new(None),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// What is, right now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.snapshot.borrow().clone()
+    }
+
+    /// The topology as it was put, without secrets; an empty object before the first.
+    #[must_use]
+    pub fn topology_document(&self) -> Value {
+        self.snapshot().topology.as_ref().map_or_else(
+            || Value::Object(serde_json::Map::new()),
+            |topology| redact::without_secrets(&topology.document),
+        )
+    }
+
+    /// The newest executions, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the journal can't be read.
+    pub async fn executions(&self, limit: u32) -> Result<Vec<Execution>, Fault> {
+        self.with_book(move |book| book.executions(limit)).await
+    }
+
+    /// One execution.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that id, or the journal can't be read.
+    pub async fn execution(&self, id: Uuid) -> Result<Execution, Fault> {
+        let found = self.with_book(move |book| book.execution(id)).await?;
+        found.ok_or_else(|| Fault::new(Code::NotFound, format!("there is no execution {id}")))
+    }
+
+    /// Asks the running execution to begin no further action.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such execution, or it has ended.
+    pub async fn cancel(&self, id: Uuid) -> Result<(), Fault> {
+        if self.halt(Some(id), Halt::Cancel) {
+            return Ok(());
+        }
+        let execution = self.execution(id).await?;
+        let message = format!(
+            "execution {id} has {}; there is nothing to cancel",
+            execution.state()
+        );
+        Err(Fault::new(Code::ExecutionEnded, message))
+    }
+
+    /// Lets the running actions end, begins no more, and waits for that.
+    pub async fn stop(&self) {
+        let ended = self.lock_running().as_ref().map(|running| running.ended.clone());
+        self.halt(None, Halt::Stop);
+        if let Some(mut ended) = ended {
+            // An error says that the task is gone, which is an end as well.
+            let _ = ended.wait_for(Option::is_some).await;
+        }
+    }
+
+    /// Runs `work` on the book, off the async threads.
+    async fn with_book<T, W>(&self, work: W) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Book) -> Result<T, Fault> + Send + 'static,
+    {
+        let book = Arc::clone(&self.inner.book);
+        let task = move || work(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
+        self.inner
+            .runtime
+            .spawn_blocking(task)
+            .await
+            .unwrap_or_else(|error| Err(crashed(&error)))
+    }
+
+    /// Runs `work` on the service's runtime, to its end even when the caller goes away.
+    async fn to_the_end<T, W>(&self, work: W) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        self.inner
+            .runtime
+            .spawn(work)
+            .await
+            .unwrap_or_else(|error| Err(crashed(&error)))
+    }
+}
+
+fn crashed(error: &tokio::task::JoinError) -> Fault {
+    tracing::error!(%error, "a task ended without an answer");
+    Fault::new(
+        Code::Internal,
+        "mapek failed on this request; its log says more, please report it",
+    )
+}
+
+impl From<JournalError> for Fault {
+    fn from(error: JournalError) -> Self {
+        Self::new(Code::JournalUnavailable, chain(&error))
+    }
+}

@@ -1,0 +1,105 @@
+//! Taking a topology.
+
+use serde_json::{Value, json};
+
+use crate::fault::{Code, Fault};
+use crate::model::problem::Warning;
+use crate::model::topology::Cloud;
+use crate::model::{Allocation, Problems, Topology};
+
+use super::Service;
+
+/// The answer to a topology.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PutTopology {
+    /// How often a topology was put.
+    pub generation: u64,
+    /// What its author should know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Service {
+    /// Checks a topology as a whole and takes it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not valid, claims more than a machine has, drops what is in use, or an execution
+    /// runs. The old one stays then.
+    pub async fn put_topology(&self, document: Value) -> Result<PutTopology, Fault> {
+        let service = self.clone();
+        let work = async move {
+            let parsed = Topology::parse(&document)
+                .map_err(|problems| invalid(Code::TopologyInvalid, "topology", &problems))?;
+            let mut warnings = parsed.warnings;
+            match service.inner.platform.check_machines(&parsed.topology).await {
+                Ok(()) => {}
+                Err(fault) if fault.code == Code::ShapeTooLarge => return Err(fault),
+                Err(fault) => warnings.push(Warning {
+                    path: "infrastructure".to_owned(),
+                    problem: fault.message,
+                }),
+            }
+            let topology = parsed.topology;
+            let generation = service.with_book(move |book| book.put_topology(topology)).await?;
+            tracing::info!(generation, warnings = warnings.len(), "topology taken");
+            Ok(PutTopology { generation, warnings })
+        };
+        self.to_the_end(work).await
+    }
+}
+
+/// Problems of a document as one answer.
+pub(super) fn invalid(code: Code, what: &str, problems: &Problems) -> Fault {
+    let count = problems.0.len();
+    let message = match problems.0.as_slice() {
+        [only] => format!("the {what} is not valid: {only}"),
+        _ => format!("the {what} is not valid in {count} places: {problems}"),
+    };
+    Fault::new(code, message).with(problems.0.iter().map(|problem| json!(problem)))
+}
+
+/// Refuses a topology that drops, or gives another meaning to, what containers still use.
+pub(super) fn check_against_use(
+    old: Option<&Topology>,
+    new: &Topology,
+    allocation: &Allocation,
+) -> Result<(), Fault> {
+    let mut faults = Vec::new();
+    for (tier, size) in allocation.totals() {
+        if !new.tiers.contains_key(&tier) {
+            let vms: Vec<&str> = allocation.places(&tier).map(|(vm, _)| vm.as_str()).collect();
+            let message = format!("{tier} still has containers on {}", vms.join(", "));
+            faults.push((message, json!({ "tier": tier, "vms": vms, "held": size })));
+        }
+    }
+    if let Cloud::Hosts(hosts) = &new.infrastructure.cloud {
+        for vm in allocation
+            .vms
+            .keys()
+            .filter(|vm| !hosts.iter().any(|host| host.name == **vm))
+        {
+            faults.push((format!("VM '{vm}' is still in use"), json!({ "vm": vm })));
+        }
+    }
+    let changed = old.filter(|_| !allocation.vms.is_empty()).map(|old| {
+        let (old, new) = (&old.infrastructure, &new.infrastructure);
+        [
+            ("cpu_mode", old.cpu_mode != new.cpu_mode),
+            ("mem_unit_mb", old.mem_unit_mb != new.mem_unit_mb),
+            (
+                "cloud_driver",
+                std::mem::discriminant(&old.cloud) != std::mem::discriminant(&new.cloud),
+            ),
+        ]
+    });
+    for (field, _) in changed.into_iter().flatten().filter(|(_, changed)| *changed) {
+        let message = format!("{field} can't change while VMs are in use");
+        faults.push((message, json!({ "path": format!("infrastructure.{field}") })));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let messages: Vec<&str> = faults.iter().map(|(message, _)| message.as_str()).collect();
+    let message = format!("{}; execute a plan without them first", messages.join("; "));
+    Err(Fault::new(Code::InUse, message).with(faults.iter().map(|(_, details)| details.clone())))
+}

@@ -1,0 +1,95 @@
+//! One HiGHS run: model in, values and proven bound out.
+//!
+//! `good_lp` builds the model; it is run here, because `good_lp`'s own answer leaves out the
+//! dual bound, which is what a search that may be cut short needs most.
+
+use good_lp::solvers::highs::HighsProblem;
+
+/// What a run ended with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// How it ended.
+    pub end: End,
+    /// Values of the variables in the order they were added; empty if no solution was found.
+    pub values: Vec<f64>,
+    /// Objective of that solution.
+    pub objective: f64,
+    /// Proven: no solution is below this. Minus infinity if nothing is proven.
+    pub bound: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Proven optimal within the gap asked for.
+    Optimal,
+    /// Proven to have no solution.
+    Infeasible,
+    /// Cut short.
+    Cut,
+}
+
+/// HiGHS's numbers for its model statuses and for "a feasible point is known".
+const OPTIMAL: i32 = 7;
+const INFEASIBLE: i32 = 8;
+const FEASIBLE_POINT: i32 = 2;
+
+/// Options of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Seconds until HiGHS should give up. It may take longer.
+    pub seconds: f64,
+    /// Whether there are integer variables.
+    pub integer: bool,
+}
+
+/// Runs the model. `None` if HiGHS refuses it.
+#[must_use]
+pub fn run(problem: HighsProblem, options: Options) -> Option<Run> {
+    let mut model = problem.try_into_inner().ok()?;
+    model.make_quiet();
+    model.try_set_option("parallel", "off").ok()?;
+    model
+        .try_set_option("time_limit", options.seconds.max(0.001))
+        .ok()?;
+    if options.integer {
+        // All prices are whole numbers, so less than one apart is the same.
+        model.try_set_option("mip_abs_gap", 0.99).ok()?;
+        model.try_set_option("mip_rel_gap", 0.0).ok()?;
+        model.try_set_option("mip_feasibility_tolerance", 1e-7).ok()?;
+    }
+    let solved = model.try_solve().ok()?;
+    let end = match solved.status() as i32 {
+        OPTIMAL => End::Optimal,
+        INFEASIBLE => End::Infeasible,
+        _ => End::Cut,
+    };
+    let known = solved.primal_solution_status() as i32 == FEASIBLE_POINT;
+    let objective = solved.objective_value();
+    let bound = match (end, options.integer) {
+        (End::Infeasible, _) => f64::INFINITY,
+        (End::Optimal, false) => objective,
+        (_, true) => solved
+            .double_info_value(c"mip_dual_bound")
+            .unwrap_or(f64::NEG_INFINITY),
+        (End::Cut, false) => f64::NEG_INFINITY,
+    };
+    let values = if known {
+        solved.get_solution().columns().to_vec()
+    } else {
+        Vec::new()
+    };
+    Some(Run {
+        end,
+        values,
+        objective,
+        bound,
+    })
+}
+
+/// A float bound on a whole number, rounded up with an allowance for HiGHS's tolerances.
+#[must_use]
+pub fn round_up(bound: f64) -> Option<i64> {
+    let rounded = (bound - 1e-4 - bound.abs() * 1e-7).ceil();
+    (rounded.is_finite() && rounded.abs() < 1e15).then_some(rounded as i64)
+}

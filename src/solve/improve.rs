@@ -1,0 +1,166 @@
+//! Improvement by large neighbourhoods: again and again a few VMs are refilled at the least price.
+//!
+//! Which few is chosen at random from a fixed seed, with a liking for VMs where something can
+//! be gained: tiers in more pieces than they need, VMs almost empty, existing VMs that would
+//! be deleted although a container could be kept there.
+
+#![allow(clippy::indexing_slicing)] // slots and items are those of the packing
+
+use super::answer::Counters;
+use super::neighbourhood;
+use super::packing::Packing;
+use super::problem::Problem;
+use super::rng::Rng;
+
+/// Steps of one call.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Neighbourhoods to try.
+    pub steps: u64,
+    /// Nodes for each.
+    pub nodes: u64,
+}
+
+/// Improves `packing` in place until `target` (price), the effort or `ended` ends it. With
+/// `mine`, only slots marked there are touched.
+pub fn improve(
+    problem: &Problem,
+    packing: &mut Packing,
+    effort: Effort,
+    mine: Option<&[bool]>,
+    rng: &mut Rng,
+    ended: &dyn Fn(i64) -> bool,
+    counters: &mut Counters,
+) {
+    let mut picker = Picker { chosen: Vec::new() };
+    for step in 0..effort.steps {
+        if step % 16 == 0 && ended(packing.cost) {
+            return;
+        }
+        let mut slots = picker.pick(problem, packing, rng, mine.is_none());
+        if let Some(mine) = mine {
+            slots.retain(|&s| mine[s]);
+        }
+        if slots.len() < 2 {
+            continue;
+        }
+        let done = neighbourhood::refill(problem, packing, &slots, effort.nodes, true);
+        counters.neighbourhoods += 1;
+        counters.nodes += done.nodes;
+    }
+}
+
+/// Most VMs in one neighbourhood.
+const MAX_VMS: usize = 6;
+
+struct Picker {
+    chosen: Vec<usize>,
+}
+
+impl Picker {
+    fn add(&mut self, slot: usize) {
+        if self.chosen.len() < MAX_VMS && !self.chosen.contains(&slot) {
+            self.chosen.push(slot);
+        }
+    }
+
+    fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng, grow: bool) -> Vec<usize> {
+        self.chosen.clear();
+        let size = 2 + rng.below(3);
+        match rng.below(10) {
+            0..=3 => self.divided_tier(problem, packing, rng),
+            4 | 5 => self.light_vm(packing, rng),
+            6 | 7 => self.idle_existing(problem, packing, rng),
+            8 if grow => self.spare(problem, packing, rng),
+            _ => {}
+        }
+        let mut tries = 0;
+        while self.chosen.len() < size && tries < 4 * MAX_VMS {
+            tries += 1;
+            let slot = if rng.below(2) == 0 {
+                used(packing, rng)
+            } else {
+                roomy(packing, rng)
+            };
+            if let Some(slot) = slot {
+                self.add(slot);
+            }
+        }
+        let mut slots = std::mem::take(&mut self.chosen);
+        rng.shuffle(&mut slots);
+        slots
+    }
+
+    /// Some VMs of a tier that is in more pieces than it needs.
+    fn divided_tier(&mut self, problem: &Problem, packing: &Packing, rng: &mut Rng) {
+        for _ in 0..24 {
+            let item = rng.below(problem.items.len());
+            let nodes = &packing.nodes[item];
+            if nodes.len() > problem.items[item].min_nodes {
+                let from = rng.below(nodes.len());
+                for at in 0..nodes.len().min(2 + rng.below(2)) {
+                    self.add(nodes[(from + at) % nodes.len()]);
+                }
+                return;
+            }
+        }
+    }
+
+    /// The VM with the most room of a sample, to be emptied.
+    fn light_vm(&mut self, packing: &Packing, rng: &mut Rng) {
+        for _ in 0..2 {
+            if let Some(slot) = roomy(packing, rng) {
+                self.add(slot);
+            }
+        }
+    }
+
+    /// An existing VM that is not used, and VMs that hold what it holds now.
+    fn idle_existing(&mut self, problem: &Problem, packing: &Packing, rng: &mut Rng) {
+        let existing = problem.existing.len();
+        for _ in 0..16.min(existing) {
+            let vm = rng.below(existing);
+            let idle = packing.slots[vm].boxes.is_empty();
+            let lost = problem.held[vm]
+                .iter()
+                .find(|h| !packing.nodes[h.0].is_empty() && !packing.nodes[h.0].contains(&vm));
+            if let (true, _) | (_, Some(_)) = (idle, lost) {
+                self.add(vm);
+                if let Some(&(item, _)) = lost {
+                    let nodes = &packing.nodes[item];
+                    self.add(nodes[rng.below(nodes.len())]);
+                }
+                return;
+            }
+        }
+    }
+
+    /// A new VM that is not used yet.
+    fn spare(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng) {
+        let existing = problem.existing.len();
+        let spare = (existing..packing.slots.len()).find(|&s| packing.slots[s].boxes.is_empty());
+        match spare {
+            Some(slot) => self.add(slot),
+            None if packing.slots.len() - existing < problem.max_new && rng.below(4) == 0 => {
+                let slot = packing.add_new(problem);
+                self.add(slot);
+            }
+            None => {}
+        }
+    }
+}
+
+/// A random VM in use.
+fn used(packing: &Packing, rng: &mut Rng) -> Option<usize> {
+    (0..32)
+        .map(|_| rng.below(packing.slots.len()))
+        .find(|&s| !packing.slots[s].boxes.is_empty())
+}
+
+/// The one with the most room of a few random VMs in use.
+fn roomy(packing: &Packing, rng: &mut Rng) -> Option<usize> {
+    let sample: Vec<usize> = (0..6).filter_map(|_| used(packing, rng)).collect();
+    sample
+        .into_iter()
+        .max_by_key(|&s| packing.slots[s].free[0] + packing.slots[s].free[1])
+}

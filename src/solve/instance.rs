@@ -1,0 +1,119 @@
+//! One placement question in whole numbers, and nothing else.
+//!
+//! The solver's own vocabulary: tiers with a total demand, VMs with a capacity, and what runs on
+//! them now. It knows no names of clouds or engines and no units: a cpu step is one core in
+//! cpuset mode and 0.01 core in quota mode, a memory step is one `mem_unit`. Turning topologies
+//! and plans into this form is the job of `pose`, never of this module.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// The price list of the objective (contract section 5).
+pub use crate::model::topology::Weights;
+
+/// Index of a tier in [`Instance::tiers`].
+pub type TierIx = usize;
+
+/// An amount of both resources, in steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Amount {
+    /// Cpu steps (one core in cpuset mode, 0.01 core in quota mode).
+    pub cpu: u32,
+    /// Memory units.
+    pub mem: u32,
+}
+
+impl Amount {
+    /// An amount of `cpu` steps and `mem` units.
+    #[must_use]
+    pub const fn new(cpu: u32, mem: u32) -> Self {
+        Self { cpu, mem }
+    }
+
+    /// Whether both parts are zero.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.cpu == 0 && self.mem == 0
+    }
+}
+
+/// Transport protocol of a published port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+/// A port that a tier's containers publish on the VM they run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    /// Port number on the VM.
+    pub port: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Address bound on the VM; `None` binds every address.
+    pub address: Option<IpAddr>,
+}
+
+/// A tier to place: a total demand, freely divisible between its containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tier {
+    /// Flat name, for explanations only.
+    pub name: String,
+    /// Total over all containers. A tier whose demand is zero in both parts is not placed at all.
+    pub demand: Amount,
+    /// Fewest VMs that the tier may be on; 0 and 1 mean the same.
+    pub min_node: u32,
+    /// Most VMs that the tier may be on.
+    pub max_node: Option<u32>,
+    /// Host ports that each of its containers publishes.
+    pub ports: BTreeSet<HostPort>,
+}
+
+/// A VM that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vm {
+    /// Name, for explanations only.
+    pub name: String,
+    /// What it has in all.
+    pub capacity: Amount,
+    /// Containers on it, of tiers in the instance, at most one for each tier.
+    pub held: Vec<(TierIx, Amount)>,
+}
+
+/// One placement question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Tiers of the plan.
+    pub tiers: Vec<Tier>,
+    /// VMs that exist.
+    pub vms: Vec<Vm>,
+    /// Shape of a VM still to be made.
+    pub new_vm: Amount,
+    /// How many VMs can still be made; `None` is as many as wanted.
+    pub max_new: Option<u32>,
+    /// Most VMs in use, existing and new together.
+    pub max_vms: Option<u32>,
+    /// Prices.
+    pub weights: Weights,
+    /// Hundredths of a core in one cpu step, for explanations only.
+    pub cpu_step: u32,
+    /// Whether a plan that asks for the current totals may be answered with "nothing changes".
+    /// Not so when containers of tiers that the plan no longer has are to go.
+    pub may_stay: bool,
+}
+
+impl Instance {
+    /// Number of VMs that may still be made, whatever is deleted: `max_new` and `max_vms` together.
+    #[must_use]
+    pub fn new_vm_limit(&self) -> Option<u32> {
+        match (self.max_new, self.max_vms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Placement: which containers on which VMs, at the least price, with a proof of how good.
+//!
+//! ```text
+//! instance ─> problem ─> bound ┐
+//!                construct ─> improve ─> exact ─> verify ─> answer
+//!                                            └──> explain (no solution)
+//! ```
+//!
+//! A pure room: time comes in as a clock to ask, randomness from a fixed seed, and nothing here
+//! knows of clouds, engines or files. The one thing it does to the outside is to use threads.
+
+pub mod answer;
+pub mod instance;
+pub mod pose;
+pub mod verify;
+
+mod amounts;
+mod bound;
+mod cluster;
+mod construct;
+mod exact;
+mod explain;
+mod highs;
+mod improve;
+mod mip;
+mod neighbourhood;
+mod packing;
+mod problem;
+mod program;
+mod relax;
+mod repair;
+mod rng;
+mod search;
+mod team;
+mod watch;
+
+pub use answer::{Answer, Counters, EndedBy, PlacedVm, VmRef};
+pub use explain::{Infeasible, Reason, ReasonCode};
+pub use instance::{Amount, HostPort, Instance, Protocol, Tier, TierIx, Vm, Weights};
+pub use repair::{Change, Repair};
+pub use search::{Limits, SolveError, solve};

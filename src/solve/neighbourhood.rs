@@ -1,0 +1,155 @@
+//! One step of the improvement: a few VMs are emptied and filled again at the least price.
+//!
+//! The step is exact within its node limit ([`super::cluster`]). An equally cheap placement is
+//! taken too, if the caller wants to drift; a dearer one never.
+
+#![allow(clippy::indexing_slicing)] // slots and items are those of the packing
+
+use super::amounts::{self, Place};
+use super::cluster::{self, Cluster, ClusterTier, ClusterVm, Reach, Set};
+use super::packing::Packing;
+use super::problem::{Pair, Problem};
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Step {
+    /// Nodes visited.
+    pub nodes: u64,
+}
+
+/// The question of placing everything that is on `slots` on `slots` anew.
+#[must_use]
+pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<usize>, Cluster) {
+    let mut items: Vec<usize> = Vec::new();
+    let mut demands: Vec<Pair> = Vec::new();
+    let mut inside: Vec<usize> = Vec::new();
+    for &slot in slots {
+        for &(item, amount) in &packing.slots[slot].boxes {
+            if let Some(at) = items.iter().position(|&i| i == item) {
+                demands[at][0] += amount[0];
+                demands[at][1] += amount[1];
+                inside[at] += 1;
+            } else {
+                items.push(item);
+                demands.push(amount);
+                inside.push(1);
+            }
+        }
+    }
+    let tiers = items
+        .iter()
+        .enumerate()
+        .map(|(at, &item)| {
+            let it = &problem.items[item];
+            let outside = packing.nodes[item].len() - inside[at];
+            let price = |&slot: &usize| problem.container_cost(item, packing.slots[slot].origin);
+            let cost = slots.iter().map(price).collect();
+            let conflicts = if it.ports.is_empty() {
+                Vec::new()
+            } else {
+                (0..items.len())
+                    .filter(|&o| problem.conflict(item, items[o]))
+                    .collect()
+            };
+            ClusterTier {
+                demand: demands[at],
+                min: it.min_nodes.saturating_sub(outside).max(1),
+                max: it.max_nodes.saturating_sub(outside),
+                cost,
+                conflicts,
+            }
+        })
+        .collect::<Vec<_>>();
+    let used_here = slots
+        .iter()
+        .filter(|&&s| !packing.slots[s].boxes.is_empty())
+        .count();
+    let cluster = Cluster {
+        vms: classify(problem, packing, slots, &tiers),
+        tiers,
+        max_used: problem.max_vms.saturating_sub(packing.used - used_here),
+    };
+    (items, cluster)
+}
+
+/// VMs of the same size and price, on which every container costs the same, are interchangeable.
+fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[ClusterTier]) -> Vec<ClusterVm> {
+    let mut vms: Vec<ClusterVm> = Vec::with_capacity(slots.len());
+    for (at, &slot) in slots.iter().enumerate() {
+        let origin = packing.slots[slot].origin;
+        let capacity = problem.capacity(origin);
+        let cost = problem.vm_cost(origin);
+        let like = (0..at).find(|&o| {
+            vms[o].capacity == capacity
+                && vms[o].cost == cost
+                && tiers.iter().all(|t| t.cost[o] == t.cost[at])
+        });
+        let class = like.map_or(Some(at as u32), |o| vms[o].class);
+        vms.push(ClusterVm {
+            capacity,
+            cost,
+            class,
+        });
+    }
+    vms
+}
+
+/// Refills `slots` (each once, at most [`cluster::MAX_VMS`]). With `drift`, takes an equally cheap
+/// placement when no cheaper one is found.
+pub fn refill(
+    problem: &Problem,
+    packing: &mut Packing,
+    slots: &[usize],
+    node_limit: u64,
+    drift: bool,
+) -> Step {
+    let now: i64 = slots.iter().map(|&s| packing.slot_cost(problem, s)).sum();
+    let (items, cluster) = question(problem, packing, slots);
+    let reach = Reach {
+        ceiling: now,
+        tie_at: drift.then_some(now),
+        nodes: node_limit,
+        cut: &|| false,
+    };
+    let found = cluster::search(&cluster, reach);
+    let sets = found.best.map(|b| b.1).or(found.tie);
+    if let Some(sets) = sets {
+        apply(problem, packing, slots, &items, &cluster, &sets);
+    }
+    Step { nodes: found.nodes }
+}
+
+/// Puts the tiers of `cluster` where `sets` says. False if no amounts exist, and nothing is done.
+pub fn apply(
+    problem: &Problem,
+    packing: &mut Packing,
+    slots: &[usize],
+    items: &[usize],
+    cluster: &Cluster,
+    sets: &[Set],
+) -> bool {
+    let mut places = Vec::new();
+    for (tier, (&set, &item)) in sets.iter().zip(items).enumerate() {
+        for (vm, &slot) in slots.iter().enumerate() {
+            if set >> vm & 1 == 1 {
+                let held = packing.slots[slot].origin.map(|v| problem.held[v].as_slice());
+                let wish = held
+                    .and_then(|h| h.iter().find(|h| h.0 == item))
+                    .map_or([0, 0], |h| h.1);
+                places.push(Place { tier, vm, wish });
+            }
+        }
+    }
+    let demands: Vec<Pair> = cluster.tiers.iter().map(|t| t.demand).collect();
+    let rooms: Vec<Pair> = cluster.vms.iter().map(|v| v.capacity).collect();
+    let Some(amounts) = amounts::settle(&demands, &rooms, &places) else {
+        return false;
+    };
+    for &slot in slots {
+        packing.clear(problem, slot);
+    }
+    for (place, amount) in places.iter().zip(amounts) {
+        packing.put(problem, slots[place.vm], items[place.tier], amount);
+    }
+    true
+}

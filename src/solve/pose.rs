@@ -1,0 +1,201 @@
+//! Between the model and the solver: a plan becomes an instance, an answer becomes a target.
+//!
+//! The only module of the solver that knows topologies, names and units. It decides nothing
+//! about placement.
+
+use std::collections::BTreeMap;
+
+use super::answer::{Answer, VmRef};
+use super::instance::{Amount, HostPort, Instance, Protocol, Tier, Vm};
+use crate::model::topology::Protocol as PortProtocol;
+use crate::model::{self, Allocation, Cpu, Plan, Size, TierId, Topology, VmId};
+
+/// How an instance's numbers map back to names and units.
+#[derive(Debug, Clone)]
+pub struct Posed {
+    /// The question.
+    pub instance: Instance,
+    tiers: Vec<TierId>,
+    vms: Vec<VmId>,
+    new_vm: Size,
+    /// Hundredths of a core in one cpu step.
+    step: u64,
+}
+
+/// Why a plan cannot be posed as a question.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PoseError {
+    /// A tier of the plan is not in the topology.
+    #[error("{0} is in the plan but not in the topology")]
+    UnknownTier(TierId),
+    /// An amount that is not a whole number of steps, or too large to count.
+    #[error("{what} holds {cpu} cores and {mem} mem_units, which cannot be counted in the topology's steps")]
+    Uncountable {
+        /// Tier or VM.
+        what: String,
+        /// Cores.
+        cpu: Cpu,
+        /// Memory units.
+        mem: u64,
+    },
+}
+
+/// Poses the question of carrying `plan` out from `allocation`.
+///
+/// `max_new` is how many VMs can still be made or taken into use (`None`: no such limit);
+/// `max_vms` caps the VMs in use, with the topology's own `max_vms`.
+pub fn pose(
+    topology: &Topology,
+    allocation: &Allocation,
+    plan: &Plan,
+    max_new: Option<u32>,
+    max_vms: Option<u32>,
+) -> Result<Posed, PoseError> {
+    let infrastructure = &topology.infrastructure;
+    let step = infrastructure.cpu_mode.step();
+    let mut tiers = Vec::new();
+    let mut names = Vec::new();
+    let mut index = BTreeMap::new();
+    for (id, size) in &plan.tiers {
+        if *size == Size::ZERO {
+            continue;
+        }
+        let spec = topology
+            .tiers
+            .get(id)
+            .ok_or_else(|| PoseError::UnknownTier(id.clone()))?;
+        index.insert(id, tiers.len());
+        names.push(id.clone());
+        tiers.push(Tier {
+            name: id.to_string(),
+            demand: amount(*size, step).ok_or_else(|| uncountable(id, *size))?,
+            min_node: spec.min_node,
+            max_node: spec.max_node,
+            ports: spec.ports.iter().map(host_port).collect(),
+        });
+    }
+    let mut vms = Vec::new();
+    let mut vm_names = Vec::new();
+    let mut may_stay = true;
+    for (name, vm) in &allocation.vms {
+        let mut held = Vec::new();
+        for (id, container) in &vm.used {
+            match index.get(id) {
+                Some(&tier) => {
+                    // A container that is not in whole steps (made under another cpu mode)
+                    // counts as resized in any case.
+                    let now = amount(container.size, step).unwrap_or_default();
+                    held.push((tier, now));
+                }
+                None => may_stay = false,
+            }
+        }
+        vms.push(Vm {
+            name: name.to_string(),
+            capacity: room(vm.capacity, step).ok_or_else(|| uncountable(name, vm.capacity))?,
+            held,
+        });
+        vm_names.push(name.clone());
+    }
+    let new_vm =
+        room(infrastructure.vm, step).ok_or_else(|| uncountable("infrastructure", infrastructure.vm))?;
+    let max_vms = match (infrastructure.max_vms, max_vms) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Ok(Posed {
+        instance: Instance {
+            tiers,
+            vms,
+            new_vm,
+            max_new,
+            max_vms,
+            weights: infrastructure.weights,
+            cpu_step: u32::try_from(step).unwrap_or(100),
+            may_stay,
+        },
+        tiers: names,
+        vms: vm_names,
+        new_vm: infrastructure.vm,
+        step,
+    })
+}
+
+impl Posed {
+    /// The allocation that `answer` asks for. `new_name` names the k-th VM to be made; it has no
+    /// address yet. VMs in use keep address and capacity; VMs that go are left out, unless the
+    /// answer is that nothing changes.
+    pub fn target(
+        &self,
+        answer: &Answer,
+        current: &Allocation,
+        mut new_name: impl FnMut(usize) -> VmId,
+    ) -> Allocation {
+        if answer.unchanged {
+            return current.clone();
+        }
+        let mut target = Allocation::default();
+        for placed in &answer.placement {
+            let (name, before) = match placed.vm {
+                VmRef::New(k) => (new_name(k), None),
+                VmRef::Existing(v) => {
+                    let Some(name) = self.vms.get(v) else { continue };
+                    (name.clone(), current.vms.get(name))
+                }
+            };
+            let mut vm = match before {
+                Some(now) => model::Vm::empty(now.ip.clone(), now.capacity),
+                None => model::Vm::empty(None, self.new_vm),
+            };
+            for &(tier, amount) in &placed.containers {
+                let Some(id) = self.tiers.get(tier) else { continue };
+                let size = Size {
+                    cpu: Cpu::hundredths(u64::from(amount.cpu) * self.step),
+                    mem: u64::from(amount.mem),
+                };
+                // Whoever is not resized keeps the very cores it has.
+                let kept = before.and_then(|b| b.used.get(id)).filter(|c| c.size == size);
+                vm.used
+                    .insert(id.clone(), kept.cloned().unwrap_or_else(|| size.into()));
+            }
+            target.vms.insert(name, vm);
+        }
+        target
+    }
+}
+
+/// A size in steps, if it is a whole number of them.
+fn amount(size: Size, step: u64) -> Option<Amount> {
+    let cpu = size.cpu.in_hundredths();
+    (cpu % step == 0).then_some(())?;
+    room(size, step)
+}
+
+/// A capacity in steps, rounded down.
+fn room(size: Size, step: u64) -> Option<Amount> {
+    Some(Amount {
+        cpu: u32::try_from(size.cpu.in_hundredths() / step).ok()?,
+        mem: u32::try_from(size.mem).ok()?,
+    })
+}
+
+fn uncountable(what: impl ToString, size: Size) -> PoseError {
+    PoseError::Uncountable {
+        what: what.to_string(),
+        cpu: size.cpu,
+        mem: size.mem,
+    }
+}
+
+fn host_port(binding: &model::topology::PortBinding) -> HostPort {
+    HostPort {
+        port: binding.host,
+        protocol: match binding.protocol {
+            PortProtocol::Tcp => Protocol::Tcp,
+            PortProtocol::Udp => Protocol::Udp,
+            PortProtocol::Sctp => Protocol::Sctp,
+        },
+        // 0.0.0.0 and :: bind every address too.
+        address: binding.address.filter(|a| !a.is_unspecified()),
+    }
+}

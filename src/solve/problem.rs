@@ -1,0 +1,233 @@
+//! The instance in the form the search works on: signed sums, relative prices, lookups.
+//!
+//! Prices are taken relative to "everything that exists is deleted", which is a constant
+//! ([`Problem::base_cost`]); what is left is a price for each VM used and each container
+//! placed, and a container that exists already is merely a cheaper one. Tiers without demand
+//! are left out here. Nothing is searched for in this module.
+
+#![allow(clippy::indexing_slicing)] // indices are made by this module and checked in `new`
+
+use std::collections::BTreeSet;
+
+use super::instance::{HostPort, Instance, TierIx};
+
+/// Both resources, cpu first, wide enough for any sum of `u32`.
+pub type Pair = [i64; 2];
+
+/// A tier as the search sees it.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Index in the instance.
+    pub tier: TierIx,
+    /// Total demand.
+    pub demand: Pair,
+    /// Fewest containers that can hold the demand or that `min_node` asks for.
+    pub min_nodes: usize,
+    /// Most containers: `max_node`, and never more than one for each step of demand.
+    pub max_nodes: usize,
+    /// Price of keeping a container that exists, relative to removing it.
+    pub keep_cost: i64,
+    /// Existing VMs that hold a container of it, ascending.
+    pub held_on: Vec<usize>,
+    /// Host ports published.
+    pub ports: Vec<HostPort>,
+}
+
+/// The prepared instance.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// Tiers with demand, in instance order.
+    pub items: Vec<Item>,
+    /// Capacities of the existing VMs.
+    pub existing: Vec<Pair>,
+    /// What each existing VM holds now: (item, amount), ascending by item.
+    pub held: Vec<Vec<(usize, Pair)>>,
+    /// Shape of a new VM.
+    pub new_vm: Pair,
+    /// Most new VMs that may be used.
+    pub max_new: usize,
+    /// Most VMs that may be used.
+    pub max_vms: usize,
+    /// Price of a new VM used.
+    pub new_cost: i64,
+    /// Price of an existing VM used, relative to deleting it.
+    pub use_cost: i64,
+    /// Price of a container that does not exist yet.
+    pub create_cost: i64,
+    /// Cost of an empty placement.
+    pub base_cost: i64,
+}
+
+/// More VMs than this are not planned for; the memory of the search is bounded by it.
+pub const VM_CAP: usize = 200_000;
+
+impl Problem {
+    /// Prepares an instance. Containers of tiers without demand are dropped with their price.
+    #[must_use]
+    pub fn new(instance: &Instance) -> Self {
+        let weights = &instance.weights;
+        let mut item_of = vec![None; instance.tiers.len()];
+        let mut items = Vec::new();
+        for (tier, spec) in instance.tiers.iter().enumerate() {
+            if spec.demand.is_zero() {
+                continue;
+            }
+            item_of[tier] = Some(items.len());
+            let pinned = spec.max_node == Some(1);
+            let delete = if pinned {
+                weights.container_delete_pinned
+            } else {
+                weights.container_delete
+            };
+            let steps = spec.demand.cpu.min(spec.demand.mem);
+            items.push(Item {
+                tier,
+                demand: [i64::from(spec.demand.cpu), i64::from(spec.demand.mem)],
+                min_nodes: spec.min_node.max(1) as usize,
+                max_nodes: spec.max_node.unwrap_or(u32::MAX).min(steps) as usize,
+                keep_cost: i64::from(weights.container_set) - i64::from(delete),
+                held_on: Vec::new(),
+                ports: spec.ports.iter().copied().collect(),
+            });
+        }
+        let mut base_cost = i64::from(weights.vm_delete) * instance.vms.len() as i64;
+        let mut held = Vec::with_capacity(instance.vms.len());
+        for (vm, spec) in instance.vms.iter().enumerate() {
+            let mut seen = BTreeSet::new();
+            let mut here = Vec::new();
+            for &(tier, amount) in &spec.held {
+                let Some(item) = item_of.get(tier).copied().flatten() else {
+                    continue;
+                };
+                if seen.insert(item) {
+                    here.push((item, [i64::from(amount.cpu), i64::from(amount.mem)]));
+                    items[item].held_on.push(vm);
+                    base_cost += i64::from(weights.container_set) - items[item].keep_cost;
+                }
+            }
+            here.sort_unstable();
+            held.push(here);
+        }
+        let limit = instance.new_vm_limit().map_or(VM_CAP, |n| n as usize).min(VM_CAP);
+        let new_vm = [i64::from(instance.new_vm.cpu), i64::from(instance.new_vm.mem)];
+        let mut problem = Self {
+            items,
+            existing: instance
+                .vms
+                .iter()
+                .map(|v| [i64::from(v.capacity.cpu), i64::from(v.capacity.mem)])
+                .collect(),
+            held,
+            new_vm,
+            max_new: if new_vm[0] > 0 && new_vm[1] > 0 { limit } else { 0 },
+            max_vms: instance.max_vms.map_or(usize::MAX, |n| n as usize),
+            new_cost: i64::from(weights.vm_create),
+            use_cost: i64::from(weights.vm_use) - i64::from(weights.vm_delete),
+            create_cost: i64::from(weights.container_create),
+            base_cost,
+        };
+        problem.raise_min_nodes();
+        problem
+    }
+
+    /// A tier needs at least as many containers as the largest VMs that together hold its demand.
+    fn raise_min_nodes(&mut self) {
+        let prefix = |dim: usize| {
+            let mut sizes: Vec<i64> = self.existing.iter().map(|c| c[dim]).collect();
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            sizes
+        };
+        let sorted = [prefix(0), prefix(1)];
+        for item in &mut self.items {
+            for dim in 0..2 {
+                let n = fewest(&sorted[dim], self.new_vm[dim], self.max_new, item.demand[dim]);
+                item.min_nodes = item.min_nodes.max(n);
+            }
+        }
+    }
+
+    /// Price of one container of `item` on `vm` (`None`: a new VM).
+    #[must_use]
+    pub fn container_cost(&self, item: usize, vm: Option<usize>) -> i64 {
+        let it = &self.items[item];
+        match vm {
+            Some(v) if it.held_on.binary_search(&v).is_ok() => it.keep_cost,
+            _ => self.create_cost,
+        }
+    }
+
+    /// Price of using `vm` (`None`: a new VM).
+    #[must_use]
+    pub fn vm_cost(&self, vm: Option<usize>) -> i64 {
+        if vm.is_some() {
+            self.use_cost
+        } else {
+            self.new_cost
+        }
+    }
+
+    /// Capacity of `vm` (`None`: a new VM).
+    #[must_use]
+    pub fn capacity(&self, vm: Option<usize>) -> Pair {
+        vm.map_or(self.new_vm, |v| self.existing[v])
+    }
+
+    /// Whether two tiers publish the same host port.
+    #[must_use]
+    pub fn conflict(&self, a: usize, b: usize) -> bool {
+        let (pa, pb) = (&self.items[a].ports, &self.items[b].ports);
+        if a == b || pa.is_empty() || pb.is_empty() {
+            return false;
+        }
+        // Port lists are short and ordered by port number, so this rarely looks at much.
+        pa.iter().any(|x| pb.iter().any(|y| clash(x, y)))
+    }
+
+    /// Sum of all demands.
+    #[must_use]
+    pub fn total(&self) -> Pair {
+        self.items
+            .iter()
+            .fold([0, 0], |acc, it| [acc[0] + it.demand[0], acc[1] + it.demand[1]])
+    }
+}
+
+fn clash(a: &HostPort, b: &HostPort) -> bool {
+    let addresses = a.address.is_none() || b.address.is_none() || a.address == b.address;
+    a.port == b.port && a.protocol == b.protocol && addresses
+}
+
+/// Fewest VMs whose sizes add up to `demand`: the largest first, existing or new. More than
+/// there are means that none do.
+fn fewest(sorted: &[i64], new_size: i64, max_new: usize, demand: i64) -> usize {
+    let mut left = demand;
+    let mut count = 0usize;
+    let larger = sorted.iter().take_while(|&&s| s >= new_size || max_new == 0);
+    let mut taken = 0usize;
+    for &size in larger {
+        if left <= 0 {
+            return count;
+        }
+        left -= size;
+        count += 1;
+        taken += 1;
+    }
+    if left > 0 && max_new > 0 && new_size > 0 {
+        let wanted = (left + new_size - 1) / new_size;
+        let news = usize::try_from(wanted).unwrap_or(usize::MAX).min(max_new);
+        left -= new_size.saturating_mul(news as i64);
+        count += news;
+    }
+    for &size in sorted.iter().skip(taken) {
+        if left <= 0 {
+            return count;
+        }
+        left -= size;
+        count += 1;
+    }
+    if left > 0 {
+        count.saturating_add(1).max(VM_CAP)
+    } else {
+        count
+    }
+}

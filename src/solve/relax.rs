@@ -1,0 +1,171 @@
+//! A lower bound for re-plans: containers kept are placed exactly, new ones only counted.
+//!
+//! The program decides which existing VMs are used, which containers on them are kept and with
+//! how much, and how many VMs are new. A new container is not given a VM: it draws on the room
+//! of all VMs together, a VM's worth at most each. Every placement is a solution of this
+//! program at the same price, so its optimum, and any bound on it, is a bound on placements.
+//!
+//! It has a few variables for each container that exists, none for each pair of tier and VM,
+//! and HiGHS closes it quickly where the whole program is out of reach.
+
+#![allow(clippy::indexing_slicing)] // columns are made in the loops that read them
+
+use good_lp::solvers::highs::highs;
+use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, variable};
+
+use super::highs::{self, End, Options};
+use super::problem::{Pair, Problem};
+
+/// A bound from the relaxation, and what it would keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relaxed {
+    /// No placement has a smaller relative price.
+    pub floor: i64,
+    /// Whether the relaxation was solved to its end.
+    pub complete: bool,
+    /// A beginning for a placement; none where HiGHS found no solution.
+    pub guide: Option<Guide>,
+}
+
+/// Half a placement: VMs to use and containers to keep, before new containers are placed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Guide {
+    /// Existing VMs to use.
+    pub open: Vec<usize>,
+    /// New VMs to use.
+    pub news: usize,
+    /// Containers to keep: VM, item, amount.
+    pub keep: Vec<(usize, usize, Pair)>,
+}
+
+/// One container that exists and may be kept.
+struct Keep {
+    item: usize,
+    vm: usize,
+    on: Variable,
+    amount: [Variable; 2],
+}
+
+/// Solves the relaxation, with whole numbers or (`integer` false) without. `None` if HiGHS came
+/// to nothing in the time.
+#[must_use]
+pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> {
+    let mut vars = ProblemVariables::new();
+    let whole = |v: good_lp::variable::VariableDefinition| if integer { v.integer() } else { v };
+    let used: Vec<Variable> = problem
+        .existing
+        .iter()
+        .map(|_| vars.add(whole(variable().min(0).max(1))))
+        .collect();
+    let news = vars.add(whole(variable().min(0).max(problem.max_new as f64)));
+    let largest = problem.existing.iter().fold(
+        if problem.max_new > 0 {
+            problem.new_vm
+        } else {
+            [0, 0]
+        },
+        |a, c| [a[0].max(c[0]), a[1].max(c[1])],
+    );
+    let mut keeps: Vec<Keep> = Vec::new();
+    let mut fresh = Vec::with_capacity(problem.items.len());
+    for (item, it) in problem.items.iter().enumerate() {
+        for &vm in &it.held_on {
+            let cap = problem.existing[vm];
+            if cap[0] < 1 || cap[1] < 1 {
+                continue;
+            }
+            let most = |r: usize| it.demand[r].min(cap[r]) as f64;
+            let on = vars.add(whole(variable().min(0).max(1)));
+            let amount = [0, 1].map(|r| vars.add(variable().min(0).max(most(r))));
+            keeps.push(Keep { item, vm, on, amount });
+        }
+        let count = vars.add(whole(variable().min(0).max(it.max_nodes as f64)));
+        let amount = [0, 1].map(|r| vars.add(variable().min(0).max(it.demand[r] as f64)));
+        fresh.push((count, amount));
+    }
+    let mut price = Expression::from(0.0);
+    for &u in &used {
+        price += problem.use_cost as f64 * u;
+    }
+    price += problem.new_cost as f64 * news;
+    for keep in &keeps {
+        price += problem.items[keep.item].keep_cost as f64 * keep.on;
+    }
+    for &(count, _) in &fresh {
+        price += problem.create_cost as f64 * count;
+    }
+    let mut model = vars.minimise(price).using(highs);
+    let mut of_item: Vec<Vec<&Keep>> = problem.items.iter().map(|_| Vec::new()).collect();
+    let mut of_vm: Vec<Vec<&Keep>> = problem.existing.iter().map(|_| Vec::new()).collect();
+    for keep in &keeps {
+        of_item[keep.item].push(keep);
+        of_vm[keep.vm].push(keep);
+        let cap = problem.existing[keep.vm];
+        model.add_constraint(constraint!(keep.on <= used[keep.vm]));
+        for r in 0..2 {
+            let most = problem.items[keep.item].demand[r].min(cap[r]) as f64;
+            model.add_constraint(constraint!(keep.amount[r] <= most * keep.on));
+            model.add_constraint(constraint!(keep.amount[r] >= keep.on));
+        }
+    }
+    for (vm, keeps) in of_vm.iter().enumerate() {
+        for r in 0..2 {
+            let load: Expression = keeps.iter().map(|k| k.amount[r]).sum();
+            model.add_constraint(constraint!(load <= problem.existing[vm][r] as f64 * used[vm]));
+        }
+    }
+    for (item, it) in problem.items.iter().enumerate() {
+        let (count, amount) = fresh[item];
+        let kept: Expression = of_item[item].iter().map(|k| k.on).sum();
+        model.add_constraint(constraint!(kept.clone() + count >= it.min_nodes as f64));
+        model.add_constraint(constraint!(kept + count <= it.max_nodes as f64));
+        for r in 0..2 {
+            let kept: Expression = of_item[item].iter().map(|k| k.amount[r]).sum();
+            model.add_constraint(constraint!(kept + amount[r] == it.demand[r] as f64));
+            let most = it.demand[r].min(largest[r]) as f64;
+            model.add_constraint(constraint!(amount[r] <= most * count));
+            model.add_constraint(constraint!(amount[r] >= count));
+        }
+    }
+    let total = problem.total();
+    for r in 0..2 {
+        let mut room: Expression = problem.new_vm[r] as f64 * news;
+        for (vm, &u) in used.iter().enumerate() {
+            room += problem.existing[vm][r] as f64 * u;
+        }
+        model.add_constraint(constraint!(room >= total[r] as f64));
+    }
+    if problem.max_vms < problem.existing.len() + problem.max_new {
+        let all: Expression = used.iter().copied().sum::<Expression>() + news;
+        model.add_constraint(constraint!(all <= problem.max_vms as f64));
+    }
+    let run = highs::run(model, Options { seconds, integer })?;
+    let floor = highs::round_up(run.bound)?;
+    let guide = (!run.values.is_empty()).then(|| {
+        // Columns: VMs used, new VMs, then for each item its keeps (flag and two amounts) and
+        // its new containers (count and two amounts), as they were added above.
+        let value = |at: usize| run.values.get(at).copied().unwrap_or(0.0);
+        let mut guide = Guide {
+            open: (0..used.len()).filter(|&v| value(v) > 0.5).collect(),
+            news: value(used.len()).round().max(0.0) as usize,
+            keep: Vec::new(),
+        };
+        let mut at = used.len() + 1;
+        for keeps in &of_item {
+            for keep in keeps {
+                if value(at) > 0.5 && value(keep.vm) > 0.5 {
+                    let amount = [value(at + 1), value(at + 2)].map(|x| x.floor().max(1.0) as i64);
+                    guide.keep.push((keep.vm, keep.item, amount));
+                }
+                at += 3;
+            }
+            at += 3;
+        }
+        guide
+    });
+    Some(Relaxed {
+        floor,
+        complete: run.end == End::Optimal,
+        guide,
+    })
+}

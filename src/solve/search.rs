@@ -1,0 +1,416 @@
+//! The course of one solve: from the question to a checked answer.
+//!
+//! Nothing leaves here unverified, and nothing is called impossible without a proof.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::answer::{Answer, Counters, EndedBy};
+use super::bound;
+use super::construct::{self, Start};
+use super::exact::{self, Proof};
+use super::explain::{self, Infeasible};
+use super::improve::Effort;
+use super::instance::Instance;
+use super::packing::Packing;
+use super::problem::Problem;
+use super::program::{self, Pending};
+use super::relax::{self, Relaxed};
+use super::repair::{self, Tried};
+use super::team::Team;
+use super::verify::{self, Violation};
+use super::watch::Watch;
+
+/// How long and how hard to search.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Reading of the clock at which the best answer so far is given.
+    pub deadline: Duration,
+    /// Search until the answer is proven: no limit on work, only on time.
+    pub exact: bool,
+    /// Seed of the search.
+    pub seed: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(2),
+            exact: false,
+            seed: 0x006d_6170_656b,
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SolveError {
+    /// Proven: no placement exists.
+    #[error(transparent)]
+    Infeasible(#[from] Infeasible),
+    /// The clock ended the search before a placement was found, or shown not to exist.
+    #[error("no placement was found within the deadline, and none was shown to be impossible")]
+    Undecided,
+    /// The caller went away.
+    #[error("the search was stopped before a placement was found")]
+    Stopped,
+    /// The plan asks for more VMs than can be planned for.
+    #[error("the plan needs at least {0} VMs, more than can be planned for at once")]
+    TooLarge(u64),
+    /// A mistake of the solver: its answer did not pass the checker and was withheld.
+    #[error("the solver made an answer that its checker refuses: {0}")]
+    Refused(#[from] Violation),
+}
+
+/// Finds the cheapest placement it can until the deadline.
+///
+/// `clock` reads the time since any fixed moment; `limits.deadline` is such a reading. When
+/// `stop` becomes true the search ends soon with what it has.
+pub fn solve(
+    instance: &Instance,
+    limits: &Limits,
+    clock: &(dyn Fn() -> Duration + Sync),
+    stop: &AtomicBool,
+) -> Result<Answer, SolveError> {
+    let watch = Watch::new(clock, stop, limits.deadline);
+    let mut why = match attempt(instance, limits, watch, Aim::Best) {
+        Err(SolveError::Infeasible(why)) => why,
+        other => return other,
+    };
+    why.repair = repair::find(instance, &why, |changed| {
+        match attempt(changed, limits, watch.within(REPAIR_TRY), Aim::Any) {
+            Ok(_) => Some(Tried::Solved),
+            Err(SolveError::Infeasible(why)) => Some(Tried::Reasons(
+                why.reasons.iter().map(|r| (r.code, r.tier)).collect(),
+            )),
+            Err(_) => None,
+        }
+    });
+    Err(why.into())
+}
+
+/// Longest that one changed question is looked at in search of a repair.
+const REPAIR_TRY: Duration = Duration::from_millis(250);
+
+/// What is asked of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// The best answer within the limits.
+    Best,
+    /// Any answer at all: the question is only whether there is one.
+    Any,
+}
+
+/// Solves without looking for a repair.
+fn attempt(instance: &Instance, limits: &Limits, watch: Watch<'_>, aim: Aim) -> Result<Answer, SolveError> {
+    let reasons = explain::certain(instance);
+    if !reasons.is_empty() {
+        return Err(Infeasible {
+            reasons,
+            repair: None,
+        }
+        .into());
+    }
+    let problem = Arc::new(Problem::new(instance));
+    if let Some(needed) = bound::too_many(&problem) {
+        return Err(SolveError::TooLarge(needed));
+    }
+    let mut course = Course {
+        instance,
+        problem: &problem,
+        watch,
+        floor: bound::containers(&problem) + bound::vms(&problem).unwrap_or(0),
+        best: None,
+        counters: Counters::default(),
+        clocked: false,
+    };
+    if let Some(packing) = course.unchanged() {
+        course.best = Some(packing);
+        return course.answer(true, EndedBy::Proof);
+    }
+    let ended = course.run(limits, aim)?;
+    course.answer(false, ended)
+}
+
+/// Steps of each worker in one round.
+const ROUND: u64 = 1_000;
+/// Up to so many tiers the exact methods get most of the time.
+const SMALL: usize = 24;
+
+/// Up to so many existing containers the relaxation is waited for.
+const SOON: usize = 600;
+
+struct Course<'a> {
+    instance: &'a Instance,
+    problem: &'a Arc<Problem>,
+    watch: Watch<'a>,
+    /// Proven: nothing costs less (relative price).
+    floor: i64,
+    best: Option<Packing>,
+    counters: Counters,
+    /// Whether the machine's speed had a say in the answer.
+    clocked: bool,
+}
+
+impl Course<'_> {
+    /// The current allocation, if the plan asks for its very totals and it is allowed as it is.
+    fn unchanged(&self) -> Option<Packing> {
+        if !self.instance.may_stay {
+            return None;
+        }
+        let mut packing = Packing::empty(self.problem);
+        for (vm, held) in self.problem.held.iter().enumerate() {
+            for &(item, amount) in held {
+                packing.put(self.problem, vm, item, amount);
+            }
+        }
+        let placement = packing.placement(self.problem);
+        verify::cost_of(self.instance, &placement)
+            .is_ok()
+            .then_some(packing)
+    }
+
+    fn offer(&mut self, packing: Packing) {
+        let key = |p: &Packing| (p.cost, p.actions(self.problem));
+        if self.best.as_ref().is_none_or(|b| key(&packing) < key(b)) {
+            self.best = Some(packing);
+        }
+    }
+
+    fn best_cost(&self) -> Option<i64> {
+        self.best.as_ref().map(|b| b.cost)
+    }
+
+    fn proven(&self) -> bool {
+        self.best_cost().is_some_and(|c| c <= self.floor)
+    }
+
+    fn run(&mut self, limits: &Limits, aim: Aim) -> Result<EndedBy, SolveError> {
+        let mut begun: Vec<Packing> = Vec::new();
+        for start in starts(self.problem) {
+            begun.extend(construct::construct(self.problem, &start));
+            if self.watch.cut().is_some() {
+                break;
+            }
+        }
+        begun.sort_by_key(|p| (p.cost, p.actions(self.problem)));
+        if let Some(first) = begun.first() {
+            self.offer(first.clone());
+        }
+        if aim == Aim::Any && self.best.is_some() {
+            return Ok(EndedBy::WorkLimit);
+        }
+        if !self.proven() {
+            if !begun.is_empty() {
+                self.improve(begun, limits);
+            }
+            if !self.proven() && self.watch.cut().is_none() {
+                self.prove(limits)?;
+            }
+        }
+        if self.proven() {
+            return Ok(EndedBy::Proof);
+        }
+        let cut = self.watch.cut();
+        match (&self.best, cut) {
+            (None, Some(EndedBy::Stopped)) => Err(SolveError::Stopped),
+            (None, _) => Err(SolveError::Undecided),
+            (Some(_), Some(cut)) => Ok(cut),
+            (Some(_), None) if self.clocked => Ok(EndedBy::Deadline),
+            (Some(_), None) => Ok(EndedBy::WorkLimit),
+        }
+    }
+
+    /// Improves with both workers while HiGHS works on the relaxation beside them.
+    fn improve(&mut self, begun: Vec<Packing>, limits: &Limits) {
+        let mut begun = begun.into_iter();
+        let Some(first) = begun.next() else { return };
+        let second = begun.next().unwrap_or_else(|| first.clone());
+        let relaxed = self.relax();
+        let mut team = Team::new(first, second, limits.seed);
+        let mut round = 0;
+        let mut waiting = relaxed.is_some();
+        let effort = Effort {
+            steps: ROUND,
+            nodes: 2_000,
+        };
+        let small = self.problem.items.len() <= SMALL;
+        let (rounds, due) = if small { (8, 2) } else { (400, 60) };
+        let soon = self.problem.held.iter().map(Vec::len).sum::<usize>() <= SOON;
+        while !self.proven() && self.watch.cut().is_none() && round < rounds {
+            let (floor, watch) = (self.floor, self.watch);
+            let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
+            team.round(self.problem, effort, &ended, &mut self.counters);
+            round += 1;
+            self.offer(team.best().clone());
+            // What HiGHS says is taken in after a fixed round, so that its speed does not matter;
+            // where it may take too long for that, whenever it comes.
+            if let Some(pending) = relaxed.as_ref().filter(|_| waiting) {
+                if soon && round == due {
+                    while let Some(relaxed) = pending.wait(&self.watch) {
+                        self.take_in(relaxed, &mut team);
+                    }
+                    waiting = false;
+                } else if !soon && let Some(relaxed) = pending.poll() {
+                    self.take_in(relaxed, &mut team);
+                    self.clocked = true;
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team) {
+        self.floor = self.floor.max(relaxed.floor);
+        self.counters.programs += 1;
+        if let Some(guide) = relaxed.guide.filter(|_| !self.proven()) {
+            for spread_first in [true, false] {
+                let start = Start {
+                    open: guide.open.clone(),
+                    news: guide.news,
+                    order: construct::by_size(self.problem),
+                    spread_first,
+                    keep: guide.keep.clone(),
+                };
+                if let Some(packing) = construct::construct(self.problem, &start) {
+                    team.join(packing.clone());
+                    self.offer(packing);
+                }
+            }
+        }
+    }
+
+    /// Starts the relaxation, where there are containers to keep.
+    fn relax(&self) -> Option<Pending<Relaxed>> {
+        if self.problem.held.iter().all(Vec::is_empty) {
+            return None;
+        }
+        let problem = Arc::clone(self.problem);
+        program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
+            for integer in [false, true] {
+                if let Some(relaxed) = relax::solve(&problem, integer, seconds) {
+                    answer(relaxed);
+                }
+            }
+        })
+    }
+
+    /// Tries to close the question for good.
+    fn prove(&mut self, limits: &Limits) -> Result<(), SolveError> {
+        let nodes = limits.exact.then_some(u64::MAX);
+        let mut proof = exact::by_tree(
+            self.problem,
+            self.best_cost(),
+            nodes,
+            &self.watch,
+            &mut self.counters,
+        );
+        if let Proof::Better(packing) = proof {
+            self.offer(packing);
+            proof = Proof::Open;
+        }
+        if matches!(proof, Proof::Open) {
+            proof = exact::by_program(self.problem, self.best_cost(), &self.watch, &mut self.counters);
+        }
+        match proof {
+            Proof::Open => {}
+            Proof::Floor(floor) => self.floor = self.floor.max(floor),
+            Proof::Better(packing) => self.offer(packing),
+            Proof::Optimal(packing) => {
+                self.floor = packing.cost;
+                self.offer(packing);
+            }
+            Proof::NoneBelow => match self.best_cost() {
+                Some(cost) => self.floor = cost,
+                None => {
+                    let reasons = vec![explain::together(self.instance)];
+                    return Err(Infeasible {
+                        reasons,
+                        repair: None,
+                    }
+                    .into());
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn answer(mut self, unchanged: bool, ended_by: EndedBy) -> Result<Answer, SolveError> {
+        let Some(mut packing) = self.best.take() else {
+            return Err(SolveError::Undecided);
+        };
+        if !unchanged {
+            let before = packing.clone();
+            if !packing.resettle(self.problem) || packing.actions(self.problem) > before.actions(self.problem)
+            {
+                packing = before;
+            }
+        }
+        let placement = packing.placement(self.problem);
+        let total =
+            |relative: i64| u64::try_from(self.problem.base_cost.saturating_add(relative)).unwrap_or(0);
+        let objective = total(packing.cost);
+        let bound = total(self.floor.min(packing.cost));
+        verify::verify(self.instance, &placement, objective, bound)?;
+        let gap = if objective == 0 {
+            0.0
+        } else {
+            (objective - bound) as f64 / objective as f64
+        };
+        Ok(Answer {
+            placement,
+            unchanged,
+            objective,
+            bound,
+            gap,
+            proven_optimal: bound == objective,
+            ended_by,
+            counters: self.counters,
+        })
+    }
+}
+
+/// Ways to begin, the most promising first.
+fn starts(problem: &Problem) -> Vec<Start> {
+    let order = construct::by_size(problem);
+    let total = problem.total();
+    // Existing VMs by how much they hold: those with the least are given up first.
+    let mut by_worth: Vec<usize> = (0..problem.existing.len()).collect();
+    by_worth.sort_by_key(|&v| {
+        let held = problem.held.get(v).map_or(0, Vec::len);
+        (std::cmp::Reverse(held), v)
+    });
+    let mut sum = [0i64; 2];
+    let mut enough = Vec::new();
+    for &vm in &by_worth {
+        if sum[0] >= total[0] && sum[1] >= total[1] {
+            break;
+        }
+        let cap = problem.capacity(Some(vm));
+        sum = [sum[0] + cap[0], sum[1] + cap[1]];
+        enough.push(vm);
+    }
+    let mut news = 0usize;
+    for r in 0..2 {
+        let (left, unit) = match r {
+            0 => (total[0] - sum[0], problem.new_vm[0]),
+            _ => (total[1] - sum[1], problem.new_vm[1]),
+        };
+        if left > 0 && unit > 0 {
+            news = news.max(usize::try_from((left + unit - 1) / unit).unwrap_or(usize::MAX));
+        }
+    }
+    let mut result = Vec::new();
+    for spread_first in [true, false] {
+        for (open, news) in [(&enough, news), (&by_worth, news)] {
+            result.push(Start {
+                open: open.clone(),
+                news,
+                order: order.clone(),
+                spread_first,
+                keep: Vec::new(),
+            });
+        }
+    }
+    result
+}

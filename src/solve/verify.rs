@@ -1,0 +1,236 @@
+//! The independent checker: constraints and objective recomputed from instance and answer alone.
+//!
+//! It must share no code with the search (only the two data types), so that a mistake there
+//! cannot hide here. Plain loops and maps, no cleverness.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answer::{PlacedVm, VmRef};
+use super::instance::{Amount, HostPort, Instance};
+
+/// A promise that a placement breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// The same VM is listed twice.
+    #[error("VM {0:?} is listed twice")]
+    DuplicateVm(VmRef),
+    /// A VM or tier that the instance does not have, or a gap in the numbers of new VMs.
+    #[error("VM {0:?} or one of its tiers is not part of the question")]
+    Unknown(VmRef),
+    /// A VM in use without containers.
+    #[error("VM {0:?} is in use but empty")]
+    EmptyVm(VmRef),
+    /// A tier twice on one VM.
+    #[error("tier {tier} is twice on VM {vm:?}")]
+    DuplicateContainer {
+        /// Where.
+        vm: VmRef,
+        /// Which tier.
+        tier: usize,
+    },
+    /// A container without cpu or without memory.
+    #[error("the container of tier {tier} on VM {vm:?} lacks cpu or memory")]
+    HollowContainer {
+        /// Where.
+        vm: VmRef,
+        /// Which tier.
+        tier: usize,
+    },
+    /// More on a VM than it has.
+    #[error("VM {0:?} holds more than it has")]
+    OverCapacity(VmRef),
+    /// Two tiers that publish the same host port share a VM.
+    #[error("tiers {first} and {second} publish the same port on VM {vm:?}")]
+    PortConflict {
+        /// Where.
+        vm: VmRef,
+        /// Lower tier index.
+        first: usize,
+        /// Higher tier index.
+        second: usize,
+    },
+    /// A tier's containers do not add up to its demand.
+    #[error("tier {0} is not given exactly what it demands")]
+    WrongTotal(usize),
+    /// A tier is on too few or too many VMs.
+    #[error("tier {tier} is on {nodes} VMs, outside its limits")]
+    Spread {
+        /// Which tier.
+        tier: usize,
+        /// On how many VMs.
+        nodes: usize,
+    },
+    /// More VMs, or more new VMs, than allowed.
+    #[error("{0} VMs are used, more than allowed")]
+    TooManyVms(usize),
+    /// The objective or bound stated is not what it must be.
+    #[error("the stated objective {stated} is not the true one {true_one}")]
+    WrongObjective {
+        /// What the answer says.
+        stated: u64,
+        /// What the checker found.
+        true_one: u64,
+    },
+    /// The bound is above the objective.
+    #[error("the bound {bound} is above the objective {objective}")]
+    BoundAboveObjective {
+        /// Stated bound.
+        bound: u64,
+        /// Stated objective.
+        objective: u64,
+    },
+}
+
+/// Checks every constraint and returns the placement's true cost.
+pub fn cost_of(instance: &Instance, placement: &[PlacedVm]) -> Result<u64, Violation> {
+    let mut seen = BTreeSet::new();
+    let mut totals: BTreeMap<usize, (u64, u64, usize)> = BTreeMap::new();
+    let mut new_vms = 0usize;
+    for placed in placement {
+        let vm = placed.vm;
+        if !seen.insert(vm) {
+            return Err(Violation::DuplicateVm(vm));
+        }
+        let capacity = match vm {
+            VmRef::Existing(ix) => instance.vms.get(ix).ok_or(Violation::Unknown(vm))?.capacity,
+            VmRef::New(_) => {
+                new_vms += 1;
+                instance.new_vm
+            }
+        };
+        check_vm(instance, placed, capacity)?;
+        for &(tier, amount) in &placed.containers {
+            let entry = totals.entry(tier).or_default();
+            entry.0 += u64::from(amount.cpu);
+            entry.1 += u64::from(amount.mem);
+            entry.2 += 1;
+        }
+    }
+    for k in 0..new_vms {
+        if !seen.contains(&VmRef::New(k)) {
+            return Err(Violation::Unknown(VmRef::New(k)));
+        }
+    }
+    let over = |limit: Option<u32>, n: usize| limit.is_some_and(|l| n > l as usize);
+    if over(instance.max_vms, placement.len()) {
+        return Err(Violation::TooManyVms(placement.len()));
+    }
+    if over(instance.max_new, new_vms) {
+        return Err(Violation::TooManyVms(new_vms));
+    }
+    for (ix, tier) in instance.tiers.iter().enumerate() {
+        let (cpu, mem, nodes) = totals.get(&ix).copied().unwrap_or_default();
+        if cpu != u64::from(tier.demand.cpu) || mem != u64::from(tier.demand.mem) {
+            return Err(Violation::WrongTotal(ix));
+        }
+        if tier.demand.is_zero() {
+            continue;
+        }
+        let too_many = tier.max_node.is_some_and(|max| nodes > max as usize);
+        if nodes < tier.min_node.max(1) as usize || too_many {
+            return Err(Violation::Spread { tier: ix, nodes });
+        }
+    }
+    Ok(price(instance, placement))
+}
+
+fn check_vm(instance: &Instance, placed: &PlacedVm, capacity: Amount) -> Result<(), Violation> {
+    let vm = placed.vm;
+    if placed.containers.is_empty() {
+        return Err(Violation::EmptyVm(vm));
+    }
+    let (mut cpu, mut mem) = (0u64, 0u64);
+    for (pos, &(tier, amount)) in placed.containers.iter().enumerate() {
+        let spec = instance.tiers.get(tier).ok_or(Violation::Unknown(vm))?;
+        if amount.cpu == 0 || amount.mem == 0 {
+            return Err(Violation::HollowContainer { vm, tier });
+        }
+        cpu += u64::from(amount.cpu);
+        mem += u64::from(amount.mem);
+        for &(other, _) in placed.containers.iter().skip(pos + 1) {
+            if other == tier {
+                return Err(Violation::DuplicateContainer { vm, tier });
+            }
+            let theirs = instance.tiers.get(other).ok_or(Violation::Unknown(vm))?;
+            let clash = spec
+                .ports
+                .iter()
+                .any(|a| theirs.ports.iter().any(|b| same_port(a, b)));
+            if clash {
+                return Err(Violation::PortConflict {
+                    vm,
+                    first: tier.min(other),
+                    second: tier.max(other),
+                });
+            }
+        }
+    }
+    if cpu > u64::from(capacity.cpu) || mem > u64::from(capacity.mem) {
+        return Err(Violation::OverCapacity(vm));
+    }
+    Ok(())
+}
+
+/// Whether both bind the same port of the VM; no address means every address.
+fn same_port(a: &HostPort, b: &HostPort) -> bool {
+    let apart = matches!((a.address, b.address), (Some(x), Some(y)) if x != y);
+    (a.port, a.protocol) == (b.port, b.protocol) && !apart
+}
+
+/// The weighted sum of contract section 5.
+fn price(instance: &Instance, placement: &[PlacedVm]) -> u64 {
+    let w = &instance.weights;
+    let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut total = 0u64;
+    for placed in placement {
+        let tiers: BTreeSet<usize> = placed.containers.iter().map(|&(t, _)| t).collect();
+        match placed.vm {
+            VmRef::New(_) => {
+                total += u64::from(w.vm_create);
+                total += u64::from(w.container_create) * tiers.len() as u64;
+            }
+            VmRef::Existing(ix) => {
+                used.insert(ix, tiers);
+            }
+        }
+    }
+    for (ix, vm) in instance.vms.iter().enumerate() {
+        let held: BTreeSet<usize> = vm.held.iter().map(|&(t, _)| t).collect();
+        let now = used.get(&ix);
+        total += u64::from(if now.is_some() { w.vm_use } else { w.vm_delete });
+        let nothing = BTreeSet::new();
+        let now = now.unwrap_or(&nothing);
+        for tier in held.difference(now) {
+            let dropped = instance.tiers.get(*tier).is_none_or(|t| t.demand.is_zero());
+            let pinned = instance.tiers.get(*tier).is_some_and(|t| t.max_node == Some(1));
+            total += u64::from(match (dropped, pinned) {
+                (true, _) => 0,
+                (false, true) => w.container_delete_pinned,
+                (false, false) => w.container_delete,
+            });
+        }
+        total += u64::from(w.container_set) * held.intersection(now).count() as u64;
+        total += u64::from(w.container_create) * now.difference(&held).count() as u64;
+    }
+    total
+}
+
+/// Checks a whole answer: placement, objective and bound.
+pub fn verify(
+    instance: &Instance,
+    placement: &[PlacedVm],
+    objective: u64,
+    bound: u64,
+) -> Result<(), Violation> {
+    let true_one = cost_of(instance, placement)?;
+    if true_one != objective {
+        return Err(Violation::WrongObjective {
+            stated: objective,
+            true_one,
+        });
+    }
+    if bound > objective {
+        return Err(Violation::BoundAboveObjective { bound, objective });
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Flags, environment, file.
+
+use std::process::Output;
+
+use crate::server::program;
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+#[test]
+fn help_names_every_option_with_its_environment_variable() {
+    let text = said(&program().arg("--help").output().unwrap());
+    for (option, variable) in [
+        ("--config", "MAPEK_CONFIG"),
+        ("--listen", "MAPEK_LISTEN"),
+        ("--data-dir", "MAPEK_DATA_DIR"),
+        ("--log-format", "MAPEK_LOG_FORMAT"),
+        ("--log", "MAPEK_LOG"),
+        ("--solve-deadline-ms", "MAPEK_SOLVE_DEADLINE_MS"),
+        ("--hook-deadline-s", "MAPEK_HOOK_DEADLINE_S"),
+        ("--parallel", "MAPEK_PARALLEL"),
+        ("--docker-host", "DOCKER_HOST"),
+    ] {
+        assert!(
+            text.contains(option) && text.contains(variable),
+            "{option} {variable}\n{text}"
+        );
+    }
+}
+
+#[test]
+fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mapek.toml");
+    std::fs::write(&file, "listen = \"127.0.0.1:0\"\nlisen = 5\n").unwrap();
+    let output = program().arg("--config").arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    assert!(text.contains("line 2") && text.contains("lisen"), "{text}");
+}
+
+#[test]
+fn flags_win_over_the_environment_which_wins_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mapek.toml");
+    // What wins is seen in the error of the folder that can't be made.
+    std::fs::write(&file, "data_dir = \"/proc/from-file\"\n").unwrap();
+    let run = |variable: Option<&str>, flag: Option<&str>| {
+        let mut command = program();
+        command.arg("--config").arg(&file);
+        command.envs(variable.map(|value| ("MAPEK_DATA_DIR", value)));
+        command.args(flag.iter().flat_map(|value| ["--data-dir", value]));
+        said(&command.output().unwrap())
+    };
+    assert!(run(None, None).contains("/proc/from-file"));
+    assert!(run(Some("/proc/from-environment"), None).contains("/proc/from-environment"));
+    assert!(run(Some("/proc/from-environment"), Some("/proc/from-flag")).contains("/proc/from-flag"));
+}
+
+#[test]
+fn an_address_in_use_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let output = program()
+        .args(["--listen", &address, "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains(&format!("can't listen on {address}")));
+}

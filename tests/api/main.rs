@@ -1,0 +1,16 @@
+//! The REST interface of the real program, over real HTTP. No engine runs: what needs one is
+//! tested in `tests/lab`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod bad_input;
+mod command_line;
+mod old_clients;
+mod server;
+mod solve;
+mod state;

@@ -1,0 +1,87 @@
+//! What is kept, and what ends well.
+
+use serde_json::{Value, json};
+
+use crate::bad_input::topology;
+use crate::server::{Server, program};
+
+fn without_time(mut body: Value) -> Value {
+    body.as_object_mut().unwrap().remove("time");
+    body
+}
+
+#[tokio::test]
+async fn the_topology_outlives_a_kill() {
+    let server = Server::start();
+    assert_eq!(
+        server.put("/api/topology", &topology()).await.body["generation"],
+        1
+    );
+    assert_eq!(
+        server.put("/api/topology", &topology()).await.body["generation"],
+        2
+    );
+    let server = server.kill_and_restart();
+    assert_eq!(without_time(server.get("/api/topology").await.body), topology());
+    assert_eq!(
+        server.put("/api/topology", &topology()).await.body["generation"],
+        3
+    );
+}
+
+#[tokio::test]
+async fn a_failed_execution_that_never_began_leaves_no_trace() {
+    let server = Server::start();
+    server.put("/api/topology", &topology()).await;
+    let plan = json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 1 } });
+    assert_eq!(server.put("/api/execute", &plan).await.status, 502);
+    let server = server.kill_and_restart();
+    assert_eq!(without_time(server.get("/api/allocation").await.body), json!({}));
+}
+
+#[tokio::test]
+async fn translate_warns_of_engines_that_do_not_answer() {
+    let server = Server::start();
+    server.put("/api/topology", &topology()).await;
+    let plan = json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 1 } });
+    let answer = server.put("/api/translate", &plan).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let warnings = answer.body["warnings"].to_string();
+    assert!(
+        warnings.contains("execute would not get far now") && warnings.contains("vm1"),
+        "{warnings}"
+    );
+}
+
+#[tokio::test]
+async fn secrets_in_urls_are_not_given_back() {
+    let server = Server::start();
+    let mut document = topology();
+    document["infrastructure"]["hooks_git_repo"] = json!("http://me:hunter2@127.0.0.1:1/hooks.git");
+    assert_eq!(server.put("/api/topology", &document).await.status, 200);
+    let body = server.get("/api/topology").await.body;
+    assert_eq!(
+        body["infrastructure"]["hooks_git_repo"],
+        "http://***@127.0.0.1:1/hooks.git"
+    );
+}
+
+#[tokio::test]
+async fn sigterm_ends_the_service_well_and_soon() {
+    let mut server = Server::start();
+    assert_eq!(server.get("/healthz").await.status, 200);
+    assert!(server.terminate());
+}
+
+#[tokio::test]
+async fn a_second_service_on_the_same_data_refuses_to_start() {
+    let server = Server::start();
+    let output = program()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(server.data.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("in use by another mapek"), "{said}");
+}

@@ -1,0 +1,266 @@
+//! The lab's VMs: Docker engines, each in a network namespace of its own, on one containerd.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::process::{Daemon, run, said};
+use crate::{images, network};
+
+/// How long a daemon may take to answer. They take a second or two; a busy machine, more.
+const READY: Duration = Duration::from_secs(60);
+const CONTAINERD: &str = "/run/lab/containerd.sock";
+
+/// The machines of one lab test.
+pub struct Lab {
+    /// The VMs; `vms[0]` is named `vm1`. Declared first, so that they go before containerd.
+    pub vms: Vec<Vm>,
+    cgroup: String,
+    nat: bool,
+    _containerd: Daemon,
+}
+
+impl Lab {
+    /// Starts `count` VMs, named `vm1`, `vm2`, … at 10.77.1.1, 10.77.1.2, …
+    pub fn start(cgroup: &str, count: usize) -> Self {
+        network::prepare();
+        let mut lab = Self {
+            vms: Vec::new(),
+            cgroup: cgroup.to_owned(),
+            nat: network::has_nat(),
+            _containerd: containerd(),
+        };
+        for number in 1..=count {
+            let vm = lab.launch(number);
+            lab.vms.push(vm);
+        }
+        // All of them start at the same time; only then is one waited for after the other.
+        for vm in &mut lab.vms {
+            vm.wait_ready();
+        }
+        std::thread::scope(|scope| {
+            for vm in &lab.vms {
+                scope.spawn(|| vm.load_images());
+            }
+        });
+        lab
+    }
+
+    fn launch(&self, number: usize) -> Vm {
+        let name = format!("vm{number}");
+        let ip = format!("10.77.1.{number}");
+        network::add_machine(&name, &ip);
+        // Containers' networks differ from VM to VM, so that the test can tell and reach them.
+        network::route(&format!("172.20.{number}.0/24"), &ip);
+        let folder = PathBuf::from(format!("/run/lab/{name}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("daemon.json"), "{}").unwrap();
+        let mut options = vec![
+            format!("--bip=172.20.{number}.1/24"),
+            format!("--cgroup-parent=/{}", self.cgroup),
+            // The lab's registry speaks plain HTTP.
+            "--insecure-registry=10.77.1.0/24".to_owned(),
+        ];
+        if !self.nat {
+            options.push("--iptables=false".to_owned());
+            options.push("--ip-masq=false".to_owned());
+        }
+        let daemon = dockerd(&name, &ip, &folder, &options);
+        Vm {
+            name,
+            ip,
+            folder,
+            options,
+            daemon,
+        }
+    }
+
+    /// The VM of that name.
+    pub fn vm(&self, name: &str) -> &Vm {
+        self.vms.iter().find(|vm| vm.name == name).unwrap()
+    }
+
+    /// The topology's `hosts` with the first `count` VMs.
+    pub fn hosts(&self, count: usize) -> Value {
+        self.vms[..count]
+            .iter()
+            .map(|vm| {
+                let host = serde_json::json!({"docker": vm.endpoint(), "ip": vm.ip});
+                (vm.name.clone(), host)
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+/// One VM: a Docker engine with an address.
+pub struct Vm {
+    /// `vm1`, …
+    pub name: String,
+    /// Where its published ports are reached.
+    pub ip: String,
+    folder: PathBuf,
+    options: Vec<String>,
+    /// The engine's process, for signals.
+    pub daemon: Daemon,
+}
+
+impl Vm {
+    /// The engine's endpoint on the network, `tcp://IP:2375`.
+    pub fn endpoint(&self) -> String {
+        format!("tcp://{}:2375", self.ip)
+    }
+
+    /// The engine's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("docker.sock")
+    }
+
+    /// Runs the `docker` command against this engine, and answers with what it prints.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        run(self.docker_command().args(arguments))
+    }
+
+    /// The same, whether it works or not.
+    pub fn try_docker(&self, arguments: &[&str]) -> Output {
+        self.docker_command().args(arguments).output().unwrap()
+    }
+
+    fn docker_command(&self) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket().display()));
+        command
+    }
+
+    /// What `docker inspect` says of a container; None when there is none.
+    pub fn inspect(&self, container: &str) -> Option<Value> {
+        let output = self.try_docker(&["container", "inspect", container]);
+        if !output.status.success() {
+            let said = said(&output);
+            assert!(said.contains("No such container"), "docker inspect: {said}");
+            return None;
+        }
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        Some(all[0].clone())
+    }
+
+    /// The host name that a container has by default, which the nginx image answers with.
+    pub fn hostname(&self, container: &str) -> String {
+        let seen = self.inspect(container).expect("the container is there");
+        seen["Config"]["Hostname"].as_str().unwrap().to_owned()
+    }
+
+    /// Names of all containers, running or not, in order.
+    pub fn containers(&self) -> Vec<String> {
+        let listed = self.docker(&["ps", "--all", "--format", "{{.Names}}"]);
+        let mut names: Vec<String> = listed.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// Pulls the VM's cable. What runs on it goes on.
+    pub fn unplug(&self) {
+        network::set_link(&self.name, "down");
+    }
+
+    /// Puts the cable back.
+    pub fn plug_in(&self) {
+        network::set_link(&self.name, "up");
+    }
+
+    /// Ends the engine with SIGKILL. Its containers go on until it is started again, as they do
+    /// when Docker crashes.
+    pub fn kill_engine(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// Starts the engine again after [`Vm::kill_engine`]. Docker then stops the containers that
+    /// it finds running.
+    pub fn restart_engine(&mut self) {
+        self.daemon.kill();
+        // The pid in it may by now be another process's, and dockerd would refuse to start.
+        let _ = std::fs::remove_file(self.folder.join("dockerd.pid"));
+        self.daemon = dockerd(&self.name, &self.ip, &self.folder, &self.options);
+        self.wait_ready();
+    }
+
+    fn wait_ready(&mut self) {
+        let (socket, ip) = (self.socket(), self.ip.clone());
+        self.daemon.wait_ready(READY, || {
+            answers(&socket) && std::net::TcpStream::connect((ip.as_str(), 2375)).is_ok()
+        });
+    }
+
+    fn load_images(&self) {
+        for archive in images::archives() {
+            let archive = archive.to_str().unwrap().to_owned();
+            self.docker(&["load", "--quiet", "--input", &archive]);
+        }
+    }
+}
+
+fn containerd() -> Daemon {
+    let folder = Path::new("/run/lab/containerd");
+    std::fs::create_dir_all(folder).unwrap();
+    // Only what Docker uses: the Kubernetes part alone takes longer to start than the rest.
+    let config = folder.join("config.toml");
+    std::fs::write(
+        &config,
+        "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n",
+    )
+    .unwrap();
+    let mut command = Command::new("containerd");
+    command
+        .args(["--log-level", "warn", "--config"])
+        .arg(&config)
+        .args(["--root", "/run/lab/containerd/root"])
+        .args(["--state", "/run/lab/containerd/state"])
+        .args(["--address", CONTAINERD]);
+    let mut daemon = Daemon::start("containerd", &folder.join("log"), &mut command);
+    daemon.wait_ready(READY, || UnixStream::connect(CONTAINERD).is_ok());
+    daemon
+}
+
+fn dockerd(name: &str, ip: &str, folder: &Path, options: &[String]) -> Daemon {
+    let at = |file: &str| folder.join(file).display().to_string();
+    let mut command = network::command_in(name, "dockerd");
+    command
+        .args(["--host", &format!("unix://{}", at("docker.sock"))])
+        .args(["--host", &format!("tcp://{ip}:2375")])
+        // Said in so many words, or dockerd waits 15 s for somebody to notice plain TCP.
+        .arg("--tls=false")
+        .args(["--log-level", "warn", "--config-file", &at("daemon.json")])
+        .args(["--data-root", &at("data")])
+        .args(["--exec-root", &at("exec")])
+        .args(["--pidfile", &at("dockerd.pid")])
+        .args(["--containerd", CONTAINERD])
+        .args(["--containerd-namespace", name])
+        .args(["--containerd-plugins-namespace", &format!("plugins-{name}")])
+        .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
+        .args(["--storage-driver", "overlay2"])
+        .args(options);
+    Daemon::start(
+        &format!("dockerd of {name}"),
+        &folder.join("dockerd.log"),
+        &mut command,
+    )
+}
+
+/// Whether an engine answers on its socket.
+fn answers(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else {
+        return false;
+    };
+    let ask = b"GET /_ping HTTP/1.0\r\nHost: lab\r\n\r\n";
+    let mut answer = String::new();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).is_ok()
+        && stream.write_all(ask).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.contains("200 OK")
+}

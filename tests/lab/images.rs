@@ -1,0 +1,45 @@
+//! What the lab takes from the cache that `scripts/setup test` fills.
+
+use std::path::PathBuf;
+
+/// A shell and the usual tools.
+pub const BUSYBOX: &str = "mapek/busybox:1";
+/// nginx in the roles `app`, `store` and `balancer`.
+pub const NGINX: &str = "mapek/nginx:1";
+
+/// The cache's folder, as the scripts have it.
+pub fn cache() -> PathBuf {
+    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(dir) = var("MAPEK_CACHE_DIR") {
+        return PathBuf::from(dir);
+    }
+    let base = var("XDG_CACHE_HOME").map_or_else(
+        || PathBuf::from(var("HOME").unwrap_or_default()).join(".cache"),
+        PathBuf::from,
+    );
+    base.join("mapek")
+}
+
+/// The archives that every engine of the lab loads.
+pub fn archives() -> Vec<PathBuf> {
+    ["busybox", "nginx"]
+        .iter()
+        .map(|name| cache().join(format!("images/{name}.tar")))
+        .collect()
+}
+
+/// The binary of Debian's `docker-registry`.
+pub fn registry_binary() -> PathBuf {
+    cache().join("registry/docker-registry")
+}
+
+/// What of all this is not there.
+pub fn missing() -> Vec<String> {
+    let mut files = archives();
+    files.push(registry_binary());
+    files
+        .iter()
+        .filter(|file| !file.is_file())
+        .map(|file| format!("the file {}", file.display()))
+        .collect()
+}

@@ -1,0 +1,44 @@
+//! The lab: `mapek` against real Docker engines, each one VM with an address of its own.
+//!
+//! Every test re-executes itself in a sandbox of Linux namespaces ([`sandbox`]) with no way out.
+//! In it [`daemons`] starts one `dockerd` for each VM on a small network ([`network`]), and
+//! [`service`] the real `mapek` binary. When the test ends, whichever way, the sandbox's first
+//! process goes, and with it every daemon, container, mount and interface.
+//!
+//! `make test` installs what the lab needs. Where something is missing a lab test fails and says
+//! what; it never skips.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+#![allow(missing_docs)]
+
+#[macro_use]
+mod sandbox;
+
+// What the lab is made of.
+mod daemons;
+mod git;
+mod http;
+mod images;
+mod kernel;
+mod network;
+mod process;
+mod registry;
+mod service;
+mod topologies;
+mod traffic;
+
+// The tests, from the lab itself to the whole service in it.
+mod smoke;
+
+mod example_hooks;
+
+mod containers;
+mod hooks;
+mod limits;
+mod three_tiers;
+mod troubles;

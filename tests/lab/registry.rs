@@ -1,0 +1,53 @@
+//! A real image registry on the lab's network.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::daemons::Vm;
+use crate::process::Daemon;
+use crate::{images, network};
+
+const PORT: u16 = 5000;
+
+/// A running `docker-registry`.
+pub struct Registry {
+    _daemon: Daemon,
+}
+
+impl Registry {
+    /// Starts one that holds nothing.
+    pub fn start() -> Self {
+        let folder = Path::new("/run/lab/registry");
+        std::fs::create_dir_all(folder).unwrap();
+        let config = folder.join("config.yml");
+        let settings = format!(
+            "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\n\
+             storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{}:{PORT}'}}\n",
+            folder.join("data").display(),
+            network::HOST
+        );
+        std::fs::write(&config, settings).unwrap();
+        let mut command = Command::new(images::registry_binary());
+        command.arg("serve").arg(&config);
+        let mut daemon = Daemon::start("registry", &folder.join("log"), &mut command);
+        let address = (network::HOST, PORT);
+        daemon.wait_ready(Duration::from_secs(30), || TcpStream::connect(address).is_ok());
+        Self { _daemon: daemon }
+    }
+
+    /// The name in this registry of an image such as `team/web:1`.
+    pub fn name(&self, image: &str) -> String {
+        format!("{}:{PORT}/{image}", network::HOST)
+    }
+
+    /// Pushes the image `local` of an engine under the name `image`; the engine is left without
+    /// that name.
+    pub fn push(&self, vm: &Vm, local: &str, image: &str) {
+        let name = self.name(image);
+        vm.docker(&["tag", local, &name]);
+        vm.docker(&["push", "--quiet", &name]);
+        vm.docker(&["rmi", &name]);
+    }
+}

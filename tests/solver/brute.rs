@@ -1,0 +1,156 @@
+//! The answer key: every placement of a tiny instance is looked at.
+//!
+//! Shares nothing with the solver. For each tier it tries each set of VMs; whether amounts
+//! exist is decided by enumerating them, smallest case first, not by a flow argument.
+
+use mapek::solve::{HostPort, Instance};
+
+fn clash(a: &HostPort, b: &HostPort) -> bool {
+    a.port == b.port
+        && a.protocol == b.protocol
+        && (a.address.is_none() || b.address.is_none() || a.address == b.address)
+}
+
+struct Brute<'a> {
+    instance: &'a Instance,
+    caps: Vec<[i64; 2]>,
+    /// For each tier the set of VMs chosen so far.
+    sets: Vec<u32>,
+    best: Option<u64>,
+}
+
+/// The least cost of any placement; `None` if there is none. Extra VMs beyond `news` new ones
+/// must be useless for the caller's instances.
+pub fn optimum(instance: &Instance, news: usize) -> Option<u64> {
+    let mut caps: Vec<[i64; 2]> = instance
+        .vms
+        .iter()
+        .map(|v| [i64::from(v.capacity.cpu), i64::from(v.capacity.mem)])
+        .collect();
+    let limit = instance.max_new.map_or(news, |m| news.min(m as usize));
+    for _ in 0..limit {
+        caps.push([i64::from(instance.new_vm.cpu), i64::from(instance.new_vm.mem)]);
+    }
+    let mut brute = Brute {
+        instance,
+        sets: vec![0; instance.tiers.len()],
+        caps,
+        best: None,
+    };
+    brute.choose(0);
+    brute.best
+}
+
+impl Brute<'_> {
+    fn choose(&mut self, tier: usize) {
+        if tier == self.sets.len() {
+            let cost = self.cost();
+            if self.best.is_none_or(|b| cost < b) && self.allowed() {
+                self.best = Some(cost);
+            }
+            return;
+        }
+        let spec = &self.instance.tiers[tier];
+        if spec.demand.is_zero() {
+            self.choose(tier + 1);
+            return;
+        }
+        for set in 1u32..1 << self.caps.len() {
+            let n = set.count_ones();
+            if n < spec.min_node
+                || spec.max_node.is_some_and(|m| n > m)
+                || n > spec.demand.cpu
+                || n > spec.demand.mem
+            {
+                continue;
+            }
+            self.sets[tier] = set;
+            self.choose(tier + 1);
+        }
+        self.sets[tier] = 0;
+    }
+
+    fn allowed(&self) -> bool {
+        let used = self.sets.iter().fold(0, |a, s| a | s);
+        if self.instance.max_vms.is_some_and(|m| used.count_ones() > m) {
+            return false;
+        }
+        for (a, ta) in self.instance.tiers.iter().enumerate() {
+            for (b, tb) in self.instance.tiers.iter().enumerate().skip(a + 1) {
+                if self.sets[a] & self.sets[b] != 0
+                    && ta.ports.iter().any(|x| tb.ports.iter().any(|y| clash(x, y)))
+                {
+                    return false;
+                }
+            }
+        }
+        (0..2).all(|r| {
+            let mut free: Vec<i64> = self.caps.iter().map(|c| c[r]).collect();
+            self.amounts(r, 0, &mut free)
+        })
+    }
+
+    /// Whether resource `r` of tiers from `tier` on can be given out: tries every division.
+    fn amounts(&self, r: usize, tier: usize, free: &mut Vec<i64>) -> bool {
+        if tier == self.sets.len() {
+            return true;
+        }
+        let d = self.instance.tiers[tier].demand;
+        let left = if r == 0 {
+            i64::from(d.cpu)
+        } else {
+            i64::from(d.mem)
+        };
+        let vms: Vec<usize> = (0..self.caps.len())
+            .filter(|v| self.sets[tier] >> v & 1 == 1)
+            .collect();
+        self.divide(r, tier, &vms, left, free)
+    }
+
+    fn divide(&self, r: usize, tier: usize, vms: &[usize], left: i64, free: &mut Vec<i64>) -> bool {
+        let Some((&vm, rest)) = vms.split_first() else {
+            return left == 0 && self.amounts(r, tier + 1, free);
+        };
+        let least = if rest.is_empty() { left.max(1) } else { 1 };
+        let most = (left - rest.len() as i64).min(free[vm]);
+        for amount in least..=most {
+            free[vm] -= amount;
+            let fits = self.divide(r, tier, rest, left - amount, free);
+            free[vm] += amount;
+            if fits {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn cost(&self) -> u64 {
+        let w = &self.instance.weights;
+        let mut cost = 0u64;
+        for vm in 0..self.caps.len() {
+            let here = |t: usize| self.sets[t] >> vm & 1 == 1;
+            let used = (0..self.sets.len()).any(here);
+            let Some(existing) = self.instance.vms.get(vm) else {
+                if used {
+                    cost += u64::from(w.vm_create);
+                    let n = (0..self.sets.len()).filter(|&t| here(t)).count() as u64;
+                    cost += n * u64::from(w.container_create);
+                }
+                continue;
+            };
+            cost += u64::from(if used { w.vm_use } else { w.vm_delete });
+            for (t, spec) in self.instance.tiers.iter().enumerate() {
+                let held = existing.held.iter().any(|h| h.0 == t);
+                cost += u64::from(match (held, here(t)) {
+                    (true, true) => w.container_set,
+                    (false, true) => w.container_create,
+                    (true, false) if spec.demand.is_zero() => 0,
+                    (true, false) if spec.max_node == Some(1) => w.container_delete_pinned,
+                    (true, false) => w.container_delete,
+                    (false, false) => 0,
+                });
+            }
+        }
+        cost
+    }
+}

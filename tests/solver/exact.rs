@@ -1,0 +1,97 @@
+//! Against brute force: exactly the optimum, or exactly "no solution".
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use mapek::solve::{Amount, HostPort, Instance, Protocol, SolveError, Tier, Vm, Weights};
+
+use crate::brute;
+use crate::generate::Dice;
+use crate::solved;
+
+/// Everything mixed: 1 to 4 tiers, 1 to 3 VMs in all, existing ones of unequal size.
+pub fn tiny(seed: u64) -> Instance {
+    let mut dice = Dice(seed);
+    let vms = 1 + dice.below(3) as usize;
+    let existing = dice.below(vms as u32 + 1) as usize;
+    let n = 1 + dice.below(4) as usize;
+    let new_vm = Amount::new(1 + dice.below(5), 1 + dice.below(6));
+    let tiers: Vec<Tier> = (0..n)
+        .map(|ix| Tier {
+            name: format!("app_t{ix}"),
+            demand: Amount::new(1 + dice.below(5), 1 + dice.below(6)),
+            min_node: if dice.chance(20) {
+                1 + dice.below(3)
+            } else {
+                dice.below(2)
+            },
+            max_node: dice.chance(35).then(|| 1 + dice.below(3)),
+            ports: ports(&mut dice),
+        })
+        .collect();
+    let vms_now = (0..existing)
+        .map(|ix| {
+            let capacity = Amount::new(1 + dice.below(6), 1 + dice.below(8));
+            let mut held = Vec::new();
+            let mut free = capacity;
+            for t in 0..n {
+                if dice.chance(45) && free.cpu > 0 && free.mem > 0 {
+                    let amount = Amount::new(1 + dice.below(free.cpu), 1 + dice.below(free.mem));
+                    free = Amount::new(free.cpu - amount.cpu, free.mem - amount.mem);
+                    held.push((t, amount));
+                }
+            }
+            Vm {
+                name: format!("i-{ix}"),
+                capacity,
+                held,
+            }
+        })
+        .collect();
+    Instance {
+        tiers,
+        vms: vms_now,
+        new_vm,
+        max_new: Some((vms - existing) as u32),
+        max_vms: dice.chance(30).then(|| 1 + dice.below(3)),
+        weights: Weights::default(),
+        cpu_step: 100,
+        may_stay: false,
+    }
+}
+
+fn ports(dice: &mut Dice) -> BTreeSet<HostPort> {
+    let mut ports = BTreeSet::new();
+    while dice.chance(30) {
+        let address = dice
+            .chance(50)
+            .then(|| IpAddr::from([127, 0, 0, 1 + dice.below(2) as u8]));
+        let protocol = dice.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp]);
+        ports.insert(HostPort {
+            port: 80 + dice.below(2) as u16,
+            protocol,
+            address,
+        });
+    }
+    ports
+}
+
+pub fn compare(seed: u64, instance: &Instance) {
+    let expected = brute::optimum(instance, 3);
+    match (expected, solved(instance)) {
+        (Some(best), Ok(answer)) => {
+            assert_eq!(answer.objective, best, "seed {seed}: {instance:?}\n{answer:?}");
+            assert!(answer.proven_optimal, "seed {seed}: unproven {answer:?}");
+            assert_eq!(answer.bound, best, "seed {seed}");
+        }
+        (None, Err(SolveError::Infeasible(why))) => assert!(!why.reasons.is_empty()),
+        (expected, got) => panic!("seed {seed}: {expected:?} but {got:?}\n{instance:?}"),
+    }
+}
+
+#[test]
+fn twelve_thousand_tiny_instances_are_solved_exactly() {
+    for seed in 0..12_000 {
+        compare(seed, &tiny(seed));
+    }
+}
