@@ -35,6 +35,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(route("/api/executions").get(executions::list))
         .service(route("/api/executions/{id}").get(executions::get))
         .service(route("/api/executions/{id}/cancel").post(executions::cancel))
+        .service(route("/api/executions/{id}/resume").post(executions::resume))
+        .service(route("/api/executions/{id}/rollback").post(executions::rollback))
         .service(route("/healthz").get(health::live))
         .default_service(web::to(no_such_path));
 }
@@ -50,7 +52,12 @@ fn allowed(path: &str) -> &'static str {
         "/api/topology" => "GET, HEAD, PUT",
         "/api/translate" | "/api/execute" => "PUT, POST",
         "/api/solve" => "POST",
-        path if path.ends_with("/cancel") => "POST",
+        path if ["/cancel", "/resume", "/rollback"]
+            .iter()
+            .any(|end| path.ends_with(end)) =>
+        {
+            "POST"
+        }
         _ => "GET, HEAD",
     }
 }

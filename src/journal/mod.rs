@@ -3,6 +3,8 @@
 //! SQLite in WAL mode with full sync: what [`Journal`] has answered is on disk. Calls block, and
 //! the service makes them off the async threads. The journal decides nothing.
 
+#[cfg(debug_assertions)]
+mod killing;
 mod schema;
 mod sqlite;
 #[cfg(test)]
@@ -14,6 +16,8 @@ use uuid::Uuid;
 use crate::execute::{Frozen, Stamped};
 use crate::model::Allocation;
 
+#[cfg(debug_assertions)]
+pub use killing::{KillAt, KillingJournal};
 pub use sqlite::SqliteJournal;
 
 /// What is kept between runs.
@@ -43,7 +47,8 @@ pub trait Journal: Send {
     /// When it is not surely on disk; the old one is kept then.
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError>;
 
-    /// Keeps an execution before its first effect.
+    /// Keeps an execution before its first effect, and with it what it sets out from as the
+    /// allocation.
     ///
     /// # Errors
     ///
@@ -68,6 +73,13 @@ pub trait Journal: Send {
     ///
     /// When the record can't be read.
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError>;
+
+    /// The execution that was begun under a client's key.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError>;
 
     /// The newest executions with their events, newest first.
     ///

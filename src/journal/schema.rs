@@ -17,7 +17,8 @@ CREATE TABLE executions (
     id          TEXT PRIMARY KEY,
     created_at  TEXT NOT NULL,
     frozen      TEXT NOT NULL,
-    outcome     TEXT
+    outcome     TEXT,
+    key         TEXT UNIQUE
 ) STRICT;
 CREATE INDEX executions_unfinished ON executions (id) WHERE outcome IS NULL;
 CREATE TABLE events (

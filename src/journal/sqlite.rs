@@ -82,6 +82,11 @@ fn counter(value: i64) -> Result<u64, JournalError> {
     u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
 }
 
+fn id_of(text: &str) -> Result<Uuid, JournalError> {
+    text.parse()
+        .map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
+}
+
 fn id_and_frozen(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
     Ok((row.get(0)?, row.get(1)?))
 }
@@ -116,14 +121,18 @@ impl Journal for SqliteJournal {
     }
 
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {
-        self.connection.execute(
-            "INSERT INTO executions (id, created_at, frozen) VALUES (?1, ?2, ?3)",
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "INSERT INTO executions (id, created_at, frozen, key) VALUES (?1, ?2, ?3, ?4)",
             params![
                 execution.id.to_string(),
                 execution.created_at.to_string(),
-                write(execution)?
+                write(execution)?,
+                execution.idempotency_key
             ],
         )?;
+        transaction.execute("UPDATE state SET allocation = ?1", [write(&execution.from)?])?;
+        transaction.commit()?;
         Ok(())
     }
 
@@ -169,6 +178,16 @@ impl Journal for SqliteJournal {
         row.map(|row| self.with_events(row)).transpose()
     }
 
+    fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError> {
+        let id = self
+            .connection
+            .query_row("SELECT id FROM executions WHERE key = ?1", [key], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()?;
+        id.map(|text| id_of(&text)).transpose()
+    }
+
     fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError> {
         let mut select = self
             .connection
@@ -184,11 +203,6 @@ impl Journal for SqliteJournal {
             .connection
             .prepare("SELECT id FROM executions WHERE outcome IS NULL ORDER BY id")?;
         let rows = select.query_map([], |row| row.get::<_, String>(0))?;
-        rows.map(|row| {
-            let text = row?;
-            text.parse()
-                .map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
-        })
-        .collect()
+        rows.map(|row| id_of(&row?)).collect()
     }
 }

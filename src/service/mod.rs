@@ -10,6 +10,7 @@ mod drift;
 mod inspect;
 mod platform;
 mod propose;
+mod recover;
 mod redact;
 mod topology;
 
@@ -21,14 +22,15 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
-use crate::execute::{Execution, Halt};
+use crate::execute::{Direction, Execution, Halt};
 use crate::fault::{Code, Fault, chain};
 use crate::journal::{Journal, JournalError};
 
 pub use book::Snapshot;
-pub use carry::Ended;
+pub use carry::{Begun, Ended, Request};
 pub use platform::Platform;
 pub use propose::{Proposal, WhatIf, what_if};
+pub use recover::OnRestart;
 pub use topology::PutTopology;
 
 use book::Book;
@@ -42,6 +44,10 @@ pub struct Settings {
     pub hook_deadline: Duration,
     /// How many actions of a stage may run at the same time.
     pub parallel: usize,
+    /// How many of them on one VM.
+    pub parallel_on_vm: usize,
+    /// How long an action is tried again that fails for a passing reason.
+    pub retry_for: Duration,
 }
 
 /// A handle to the service. Clones are the same service.
@@ -131,6 +137,10 @@ impl Service {
             return Ok(());
         }
         let execution = self.execution(id).await?;
+        if execution.progress.outcome.is_none() {
+            // It is held: what was cut off in the middle is looked up, and the end recorded.
+            return self.take_up(id, Direction::Forward, Halt::Cancel).await;
+        }
         let message = format!(
             "execution {id} has {}; there is nothing to cancel",
             execution.state()
