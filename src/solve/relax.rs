@@ -83,6 +83,12 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         let amount = [0, 1].map(|r| vars.add(variable().min(0).max(it.demand[r] as f64)));
         fresh.push((count, amount));
     }
+    // Whether a tier that would fill VMs exactly is spread over one more than it must.
+    let spread: Vec<Option<Variable>> = problem
+        .items
+        .iter()
+        .map(|it| (it.waste != [0, 0]).then(|| vars.add(whole(variable().min(0).max(1)))))
+        .collect();
     let mut price = Expression::from(0.0);
     for &u in &used {
         price += problem.use_cost as f64 * u;
@@ -117,7 +123,11 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
     for (item, it) in problem.items.iter().enumerate() {
         let (count, amount) = fresh[item];
         let kept: Expression = of_item[item].iter().map(|k| k.on).sum();
-        model.add_constraint(constraint!(kept.clone() + count >= it.min_nodes as f64));
+        let mut least = Expression::from(it.min_nodes as f64);
+        if let Some(spread) = spread[item] {
+            least += spread;
+        }
+        model.add_constraint(constraint!(kept.clone() + count >= least));
         model.add_constraint(constraint!(kept + count <= it.max_nodes as f64));
         for r in 0..2 {
             let kept: Expression = of_item[item].iter().map(|k| k.amount[r]).sum();
@@ -133,7 +143,13 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         for (vm, &u) in used.iter().enumerate() {
             room += problem.existing[vm][r] as f64 * u;
         }
-        model.add_constraint(constraint!(room >= total[r] as f64));
+        let mut need = Expression::from(total[r] as f64);
+        for (it, spread) in problem.items.iter().zip(&spread) {
+            if let Some(spread) = spread {
+                need += it.waste[r] as f64 * (1.0 - *spread);
+            }
+        }
+        model.add_constraint(constraint!(room >= need));
     }
     if problem.max_vms < problem.existing.len() + problem.max_new {
         let all: Expression = used.iter().copied().sum::<Expression>() + news;

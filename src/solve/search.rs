@@ -123,6 +123,7 @@ fn attempt(instance: &Instance, limits: &Limits, watch: Watch<'_>, aim: Aim) -> 
         floor: bound::containers(&problem) + bound::vms(&problem).unwrap_or(0),
         best: None,
         counters: Counters::default(),
+        seed: limits.seed,
         clocked: false,
     };
     if let Some(packing) = course.unchanged() {
@@ -149,6 +150,7 @@ struct Course<'a> {
     floor: i64,
     best: Option<Packing>,
     counters: Counters,
+    seed: u64,
     /// Whether the machine's speed had a say in the answer.
     clocked: bool,
 }
@@ -231,53 +233,72 @@ impl Course<'_> {
         let mut team = Team::new(first, second, limits.seed);
         let mut round = 0;
         let mut waiting = relaxed.is_some();
-        let effort = Effort {
-            steps: ROUND,
-            nodes: 2_000,
-        };
         let small = self.problem.items.len() <= SMALL;
         let (rounds, due) = if small { (8, 2) } else { (400, 60) };
         let soon = self.problem.held.iter().map(Vec::len).sum::<usize>() <= SOON;
         while !self.proven() && self.watch.cut().is_none() && round < rounds {
-            let (floor, watch) = (self.floor, self.watch);
-            let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
-            team.round(self.problem, effort, &ended, &mut self.counters);
+            self.round(&mut team);
             round += 1;
-            self.offer(team.best().clone());
             // What HiGHS says is taken in after a fixed round, so that its speed does not matter;
             // where it may take too long for that, whenever it comes.
             if let Some(pending) = relaxed.as_ref().filter(|_| waiting) {
                 if soon && round == due {
                     while let Some(relaxed) = pending.wait(&self.watch) {
-                        self.take_in(relaxed, &mut team);
+                        self.take_in(relaxed, &mut team, round);
                     }
                     waiting = false;
                 } else if !soon && let Some(relaxed) = pending.poll() {
-                    self.take_in(relaxed, &mut team);
+                    self.take_in(relaxed, &mut team, round);
                     self.clocked = true;
                 }
             }
         }
     }
 
-    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team) {
+    /// Takes in a bound, and improves the placement that the relaxation suggests for as long as
+    /// the one so far has been, before the two are compared.
+    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team, rounds: u64) {
         self.floor = self.floor.max(relaxed.floor);
         self.counters.programs += 1;
-        if let Some(guide) = relaxed.guide.filter(|_| !self.proven()) {
-            for spread_first in [true, false] {
-                let start = Start {
-                    open: guide.open.clone(),
-                    news: guide.news,
-                    order: construct::by_size(self.problem),
-                    spread_first,
-                    keep: guide.keep.clone(),
-                };
-                if let Some(packing) = construct::construct(self.problem, &start) {
-                    team.join(packing.clone());
-                    self.offer(packing);
-                }
-            }
+        let over = self.proven() || self.watch.cut().is_some();
+        let Some(guide) = relaxed.guide.filter(|_| !over) else {
+            return;
+        };
+        let mut begun = Vec::new();
+        for spread_first in [true, false] {
+            let start = Start {
+                open: guide.open.clone(),
+                news: guide.news,
+                order: construct::by_size(self.problem),
+                spread_first,
+                keep: guide.keep.clone(),
+                balance: 2,
+                even: true,
+                wide: Vec::new(),
+            };
+            begun.extend(construct::construct(self.problem, &start));
         }
+        begun.sort_by_key(|p| p.cost);
+        let mut begun = begun.into_iter();
+        let Some(first) = begun.next() else { return };
+        let second = begun.next().unwrap_or_else(|| first.clone());
+        let mut guided = Team::new(first, second, self.seed);
+        for _ in 0..rounds {
+            self.round(&mut guided);
+        }
+        team.join(guided.best().clone());
+    }
+
+    /// One round of both workers, unless the search is over.
+    fn round(&mut self, team: &mut Team) {
+        let (floor, watch) = (self.floor, self.watch);
+        let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
+        let effort = Effort {
+            steps: ROUND,
+            nodes: 2_000,
+        };
+        team.round(self.problem, effort, &ended, &mut self.counters);
+        self.offer(team.best().clone());
     }
 
     /// Starts the relaxation, where there are containers to keep.
@@ -286,7 +307,7 @@ impl Course<'_> {
             return None;
         }
         let problem = Arc::clone(self.problem);
-        program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
+        program::start(self.watch.left().as_secs_f64() * 0.8, move |seconds, answer| {
             for integer in [false, true] {
                 if let Some(relaxed) = relax::solve(&problem, integer, seconds) {
                     answer(relaxed);
@@ -400,17 +421,46 @@ fn starts(problem: &Problem) -> Vec<Start> {
             news = news.max(usize::try_from((left + unit - 1) / unit).unwrap_or(usize::MAX));
         }
     }
+    let fleet = bound::fleet(problem);
+    let mut wide: Vec<usize> = Vec::new();
+    for r in 0..2 {
+        let mut wasteful: Vec<usize> = (0..problem.items.len())
+            .filter(|&i| waste(problem, i, r) > 0)
+            .collect();
+        wasteful.sort_by_key(|&i| (std::cmp::Reverse(waste(problem, i, r)), i));
+        wide.extend(wasteful.iter().take(fleet.map_or(0, |f| f.spreads[r])));
+    }
+    wide.sort_unstable();
+    wide.dedup();
+    let news = fleet
+        .filter(|f| f.used == enough.len())
+        .map_or(news, |f| f.news.max(news));
     let mut result = Vec::new();
     for spread_first in [true, false] {
-        for (open, news) in [(&enough, news), (&by_worth, news)] {
+        for (open, balance, even) in [
+            (&enough, 0, false),
+            (&enough, 1, true),
+            (&enough, 3, true),
+            (&by_worth, 2, true),
+        ] {
             result.push(Start {
                 open: open.clone(),
                 news,
                 order: order.clone(),
                 spread_first,
                 keep: Vec::new(),
+                balance,
+                even,
+                wide: wide.clone(),
             });
         }
     }
     result
+}
+
+fn waste(problem: &Problem, item: usize, r: usize) -> i64 {
+    problem
+        .items
+        .get(item)
+        .map_or(0, |it| it.waste.get(r).copied().unwrap_or(0))
 }

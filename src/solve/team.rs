@@ -44,7 +44,9 @@ impl Team {
     pub fn join(&mut self, packing: Packing) {
         let [a, b] = &mut self.members;
         let worse = if a.cost > b.cost { a } else { b };
-        *worse = packing;
+        if packing.cost < worse.cost {
+            *worse = packing;
+        }
     }
 
     /// One round: both workers take `effort`, unless `ended` says stop at the price reached.

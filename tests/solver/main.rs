@@ -1,8 +1,14 @@
 //! Tests of the solver through its one entry point.
 
 mod brute;
+mod ends;
 mod exact;
+#[allow(dead_code)] // the families for benchmarks
 mod generate;
+mod impossible;
+mod posed;
+mod properties;
+mod regressions;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
