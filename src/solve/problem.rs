@@ -139,6 +139,17 @@ impl Problem {
         problem
     }
 
+    /// Limits and prices without tiers and VMs.
+    #[must_use]
+    pub fn shape(&self) -> Self {
+        Self {
+            items: Vec::new(),
+            existing: Vec::new(),
+            held: Vec::new(),
+            ..*self
+        }
+    }
+
     /// A tier needs at least as many containers as the largest VMs that together hold its demand.
     fn raise_min_nodes(&mut self) {
         let prefix = |dim: usize| {

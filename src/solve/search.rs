@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::answer::{Answer, Counters, EndedBy};
 use super::bound;
+use super::chunks;
 use super::construct::{self, Start};
 use super::exact::{self, Proof};
 use super::explain::{self, Infeasible};
@@ -18,6 +19,7 @@ use super::problem::Problem;
 use super::program::{self, Pending};
 use super::relax::{self, Relaxed};
 use super::repair::{self, Tried};
+use super::starts::starts;
 use super::team::Team;
 use super::verify::{self, Violation};
 use super::watch::Watch;
@@ -190,10 +192,15 @@ impl Course<'_> {
 
     fn run(&mut self, limits: &Limits, aim: Aim) -> Result<EndedBy, SolveError> {
         let mut begun: Vec<Packing> = Vec::new();
-        for start in starts(self.problem) {
-            begun.extend(construct::construct(self.problem, &start));
-            if self.watch.cut().is_some() {
-                break;
+        if self.problem.items.len() >= chunks::WORTH {
+            begun.extend(chunks::construct(self.problem, &self.watch));
+        }
+        if begun.is_empty() {
+            for start in starts(self.problem) {
+                begun.extend(construct::construct(self.problem, &start));
+                if self.watch.cut().is_some() {
+                    break;
+                }
             }
         }
         begun.sort_by_key(|p| (p.cost, p.actions(self.problem)));
@@ -234,7 +241,11 @@ impl Course<'_> {
         let mut round = 0;
         let mut waiting = relaxed.is_some();
         let small = self.problem.items.len() <= SMALL;
-        let (rounds, due) = if small { (8, 2) } else { (400, 60) };
+        let (rounds, due) = if small {
+            (8, 2)
+        } else {
+            (400.max(4 * self.problem.items.len() as u64), 60)
+        };
         let soon = self.problem.held.iter().map(Vec::len).sum::<usize>() <= SOON;
         while !self.proven() && self.watch.cut().is_none() && round < rounds {
             self.round(&mut team);
@@ -307,9 +318,9 @@ impl Course<'_> {
             return None;
         }
         let problem = Arc::clone(self.problem);
-        program::start(self.watch.left().as_secs_f64() * 0.8, move |seconds, answer| {
-            for integer in [false, true] {
-                if let Some(relaxed) = relax::solve(&problem, integer, seconds) {
+        program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
+            for (integer, share) in [(false, 0.3), (true, 0.55)] {
+                if let Some(relaxed) = relax::solve(&problem, integer, seconds * share) {
                     answer(relaxed);
                 }
             }
@@ -389,78 +400,4 @@ impl Course<'_> {
             counters: self.counters,
         })
     }
-}
-
-/// Ways to begin, the most promising first.
-fn starts(problem: &Problem) -> Vec<Start> {
-    let order = construct::by_size(problem);
-    let total = problem.total();
-    // Existing VMs by how much they hold: those with the least are given up first.
-    let mut by_worth: Vec<usize> = (0..problem.existing.len()).collect();
-    by_worth.sort_by_key(|&v| {
-        let held = problem.held.get(v).map_or(0, Vec::len);
-        (std::cmp::Reverse(held), v)
-    });
-    let mut sum = [0i64; 2];
-    let mut enough = Vec::new();
-    for &vm in &by_worth {
-        if sum[0] >= total[0] && sum[1] >= total[1] {
-            break;
-        }
-        let cap = problem.capacity(Some(vm));
-        sum = [sum[0] + cap[0], sum[1] + cap[1]];
-        enough.push(vm);
-    }
-    let mut news = 0usize;
-    for r in 0..2 {
-        let (left, unit) = match r {
-            0 => (total[0] - sum[0], problem.new_vm[0]),
-            _ => (total[1] - sum[1], problem.new_vm[1]),
-        };
-        if left > 0 && unit > 0 {
-            news = news.max(usize::try_from((left + unit - 1) / unit).unwrap_or(usize::MAX));
-        }
-    }
-    let fleet = bound::fleet(problem);
-    let mut wide: Vec<usize> = Vec::new();
-    for r in 0..2 {
-        let mut wasteful: Vec<usize> = (0..problem.items.len())
-            .filter(|&i| waste(problem, i, r) > 0)
-            .collect();
-        wasteful.sort_by_key(|&i| (std::cmp::Reverse(waste(problem, i, r)), i));
-        wide.extend(wasteful.iter().take(fleet.map_or(0, |f| f.spreads[r])));
-    }
-    wide.sort_unstable();
-    wide.dedup();
-    let news = fleet
-        .filter(|f| f.used == enough.len())
-        .map_or(news, |f| f.news.max(news));
-    let mut result = Vec::new();
-    for spread_first in [true, false] {
-        for (open, balance, even) in [
-            (&enough, 0, false),
-            (&enough, 1, true),
-            (&enough, 3, true),
-            (&by_worth, 2, true),
-        ] {
-            result.push(Start {
-                open: open.clone(),
-                news,
-                order: order.clone(),
-                spread_first,
-                keep: Vec::new(),
-                balance,
-                even,
-                wide: wide.clone(),
-            });
-        }
-    }
-    result
-}
-
-fn waste(problem: &Problem, item: usize, r: usize) -> i64 {
-    problem
-        .items
-        .get(item)
-        .map_or(0, |it| it.waste.get(r).copied().unwrap_or(0))
 }
