@@ -43,7 +43,9 @@ cgroup_delegate() {
     while read -r pid; do
         echo "$pid" 2>/dev/null >$top/mapek-init/cgroup.procs || true
     done <$top/cgroup.procs
-    for controller in $(cat $top/cgroup.controllers); do
+    local controllers
+    read -ra controllers <$top/cgroup.controllers
+    for controller in "${controllers[@]}"; do
         echo "+$controller" >$top/cgroup.subtree_control || warn "no cgroup controller $controller"
     done
 }

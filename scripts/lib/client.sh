@@ -36,6 +36,14 @@ show_actions() {
         else .actions | to_entries[] | (.key + 1) as $stage | .value[] | "    stage \($stage): \(.)" end' <"$ANSWER"
 }
 
+# show_allocation: the answer to GET /api/allocation, as JSON with a line for each container.
+show_allocation() {
+    jq -r 'del(.time) | to_entries[] |
+        "    \(.key | tojson): \(.value | del(.used) | tojson[:-1]), \"used\": {",
+        (.value.used | to_entries | (map("        \(.key | tojson): \(.value | tojson)") | join(",\n"))),
+        "    }}"' <"$ANSWER"
+}
+
 # show_containers: a table of mapek's containers with the limits that Docker holds them to.
 show_containers() {
     local ids

@@ -5,8 +5,6 @@
 mod capacity;
 mod embedded;
 mod hosts;
-#[cfg(test)]
-mod tests;
 
 pub use capacity::check_shape;
 pub use embedded::{LOCALHOST, embedded};

@@ -46,7 +46,9 @@ pub trait Engine: Send + Sync {
     /// Makes sure that the container runs, is healthy where it has a health check, and holds what
     /// was asked. A container of that name which `mapek` made and which is not as asked for is
     /// finished, started or replaced; one that `mapek` did not make is a
-    /// [`EngineErrorKind::Foreign`] error.
+    /// [`EngineErrorKind::Foreign`] error. One that was started and does not come up
+    /// ([`EngineErrorKind::Unhealthy`]) is stopped again, so that it holds nothing, and kept, so
+    /// that its log can be read.
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError>;
 
     /// Makes sure that the running container holds these limits, without stopping it.

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, oneshot};
 use super::error::FetchError;
 use super::set::HookSet;
 use super::source::{Source, read, shown};
-use super::{folder, git};
+use super::{cache, folder, git};
 use crate::model::topology::Hooks;
 
 /// Fetches hooks, anew each time it is asked.
@@ -71,10 +71,10 @@ impl Fetcher {
     }
 }
 
-fn blocking(hooks: &Hooks, cache: &Path) -> Result<HookSet, FetchError> {
+fn blocking(hooks: &Hooks, folder: &Path) -> Result<HookSet, FetchError> {
     let reference = hooks.reference.as_deref();
     match read(&hooks.repo) {
-        Source::Remote(url) => git::remote(&url, reference, &cache.join(cache_name(&url))),
+        Source::Remote(url) => cache::remote(&url, reference, &folder.join(cache_name(&url))),
         Source::Local(path) => match git::local(&path, reference)? {
             Some(set) => Ok(set),
             None => plain(&path, reference),

@@ -1,8 +1,9 @@
 //! Hooks: fetched from git or a folder, delivered into containers, run there.
 //!
-//! `source` and `set` are pure; `git` and `folder` read; `run` talks to an engine. A hook is
+//! `source` and `set` are pure; `cache`, `git` and `folder` read; `run` talks to an engine. A hook is
 //! run as an argument vector, never through a shell. Nothing here decides which hooks run when.
 
+mod cache;
 mod error;
 mod fetch;
 mod folder;

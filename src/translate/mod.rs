@@ -1,14 +1,39 @@
 //! From what is to what should be: the actions, in stages that are safe at every instant.
 //!
-//! Pure: allocations in, stages out.
+//! Pure: allocations in, stages out. The way there:
+//!
+//! | module | what it finds |
+//! |---|---|
+//! | `work` | what differs: operations, and what they depend on |
+//! | `order` | one safe sequence of them, by greed (`progress` says what is allowed at each moment) |
+//! | `search`, `field` | where greed ends in a corner: in which order tiers make room for each other |
+//! | `stages` | the sequence folded into as few stages as the rules allow |
+//! | `emit`, `cores` | actions with names, sizes and core numbers |
+//! | `hooks` | hooks, after the changes that they are about |
+//! | `reasons` | why a tier can't be kept running |
+//! | [`check`] | whether a translation keeps all the rules; shares nothing with the rest |
 
 mod action;
+pub mod check;
+mod cores;
+mod emit;
+mod field;
+mod hooks;
+mod order;
+mod progress;
+mod reasons;
+mod search;
+mod stages;
+mod table;
+#[cfg(test)]
+mod tests;
+mod work;
 
 pub use action::Action;
 
 use serde::Serialize;
 
-use crate::model::TierId;
+use crate::model::{Allocation, TierId, Topology};
 
 /// Actions that may run at the same time.
 pub type Stage = Vec<Action>;
@@ -18,8 +43,11 @@ pub type Stage = Vec<Action>;
 pub struct Translation {
     /// Stages, to be run one after the other.
     pub stages: Vec<Stage>,
-    /// Tiers that run before and after, but cannot be kept running on the way.
+    /// Tiers that run before and after, but cannot be kept running on the way; by name.
     pub interrupts: Vec<Interrupt>,
+    /// What is there in the end: the target, with the cores that each container is pinned to.
+    #[serde(skip)]
+    pub target: Allocation,
 }
 
 /// A tier that is down for a moment on the way.
@@ -29,4 +57,62 @@ pub struct Interrupt {
     pub tier: TierId,
     /// Why no order of the actions avoids it.
     pub reason: String,
+}
+
+/// Finds the way from `from`, what runs, to `to`.
+///
+/// Of `to` only the sizes matter: cores are chosen here, so that each container keeps as many of
+/// its own as it can. VMs only in `to` are made, VMs only in `from` are deleted, and VMs of both
+/// with nothing on them stay. `to` has to fit its VMs, as every answer of the solver does. `from`
+/// may be anything that was found running.
+///
+/// The same input gives the same answer, and `translate(t, a, a)` has no stages where `a` is in
+/// order. Where `a` has containers that share cores, or are pinned to another number of cores than
+/// their size, they are pinned anew.
+#[must_use]
+pub fn translate(topology: &Topology, from: &Allocation, to: &Allocation) -> Translation {
+    let work = work::Work::between(topology, from, to);
+    let mut truncated = false;
+    let steps = order::freely(&work).unwrap_or_else(|| {
+        let route = search::route(&work);
+        truncated = route.truncated;
+        order::along(&work, &route)
+    });
+    let staged = stages::fold(&work, &steps);
+    let (mut stages, target) = emit::emit(topology, from, to, &work, &staged);
+    let interrupts = reasons::interrupts(topology, &work, &steps, &stages, truncated);
+    hooks::add(topology, from, to, &mut stages);
+    for stage in &mut stages {
+        stage.sort_by_cached_key(|action| (turn(action), action.vm().clone(), action.container().cloned()));
+    }
+
+    // A stage of its own at either end: when a VM can't be had nothing has been touched yet, and a
+    // VM goes only when all else has come to its end.
+    let created = emit::only_in(to, from).map(|vm| Action::CreateVm { vm: vm.clone() });
+    let deleted = emit::only_in(from, to).map(|vm| Action::DeleteVm { vm: vm.clone() });
+    let (created, deleted): (Stage, Stage) = (created.collect(), deleted.collect());
+    if !created.is_empty() {
+        stages.insert(0, created);
+    }
+    if !deleted.is_empty() {
+        stages.push(deleted);
+    }
+    Translation {
+        stages,
+        interrupts,
+        target,
+    }
+}
+
+/// The order of actions within a stage; for readers, since it means nothing.
+fn turn(action: &Action) -> u8 {
+    match action {
+        Action::CreateVm { .. } => 0,
+        Action::CreateContainer { .. } => 1,
+        Action::UpdateContainer { .. } => 2,
+        Action::DeleteContainer { .. } => 3,
+        Action::RunScaleHook { .. } => 4,
+        Action::RunTierHook { .. } => 5,
+        Action::DeleteVm { .. } => 6,
+    }
 }

@@ -50,15 +50,6 @@ impl Lab {
         lab
     }
 
-    /// Starts one more VM, ready to use, and answers with its index in `vms`.
-    pub fn add_vm(&mut self) -> usize {
-        let mut vm = self.launch(self.vms.len() + 1);
-        vm.wait_ready();
-        vm.load_images();
-        self.vms.push(vm);
-        self.vms.len() - 1
-    }
-
     fn launch(&self, number: usize) -> Vm {
         let name = format!("vm{number}");
         let ip = format!("10.77.1.{number}");
@@ -173,12 +164,24 @@ impl Vm {
         names
     }
 
-    /// Ends the engine with SIGKILL. Its containers go on, as they do when Docker crashes.
+    /// Pulls the VM's cable. What runs on it goes on.
+    pub fn unplug(&self) {
+        network::set_link(&self.name, "down");
+    }
+
+    /// Puts the cable back.
+    pub fn plug_in(&self) {
+        network::set_link(&self.name, "up");
+    }
+
+    /// Ends the engine with SIGKILL. Its containers go on until it is started again, as they do
+    /// when Docker crashes.
     pub fn kill_engine(&mut self) {
         self.daemon.kill();
     }
 
-    /// Starts the engine again after [`Vm::kill_engine`].
+    /// Starts the engine again after [`Vm::kill_engine`]. Docker then stops the containers that
+    /// it finds running.
     pub fn restart_engine(&mut self) {
         self.daemon.kill();
         // The pid in it may by now be another process's, and dockerd would refuse to start.

@@ -13,8 +13,7 @@ const PORT: u16 = 8418;
 
 /// `git http-backend` behind a small HTTP server, serving every [`Repository`].
 pub struct GitServer {
-    /// The server's process.
-    pub daemon: Daemon,
+    _daemon: Daemon,
 }
 
 impl GitServer {
@@ -27,7 +26,7 @@ impl GitServer {
         let mut daemon = Daemon::start("git server", Path::new("/run/lab/git.log"), &mut command);
         let address = (network::HOST, PORT);
         daemon.wait_ready(Duration::from_secs(30), || TcpStream::connect(address).is_ok());
-        Self { daemon }
+        Self { _daemon: daemon }
     }
 
     /// Where a repository is served.

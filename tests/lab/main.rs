@@ -29,8 +29,16 @@ mod network;
 mod process;
 mod registry;
 mod service;
+mod topologies;
 mod traffic;
 
-// The tests.
-mod example_hooks;
+// The tests, from the lab itself to the whole service in it.
 mod smoke;
+
+mod example_hooks;
+
+mod containers;
+mod hooks;
+mod limits;
+mod three_tiers;
+mod troubles;

@@ -34,6 +34,11 @@ pub fn add_machine(name: &str, address: &str) {
     ip(&format!("-n {name} route add default via {HOST}"));
 }
 
+/// Sets the link between a machine and the bridge `up` or `down`.
+pub fn set_link(name: &str, state: &str) {
+    ip(&format!("link set {name} {state}"));
+}
+
 /// Sends what is for `network` (in CIDR notation) to the machine at `address`.
 pub fn route(network: &str, address: &str) {
     ip(&format!("route add {network} via {address}"));

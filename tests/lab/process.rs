@@ -117,10 +117,10 @@ impl Daemon {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// The last lines that it wrote.
+    /// The last lines that it wrote, without the chatter of containerd's helpers.
     pub fn log_end(&self) -> String {
         let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("level=info")).collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 }

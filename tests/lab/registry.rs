@@ -13,8 +13,7 @@ const PORT: u16 = 5000;
 
 /// A running `docker-registry`.
 pub struct Registry {
-    /// Its process, for signals.
-    pub daemon: Daemon,
+    _daemon: Daemon,
 }
 
 impl Registry {
@@ -35,7 +34,7 @@ impl Registry {
         let mut daemon = Daemon::start("registry", &folder.join("log"), &mut command);
         let address = (network::HOST, PORT);
         daemon.wait_ready(Duration::from_secs(30), || TcpStream::connect(address).is_ok());
-        Self { daemon }
+        Self { _daemon: daemon }
     }
 
     /// The name in this registry of an image such as `team/web:1`.

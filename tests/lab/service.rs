@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::http::{Answer, Api};
 use crate::network;
@@ -134,16 +134,4 @@ fn healthy(address: &str) -> bool {
     stream.write_all(ask.as_bytes()).is_ok()
         && stream.read_exact(&mut answer).is_ok()
         && answer.ends_with(b" 200")
-}
-
-/// A plan for one app, from `tier: (cores, memory units)`.
-pub fn plan(app: &str, tiers: &[(&str, f64, f64)]) -> Value {
-    let tiers: serde_json::Map<String, Value> = tiers
-        .iter()
-        .map(|(tier, cores, mem)| {
-            let demand = json!({"cpu_cores": cores, "mem_units": mem});
-            ((*tier).to_owned(), demand)
-        })
-        .collect();
-    json!({ app: tiers })
 }

@@ -43,7 +43,7 @@ fn limits_reach_the_kernel() {
 }
 
 #[test]
-fn containers_outlive_an_engine_that_is_killed() {
+fn an_engine_that_is_killed_can_be_started_again() {
     in_lab!(2, async |lab| {
         let vm = &mut lab.vms[0];
         vm.docker(&["run", "-d", "--name", "one", BUSYBOX, "sleep", "1000"]);

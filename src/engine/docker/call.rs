@@ -152,7 +152,14 @@ impl Caller {
                     .source()
                     .and_then(|source| source.downcast_ref::<hyper::Error>())
                     .is_some_and(hyper::Error::is_parse);
-                (None, causes(&err), broken_or_garbled(garbled), worst, "")
+                let said = causes(&err);
+                // How a server that wants another client certificate says so, at the first request.
+                let advice = if said.contains("fatal alert") {
+                    "; does the engine trust the certificate in infrastructure.docker.tls?"
+                } else {
+                    ""
+                };
+                (None, said, broken_or_garbled(garbled), worst, advice)
             }
             Error::HyperResponseError { err } => {
                 (None, causes(&err), broken_or_garbled(err.is_parse()), worst, "")

@@ -14,17 +14,22 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::ssh::SshConnector;
 use crate::engine::endpoint::Endpoint;
 use crate::model::topology::Tls;
 
 /// Seconds after which the client itself would give up. Never reached: every call is bounded by
 /// [`super::call`], which knows how long this one may take.
 const CLIENT_LIMIT_S: u64 = 24 * 60 * 60;
+
+/// Connections through SSH that are kept for the next requests, and for how long.
+const KEPT: usize = 4;
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// A client for the engine at `endpoint`.
 ///
@@ -48,9 +53,14 @@ pub fn connect(endpoint: &Endpoint, tls: Option<&Tls>, timeout: Duration) -> Res
                 &format!("https://{at}"),
             )
         }
-        Endpoint::Ssh { .. } => {
-            Docker::connect_with_ssh(&endpoint.to_string(), CLIENT_LIMIT_S, API_DEFAULT_VERSION, None)
-                .map_err(|error| error.to_string())
+        Endpoint::Ssh { user, host, port } => {
+            let connector = SshConnector {
+                user: user.clone(),
+                host: host.clone(),
+                port: *port,
+                timeout,
+            };
+            pooled(connector, "http://docker")
         }
     }
 }
@@ -70,8 +80,25 @@ fn client<C>(connector: C, address: &str) -> Result<Docker, String>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
+    keeping(0, connector, address)
+}
+
+/// Connections are kept for the next requests, because making one takes long.
+fn pooled<C>(connector: C, address: &str) -> Result<Docker, String>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    keeping(KEPT, connector, address)
+}
+
+fn keeping<C>(idle: usize, connector: C, address: &str) -> Result<Docker, String>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
     let client = Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(0)
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT_FOR)
+        .pool_max_idle_per_host(idle)
         .build(connector);
     let transport = move |request: BollardRequest| {
         let answer = client.request(request);

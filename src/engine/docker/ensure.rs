@@ -1,4 +1,4 @@
-//! Containers: made, started, resized, removed, each only as far as it is not so already.
+//! Containers: made or removed, each only as far as it is not so already.
 
 use std::time::Duration;
 
@@ -8,10 +8,9 @@ use bollard::query_parameters::{
 
 use super::call::Caller;
 use super::look::{self, Found};
-use super::{image, limits, spec, wait};
-use crate::engine::{
-    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Limits, Observed, State,
-};
+use super::start::{self, Started};
+use super::{image, resize, spec, wait};
+use crate::engine::{ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State};
 
 /// Rounds of look-and-act before giving up: a container may change between the two.
 const ROUNDS: usize = 5;
@@ -60,11 +59,15 @@ fn next(found: Option<&Observed>, fingerprint: &str) -> Next {
 pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed, EngineError> {
     let name = asked.name.as_str();
     let fingerprint = spec::fingerprint(asked);
+    let mut fresh = false;
     for _ in 0..ROUNDS {
         let found = look::one(caller, name).await?;
         match (next(found.as_ref().map(|found| &found.seen), &fingerprint), found) {
             (Next::Leave, _) => return Err(look::foreign(caller, name)),
-            (Next::Create, _) | (_, None) => create(caller, asked).await?,
+            (Next::Create, _) | (_, None) => {
+                create(caller, asked).await?;
+                fresh = true;
+            }
             (Next::Replace, Some(found)) => {
                 tracing::info!(engine = %caller.endpoint, container = name, "replacing a container that is not as asked");
                 remove(caller, &found).await?;
@@ -77,13 +80,20 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
                     .await?;
             }
             (Next::Keep, Some(found)) => {
-                resize(caller, &found.seen, &asked.limits).await?;
+                resize::to(caller, &found.seen, &asked.limits).await?;
                 return wait::up(caller, &found.seen, wait::Since::Earlier).await;
             }
             (Next::Start, Some(found)) => {
                 // Limits are not part of the fingerprint, so a half-made container may have others.
-                resize(caller, &found.seen, &asked.limits).await?;
-                return start(caller, &found).await;
+                resize::to(caller, &found.seen, &asked.limits).await?;
+                match start::start(caller, &found).await {
+                    Started::Up(seen) => return Ok(seen),
+                    Started::Broken(error) if !fresh => {
+                        tracing::warn!(engine = %caller.endpoint, container = name, %error, "replacing a container that can't be started");
+                        remove(caller, &found).await?;
+                    }
+                    Started::Broken(error) | Started::Failed(error) => return Err(error),
+                }
             }
         }
     }
@@ -116,105 +126,6 @@ async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineErro
     }
 }
 
-/// Starts a container that is as asked and waits until it is up. One that does not come up is
-/// stopped again, so that it holds nothing, and kept, so that its log can be read.
-async fn start(caller: &Caller, found: &Found) -> Result<Observed, EngineError> {
-    let seen = &found.seen;
-    let what = format!("start container '{}'", seen.name);
-    if let Err(failed) = caller
-        .change(&what, caller.docker.start_container(&seen.id, None))
-        .await
-    {
-        return Err(explained(caller, failed.error, &failed.said));
-    }
-    match wait::up(caller, seen, wait::Since::Now).await {
-        Err(mut error) if error.kind == EngineErrorKind::Unhealthy => {
-            if let Err(also) = stop(caller, found).await {
-                error.message.push_str("; stopping it again failed too: ");
-                error.message.push_str(&also.message);
-                error.effect = Effect::Unknown;
-            }
-            Err(error)
-        }
-        outcome => outcome,
-    }
-}
-
-/// What a person can do about the commonest failures to start.
-fn explained(caller: &Caller, error: EngineError, said: &str) -> EngineError {
-    let advice = if said.contains("already allocated") || said.contains("address already in use") {
-        "; another container or program on the machine holds that port"
-    } else if said.contains("executable file not found") || said.contains("no such file or directory") {
-        "; check the image's entrypoint, command and entrypoint_params"
-    } else {
-        ""
-    };
-    caller.error(error.kind, error.effect, format!("{}{advice}", error.message))
-}
-
-/// See [`crate::engine::Engine::ensure_limits`].
-pub async fn limits(caller: &Caller, name: &str, asked: &Limits) -> Result<Observed, EngineError> {
-    let found = look::ours(caller, name).await?;
-    if found.seen.state != State::Running {
-        let message = format!(
-            "container '{name}' does not run (it is {:?}), so its limits were left as they are",
-            found.seen.state
-        );
-        return Err(caller.error(EngineErrorKind::Unhealthy, Effect::None, message));
-    }
-    resize(caller, &found.seen, asked).await
-}
-
-/// Changes the limits where they differ, and reads them back.
-async fn resize(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Observed, EngineError> {
-    let (machine, swap_counted) = caller.machine().await?;
-    let differs = |seen: &Observed| limits::difference(asked, seen, machine.cores, *swap_counted);
-    if differs(seen).is_none() {
-        return Ok(seen.clone());
-    }
-    let what = format!("change the limits of container '{}'", seen.name);
-    let body = limits::change(seen, asked, machine.cores);
-    let outcome = caller
-        .change(&what, caller.docker.update_container(&seen.id, body))
-        .await;
-    match outcome {
-        // The engine answered, so what it reports now is what is.
-        Err(failed) if failed.status.is_some() => {
-            let now = look::ours(caller, &seen.name).await?;
-            if differs(&now.seen).is_none() {
-                return Ok(now.seen);
-            }
-            let advice = if failed.said.contains("memory limit")
-                || failed.said.contains("device or resource busy")
-            {
-                "; the container may be using more memory than the new limit allows: let it free some, or replace it"
-            } else {
-                ""
-            };
-            let message = format!("{}{advice}", failed.error.message);
-            let effect = if now.seen.memory == seen.memory && now.seen.cpuset == seen.cpuset {
-                Effect::None
-            } else {
-                Effect::Unknown
-            };
-            Err(caller.error(EngineErrorKind::Refused, effect, message))
-        }
-        Err(failed) => Err(failed.error),
-        Ok(()) => {
-            let now = look::ours(caller, &seen.name).await?.seen;
-            match differs(&now) {
-                None => Ok(now),
-                Some(wrong) => Err(mismatch(caller, &now, &wrong)),
-            }
-        }
-    }
-}
-
-fn mismatch(caller: &Caller, seen: &Observed, wrong: &str) -> EngineError {
-    let message = format!("the engine reports for container '{}': {wrong}", seen.name);
-    caller.error(EngineErrorKind::Mismatch, Effect::Unknown, message)
-}
-
 /// See [`crate::engine::Engine::ensure_absent`].
 pub async fn absent(caller: &Caller, name: &str) -> Result<(), EngineError> {
     match look::one(caller, name).await? {
@@ -245,7 +156,7 @@ async fn remove(caller: &Caller, found: &Found) -> Result<(), EngineError> {
     }
 }
 
-async fn stop(caller: &Caller, found: &Found) -> Result<(), EngineError> {
+pub async fn stop(caller: &Caller, found: &Found) -> Result<(), EngineError> {
     let seen = &found.seen;
     let what = format!("stop container '{}'", seen.name);
     let grace = Duration::from_secs(found.grace_s);

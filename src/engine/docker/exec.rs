@@ -55,16 +55,9 @@ pub async fn run(caller: &Caller, name: &str, command: &Command) -> Result<Finis
     environment.push(format!("{MARK}={mark}"));
     let program = command.argv.first().map(String::as_str).unwrap_or_default();
     let what = format!("run {program} in container '{name}'");
-    let id = create(
-        caller,
-        &what,
-        &found.seen.id,
-        command.argv.clone(),
-        environment,
-        None,
-    )
-    .await
-    .map_err(|failed| failed.error)?;
+    let id = create(caller, &what, &found.seen.id, command.argv.clone(), environment)
+        .await
+        .map_err(|failed| failed.error)?;
     let mut output = Output::default();
     let mut stream = match start(caller, &what, &id).await {
         Ok(stream) => stream,
@@ -101,14 +94,12 @@ async fn create(
     container: &str,
     argv: Vec<String>,
     environment: Vec<String>,
-    user: Option<String>,
 ) -> Result<String, Failed> {
     let options = CreateExecOptions {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         env: Some(environment),
         cmd: Some(argv),
-        user,
         ..CreateExecOptions::default()
     };
     // Made is not yet started: until then nothing has happened in the container.
@@ -180,15 +171,15 @@ async fn exit_code(caller: &Caller, id: &str) -> Result<Option<i64>, EngineError
     Ok(answer.exit_code)
 }
 
-/// Kills a command that hangs, where the container has a shell and grep to do it with.
+/// Kills a command that hangs, where the container has a shell and grep to do it with. As the
+/// container's own user, as the command was: not even root may look into another user's processes
+/// with the rights that a container has.
 async fn give_up(caller: &Caller, container: &str, id: &str, mark: &str) -> End {
     let kill = async {
         let argv = ["sh", "-c", KILLER, "sh"].map(str::to_owned);
         let argv = argv.into_iter().chain([format!("{MARK}={mark}")]).collect();
         let what = "kill a command that hangs";
-        let killer = create(caller, what, container, argv, Vec::new(), Some("0".to_owned()))
-            .await
-            .ok()?;
+        let killer = create(caller, what, container, argv, Vec::new()).await.ok()?;
         let mut words = start(caller, what, &killer).await.ok()?;
         while let Some(Ok(_)) = words.next().await {}
         while exit_code(caller, id).await.ok()?.is_none() {

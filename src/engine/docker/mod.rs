@@ -14,8 +14,11 @@ mod limits;
 mod look;
 mod output;
 mod read;
+mod resize;
 mod settings;
 mod spec;
+mod ssh;
+mod start;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -112,7 +115,7 @@ impl Engine for DockerEngine {
     }
 
     async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError> {
-        ensure::limits(&self.caller, name, limits).await
+        resize::running(&self.caller, name, limits).await
     }
 
     async fn ensure_absent(&self, name: &str) -> Result<(), EngineError> {

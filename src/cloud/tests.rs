@@ -1,1 +1,0 @@
-//! The clouds against an engine that answers from memory.

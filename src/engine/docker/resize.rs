@@ -1,0 +1,76 @@
+//! Limits of a container that is there: changed where they differ, and read back.
+
+use super::call::Caller;
+use super::{limits, look};
+use crate::engine::{Effect, EngineError, EngineErrorKind, Limits, Observed, State};
+
+/// See [`crate::engine::Engine::ensure_limits`].
+pub async fn running(caller: &Caller, name: &str, asked: &Limits) -> Result<Observed, EngineError> {
+    let found = look::ours(caller, name).await?;
+    if found.seen.state != State::Running {
+        let message = format!(
+            "container '{name}' does not run (it is {:?}), so its limits were left as they are",
+            found.seen.state
+        );
+        return Err(caller.error(EngineErrorKind::Unhealthy, Effect::None, message));
+    }
+    // Even where the engine reports these limits already: it writes them down before it has the
+    // kernel hold them, and may have been killed between the two.
+    apply(caller, &found.seen, asked).await
+}
+
+/// Changes the limits where they differ, and reads them back.
+pub async fn to(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Observed, EngineError> {
+    let (machine, swap_counted) = caller.machine().await?;
+    match limits::difference(asked, seen, machine.cores, *swap_counted) {
+        None => Ok(seen.clone()),
+        Some(_) => apply(caller, seen, asked).await,
+    }
+}
+
+async fn apply(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Observed, EngineError> {
+    let (machine, swap_counted) = caller.machine().await?;
+    let differs = |seen: &Observed| limits::difference(asked, seen, machine.cores, *swap_counted);
+    let what = format!("change the limits of container '{}'", seen.name);
+    let body = limits::change(seen, asked, machine.cores);
+    let outcome = caller
+        .change(&what, caller.docker.update_container(&seen.id, body))
+        .await;
+    match outcome {
+        // The engine has answered, so what it reports now is what is.
+        Err(failed) if failed.status.is_some_and(|status| status <= 500) => {
+            let now = look::ours(caller, &seen.name).await?;
+            let advice = if failed.said.contains("memory limit")
+                || failed.said.contains("device or resource busy")
+            {
+                "; the container may be using more memory than the new limit allows: let it free some, or replace it"
+            } else {
+                ""
+            };
+            let message = format!("{}{advice}", failed.error.message);
+            let same = |a: &Observed, b: &Observed| {
+                (a.memory, a.memory_swap, &a.cpuset, a.nano_cpus)
+                    == (b.memory, b.memory_swap, &b.cpuset, b.nano_cpus)
+            };
+            let effect = if same(&now.seen, seen) && differs(seen).is_some() {
+                Effect::None
+            } else {
+                Effect::Unknown
+            };
+            Err(caller.error(EngineErrorKind::Refused, effect, message))
+        }
+        Err(failed) => Err(failed.error),
+        Ok(()) => {
+            let now = look::ours(caller, &seen.name).await?.seen;
+            match differs(&now) {
+                None => Ok(now),
+                Some(wrong) => Err(mismatch(caller, &now, &wrong)),
+            }
+        }
+    }
+}
+
+fn mismatch(caller: &Caller, seen: &Observed, wrong: &str) -> EngineError {
+    let message = format!("the engine reports for container '{}': {wrong}", seen.name);
+    caller.error(EngineErrorKind::Mismatch, Effect::Unknown, message)
+}

@@ -1,0 +1,76 @@
+//! Starting a container that is as asked, and seeing it up.
+
+use super::call::{Caller, Failed};
+use super::ensure::stop;
+use super::look::{self, Found};
+use super::wait;
+use crate::engine::{Effect, EngineError, EngineErrorKind, Observed, State};
+
+/// What came of starting a container.
+pub enum Started {
+    /// It is up.
+    Up(Observed),
+    /// It does not come up, and another one would not either.
+    Failed(EngineError),
+    /// The engine can't start this one; another one may do. An engine that was killed in the
+    /// middle of a start leaves such containers.
+    Broken(EngineError),
+}
+
+/// Starts a container that is as asked and waits until it is up. One that does not come up is
+/// stopped again, so that it holds nothing, and kept, so that its log can be read.
+pub async fn start(caller: &Caller, found: &Found) -> Started {
+    let seen = &found.seen;
+    let what = format!("start container '{}'", seen.name);
+    if let Err(failed) = caller
+        .change(&what, caller.docker.start_container(&seen.id, None))
+        .await
+    {
+        return not_started(caller, seen, failed).await;
+    }
+    match wait::up(caller, seen, wait::Since::Now).await {
+        Err(mut error) if error.kind == EngineErrorKind::Unhealthy => {
+            if let Err(also) = stop(caller, found).await {
+                error.message.push_str("; stopping it again failed too: ");
+                error.message.push_str(&also.message);
+                error.effect = Effect::Unknown;
+            }
+            Started::Failed(error)
+        }
+        Err(error) => Started::Failed(error),
+        Ok(seen) => Started::Up(seen),
+    }
+}
+
+/// What a failed start means: whether it had its effect after all, and what a person can do about
+/// the commonest causes.
+async fn not_started(caller: &Caller, seen: &Observed, failed: Failed) -> Started {
+    let answered = failed.status == Some(500);
+    let advice = advice(&failed.said);
+    let mut error = failed.error;
+    error.message.push_str(advice);
+    if !answered {
+        return Started::Failed(error);
+    }
+    // The engine has answered, so what it reports now is what is.
+    let now = look::one(caller, &seen.id).await;
+    let down = |found: &Found| matches!(found.seen.state, State::Created | State::Exited);
+    if now.is_ok_and(|found| found.as_ref().is_none_or(down)) {
+        error.effect = Effect::None;
+    }
+    if advice.is_empty() {
+        Started::Broken(error)
+    } else {
+        Started::Failed(error)
+    }
+}
+
+fn advice(said: &str) -> &'static str {
+    if said.contains("already allocated") || said.contains("address already in use") {
+        "; another container or program on the machine holds that port"
+    } else if said.contains("executable file not found") || said.contains("no such file or directory") {
+        "; check the image's entrypoint, command and entrypoint_params"
+    } else {
+        ""
+    }
+}

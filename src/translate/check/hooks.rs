@@ -1,0 +1,121 @@
+//! Whether each hook runs exactly once, and not too early.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Allocation, Size, TierId, VmId};
+use crate::translate::{Action, Stage};
+
+use super::Check;
+
+type Place<'a> = (&'a VmId, &'a TierId);
+
+/// Where a tier is and with what.
+fn picture<'a>(allocation: &'a Allocation, tier: &'a TierId) -> BTreeSet<(&'a VmId, Size)> {
+    allocation
+        .places(tier)
+        .map(|(vm, container)| (vm, container.size))
+        .collect()
+}
+
+impl Check<'_> {
+    pub(super) fn hooks(&mut self, stages: &[Stage]) {
+        let mut touched: BTreeMap<Place, usize> = BTreeMap::new();
+        let mut changed: BTreeMap<&TierId, usize> = BTreeMap::new();
+        let mut scale: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+        let mut tier_hooks: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+        for (index, stage) in stages.iter().enumerate() {
+            for action in stage {
+                let Some(tier) = action.container() else { continue };
+                let place = (action.vm(), tier);
+                match action {
+                    Action::RunScaleHook { hooks, .. } => {
+                        if self.topology.tiers.get(tier).map(|spec| &spec.on_node_scale) != Some(hooks) {
+                            self.breach(format!("stage {index}: {action}: not the tier's hooks"));
+                        }
+                        scale.entry(place).or_default().push(index);
+                    }
+                    Action::RunTierHook { hook, .. } => {
+                        let own = self.topology.tiers.get(tier);
+                        if own.and_then(|spec| spec.on_dependency_scale.as_ref()) != Some(hook) {
+                            self.breach(format!("stage {index}: {action}: not the tier's hook"));
+                        }
+                        tier_hooks.entry(place).or_default().push(index);
+                    }
+                    Action::DeleteContainer { .. } => {
+                        changed.insert(tier, index);
+                    }
+                    _ => {
+                        changed.insert(tier, index);
+                        touched.insert(place, index);
+                    }
+                }
+            }
+        }
+        let to = self.to;
+        let all = to
+            .vms
+            .iter()
+            .flat_map(|(id, vm)| vm.used.keys().map(move |tier| (id, tier)));
+        for place in all {
+            let own = touched.get(&place).copied();
+            let scaled = scale.remove(&place).unwrap_or_default();
+            let told = tier_hooks.remove(&place).unwrap_or_default();
+            self.tier_hook(place, own.max(scaled.iter().max().copied()), &changed, &told);
+            self.scale_hook(place, own, &scaled);
+        }
+        for (vm, tier) in scale.into_keys().chain(tier_hooks.into_keys()) {
+            self.breach(format!(
+                "a hook runs for {tier} on {vm}, which is not there in the end"
+            ));
+        }
+    }
+
+    /// Once after the last change of the container, and only if there was one.
+    fn scale_hook(&mut self, (vm, tier): Place, own: Option<usize>, runs: &[usize]) {
+        let spec = self.topology.tiers.get(tier);
+        let due = own.is_some() && spec.is_some_and(|spec| !spec.on_node_scale.is_empty());
+        let right = match runs {
+            [] => !due,
+            [stage] => due && Some(*stage) > own,
+            _ => false,
+        };
+        if !right {
+            self.breach(format!(
+                "the scale hook of {tier} on {vm} runs in stages {runs:?}, its last change is {own:?}"
+            ));
+        }
+    }
+
+    /// Once after all that it is about, and only if there was something.
+    fn tier_hook(
+        &mut self,
+        (vm, tier): Place,
+        own: Option<usize>,
+        changed: &BTreeMap<&TierId, usize>,
+        runs: &[usize],
+    ) {
+        let (from, to) = (self.from, self.to);
+        let spec = self.topology.tiers.get(tier);
+        let spec = spec.filter(|spec| spec.on_dependency_scale.is_some());
+        let dependencies = spec.into_iter().flat_map(|spec| &spec.depends_on);
+        let reasons: Vec<&TierId> = dependencies
+            .filter(|other| picture(from, other) != picture(to, other))
+            .collect();
+        let last = reasons
+            .iter()
+            .filter_map(|other| changed.get(*other))
+            .copied()
+            .max();
+        let right = match runs {
+            [] => reasons.is_empty(),
+            [stage] => !reasons.is_empty() && Some(*stage) > last.max(own),
+            _ => false,
+        };
+        if !right {
+            self.breach(format!(
+                "the tier hook of {tier} on {vm} runs in stages {runs:?}, its dependencies last change in {last:?}, \
+                 itself in {own:?}"
+            ));
+        }
+    }
+}

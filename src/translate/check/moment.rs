@@ -1,0 +1,163 @@
+//! One VM during one stage: all that may be there at the same moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Container, Cpu, Size, TierId, Topology, Vm};
+use crate::translate::Action;
+
+/// A container before the stage, and what the stage makes of it.
+struct Change {
+    before: Option<Container>,
+    after: Option<Container>,
+    acted_on: bool,
+}
+
+/// One VM during one stage.
+pub(super) struct Moment {
+    containers: BTreeMap<TierId, Change>,
+}
+
+/// What a container is after an action that creates or updates it.
+pub(super) fn outcome(action: &Action) -> Option<Container> {
+    match action {
+        Action::CreateContainer { size, cores, .. } | Action::UpdateContainer { size, cores, .. } => {
+            Some(Container {
+                size: *size,
+                cores: cores.clone(),
+            })
+        }
+        _ => None,
+    }
+}
+
+impl Moment {
+    pub(super) fn of(vm: &Vm) -> Self {
+        let containers = vm.used.iter().map(|(tier, container)| {
+            let change = Change {
+                before: Some(container.clone()),
+                after: Some(container.clone()),
+                acted_on: false,
+            };
+            (tier.clone(), change)
+        });
+        Self {
+            containers: containers.collect(),
+        }
+    }
+
+    /// Takes note of an action on the container of `tier`.
+    pub(super) fn add(&mut self, tier: &TierId, action: &Action) -> Result<(), String> {
+        let change = self.containers.entry(tier.clone()).or_insert(Change {
+            before: None,
+            after: None,
+            acted_on: false,
+        });
+        let is_hook = matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. });
+        if change.acted_on && !is_hook {
+            return Err("it is changed twice in one stage".into());
+        }
+        match (action, &change.before) {
+            (Action::CreateContainer { .. }, Some(_)) => return Err("it runs already".into()),
+            (Action::CreateContainer { .. }, None) => {}
+            (_, None) => return Err("it does not run".into()),
+            (
+                Action::UpdateContainer { was, was_cores, .. }
+                | Action::DeleteContainer { was, was_cores, .. },
+                Some(before),
+            ) => {
+                // In quota mode cores are not spoken of, whatever was observed.
+                let same_cores = was_cores.0.is_empty() || *was_cores == before.cores;
+                if *was != before.size || !same_cores {
+                    return Err(format!("it is not what it is said to be: {before:?}"));
+                }
+                if outcome(action).as_ref() == Some(before) {
+                    return Err("it changes nothing".into());
+                }
+            }
+            _ => return Ok(()),
+        }
+        change.after = outcome(action);
+        change.acted_on = true;
+        Ok(())
+    }
+
+    /// What may be wrong at some moment of the stage.
+    pub(super) fn problems(&self, topology: &Topology, capacity: Size, pinned: bool) -> Vec<String> {
+        let mut problems = Vec::new();
+        self.room(capacity, pinned, &mut problems);
+        self.ports(topology, &mut problems);
+        if pinned {
+            self.cores(capacity, &mut problems);
+        }
+        problems
+    }
+
+    fn room(&self, capacity: Size, pinned: bool, problems: &mut Vec<String>) {
+        let mut most = Size::ZERO;
+        let mut before = Size::ZERO;
+        for change in self.containers.values() {
+            let sizes = [&change.before, &change.after].map(|c| c.as_ref().map_or(Size::ZERO, |c| c.size));
+            let [old, new] = sizes;
+            most += old.max(new);
+            before += old;
+            if pinned {
+                // Found on more cores than its size says, it may go on holding as many.
+                let cores = change.before.as_ref().map_or(0, |c| c.cores.0.len());
+                let held = Cpu::cores(u32::try_from(cores).unwrap_or(u32::MAX));
+                before.cpu += held.saturating_sub(old.cpu);
+            }
+        }
+        let limit = capacity.max(before);
+        if !most.fits(limit) {
+            problems.push(format!("{most} may be in use, of {capacity}"));
+        }
+    }
+
+    fn ports(&self, topology: &Topology, problems: &mut Vec<String>) {
+        for (one, change) in &self.containers {
+            for (other, beside) in self.containers.range(..one.clone()) {
+                let (Some(a), Some(b)) = (topology.tiers.get(one), topology.tiers.get(other)) else {
+                    continue;
+                };
+                let clash = a
+                    .ports
+                    .iter()
+                    .any(|port| b.ports.iter().any(|p| p.conflicts(port)));
+                if clash && (change.before.is_none() || beside.before.is_none()) {
+                    problems.push(format!("{one} and {other} may hold the same port"));
+                }
+            }
+        }
+    }
+
+    fn cores(&self, capacity: Size, problems: &mut Vec<String>) {
+        let cores = |container: &Option<Container>| -> BTreeSet<u32> {
+            container.iter().flat_map(|c| c.cores.0.iter().copied()).collect()
+        };
+        for (one, change) in &self.containers {
+            let (old, new) = (cores(&change.before), cores(&change.after));
+            if change.acted_on
+                && let Some(after) = &change.after
+            {
+                let out_of_range = new
+                    .iter()
+                    .any(|core| Cpu::cores(*core) >= capacity.cpu && !old.contains(core));
+                if new.is_empty() || out_of_range {
+                    problems.push(format!("{one} gets cores {:?}", after.cores));
+                }
+            }
+            for (other, beside) in self.containers.range(..one.clone()) {
+                let (other_old, other_new) = (cores(&beside.before), cores(&beside.after));
+                let shared_before: BTreeSet<u32> = old.intersection(&other_old).copied().collect();
+                let all: BTreeSet<u32> = old.union(&new).copied().collect();
+                let other_all: BTreeSet<u32> = other_old.union(&other_new).copied().collect();
+                if all
+                    .intersection(&other_all)
+                    .any(|core| !shared_before.contains(core))
+                {
+                    problems.push(format!("{one} and {other} may hold the same core"));
+                }
+            }
+        }
+    }
+}

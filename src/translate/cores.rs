@@ -1,0 +1,123 @@
+//! Core numbers: which cores a container is pinned to.
+//!
+//! A container that grows takes only cores that nobody held when the stage began, and one that
+//! shrinks keeps some of its own, so that within a stage no order puts a core into two
+//! containers. What is released is there for the next stage.
+//!
+//! What runs may have been tampered with: two containers on one core, cores that the VM does not
+//! have, more or fewer cores than the size says. [`unsound`] names those that have to be pinned
+//! anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Container, Cpu, Size, TierId, Vm};
+
+/// Cores that `capacity` has: `0..n`.
+fn count(capacity: Size) -> u32 {
+    let whole = capacity.cpu.in_hundredths() / Cpu::CORE.in_hundredths();
+    u32::try_from(whole).unwrap_or(u32::MAX).min(100_000)
+}
+
+/// How many cores a container of this size is pinned to.
+fn wanted(size: Size) -> usize {
+    usize::try_from(size.cpu.whole_cores()).unwrap_or(usize::MAX)
+}
+
+/// What a running container takes of its VM: whole cores, and all that it is pinned to.
+pub(super) fn taken(container: &Container, capacity: Size) -> Size {
+    let limit = count(capacity);
+    let pinned = container.cores.0.range(..limit).count();
+    let cores = wanted(container.size).max(pinned);
+    Size {
+        cpu: Cpu::cores(u32::try_from(cores).unwrap_or(u32::MAX)),
+        mem: container.size.mem,
+    }
+}
+
+/// The containers of `stay` on a VM that must be pinned anew even if their size stays.
+///
+/// Where no container's cores are known at all, nothing was said about cores (an allocation of
+/// sizes only), and nothing has to be done.
+pub(super) fn unsound(vm: &Vm, capacity: Size, stay: impl Fn(&TierId) -> bool) -> BTreeSet<TierId> {
+    let limit = count(capacity);
+    let told = vm.used.values().any(|container| !container.cores.0.is_empty());
+    let mut claimed = BTreeSet::new();
+    let mut bad = BTreeSet::new();
+    for (tier, container) in vm.used.iter().filter(|(tier, _)| told && stay(tier)) {
+        let cores = &container.cores.0;
+        let sound = cores.len() == wanted(container.size)
+            && cores.range(limit..).next().is_none()
+            && cores.is_disjoint(&claimed);
+        claimed.extend(cores.iter().copied());
+        if !sound {
+            bad.insert(tier.clone());
+        }
+    }
+    bad
+}
+
+/// One VM during one stage.
+pub(super) struct Pinning<'v> {
+    /// What runs when the stage begins.
+    held: &'v BTreeMap<TierId, Container>,
+    limit: u32,
+    free: BTreeSet<u32>,
+}
+
+impl<'v> Pinning<'v> {
+    pub(super) fn begin(held: &'v BTreeMap<TierId, Container>, capacity: Size) -> Self {
+        let limit = count(capacity);
+        let mut free: BTreeSet<u32> = (0..limit).collect();
+        for core in held.values().flat_map(|container| &container.cores.0) {
+            free.remove(core);
+        }
+        Self { held, limit, free }
+    }
+
+    /// Cores for the container of `tier` at `size`: its own as far as they are rightly its own,
+    /// then free ones, lowest first. Fewer than asked for where the VM has no more.
+    ///
+    /// Of containers that share a core, the first by name that is in `stay` keeps it.
+    pub(super) fn choose(
+        &mut self,
+        tier: &TierId,
+        size: Size,
+        stay: impl Fn(&TierId) -> bool,
+    ) -> BTreeSet<u32> {
+        let wanted = wanted(size);
+        let own = self.held.get(tier).map(|container| &container.cores.0);
+        let mine = |core: &u32| {
+            !self
+                .held
+                .range(..tier.clone())
+                .any(|(other, container)| stay(other) && container.cores.0.contains(core))
+        };
+        let mut chosen: BTreeSet<u32> = own
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|core| *core < self.limit && mine(core))
+            .take(wanted)
+            .collect();
+        while chosen.len() < wanted
+            && let Some(core) = self.free.pop_first()
+        {
+            chosen.insert(core);
+        }
+        if chosen.is_empty() {
+            // Nothing to move to yet. Fewer of the shared cores is no worse than now, and an
+            // empty set would mean all cores to the engine.
+            chosen = own.into_iter().flatten().copied().take(wanted).collect();
+        }
+        chosen
+    }
+
+    /// Whether `cores` is what a container of `tier` at `size` should end with.
+    pub(super) fn settled(&self, tier: &TierId, size: Size, cores: &BTreeSet<u32>) -> bool {
+        cores.len() == wanted(size)
+            && self
+                .held
+                .iter()
+                .all(|(other, container)| other == tier || container.cores.0.is_disjoint(cores))
+    }
+}

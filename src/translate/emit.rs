@@ -1,0 +1,170 @@
+//! Stages of steps to stages of actions: with names, real sizes and core numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::topology::CpuMode;
+use crate::model::{Allocation, Container, CoreSet, Size, TierId, Topology, Vm, VmId};
+
+use super::action::Action;
+use super::cores::Pinning;
+use super::progress::{Part, Step};
+use super::work::{Kind, Work};
+
+/// Container actions in stages, and `to` with the cores that its containers end on.
+pub(super) fn emit(
+    topology: &Topology,
+    from: &Allocation,
+    to: &Allocation,
+    work: &Work,
+    stages: &[Vec<Step>],
+) -> (Vec<Vec<Action>>, Allocation) {
+    let mut emitter = Emitter {
+        to,
+        pinned: topology.infrastructure.cpu_mode == CpuMode::Cpuset,
+        now: from.vms.iter().map(|(id, vm)| (id, vm.used.clone())).collect(),
+        unsettled: BTreeSet::new(),
+    };
+    if !emitter.pinned {
+        let all = emitter.now.values_mut().flat_map(BTreeMap::values_mut);
+        all.for_each(|container| container.cores = CoreSet::default());
+    }
+    let mut actions: Vec<Vec<Action>> = stages.iter().map(|stage| emitter.stage(work, stage)).collect();
+    while let Some(stage) = emitter.settle() {
+        actions.push(stage);
+    }
+    let mut target = to.clone();
+    for (id, vm) in &mut target.vms {
+        for (tier, container) in &mut vm.used {
+            let now = emitter.now.get(id).and_then(|used| used.get(tier));
+            container.cores = now.map_or_else(CoreSet::default, |now| now.cores.clone());
+        }
+    }
+    (actions, target)
+}
+
+struct Emitter<'a> {
+    to: &'a Allocation,
+    pinned: bool,
+    now: BTreeMap<&'a VmId, BTreeMap<TierId, Container>>,
+    /// Containers that could not be given all cores of their own yet.
+    unsettled: BTreeSet<(&'a VmId, &'a TierId)>,
+}
+
+impl<'a> Emitter<'a> {
+    fn stage(&mut self, work: &Work<'a>, steps: &[Step]) -> Vec<Action> {
+        let mut by_vm: BTreeMap<&'a VmId, Vec<(&'a TierId, Kind, Part)>> = BTreeMap::new();
+        for step in steps {
+            let op = &work.ops[step.op];
+            if let (Some(vm), Some(tier)) = (work.vm_id(op.vm), work.tier_id(op.tier)) {
+                by_vm.entry(vm).or_default().push((tier, op.kind, step.part));
+            }
+        }
+        let mut actions = Vec::with_capacity(steps.len());
+        for (vm, changes) in by_vm {
+            self.on_vm(vm, &changes, &mut actions);
+        }
+        actions
+    }
+
+    /// Carries out one stage's changes on one VM.
+    fn on_vm(&mut self, vm: &'a VmId, changes: &[(&'a TierId, Kind, Part)], actions: &mut Vec<Action>) {
+        let target = self.to.vms.get(vm);
+        let capacity = target.map_or(Size::ZERO, |vm| vm.capacity);
+        let held = self.now.get(vm).cloned().unwrap_or_default();
+        let mut pinning = Pinning::begin(&held, capacity);
+        let stays = |tier: &TierId| target.is_some_and(|vm| vm.used.contains_key(tier));
+        for (tier, kind, part) in changes.iter().copied() {
+            let was = held.get(tier).cloned().unwrap_or_default();
+            let Some(goal) = target.and_then(|vm| vm.used.get(tier)).map(|new| new.size) else {
+                if kind == Kind::Delete {
+                    self.now.entry(vm).or_default().remove(tier);
+                    actions.push(Action::DeleteContainer {
+                        vm: vm.clone(),
+                        container: tier.clone(),
+                        was: was.size,
+                        was_cores: was.cores,
+                    });
+                }
+                continue;
+            };
+            let size = if part == Part::Down {
+                was.size.min(goal)
+            } else {
+                goal
+            };
+            let mut cores = CoreSet::default();
+            if self.pinned {
+                cores.0 = pinning.choose(tier, size, stays);
+                if !pinning.settled(tier, size, &cores.0) {
+                    self.unsettled.insert((vm, tier));
+                }
+            }
+            let now = Container {
+                size,
+                cores: cores.clone(),
+            };
+            self.now.entry(vm).or_default().insert(tier.clone(), now);
+            actions.push(match kind {
+                Kind::Create => Action::CreateContainer {
+                    vm: vm.clone(),
+                    container: tier.clone(),
+                    size,
+                    cores,
+                },
+                Kind::Update | Kind::Delete => Action::UpdateContainer {
+                    vm: vm.clone(),
+                    container: tier.clone(),
+                    size,
+                    cores,
+                    was: was.size,
+                    was_cores: was.cores,
+                },
+            });
+        }
+    }
+
+    /// A further stage, for containers that share cores or have too few since the VM had none to
+    /// spare when they were changed. None when there is nothing that can be mended. Happens only
+    /// where what runs was out of order to begin with.
+    fn settle(&mut self) -> Option<Vec<Action>> {
+        let mut actions = Vec::new();
+        let open: Vec<(&VmId, &TierId)> = self.unsettled.iter().copied().collect();
+        let vms: BTreeSet<&VmId> = open.iter().map(|(vm, _)| *vm).collect();
+        for vm in vms {
+            let capacity = self.to.vms.get(vm).map_or(Size::ZERO, |vm| vm.capacity);
+            let held = self.now.get(vm).cloned().unwrap_or_default();
+            let mut pinning = Pinning::begin(&held, capacity);
+            for (_, tier) in open.iter().filter(|(on, _)| *on == vm) {
+                let Some(was) = held.get(*tier) else { continue };
+                if pinning.settled(tier, was.size, &was.cores.0) {
+                    self.unsettled.remove(&(vm, *tier));
+                    continue;
+                }
+                let cores = CoreSet(pinning.choose(tier, was.size, |_| true));
+                if cores == was.cores || cores.0.is_empty() {
+                    continue;
+                }
+                let now = Container {
+                    size: was.size,
+                    cores: cores.clone(),
+                };
+                self.now.entry(vm).or_default().insert((*tier).clone(), now);
+                actions.push(Action::UpdateContainer {
+                    vm: vm.clone(),
+                    container: (*tier).clone(),
+                    size: was.size,
+                    cores,
+                    was: was.size,
+                    was_cores: was.cores.clone(),
+                });
+            }
+        }
+        (!actions.is_empty()).then_some(actions)
+    }
+}
+
+/// The VMs of `these` that are not among `those`.
+pub(super) fn only_in<'a>(these: &'a Allocation, those: &'a Allocation) -> impl Iterator<Item = &'a VmId> {
+    let vms: &'a BTreeMap<VmId, Vm> = &these.vms;
+    vms.keys().filter(|id| !those.vms.contains_key(*id))
+}

@@ -1,0 +1,93 @@
+//! Which hooks run, and after which stage.
+//!
+//! A hook comes one stage after the last change that is a reason for it; it may run beside later
+//! actions on other containers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Allocation, Size, TierId, Topology, VmId};
+
+use super::action::Action;
+
+/// Adds hooks to stages of container actions.
+pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stages: &mut Vec<Vec<Action>>) {
+    let mut after_change: BTreeMap<TierId, usize> = BTreeMap::new();
+    let mut after_touch: BTreeMap<(TierId, VmId), usize> = BTreeMap::new();
+    for (index, stage) in stages.iter().enumerate() {
+        for action in stage {
+            let Some(tier) = action.container() else { continue };
+            after_change.insert(tier.clone(), index + 1);
+            if !matches!(action, Action::DeleteContainer { .. }) {
+                after_touch.insert((tier.clone(), action.vm().clone()), index + 1);
+            }
+        }
+    }
+    let mut hooks: Vec<(usize, Action)> = Vec::new();
+    for ((tier, vm), stage) in &mut after_touch {
+        let Some(spec) = topology.tiers.get(tier) else {
+            continue;
+        };
+        if spec.on_node_scale.is_empty() {
+            continue;
+        }
+        let hook = Action::RunScaleHook {
+            vm: vm.clone(),
+            container: tier.clone(),
+            hooks: spec.on_node_scale.clone(),
+        };
+        hooks.push((*stage, hook));
+        *stage += 1;
+    }
+    let places = (Places::of(from), Places::of(to));
+    let changed = |tier: &TierId| places.0.of_tier(tier).ne(places.1.of_tier(tier));
+    for (id, spec) in &topology.tiers {
+        let Some(hook) = &spec.on_dependency_scale else {
+            continue;
+        };
+        let dependencies = spec.depends_on.iter();
+        let reasons: Vec<&TierId> = dependencies.filter(|other| changed(other)).collect();
+        if reasons.is_empty() {
+            continue;
+        }
+        let after = reasons.iter().filter_map(|other| after_change.get(*other));
+        let after = after.copied().max().unwrap_or(0);
+        for (vm, _) in places.1.of_tier(id) {
+            let own = after_touch.get(&(id.clone(), (*vm).clone())).copied();
+            let hook = Action::RunTierHook {
+                vm: (*vm).clone(),
+                container: id.clone(),
+                hook: hook.clone(),
+            };
+            hooks.push((after.max(own.unwrap_or(0)), hook));
+        }
+    }
+    for (stage, hook) in hooks {
+        if stages.len() <= stage {
+            stages.resize_with(stage + 1, Vec::new);
+        }
+        if let Some(stage) = stages.get_mut(stage) {
+            stage.push(hook);
+        }
+    }
+    // A tier hook may come two stages after the last one, behind a scale hook.
+    stages.retain(|stage| !stage.is_empty());
+}
+
+/// Where each tier is, with what.
+struct Places<'a>(BTreeMap<&'a TierId, BTreeSet<(&'a VmId, Size)>>);
+
+impl<'a> Places<'a> {
+    fn of(allocation: &'a Allocation) -> Self {
+        let mut places: BTreeMap<&TierId, BTreeSet<(&VmId, Size)>> = BTreeMap::new();
+        for (id, vm) in &allocation.vms {
+            for (tier, container) in &vm.used {
+                places.entry(tier).or_default().insert((id, container.size));
+            }
+        }
+        Self(places)
+    }
+
+    fn of_tier(&self, tier: &TierId) -> impl Iterator<Item = &(&'a VmId, Size)> {
+        self.0.get(tier).into_iter().flatten()
+    }
+}

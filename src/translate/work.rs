@@ -1,0 +1,290 @@
+//! What there is to do: the difference of two allocations as operations on containers.
+//!
+//! Says what must be done and what it depends on, not in which order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::topology::{CpuMode, Tier};
+use crate::model::{Allocation, Container, Size, TierId, Topology, Vm, VmId};
+
+use super::cores;
+use super::table::{OpNo, Table, TierNo, VmNo};
+
+/// What is done to a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    Create,
+    Delete,
+    #[default]
+    Update,
+}
+
+/// One thing to do to one container.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Op {
+    pub(super) vm: VmNo,
+    pub(super) tier: TierNo,
+    pub(super) kind: Kind,
+    /// What the container takes of its VM before; zero before a create.
+    pub(super) before: Size,
+    /// What it takes afterwards; zero after a delete.
+    pub(super) after: Size,
+    /// Of a create: deletes on the same VM of containers that publish one of its ports.
+    pub(super) blockers: Vec<OpNo>,
+}
+
+impl Op {
+    /// What it needs besides what the container has.
+    pub(super) fn gain(&self) -> Size {
+        self.after - self.before
+    }
+
+    /// What it sets free.
+    pub(super) fn give(&self) -> Size {
+        self.before - self.after
+    }
+
+    /// Whether it takes something away from the tier and gives it nothing. Pinning to other
+    /// cores takes nothing away.
+    pub(super) fn is_down(&self) -> bool {
+        self.kind == Kind::Delete || (self.gain() == Size::ZERO && self.give() != Size::ZERO)
+    }
+
+    /// Whether it grows the container in one respect and shrinks it in the other.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.kind == Kind::Update && self.gain() != Size::ZERO && self.give() != Size::ZERO
+    }
+}
+
+/// A VM of either allocation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct VmRow {
+    pub(super) capacity: Size,
+    /// What its containers take at the start.
+    pub(super) used: Size,
+    pub(super) ops: Vec<OpNo>,
+}
+
+/// A tier of either allocation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TierRow {
+    /// Its containers at the start.
+    pub(super) running: usize,
+    /// Runs before and after.
+    pub(super) stays: bool,
+    /// Runs before and not after.
+    pub(super) leaves: bool,
+    /// Runs before and after, with no VM in common.
+    pub(super) moves: bool,
+    /// Dependencies that have a container in the target.
+    pub(super) needs: Vec<TierNo>,
+    /// Tiers that need this one.
+    pub(super) needed_by: Vec<TierNo>,
+    /// Where this one leaves: tiers that depend on it and leave too.
+    pub(super) leaves_after: Vec<TierNo>,
+    /// Where this one leaves: tiers that it depends on and that leave too.
+    pub(super) leaves_before: Vec<TierNo>,
+    /// Place in the order of dependencies.
+    pub(super) rank: usize,
+    pub(super) ops: Vec<OpNo>,
+}
+
+/// All that there is to do.
+pub(super) struct Work<'a> {
+    pub(super) vms: Table<VmNo, VmRow>,
+    pub(super) tiers: Table<TierNo, TierRow>,
+    pub(super) ops: Table<OpNo, Op>,
+    vm_ids: Vec<&'a VmId>,
+    tier_ids: Vec<&'a TierId>,
+}
+
+impl<'a> Work<'a> {
+    /// Compares `from` with `to`.
+    pub(super) fn between(topology: &'a Topology, from: &'a Allocation, to: &'a Allocation) -> Self {
+        let vm_ids: BTreeSet<&VmId> = from.vms.keys().chain(to.vms.keys()).collect();
+        let tier_ids: BTreeSet<&TierId> = [from, to]
+            .into_iter()
+            .flat_map(|side| side.vms.values().flat_map(|vm| vm.used.keys()))
+            .collect();
+        let mut work = Self {
+            vms: Table::new(),
+            tiers: Table::new(),
+            ops: Table::new(),
+            vm_ids: vm_ids.into_iter().collect(),
+            tier_ids: tier_ids.into_iter().collect(),
+        };
+        let numbers = work.number_tiers(topology);
+        for id in work.vm_ids.clone() {
+            work.compare_vm(topology, &numbers, from.vms.get(id), to.vms.get(id));
+        }
+        work.classify_tiers(topology, &numbers, from, to);
+        work
+    }
+
+    pub(super) fn vm_id(&self, vm: VmNo) -> Option<&'a VmId> {
+        self.vm_ids.get(super::table::Key::row(vm)).copied()
+    }
+
+    pub(super) fn tier_id(&self, tier: TierNo) -> Option<&'a TierId> {
+        self.tier_ids.get(super::table::Key::row(tier)).copied()
+    }
+
+    fn number_tiers(&mut self, topology: &Topology) -> BTreeMap<&'a TierId, TierNo> {
+        let ranks: BTreeMap<&TierId, usize> = topology
+            .dependencies_first()
+            .into_iter()
+            .enumerate()
+            .map(|(rank, tier)| (&tier.id, rank))
+            .collect();
+        let mut numbers = BTreeMap::new();
+        for id in &self.tier_ids {
+            let rank = ranks.get(id).copied().unwrap_or(usize::MAX);
+            let number = self.tiers.push(TierRow {
+                rank,
+                ..TierRow::default()
+            });
+            numbers.insert(*id, number);
+        }
+        numbers
+    }
+
+    fn compare_vm(
+        &mut self,
+        topology: &Topology,
+        numbers: &BTreeMap<&'a TierId, TierNo>,
+        from: Option<&'a Vm>,
+        to: Option<&'a Vm>,
+    ) {
+        let capacity = to.or(from).map_or(Size::ZERO, |vm| vm.capacity);
+        let pinned = topology.infrastructure.cpu_mode == CpuMode::Cpuset;
+        let takes = |container: &Container| {
+            if pinned {
+                cores::taken(container, capacity)
+            } else {
+                container.size
+            }
+        };
+        let stays = |tier: &TierId| to.is_some_and(|vm| vm.used.contains_key(tier));
+        let unsound = match from {
+            Some(vm) if pinned => cores::unsound(vm, capacity, stays),
+            _ => BTreeSet::new(),
+        };
+        let olds = from.map(|vm| &vm.used);
+        let news = to.map(|vm| &vm.used);
+        let tiers: BTreeSet<&TierId> = [olds, news]
+            .into_iter()
+            .flatten()
+            .flat_map(BTreeMap::keys)
+            .collect();
+
+        let vm = self.vms.push(VmRow {
+            capacity,
+            ..VmRow::default()
+        });
+        let mut used = Size::ZERO;
+        for id in tiers {
+            let Some(&tier) = numbers.get(id) else { continue };
+            let old = olds.and_then(|used| used.get(id));
+            let new = news.and_then(|used| used.get(id));
+            used += old.map_or(Size::ZERO, takes);
+            let kind = match (old, new) {
+                (None, None) => continue,
+                (Some(old), Some(new)) if old.size == new.size && !unsound.contains(id) => continue,
+                (Some(_), Some(_)) => Kind::Update,
+                (None, Some(_)) => Kind::Create,
+                (Some(_), None) => Kind::Delete,
+            };
+            let op = self.ops.push(Op {
+                vm,
+                tier,
+                kind,
+                before: old.map_or(Size::ZERO, takes),
+                // What the target says of cores is not looked at: they are chosen here.
+                after: new.map_or(Size::ZERO, |new| takes(&new.size.into())),
+                blockers: Vec::new(),
+            });
+            self.vms[vm].ops.push(op);
+            self.tiers[tier].ops.push(op);
+        }
+        self.vms[vm].used = used;
+        self.find_blockers(topology, vm);
+    }
+
+    /// Who has to leave a VM before a container that publishes the same port can start there.
+    fn find_blockers(&mut self, topology: &Topology, vm: VmNo) {
+        let of_kind = |kind| -> Vec<(OpNo, Option<&Tier>)> {
+            let ops = self.vms[vm].ops.iter().copied();
+            ops.filter(|op| self.ops[*op].kind == kind)
+                .map(|op| {
+                    let id = self.tier_id(self.ops[op].tier);
+                    (op, id.and_then(|id| topology.tiers.get(id)))
+                })
+                .collect()
+        };
+        let deletes = of_kind(Kind::Delete);
+        for (create, tier) in of_kind(Kind::Create) {
+            let Some(tier) = tier.filter(|tier| !tier.ports.is_empty()) else {
+                continue;
+            };
+            let clashes = |other: &Tier| {
+                let pairs = other.ports.iter();
+                pairs
+                    .flat_map(|a| tier.ports.iter().map(move |b| (a, b)))
+                    .any(|(a, b)| a.conflicts(b))
+            };
+            self.ops[create].blockers = deletes
+                .iter()
+                .filter(|(_, other)| other.is_some_and(clashes))
+                .map(|(delete, _)| *delete)
+                .collect();
+        }
+    }
+
+    fn classify_tiers(
+        &mut self,
+        topology: &Topology,
+        numbers: &BTreeMap<&'a TierId, TierNo>,
+        from: &Allocation,
+        to: &Allocation,
+    ) {
+        let mut after: Table<TierNo, usize> = Table::like(&self.tiers, |_| 0);
+        let mut shared: Table<TierNo, bool> = Table::like(&self.tiers, |_| false);
+        for (id, vm) in &from.vms {
+            for tier in vm.used.keys() {
+                let Some(&number) = numbers.get(tier) else {
+                    continue;
+                };
+                self.tiers[number].running += 1;
+                if to.container(id, tier).is_some() {
+                    shared[number] = true;
+                }
+            }
+        }
+        for tier in to.vms.values().flat_map(|vm| vm.used.keys()) {
+            if let Some(&number) = numbers.get(tier) {
+                after[number] += 1;
+            }
+        }
+        for tier in self.tiers.keys() {
+            let row = &mut self.tiers[tier];
+            row.stays = row.running > 0 && after[tier] > 0;
+            row.leaves = row.running > 0 && after[tier] == 0;
+            row.moves = row.stays && !shared[tier];
+        }
+        for (id, &tier) in numbers {
+            let Some(spec) = topology.tiers.get(*id) else {
+                continue;
+            };
+            for dependency in spec.depends_on.iter().filter_map(|id| numbers.get(id)) {
+                let dependency = *dependency;
+                if after[dependency] > 0 {
+                    self.tiers[tier].needs.push(dependency);
+                    self.tiers[dependency].needed_by.push(tier);
+                } else if self.tiers[tier].leaves {
+                    self.tiers[tier].leaves_before.push(dependency);
+                    self.tiers[dependency].leaves_after.push(tier);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Hosts: taken into use and released.
+
+use mapek::cloud::{Cloud, CloudErrorKind, Hosts, LOCALHOST, More, embedded};
+use mapek::model::topology::{CpuMode, DockerAccess, Host, Infrastructure, Weights};
+use mapek::model::{Size, VmId};
+
+use crate::helpers::{FOREVER, engine, engines, spec};
+
+fn infrastructure(vm: Size) -> Infrastructure {
+    Infrastructure {
+        cloud: mapek::model::topology::Cloud::Embedded,
+        hooks: None,
+        vm,
+        mem_unit_mb: 512,
+        max_vms: None,
+        min_vms: 0,
+        cpu_mode: CpuMode::Cpuset,
+        docker: DockerAccess::default(),
+        weights: Weights::default(),
+    }
+}
+
+fn host(name: &str, docker: &str, ip: Option<&str>) -> Host {
+    Host {
+        name: VmId::new(name),
+        docker: docker.to_owned(),
+        ip: ip.map(str::to_owned),
+    }
+}
+
+#[test]
+fn hosts_are_checked_when_they_are_taken_into_use_and_kept_while_something_runs() {
+    in_lab!(2, async |lab| {
+        let (first, second) = (&lab.vms[0], &lab.vms[1]);
+        let hosts = vec![
+            host("one", &first.endpoint(), None),
+            host("two", &format!("unix://{}", second.socket().display()), None),
+            host("three", "tcp://10.77.1.200:2375", Some("192.0.2.3")),
+            host("four", "unix:///run/lab/none.sock", None),
+        ];
+        let cloud = Hosts::new(hosts.clone(), &infrastructure(Size::new(2, 2)), engines());
+
+        // Every host is offered, whether it answers or not.
+        let offer = cloud.offer().await.unwrap();
+        assert_eq!(offer.more, More::Named);
+        let ips: Vec<Option<&str>> = offer.vms.iter().map(|vm| vm.ip.as_deref()).collect();
+        assert_eq!(
+            ips,
+            [Some("10.77.1.1"), Some("172.20.2.1"), Some("192.0.2.3"), None]
+        );
+
+        let one = cloud.ensure_vm(&VmId::new("one")).await.unwrap();
+        assert_eq!(one, offer.vms[0]);
+        assert_eq!(cloud.ensure_vm(&VmId::new("two")).await.unwrap(), offer.vms[1]);
+        for name in ["three", "four"] {
+            let error = cloud.ensure_vm(&VmId::new(name)).await.unwrap_err();
+            assert_eq!(error.kind, CloudErrorKind::Unreachable, "{error}");
+            assert!(error.message.contains(name), "{error}");
+        }
+        let unknown = cloud.ensure_vm(&VmId::new("five")).await.unwrap_err();
+        assert_eq!(unknown.kind, CloudErrorKind::Misconfigured);
+
+        let greedy = Hosts::new(hosts, &infrastructure(Size::new(64, 1)), engines());
+        let error = greedy.ensure_vm(&VmId::new("one")).await.unwrap_err();
+        assert_eq!(error.kind, CloudErrorKind::Misconfigured);
+        assert!(
+            error.message.contains("cpu_cores is 64, and it has 2 cores"),
+            "{error}"
+        );
+
+        engine(first)
+            .ensure_running(&spec("app_one", FOREVER))
+            .await
+            .unwrap();
+        let error = cloud.ensure_vm_absent(&VmId::new("one")).await.unwrap_err();
+        assert_eq!(error.kind, CloudErrorKind::Refused);
+        assert!(error.message.contains("app_one"), "{error}");
+        engine(first).ensure_absent("app_one").await.unwrap();
+        cloud.ensure_vm_absent(&VmId::new("one")).await.unwrap();
+        cloud.ensure_vm_absent(&VmId::new("five")).await.unwrap();
+    });
+}
+
+#[test]
+fn the_embedded_default_is_one_host_at_the_address_that_its_containers_reach() {
+    in_lab!(1, async |lab| {
+        let endpoint = format!("unix://{}", lab.vms[0].socket().display());
+        let cloud = embedded(&endpoint, &infrastructure(Size::new(1, 1)), engines());
+        let offer = cloud.offer().await.unwrap();
+        assert_eq!(offer.vms.len(), 1);
+        assert_eq!(offer.vms[0].name.as_str(), LOCALHOST);
+        assert_eq!(offer.vms[0].ip.as_deref(), Some("172.20.1.1"));
+        cloud.ensure_vm(&VmId::new(LOCALHOST)).await.unwrap();
+    });
+}

@@ -1,0 +1,313 @@
+//! Engines on other machines: through TLS with certificates on both sides, and through SSH.
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mapek::engine::{Effect, End, Engine, EngineErrorKind, State};
+use mapek::model::topology::Tls;
+
+use crate::helpers::{FOREVER, at, cores, engines, shell, spec};
+use crate::images;
+use crate::network::HOST;
+use crate::process::{Daemon, run};
+
+const READY: Duration = Duration::from_secs(30);
+
+/// Makes a container, resizes it, runs something in it and removes it.
+async fn works(engine: Arc<dyn Engine>) {
+    let made = engine.ensure_running(&spec("app_one", FOREVER)).await.unwrap();
+    assert_eq!(made.state, State::Running);
+    engine.ensure_limits("app_one", &cores(&[1], 48)).await.unwrap();
+    let ran = engine.run("app_one", &shell("seq 1 3000; exit 5")).await.unwrap();
+    assert_eq!(ran.end, End::Exited(5));
+    assert!(ran.output.ends_with("2999\n3000\n"));
+    engine.ensure_absent("app_one").await.unwrap();
+}
+
+fn authority(name: &str) -> PathBuf {
+    let at = |end: &str| format!("/run/lab/{name}.{end}");
+    run(openssl(&[
+        "req",
+        "-x509",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        &format!("/CN={name}"),
+    ])
+    .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+    .args(["-keyout", &at("key"), "-out", &at("pem")]));
+    PathBuf::from(at("pem"))
+}
+
+/// A certificate for `name` with this extension, signed by `authority`.
+fn signed(authority: &str, name: &str, extension: &str) -> (PathBuf, PathBuf) {
+    let at = |name: &str, end: &str| format!("/run/lab/{name}.{end}");
+    run(openssl(&["req", "-nodes", "-subj", &format!("/CN={name}")])
+        .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-keyout", &at(name, "key"), "-out", &at(name, "csr")]));
+    std::fs::write(at(name, "ext"), extension).unwrap();
+    run(openssl(&["x509", "-req", "-days", "2", "-CAcreateserial"])
+        .args([
+            "-in",
+            &at(name, "csr"),
+            "-out",
+            &at(name, "pem"),
+            "-extfile",
+            &at(name, "ext"),
+        ])
+        .args(["-CA", &at(authority, "pem"), "-CAkey", &at(authority, "key")]));
+    (PathBuf::from(at(name, "pem")), PathBuf::from(at(name, "key")))
+}
+
+fn openssl(arguments: &[&str]) -> Command {
+    let mut command = Command::new("openssl");
+    command.args(arguments);
+    command
+}
+
+/// An engine in the sandbox's own network that speaks TLS, and only with clients whose certificate
+/// it trusts. Also on a unix socket, to be given an image.
+fn tls_engine([ca, certificate, key]: [&PathBuf; 3]) -> Daemon {
+    let socket = Path::new("/run/lab/tls.sock");
+    let mut engine = Command::new("dockerd");
+    engine
+        .args(["--host", &format!("tcp://{HOST}:2376")])
+        .args(["--host", &format!("unix://{}", socket.display())])
+        .arg("--tlsverify")
+        .args([
+            Path::new("--tlscacert"),
+            ca,
+            Path::new("--tlscert"),
+            certificate,
+            Path::new("--tlskey"),
+            key,
+        ])
+        .args([
+            "--log-level",
+            "warn",
+            "--bip",
+            "172.20.200.1/24",
+            "--iptables=false",
+            "--ip-masq=false",
+        ])
+        .args([
+            "--cgroup-parent",
+            &format!("/{}", std::env::var("MAPEK_LAB_INSIDE").unwrap()),
+        ])
+        .args([
+            "--exec-opt",
+            "native.cgroupdriver=cgroupfs",
+            "--storage-driver",
+            "overlay2",
+        ])
+        .args([
+            "--data-root",
+            "/run/lab/tls/data",
+            "--exec-root",
+            "/run/lab/tls/exec",
+        ])
+        .args([
+            "--pidfile",
+            "/run/lab/tls.pid",
+            "--containerd",
+            "/run/lab/containerd.sock",
+        ])
+        .args([
+            "--containerd-namespace",
+            "tls",
+            "--containerd-plugins-namespace",
+            "plugins-tls",
+        ]);
+    let mut daemon = Daemon::start("dockerd with TLS", Path::new("/run/lab/tls.log"), &mut engine);
+    daemon.wait_ready(READY, || {
+        TcpStream::connect((HOST, 2376)).is_ok() && socket.exists()
+    });
+    let mut load = Command::new("docker");
+    load.args([
+        "--host",
+        &format!("unix://{}", socket.display()),
+        "load",
+        "--quiet",
+        "--input",
+    ]);
+    run(load.arg(&images::archives()[0]));
+    daemon
+}
+
+#[test]
+fn an_engine_behind_tls_is_reached_by_those_with_the_right_certificates() {
+    in_lab!(0, async |_lab| {
+        let ca = authority("trusted");
+        let others = authority("others");
+        let (server, server_key) = signed("trusted", "server", &format!("subjectAltName=IP:{HOST}"));
+        let (cert, key) = signed("trusted", "client", "extendedKeyUsage=clientAuth");
+        let (wrong, wrong_key) = signed("others", "stranger", "extendedKeyUsage=clientAuth");
+        let _daemon = tls_engine([&ca, &server, &server_key]);
+        let endpoint = format!("https://{HOST}:2376");
+        let good = Tls {
+            ca: ca.clone(),
+            cert,
+            key,
+        };
+
+        works(engines().at(&endpoint, Some(&good)).unwrap()).await;
+
+        // The server is not who the topology trusts; the server does not trust this client.
+        for (tls, word) in [
+            (
+                Tls {
+                    ca: others,
+                    ..good.clone()
+                },
+                "invalid peer certificate",
+            ),
+            (
+                Tls {
+                    cert: wrong,
+                    key: wrong_key,
+                    ..good.clone()
+                },
+                "trust the certificate",
+            ),
+        ] {
+            let engine = engines().at(&endpoint, Some(&tls)).unwrap();
+            let error = engine
+                .ensure_running(&spec("app_one", FOREVER))
+                .await
+                .unwrap_err();
+            assert_eq!(
+                (error.kind, error.effect),
+                (EngineErrorKind::Unreachable, Effect::None),
+                "{error}"
+            );
+            assert!(error.message.contains(word), "{error}");
+        }
+
+        // Files that are not what they should be are said by name, before anything is dialled.
+        for tls in [
+            Tls {
+                ca: "/run/lab/none.pem".into(),
+                ..good.clone()
+            },
+            Tls {
+                cert: good.key.clone(),
+                ..good.clone()
+            },
+            Tls {
+                key: good.cert.clone(),
+                ..good.clone()
+            },
+        ] {
+            let Err(error) = engines().at(&endpoint, Some(&tls)) else {
+                panic!("{tls:?}")
+            };
+            assert_eq!(error.kind, EngineErrorKind::Misconfigured);
+            assert!(error.message.contains("/run/lab/"), "{error}");
+        }
+        // Plain HTTP to a TLS port, and none of the files at all.
+        let plain = at(&format!("tcp://{HOST}:2376")).machine().await.unwrap_err();
+        assert!(
+            plain.message.contains("HTTP request to an HTTPS server"),
+            "{plain}"
+        );
+        let Err(error) = engines().at(&endpoint, None) else {
+            panic!("no files")
+        };
+        assert!(error.message.contains("infrastructure.docker.tls"), "{error}");
+    });
+}
+
+const SSH_PORT: u16 = 2222;
+
+/// An SSH server that lets root in with the key in the lab's home folder.
+fn ssh_server() -> Daemon {
+    // ssh and its server ask the system, not the environment, where root's home is. Nothing of
+    // the machine's own root may be read or written.
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
+    let accounts: String = accounts
+        .lines()
+        .map(|line| {
+            if line.starts_with("root:") {
+                "root:x:0:0:root:/run/lab/home:/bin/sh\n".to_owned()
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect();
+    std::fs::write("/run/lab/passwd", accounts).unwrap();
+    run(Command::new("mount").args(["--bind", "/run/lab/passwd", "/etc/passwd"]));
+
+    let ssh = Path::new("/run/lab/home/.ssh");
+    run(Command::new("mkdir").args(["-m", "700"]).arg(ssh));
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(ssh.join("id_ed25519")));
+    std::fs::copy(ssh.join("id_ed25519.pub"), ssh.join("authorized_keys")).unwrap();
+    run(Command::new("dropbearkey").args(["-t", "ed25519", "-f", "/run/lab/hostkey"]));
+    let mut server = Command::new("dropbear");
+    server
+        .args([
+            "-F",
+            "-E",
+            "-s",
+            "-m",
+            "-r",
+            "/run/lab/hostkey",
+            "-P",
+            "/run/lab/dropbear.pid",
+        ])
+        .args(["-p", &format!("{HOST}:{SSH_PORT}")]);
+    let mut daemon = Daemon::start("SSH server", Path::new("/run/lab/ssh.log"), &mut server);
+    daemon.wait_ready(READY, || TcpStream::connect((HOST, SSH_PORT)).is_ok());
+    daemon
+}
+
+#[test]
+fn an_engine_behind_ssh_is_reached_with_the_users_own_keys_and_known_hosts() {
+    in_lab!(1, async |lab| {
+        let _server = ssh_server();
+        let endpoint = format!("ssh://root@{HOST}:{SSH_PORT}");
+        let asked = spec("app_one", FOREVER);
+
+        // A host that nobody has vouched for is refused.
+        let error = at(&endpoint).ensure_running(&asked).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (EngineErrorKind::Unreachable, Effect::None),
+            "{error}"
+        );
+        assert!(error.message.contains("Host key verification failed"), "{error}");
+        let known = run(Command::new("ssh-keyscan").args(["-p", &SSH_PORT.to_string(), HOST]));
+        std::fs::write("/run/lab/home/.ssh/known_hosts", known).unwrap();
+
+        // Nothing listens at the far end's usual socket.
+        let error = at(&endpoint).ensure_running(&asked).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (EngineErrorKind::Unreachable, Effect::None),
+            "{error}"
+        );
+        assert!(error.message.contains("docker"), "{error}");
+
+        std::os::unix::fs::symlink(lab.vms[0].socket(), "/run/docker.sock").unwrap();
+        works(at(&endpoint)).await;
+
+        // No such login, no such port, nobody there.
+        for (endpoint, word) in [
+            (
+                format!("ssh://nobody-here@{HOST}:{SSH_PORT}"),
+                "Permission denied",
+            ),
+            (format!("ssh://root@{HOST}:9"), "Connection refused"),
+            ("ssh://no-such-host.invalid".to_owned(), "no-such-host.invalid"),
+        ] {
+            let error = at(&endpoint).machine().await.unwrap_err();
+            assert_eq!(error.kind, EngineErrorKind::Unreachable, "{error}");
+            assert!(error.message.contains(word), "{error}");
+        }
+    });
+}
