@@ -3,6 +3,8 @@
 //! `cargo bench --bench solver`. For answers against time and against other solvers, see
 //! `scripts/bench-solver`.
 
+#![allow(clippy::indexing_slicing, missing_docs)] // the generator is a test file
+
 #[path = "../tests/solver/generate.rs"]
 #[allow(dead_code)]
 mod generate;
@@ -16,7 +18,10 @@ use mapek::solve::{Instance, Limits, solve};
 
 fn answer(instance: &Instance, deadline: Duration) -> Option<u64> {
     let begun = Instant::now();
-    let limits = Limits { deadline, ..Limits::default() };
+    let limits = Limits {
+        deadline,
+        ..Limits::default()
+    };
     let result = solve(instance, &limits, &|| begun.elapsed(), &AtomicBool::new(false));
     result.ok().map(|a| a.objective)
 }
@@ -25,8 +30,15 @@ fn answer(instance: &Instance, deadline: Duration) -> Option<u64> {
 fn proofs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("proof");
     group.sample_size(10);
-    for (name, n, seed) in [("fresh", 10, 1), ("fresh", 20, 4), ("replan", 10, 1), ("pinned", 20, 1)] {
-        let Some(instance) = generate::family(name, n, seed) else { continue };
+    for (name, n, seed) in [
+        ("fresh", 10, 1),
+        ("fresh", 20, 4),
+        ("replan", 10, 1),
+        ("pinned", 20, 1),
+    ] {
+        let Some(instance) = generate::family(name, n, seed) else {
+            continue;
+        };
         group.bench_with_input(BenchmarkId::new(name, n), &instance, |b, instance| {
             b.iter(|| black_box(answer(instance, Duration::from_secs(2))));
         });
@@ -40,7 +52,9 @@ fn first_answers(criterion: &mut Criterion) {
     group.sample_size(10);
     for n in [100, 1_000, 10_000] {
         for name in ["fresh", "replan", "pinned"] {
-            let Some(instance) = generate::family(name, n, 1) else { continue };
+            let Some(instance) = generate::family(name, n, 1) else {
+                continue;
+            };
             group.bench_with_input(BenchmarkId::new(name, n), &instance, |b, instance| {
                 b.iter(|| black_box(answer(instance, Duration::ZERO)));
             });

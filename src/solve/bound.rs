@@ -2,7 +2,7 @@
 //!
 //! A bound here must hold for every placement of the instance, whatever the weights.
 
-#![allow(clippy::indexing_slicing)] // prefix sums are built to the length they are read at
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // prefix sums are built to the length they are read at
 
 use super::problem::{Problem, VM_CAP};
 

@@ -4,7 +4,7 @@
 //! number of tiers it is linear. A tier goes with the VM that holds its first container. What
 //! is lost is about half a VM for each chunk, and the improvement afterwards knows no chunks.
 
-#![allow(clippy::indexing_slicing)] // chunk, item and VM indices are made here
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // chunk, item and VM indices are made here
 
 use super::construct;
 use super::packing::Packing;

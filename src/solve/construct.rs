@@ -4,7 +4,7 @@
 //! hold it already, else whole on the VM it fills best, else spread over the fewest VMs with
 //! the most room, else on a VM opened for it. Nothing placed is moved again here.
 
-#![allow(clippy::indexing_slicing)] // slots and items are those of the packing
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slots and items are those of the packing
 
 use super::packing::Packing;
 use super::problem::{Pair, Problem};

@@ -5,7 +5,7 @@
 //! placed, and a container that exists already is merely a cheaper one. Tiers without demand
 //! are left out here. Nothing is searched for in this module.
 
-#![allow(clippy::indexing_slicing)] // indices are made by this module and checked in `new`
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // indices are made by this module and checked in `new`
 
 use std::collections::BTreeSet;
 

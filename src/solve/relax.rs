@@ -8,7 +8,7 @@
 //! It has a few variables for each container that exists, none for each pair of tier and VM,
 //! and HiGHS closes it quickly where the whole program is out of reach.
 
-#![allow(clippy::indexing_slicing)] // columns are made in the loops that read them
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // columns are made in the loops that read them
 
 use good_lp::solvers::highs::highs;
 use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, variable};

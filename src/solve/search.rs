@@ -269,14 +269,6 @@ impl Course<'_> {
     /// Takes in a bound, and improves the placement that the relaxation suggests for as long as
     /// the one so far has been, before the two are compared.
     fn take_in(&mut self, relaxed: Relaxed, team: &mut Team, rounds: u64) {
-        eprintln!(
-            "relaxed {} complete {} left {:?} best {:?} guide {}",
-            relaxed.floor,
-            relaxed.complete,
-            self.watch.left(),
-            self.best_cost(),
-            relaxed.guide.is_some()
-        );
         self.floor = self.floor.max(relaxed.floor);
         self.counters.programs += 1;
         let over = self.proven() || self.watch.cut().is_some();

@@ -1,5 +1,7 @@
 //! Which first placements are worth making: VMs to open, order, and taste.
 
+#![allow(clippy::indexing_slicing)] // the two resources are counted 0 and 1
+
 use super::bound;
 use super::construct::{self, Start};
 use super::problem::Problem;

@@ -1,5 +1,12 @@
 //! Tests of the solver through its one entry point.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_range_loop
+)]
+
 mod brute;
 mod ends;
 mod exact;
