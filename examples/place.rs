@@ -3,6 +3,8 @@
 //! `place [--deadline-ms N] [--exact] FILE…` where each file is a body of `POST /api/solve`, or
 //! `place --family NAME N SEED` for a generated instance; `--write` prints that body instead.
 
+#![allow(clippy::indexing_slicing)] // JSON objects made here
+
 #[path = "../tests/solver/generate.rs"]
 #[allow(dead_code)]
 mod generate;
@@ -11,7 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use mapek::solve::{Amount, Instance, Limits, SolveError, Tier, Vm, Weights, solve};
+use mapek::model::{Allocation, Plan, Topology};
+use mapek::solve::pose::pose;
+use mapek::solve::{Amount, Instance, Limits, SolveError, solve};
 use serde_json::{Value, json};
 
 fn main() -> anyhow::Result<()> {
@@ -33,7 +37,7 @@ fn main() -> anyhow::Result<()> {
             }
             file => {
                 let body = serde_json::from_str(&std::fs::read_to_string(file)?)?;
-                questions.push((file.to_owned(), read(&body)));
+                questions.push((file.to_owned(), read(&body)?));
             }
         }
     }
@@ -72,56 +76,14 @@ fn report(
     Value::Object(all)
 }
 
-/// The instance of a request body. Only what benchmarks use is read; the service has a real parser.
-fn read(body: &Value) -> Instance {
-    let number = |v: &Value| v.as_u64().unwrap_or(0) as u32;
-    let size = |v: &Value| Amount::new(number(&v["cpu_cores"]), number(&v["mem_units"]));
-    let infrastructure = &body["topology"]["infrastructure"];
-    let mut index = BTreeMap::new();
-    let mut tiers = Vec::new();
-    for app in body["topology"]["apps"].as_array().into_iter().flatten() {
-        let app_name = app["name"].as_str().unwrap_or_default();
-        for (tier, spec) in app["tiers"].as_object().into_iter().flatten() {
-            let demand = size(&body["plan"][app_name][tier]);
-            if !demand.is_zero() {
-                let name = format!("{app_name}_{tier}");
-                index.insert(name.clone(), tiers.len());
-                tiers.push(Tier {
-                    name,
-                    demand,
-                    min_node: spec["min_node"].as_u64().unwrap_or(1) as u32,
-                    max_node: spec["max_node"].as_u64().map(|n| n as u32),
-                    ports: Default::default(),
-                });
-            }
-        }
-    }
-    let mut may_stay = true;
-    let mut vms = Vec::new();
-    for (name, vm) in body["allocation"].as_object().into_iter().flatten() {
-        let mut held = Vec::new();
-        for (tier, container) in vm["used"].as_object().into_iter().flatten() {
-            match index.get(tier) {
-                Some(&ix) => held.push((ix, size(container))),
-                None => may_stay = false,
-            }
-        }
-        vms.push(Vm {
-            name: name.clone(),
-            capacity: size(vm),
-            held,
-        });
-    }
-    Instance {
-        tiers,
-        vms,
-        new_vm: size(infrastructure),
-        max_new: None,
-        max_vms: infrastructure["max_vms"].as_u64().map(|n| n as u32),
-        weights: Weights::default(),
-        cpu_step: 100,
-        may_stay,
-    }
+/// The instance of a request body.
+fn read(body: &Value) -> anyhow::Result<Instance> {
+    let part = |name: &str| body.get(name).cloned().unwrap_or_default();
+    let problems = |p: mapek::model::Problems| anyhow::anyhow!("{p}");
+    let topology = Topology::parse(&part("topology")).map_err(problems)?.topology;
+    let (plan, _) = Plan::parse(&part("plan"), &topology).map_err(problems)?;
+    let allocation: Allocation = serde_json::from_value(part("allocation"))?;
+    Ok(pose(&topology, &allocation, &plan, None, None)?.instance)
 }
 
 /// A request body that asks for `instance` (without ports, which generated ones have none of).

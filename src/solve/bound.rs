@@ -2,7 +2,7 @@
 //!
 //! A bound here must hold for every placement of the instance, whatever the weights.
 
-#![allow(clippy::indexing_slicing)] // prefix sums are built to the length they are read at
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // prefix sums are built to the length they are read at
 
 use super::problem::{Problem, VM_CAP};
 
@@ -29,10 +29,30 @@ pub fn item_floor(problem: &Problem, item: usize) -> i64 {
     price(it.min_nodes).min(price(held.clamp(it.min_nodes, it.max_nodes.max(it.min_nodes))))
 }
 
-/// Least price of the VMs: enough of the largest existing ones and new ones for all demand.
-/// `None` if no number of VMs is enough.
+/// Least price of VMs and of the containers beyond [`containers`]: enough of the largest existing
+/// VMs and new ones for all demand and all waste, where each tier that wastes may be spread over
+/// one VM more instead. `None` if no number of VMs is enough.
 #[must_use]
 pub fn vms(problem: &Problem) -> Option<i64> {
+    fleet(problem).map(|f| f.price)
+}
+
+/// The VMs at which that bound is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fleet {
+    /// Price of the VMs and of spreading.
+    pub price: i64,
+    /// Existing VMs used.
+    pub used: usize,
+    /// New VMs used.
+    pub news: usize,
+    /// Tiers spread against waste of each resource, the most wasteful ones.
+    pub spreads: [usize; 2],
+}
+
+/// The cheapest combination of VMs and spreading that volume allows.
+#[must_use]
+pub fn fleet(problem: &Problem) -> Option<Fleet> {
     let total = problem.total();
     let sorted = |r: usize| {
         let mut sizes: Vec<i64> = problem.existing.iter().map(|c| c[r]).collect();
@@ -40,22 +60,71 @@ pub fn vms(problem: &Problem) -> Option<i64> {
         sizes
     };
     let sizes = [sorted(0), sorted(1)];
-    let mut best: Option<i64> = None;
+    let spread = [Spreading::new(problem, 0), Spreading::new(problem, 1)];
+    let mut best: Option<Fleet> = None;
+    let extra = problem.create_cost.min(problem.least_keep());
     let mut sum = [0i64; 2];
     for used in 0..=problem.existing.len().min(problem.max_vms) {
         if used > 0 {
             sum = [sum[0] + sizes[0][used - 1], sum[1] + sizes[1][used - 1]];
         }
-        let Some(news) = news_needed(problem, [total[0] - sum[0], total[1] - sum[1]]) else {
+        let left = [total[0] - sum[0], total[1] - sum[1]];
+        let Some(least) = news_needed(problem, left) else {
             continue;
         };
-        if used.saturating_add(news) > problem.max_vms {
-            continue;
+        // More VMs than volume needs save spreading, up to where nothing needs to be spread.
+        for news in least..=problem.max_new.min(least.saturating_add(VM_CAP)) {
+            if used.saturating_add(news) > problem.max_vms {
+                break;
+            }
+            let room = |r: usize| problem.new_vm[r] * news as i64 - left[r];
+            let spreads = [spread[0].least(room(0)), spread[1].least(room(1))];
+            let most = spreads[0].max(spreads[1]);
+            let price = used as i64 * problem.use_cost + news as i64 * problem.new_cost + most as i64 * extra;
+            if best.is_none_or(|b| price < b.price) {
+                best = Some(Fleet {
+                    price,
+                    used,
+                    news,
+                    spreads,
+                });
+            }
+            if most == 0 || problem.new_cost <= 0 {
+                break;
+            }
         }
-        let price = used as i64 * problem.use_cost + news as i64 * problem.new_cost;
-        best = Some(best.map_or(price, |b| b.min(price)));
     }
     best
+}
+
+/// Fewest tiers to be spread so that what the others waste of one resource fits into some room.
+struct Spreading {
+    /// Waste left when the k most wasteful tiers are spread.
+    left: Vec<i64>,
+}
+
+impl Spreading {
+    fn new(problem: &Problem, r: usize) -> Self {
+        let mut wastes: Vec<i64> = problem
+            .items
+            .iter()
+            .map(|it| it.waste[r])
+            .filter(|&w| w > 0)
+            .collect();
+        wastes.sort_unstable();
+        let mut left = vec![0];
+        let mut sum = 0;
+        for waste in wastes {
+            sum += waste;
+            left.push(sum);
+        }
+        left.reverse();
+        Self { left }
+    }
+
+    fn least(&self, room: i64) -> usize {
+        self.left.partition_point(|&waste| waste > room)
+    }
 }
 
 /// How many new VMs hold `rest`, if that many may be made.

@@ -9,7 +9,7 @@
 //!
 //! It must not allocate in the search itself, and counts its work in nodes, never in time.
 
-#![allow(clippy::indexing_slicing)] // masks and ranks are made here and bounded by the array sizes
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // masks and ranks are made here and bounded by the array sizes
 
 use super::problem::Pair;
 
@@ -219,7 +219,7 @@ impl<'a> Search<'a> {
             return true;
         }
         self.nodes += 1;
-        if self.nodes > self.reach.nodes || (self.nodes % 1024 == 0 && (self.reach.cut)()) {
+        if self.nodes > self.reach.nodes || (self.nodes.is_multiple_of(1024) && (self.reach.cut)()) {
             return false;
         }
         let base = rank * self.sets;

@@ -4,7 +4,7 @@
 //! hold it already, else whole on the VM it fills best, else spread over the fewest VMs with
 //! the most room, else on a VM opened for it. Nothing placed is moved again here.
 
-#![allow(clippy::indexing_slicing)] // slots and items are those of the packing
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slots and items are those of the packing
 
 use super::packing::Packing;
 use super::problem::{Pair, Problem};
@@ -22,6 +22,12 @@ pub struct Start {
     pub spread_first: bool,
     /// Containers placed before anything else: VM, item, amount. Dropped where they do not fit.
     pub keep: Vec<(usize, usize, Pair)>,
+    /// Weight of leaving both resources in the proportion in which they are needed.
+    pub balance: i64,
+    /// Whether a tier on several VMs takes of each in proportion to its room.
+    pub even: bool,
+    /// Items to be put on one VM more than they must.
+    pub wide: Vec<usize>,
 }
 
 /// A placement of everything, or `None` if this way leads nowhere.
@@ -48,8 +54,8 @@ pub fn construct(problem: &Problem, start: &Start) -> Option<Packing> {
         loop {
             let can_open = (news < problem.max_new || !shut.is_empty()) && open.len() < problem.max_vms;
             let spread = start.spread_first || !can_open;
-            if let Some(slots) = choose(problem, &packing, &open, item, spread) {
-                pour(problem, &mut packing, item, &slots);
+            if let Some(slots) = choose(problem, &packing, &open, item, spread, start) {
+                pour(problem, &mut packing, item, &slots, start.even);
                 break;
             }
             if !can_open {
@@ -167,7 +173,9 @@ fn choose(
     open: &[usize],
     item: usize,
     spread: bool,
+    start: &Start,
 ) -> Option<Vec<usize>> {
+    let wide = start.wide.binary_search(&item).is_ok();
     let it = &problem.items[item];
     let usable = |&s: &usize| {
         let free = packing.slots[s].free;
@@ -175,7 +183,7 @@ fn choose(
     };
     let held: Vec<usize> = it.held_on.iter().copied().filter(|v| open.contains(v)).collect();
     let held: Vec<usize> = held.into_iter().filter(|s| usable(s)).collect();
-    if it.min_nodes <= 1 {
+    if it.min_nodes <= 1 && !wide {
         let fits = |&s: &usize| {
             let free = packing.slots[s].free;
             free[0] >= it.demand[0] && free[1] >= it.demand[1]
@@ -188,7 +196,7 @@ fn choose(
             .iter()
             .copied()
             .filter(|s| fits(s) && usable(s))
-            .min_by_key(|&s| (waste(problem, packing, s, it.demand), s));
+            .min_by_key(|&s| (unfit(problem, packing, s, it.demand, start.balance), s));
         if let Some(s) = best {
             return Some(vec![s]);
         }
@@ -205,7 +213,12 @@ fn choose(
             s,
         )
     });
-    gather(packing, &list, it.demand, it.min_nodes, it.max_nodes)
+    let least = if wide {
+        (it.min_nodes + 1).min(it.max_nodes)
+    } else {
+        it.min_nodes
+    };
+    gather(packing, &list, it.demand, least, it.max_nodes)
 }
 
 /// The fewest slots of `list`, in its order, that hold `demand`.
@@ -235,19 +248,45 @@ fn gather(packing: &Packing, list: &[usize], demand: Pair, min: usize, max: usiz
     None
 }
 
-/// Divides the item's demand over `slots`, filling the first ones.
-fn pour(problem: &Problem, packing: &mut Packing, item: usize, slots: &[usize]) {
+/// Divides the item's demand over `slots`: filling the first ones, or in proportion to their room.
+fn pour(problem: &Problem, packing: &mut Packing, item: usize, slots: &[usize], even: bool) {
     let mut left = problem.items[item].demand;
+    let mut room = slots.iter().fold([0i64; 2], |a, &s| {
+        let free = packing.slots[s].free;
+        [a[0] + free[0], a[1] + free[1]]
+    });
     for (at, &slot) in slots.iter().enumerate() {
         let after = (slots.len() - at - 1) as i64;
         let free = packing.slots[slot].free;
-        let amount = [
-            free[0].min(left[0] - after).max(1),
-            free[1].min(left[1] - after).max(1),
-        ];
+        let mut amount = [0i64; 2];
+        for r in 0..2 {
+            room[r] -= free[r];
+            // What the slots after this one can hold need not be put here.
+            let least = (left[r] - room[r]).max(1);
+            let most = free[r].min(left[r] - after).max(1);
+            let share = left[r].saturating_mul(free[r]) / (room[r] + free[r]).max(1);
+            amount[r] = if even {
+                share.clamp(least.min(most), most)
+            } else {
+                most
+            };
+        }
         left = [left[0] - amount[0], left[1] - amount[1]];
         packing.put(problem, slot, item, amount);
     }
+}
+
+/// How badly `demand` suits a slot: what it leaves, and how far that is from the proportion in
+/// which both resources are needed in all.
+fn unfit(problem: &Problem, packing: &Packing, slot: usize, demand: Pair, balance: i64) -> i64 {
+    let s = &packing.slots[slot];
+    let cap = problem.capacity(s.origin);
+    let left = [0, 1].map(|r| (s.free[r] - demand[r]) * 10_000 / cap[r].max(1));
+    // Demand in VMs' worth, cpu against memory, in thousandths of the larger.
+    let worth = [0, 1].map(|r| problem.sum[r] / cap[r].max(1));
+    let largest = worth[0].max(worth[1]).max(1);
+    let skew = left[0] * worth[1] / largest - left[1] * worth[0] / largest;
+    left[0] + left[1] + balance * skew.abs()
 }
 
 /// Room left on a slot, the scarcer resource counting, in ten-thousandths of its size.

@@ -16,6 +16,7 @@ pub mod verify;
 
 mod amounts;
 mod bound;
+mod chunks;
 mod cluster;
 mod construct;
 mod exact;
@@ -31,6 +32,7 @@ mod relax;
 mod repair;
 mod rng;
 mod search;
+mod starts;
 mod team;
 mod watch;
 

@@ -2,7 +2,7 @@
 //!
 //! It keeps sums and prices in step with every change and decides nothing.
 
-#![allow(clippy::indexing_slicing)] // slot and item indices are those of this packing
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slot and item indices are those of this packing
 
 use super::amounts::{self, Place};
 use super::answer::{PlacedVm, VmRef};

@@ -167,7 +167,7 @@ impl Posed {
 /// A size in steps, if it is a whole number of them.
 fn amount(size: Size, step: u64) -> Option<Amount> {
     let cpu = size.cpu.in_hundredths();
-    (cpu % step == 0).then_some(())?;
+    cpu.is_multiple_of(step).then_some(())?;
     room(size, step)
 }
 

@@ -5,7 +5,7 @@
 //! placed, and a container that exists already is merely a cheaper one. Tiers without demand
 //! are left out here. Nothing is searched for in this module.
 
-#![allow(clippy::indexing_slicing)] // indices are made by this module and checked in `new`
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // indices are made by this module and checked in `new`
 
 use std::collections::BTreeSet;
 
@@ -31,6 +31,9 @@ pub struct Item {
     pub held_on: Vec<usize>,
     /// Host ports published.
     pub ports: Vec<HostPort>,
+    /// What goes to waste, of each resource, when it is on `min_nodes` VMs and fills them in the
+    /// other resource to the last step: nothing else can then use those VMs.
+    pub waste: Pair,
 }
 
 /// The prepared instance.
@@ -56,6 +59,8 @@ pub struct Problem {
     pub create_cost: i64,
     /// Cost of an empty placement.
     pub base_cost: i64,
+    /// Sum of all demands.
+    pub sum: Pair,
 }
 
 /// More VMs than this are not planned for; the memory of the search is bounded by it.
@@ -88,6 +93,7 @@ impl Problem {
                 keep_cost: i64::from(weights.container_set) - i64::from(delete),
                 held_on: Vec::new(),
                 ports: spec.ports.iter().copied().collect(),
+                waste: [0, 0],
             });
         }
         let mut base_cost = i64::from(weights.vm_delete) * instance.vms.len() as i64;
@@ -125,9 +131,23 @@ impl Problem {
             use_cost: i64::from(weights.vm_use) - i64::from(weights.vm_delete),
             create_cost: i64::from(weights.container_create),
             base_cost,
+            sum: [0, 0],
         };
+        problem.sum = problem.total();
         problem.raise_min_nodes();
+        problem.find_waste();
         problem
+    }
+
+    /// Limits and prices without tiers and VMs.
+    #[must_use]
+    pub fn shape(&self) -> Self {
+        Self {
+            items: Vec::new(),
+            existing: Vec::new(),
+            held: Vec::new(),
+            ..*self
+        }
     }
 
     /// A tier needs at least as many containers as the largest VMs that together hold its demand.
@@ -146,6 +166,42 @@ impl Problem {
         }
     }
 
+    /// A tier whose demand is exactly `min_nodes` of the largest VMs in one resource leaves what
+    /// those VMs have of the other to nobody, unless it is on one VM more.
+    fn find_waste(&mut self) {
+        let shapes = || {
+            let new = (self.max_new > 0).then_some(self.new_vm);
+            self.existing.iter().copied().chain(new)
+        };
+        for full in 0..2 {
+            let other = 1 - full;
+            let Some(largest) = shapes().map(|c| c[full]).max().filter(|&c| c > 0) else {
+                return;
+            };
+            let least = shapes()
+                .filter(|c| c[full] == largest)
+                .map(|c| c[other])
+                .min()
+                .unwrap_or(0);
+            let waste: Vec<i64> = self
+                .items
+                .iter()
+                .map(|it| {
+                    let n = it.min_nodes as i64;
+                    let exact = n < VM_CAP as i64 && it.demand[full] == n * largest;
+                    if exact {
+                        (n * least - it.demand[other]).max(0)
+                    } else {
+                        0
+                    }
+                })
+                .collect();
+            for (it, waste) in self.items.iter_mut().zip(waste) {
+                it.waste[other] = waste;
+            }
+        }
+    }
+
     /// Price of one container of `item` on `vm` (`None`: a new VM).
     #[must_use]
     pub fn container_cost(&self, item: usize, vm: Option<usize>) -> i64 {
@@ -154,6 +210,13 @@ impl Problem {
             Some(v) if it.held_on.binary_search(&v).is_ok() => it.keep_cost,
             _ => self.create_cost,
         }
+    }
+
+    /// Least price of any container that exists, or of a new one.
+    #[must_use]
+    pub fn least_keep(&self) -> i64 {
+        let held = self.items.iter().filter(|it| !it.held_on.is_empty());
+        held.map(|it| it.keep_cost).min().unwrap_or(self.create_cost)
     }
 
     /// Price of using `vm` (`None`: a new VM).

@@ -8,7 +8,7 @@
 //! It has a few variables for each container that exists, none for each pair of tier and VM,
 //! and HiGHS closes it quickly where the whole program is out of reach.
 
-#![allow(clippy::indexing_slicing)] // columns are made in the loops that read them
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // columns are made in the loops that read them
 
 use good_lp::solvers::highs::highs;
 use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, variable};
@@ -83,6 +83,31 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         let amount = [0, 1].map(|r| vars.add(variable().min(0).max(it.demand[r] as f64)));
         fresh.push((count, amount));
     }
+    // Whether a tier that would fill VMs exactly is spread over one more than it must.
+    let spread: Vec<Option<Variable>> = problem
+        .items
+        .iter()
+        .map(|it| (it.waste != [0, 0]).then(|| vars.add(whole(variable().min(0).max(1)))))
+        .collect();
+    // Tiers that fit on one VM: whether one container kept is all of it, or one new one is. Said
+    // outright, this is what makes HiGHS see which sets of containers no longer fit together.
+    let whole_kept: Vec<Option<Variable>> = keeps
+        .iter()
+        .map(|k| {
+            let it = &problem.items[k.item];
+            let cap = problem.existing[k.vm];
+            let fits = it.min_nodes <= 1 && it.demand[0] <= cap[0] && it.demand[1] <= cap[1];
+            fits.then(|| vars.add(whole(variable().min(0).max(1))))
+        })
+        .collect();
+    let moved: Vec<Option<Variable>> = problem
+        .items
+        .iter()
+        .map(|it| {
+            let single = it.min_nodes <= 1 && !it.held_on.is_empty();
+            single.then(|| vars.add(variable().min(0).max(1)))
+        })
+        .collect();
     let mut price = Expression::from(0.0);
     for &u in &used {
         price += problem.use_cost as f64 * u;
@@ -108,6 +133,25 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
             model.add_constraint(constraint!(keep.amount[r] >= keep.on));
         }
     }
+    let mut of_item_whole = vec![Expression::from(0.0); problem.items.len()];
+    let mut of_vm_whole = vec![(Expression::from(0.0), Vec::new()); problem.existing.len()];
+    for (keep, w) in keeps.iter().zip(&whole_kept) {
+        let Some(w) = *w else { continue };
+        let demand = problem.items[keep.item].demand;
+        model.add_constraint(constraint!(w <= keep.on));
+        for r in 0..2 {
+            model.add_constraint(constraint!(keep.amount[r] >= demand[r] as f64 * w));
+        }
+        of_item_whole[keep.item] += w;
+        of_vm_whole[keep.vm].0 += w;
+        of_vm_whole[keep.vm].1.push(demand);
+    }
+    for (vm, (count, demands)) in of_vm_whole.into_iter().enumerate() {
+        let most = most_together(&demands, problem.existing[vm]);
+        if most < demands.len() {
+            model.add_constraint(constraint!(count <= most as f64 * used[vm]));
+        }
+    }
     for (vm, keeps) in of_vm.iter().enumerate() {
         for r in 0..2 {
             let load: Expression = keeps.iter().map(|k| k.amount[r]).sum();
@@ -117,7 +161,17 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
     for (item, it) in problem.items.iter().enumerate() {
         let (count, amount) = fresh[item];
         let kept: Expression = of_item[item].iter().map(|k| k.on).sum();
-        model.add_constraint(constraint!(kept.clone() + count >= it.min_nodes as f64));
+        let mut least = Expression::from(it.min_nodes as f64);
+        if let Some(spread) = spread[item] {
+            least += spread;
+        }
+        model.add_constraint(constraint!(kept.clone() + count >= least));
+        if let Some(moved) = moved[item] {
+            let single = of_item_whole[item].clone() + moved;
+            model.add_constraint(constraint!(moved <= count));
+            model.add_constraint(constraint!(single.clone() <= 1));
+            model.add_constraint(constraint!(kept.clone() + count + single >= 2));
+        }
         model.add_constraint(constraint!(kept + count <= it.max_nodes as f64));
         for r in 0..2 {
             let kept: Expression = of_item[item].iter().map(|k| k.amount[r]).sum();
@@ -133,7 +187,13 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         for (vm, &u) in used.iter().enumerate() {
             room += problem.existing[vm][r] as f64 * u;
         }
-        model.add_constraint(constraint!(room >= total[r] as f64));
+        let mut need = Expression::from(total[r] as f64);
+        for (it, spread) in problem.items.iter().zip(&spread) {
+            if let Some(spread) = spread {
+                need += it.waste[r] as f64 * (1.0 - *spread);
+            }
+        }
+        model.add_constraint(constraint!(room >= need));
     }
     if problem.max_vms < problem.existing.len() + problem.max_new {
         let all: Expression = used.iter().copied().sum::<Expression>() + news;
@@ -168,4 +228,21 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         complete: run.end == End::Optimal,
         guide,
     })
+}
+
+/// How many of these demands fit into `room` at most: the smallest of each resource count.
+fn most_together(demands: &[Pair], room: Pair) -> usize {
+    let fit = |r: usize| {
+        let mut sizes: Vec<i64> = demands.iter().map(|d| d[r]).collect();
+        sizes.sort_unstable();
+        let mut left = room[r];
+        sizes
+            .iter()
+            .take_while(|&&size| {
+                left -= size;
+                left >= 0
+            })
+            .count()
+    };
+    fit(0).min(fit(1))
 }

@@ -30,12 +30,20 @@ pub struct Repair {
     pub text: String,
 }
 
-/// Most questions solved in search of a repair.
-const MOST_TRIES: usize = 12;
-/// Furthest that one limit is moved.
-const FURTHEST: u32 = 3;
+impl Repair {
+    /// The question with the changes made.
+    #[must_use]
+    pub fn applied(&self, instance: &Instance) -> Instance {
+        changed(instance, &self.changes).unwrap_or_else(|| instance.clone())
+    }
+}
 
-/// Looks for a repair; `solvable` solves a changed question (and says no when it cannot tell).
+/// Most questions solved in search of a repair.
+const MOST_TRIES: usize = 40;
+/// Furthest that the number of VMs is moved.
+const MOST_VMS: u32 = 16;
+
+/// Looks for a repair; `solvable` solves a changed question (`None` when it cannot tell).
 pub fn find(
     instance: &Instance,
     why: &Infeasible,
@@ -44,78 +52,142 @@ pub fn find(
     let mut tries = 0;
     let mut attempt = |changes: &[Change]| {
         tries += 1;
-        if tries > MOST_TRIES {
-            return Verdict::GaveUp;
-        }
-        match changed(instance, changes) {
-            Some(instance) => match solvable(&instance) {
-                Some(Tried::Solved) => Verdict::Works,
-                Some(Tried::Reasons(why)) => Verdict::Still(why),
-                None => Verdict::Still(Vec::new()),
-            },
-            None => Verdict::Still(Vec::new()),
-        }
+        let instance = changed(instance, changes)?;
+        (tries <= MOST_TRIES).then(|| solvable(&instance)).flatten()
+    };
+    let found = |changes: Vec<Change>| Repair {
+        text: say(instance, &changes),
+        changes,
     };
     // What the reasons themselves ask for, all of it, again while new reasons appear.
     let mut changes: Vec<Change> = Vec::new();
     let mut reasons: Vec<(ReasonCode, Option<usize>)> =
         why.reasons.iter().map(|r| (r.code, r.tier)).collect();
-    for _ in 0..MOST_TRIES {
+    loop {
+        let now = changed(instance, &changes)?;
         let before = changes.clone();
-        let Some(now) = changed(instance, &changes) else {
-            return None;
-        };
-        for &(code, tier) in &reasons {
-            demand(&now, code, tier, &mut changes);
+        for change in asked(&now, &reasons) {
+            merge(&mut changes, change);
         }
         if changes == before {
             break;
         }
-        match attempt(&changes) {
-            Verdict::Works => {
-                return Some(Repair {
-                    text: say(instance, &changes),
-                    changes,
-                });
-            }
-            Verdict::Still(next) => reasons = next,
-            Verdict::GaveUp => return None,
+        match attempt(&changes)? {
+            Tried::Solved => return Some(found(changes)),
+            Tried::Reasons(next) => reasons = next,
         }
-        if reasons.iter().all(|r| r.0 == ReasonCode::Together) {
+    }
+    // The search alone says no. All limits are lifted, and put back where they do no harm:
+    // first those of tiers, then the number of VMs, then each as far as it can be.
+    let mut lifted = lifts(instance, &changes);
+    let with = |lifted: &[Change]| {
+        let mut all = changes.clone();
+        lifted.iter().for_each(|&c| merge(&mut all, c));
+        all
+    };
+    let mut works = |lifted: &[Change]| matches!(attempt(&with(lifted)), Some(Tried::Solved));
+    if lifted.is_empty() || !works(&lifted) {
+        return None;
+    }
+    let vms_only: Vec<Change> = lifted
+        .iter()
+        .copied()
+        .filter(|c| matches!(c, Change::MoreVms(_)))
+        .collect();
+    let tiers_only: Vec<Change> = lifted
+        .iter()
+        .copied()
+        .filter(|c| !matches!(c, Change::MoreVms(_)))
+        .collect();
+    for part in [vms_only, tiers_only] {
+        if part.len() < lifted.len() && !part.is_empty() && works(&part) {
+            lifted = part;
             break;
         }
     }
-    // Each change on its own, the least first.
-    for by in 1..=FURTHEST {
-        let vms = instance.max_vms.is_some() || instance.max_new.is_some();
-        let mut single: Vec<Change> = Vec::new();
-        if vms {
-            single.push(Change::MoreVms(by));
-        }
-        for (ix, tier) in instance.tiers.iter().enumerate() {
-            if let Some(max) = tier.max_node {
-                single.push(Change::MaxNode(ix, max.saturating_add(by)));
-            }
-            if tier.min_node > by {
-                single.push(Change::MinNode(ix, tier.min_node - by));
-            }
-        }
-        for change in single {
-            let mut all: Vec<Change> = changes.clone();
-            merge(&mut all, change);
-            match attempt(&all) {
-                Verdict::Works => {
-                    return Some(Repair {
-                        text: say(instance, &all),
-                        changes: all,
-                    });
-                }
-                Verdict::Still(_) => {}
-                Verdict::GaveUp => return None,
-            }
+    let mut at = 0;
+    while at < lifted.len() && lifted.len() > 1 {
+        let mut without = lifted.clone();
+        without.remove(at);
+        if works(&without) {
+            lifted = without;
+        } else {
+            at += 1;
         }
     }
-    None
+    for at in 0..lifted.len() {
+        while let Some(nearer) = lifted.get(at).and_then(|&c| halfway(instance, &changes, c)) {
+            let mut less = lifted.clone();
+            if let Some(slot) = less.get_mut(at) {
+                *slot = nearer;
+            }
+            if works(&less) {
+                lifted = less;
+                continue;
+            }
+            // Half is too little: go up by ones from there.
+            while let Some(next) = less.get(at).and_then(|&c| further(c)) {
+                if lifted.get(at) == Some(&next) {
+                    break;
+                }
+                if let Some(slot) = less.get_mut(at) {
+                    *slot = next;
+                }
+                if works(&less) {
+                    lifted = less.clone();
+                    break;
+                }
+            }
+            break;
+        }
+    }
+    Some(found(with(&lifted)))
+}
+
+/// Every limit of the instance, as far lifted as makes sense.
+fn lifts(instance: &Instance, changes: &[Change]) -> Vec<Change> {
+    let now = changed(instance, changes);
+    let mut list = Vec::new();
+    if instance.max_vms.is_some() || instance.max_new.is_some() {
+        list.push(Change::MoreVms(MOST_VMS));
+    }
+    for (ix, tier) in now.iter().flat_map(|i| i.tiers.iter().enumerate()) {
+        let most = tier.demand.cpu.min(tier.demand.mem);
+        if tier.max_node.is_some_and(|max| max < most) {
+            list.push(Change::MaxNode(ix, most));
+        }
+        if tier.min_node > 1 {
+            list.push(Change::MinNode(ix, 1));
+        }
+    }
+    list
+}
+
+/// A change half as far from where things stand; `None` if there is nothing between.
+fn halfway(instance: &Instance, changes: &[Change], change: Change) -> Option<Change> {
+    let now = changed(instance, changes)?;
+    match change {
+        Change::MoreVms(n) => (n > 1).then_some(Change::MoreVms(n / 2)),
+        Change::MaxNode(ix, to) => {
+            let from = now.tiers.get(ix)?.max_node?;
+            (to > from + 1).then_some(Change::MaxNode(ix, from + (to - from) / 2))
+        }
+        Change::MinNode(ix, to) => {
+            let from = now.tiers.get(ix)?.min_node;
+            (from > to + 1).then_some(Change::MinNode(ix, from - (from - to) / 2))
+        }
+        Change::MoreMem(..) | Change::MoreCpu(..) => None,
+    }
+}
+
+/// The next change of its kind.
+const fn further(change: Change) -> Option<Change> {
+    match change {
+        Change::MoreVms(n) => Some(Change::MoreVms(n + 1)),
+        Change::MaxNode(ix, to) => Some(Change::MaxNode(ix, to + 1)),
+        Change::MinNode(ix, to) if to > 1 => Some(Change::MinNode(ix, to - 1)),
+        _ => None,
+    }
 }
 
 /// What solving a changed question came to.
@@ -126,28 +198,30 @@ pub enum Tried {
     Reasons(Vec<(ReasonCode, Option<usize>)>),
 }
 
-enum Verdict {
-    Works,
-    Still(Vec<(ReasonCode, Option<usize>)>),
-    GaveUp,
-}
-
-/// The least change that one reason asks for, on top of what `now` has already.
-fn demand(now: &Instance, code: ReasonCode, tier: Option<usize>, changes: &mut Vec<Change>) {
-    let spec = tier.and_then(|ix| now.tiers.get(ix).map(|t| (ix, t)));
-    let change = match (code, spec) {
-        (ReasonCode::OneResourceMissing, Some((ix, t))) if t.demand.cpu == 0 => Change::MoreCpu(ix, 1),
-        (ReasonCode::OneResourceMissing, Some((ix, _))) => Change::MoreMem(ix, 1),
-        (ReasonCode::MaxNodeTooSmall, Some((ix, t))) => {
-            Change::MaxNode(ix, t.max_node.unwrap_or(1).saturating_add(1))
+/// The least changes that the reasons ask for, on top of what `now` has already.
+fn asked(now: &Instance, reasons: &[(ReasonCode, Option<usize>)]) -> Vec<Change> {
+    let mut list = Vec::new();
+    for &(code, tier) in reasons {
+        let spec = tier.and_then(|ix| now.tiers.get(ix).map(|t| (ix, t)));
+        let change = match (code, spec) {
+            (ReasonCode::OneResourceMissing, Some((ix, t))) if t.demand.cpu == 0 => Change::MoreCpu(ix, 1),
+            (ReasonCode::OneResourceMissing, Some((ix, _))) => Change::MoreMem(ix, 1),
+            (ReasonCode::MaxNodeTooSmall, Some((ix, t))) => {
+                Change::MaxNode(ix, t.max_node.unwrap_or(1).saturating_add(1))
+            }
+            (ReasonCode::TooThin, Some((ix, t))) if t.min_node > 1 => Change::MinNode(ix, t.min_node - 1),
+            (ReasonCode::TooThin, Some((ix, t))) if t.demand.cpu < t.demand.mem => Change::MoreCpu(ix, 1),
+            (ReasonCode::TooThin, Some((ix, _))) => Change::MoreMem(ix, 1),
+            (ReasonCode::MinAboveMax, Some((ix, t))) => Change::MinNode(ix, t.max_node.unwrap_or(1).max(1)),
+            (ReasonCode::TooFewVms | ReasonCode::PortsExhausted, _) => Change::MoreVms(1),
+            _ => continue,
+        };
+        // One reason more for the same change is no reason for more of it.
+        if !list.contains(&change) {
+            list.push(change);
         }
-        (ReasonCode::TooThin, Some((ix, t))) if t.demand.cpu < t.demand.mem => Change::MoreCpu(ix, 1),
-        (ReasonCode::TooThin, Some((ix, _))) => Change::MoreMem(ix, 1),
-        (ReasonCode::MinAboveMax, Some((ix, t))) => Change::MinNode(ix, t.max_node.unwrap_or(1).max(1)),
-        (ReasonCode::TooFewVms | ReasonCode::PortsExhausted, _) => Change::MoreVms(1),
-        _ => return,
-    };
-    merge(changes, change);
+    }
+    list
 }
 
 /// Adds `change`, or moves the one of its kind further.

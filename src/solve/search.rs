@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::answer::{Answer, Counters, EndedBy};
 use super::bound;
+use super::chunks;
 use super::construct::{self, Start};
 use super::exact::{self, Proof};
 use super::explain::{self, Infeasible};
@@ -18,6 +19,7 @@ use super::problem::Problem;
 use super::program::{self, Pending};
 use super::relax::{self, Relaxed};
 use super::repair::{self, Tried};
+use super::starts::starts;
 use super::team::Team;
 use super::verify::{self, Violation};
 use super::watch::Watch;
@@ -123,6 +125,7 @@ fn attempt(instance: &Instance, limits: &Limits, watch: Watch<'_>, aim: Aim) -> 
         floor: bound::containers(&problem) + bound::vms(&problem).unwrap_or(0),
         best: None,
         counters: Counters::default(),
+        seed: limits.seed,
         clocked: false,
     };
     if let Some(packing) = course.unchanged() {
@@ -149,6 +152,7 @@ struct Course<'a> {
     floor: i64,
     best: Option<Packing>,
     counters: Counters,
+    seed: u64,
     /// Whether the machine's speed had a say in the answer.
     clocked: bool,
 }
@@ -188,10 +192,15 @@ impl Course<'_> {
 
     fn run(&mut self, limits: &Limits, aim: Aim) -> Result<EndedBy, SolveError> {
         let mut begun: Vec<Packing> = Vec::new();
-        for start in starts(self.problem) {
-            begun.extend(construct::construct(self.problem, &start));
-            if self.watch.cut().is_some() {
-                break;
+        if self.problem.items.len() >= chunks::WORTH {
+            begun.extend(chunks::construct(self.problem, &self.watch));
+        }
+        if begun.is_empty() {
+            for start in starts(self.problem) {
+                begun.extend(construct::construct(self.problem, &start));
+                if self.watch.cut().is_some() {
+                    break;
+                }
             }
         }
         begun.sort_by_key(|p| (p.cost, p.actions(self.problem)));
@@ -231,53 +240,76 @@ impl Course<'_> {
         let mut team = Team::new(first, second, limits.seed);
         let mut round = 0;
         let mut waiting = relaxed.is_some();
-        let effort = Effort {
-            steps: ROUND,
-            nodes: 2_000,
-        };
         let small = self.problem.items.len() <= SMALL;
-        let (rounds, due) = if small { (8, 2) } else { (400, 60) };
+        let (rounds, due) = if small {
+            (8, 2)
+        } else {
+            (400.max(4 * self.problem.items.len() as u64), 60)
+        };
         let soon = self.problem.held.iter().map(Vec::len).sum::<usize>() <= SOON;
         while !self.proven() && self.watch.cut().is_none() && round < rounds {
-            let (floor, watch) = (self.floor, self.watch);
-            let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
-            team.round(self.problem, effort, &ended, &mut self.counters);
+            self.round(&mut team);
             round += 1;
-            self.offer(team.best().clone());
             // What HiGHS says is taken in after a fixed round, so that its speed does not matter;
             // where it may take too long for that, whenever it comes.
             if let Some(pending) = relaxed.as_ref().filter(|_| waiting) {
                 if soon && round == due {
                     while let Some(relaxed) = pending.wait(&self.watch) {
-                        self.take_in(relaxed, &mut team);
+                        self.take_in(relaxed, &mut team, round);
                     }
                     waiting = false;
                 } else if !soon && let Some(relaxed) = pending.poll() {
-                    self.take_in(relaxed, &mut team);
+                    self.take_in(relaxed, &mut team, round);
                     self.clocked = true;
                 }
             }
         }
     }
 
-    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team) {
+    /// Takes in a bound, and improves the placement that the relaxation suggests for as long as
+    /// the one so far has been, before the two are compared.
+    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team, rounds: u64) {
         self.floor = self.floor.max(relaxed.floor);
         self.counters.programs += 1;
-        if let Some(guide) = relaxed.guide.filter(|_| !self.proven()) {
-            for spread_first in [true, false] {
-                let start = Start {
-                    open: guide.open.clone(),
-                    news: guide.news,
-                    order: construct::by_size(self.problem),
-                    spread_first,
-                    keep: guide.keep.clone(),
-                };
-                if let Some(packing) = construct::construct(self.problem, &start) {
-                    team.join(packing.clone());
-                    self.offer(packing);
-                }
-            }
+        let over = self.proven() || self.watch.cut().is_some();
+        let Some(guide) = relaxed.guide.filter(|_| !over) else {
+            return;
+        };
+        let mut begun = Vec::new();
+        for spread_first in [true, false] {
+            let start = Start {
+                open: guide.open.clone(),
+                news: guide.news,
+                order: construct::by_size(self.problem),
+                spread_first,
+                keep: guide.keep.clone(),
+                balance: 2,
+                even: true,
+                wide: Vec::new(),
+            };
+            begun.extend(construct::construct(self.problem, &start));
         }
+        begun.sort_by_key(|p| p.cost);
+        let mut begun = begun.into_iter();
+        let Some(first) = begun.next() else { return };
+        let second = begun.next().unwrap_or_else(|| first.clone());
+        let mut guided = Team::new(first, second, self.seed);
+        for _ in 0..rounds {
+            self.round(&mut guided);
+        }
+        team.join(guided.best().clone());
+    }
+
+    /// One round of both workers, unless the search is over.
+    fn round(&mut self, team: &mut Team) {
+        let (floor, watch) = (self.floor, self.watch);
+        let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
+        let effort = Effort {
+            steps: ROUND,
+            nodes: 2_000,
+        };
+        team.round(self.problem, effort, &ended, &mut self.counters);
+        self.offer(team.best().clone());
     }
 
     /// Starts the relaxation, where there are containers to keep.
@@ -287,8 +319,8 @@ impl Course<'_> {
         }
         let problem = Arc::clone(self.problem);
         program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
-            for integer in [false, true] {
-                if let Some(relaxed) = relax::solve(&problem, integer, seconds) {
+            for (integer, share) in [(false, 0.3), (true, 0.55)] {
+                if let Some(relaxed) = relax::solve(&problem, integer, seconds * share) {
                     answer(relaxed);
                 }
             }
@@ -368,49 +400,4 @@ impl Course<'_> {
             counters: self.counters,
         })
     }
-}
-
-/// Ways to begin, the most promising first.
-fn starts(problem: &Problem) -> Vec<Start> {
-    let order = construct::by_size(problem);
-    let total = problem.total();
-    // Existing VMs by how much they hold: those with the least are given up first.
-    let mut by_worth: Vec<usize> = (0..problem.existing.len()).collect();
-    by_worth.sort_by_key(|&v| {
-        let held = problem.held.get(v).map_or(0, Vec::len);
-        (std::cmp::Reverse(held), v)
-    });
-    let mut sum = [0i64; 2];
-    let mut enough = Vec::new();
-    for &vm in &by_worth {
-        if sum[0] >= total[0] && sum[1] >= total[1] {
-            break;
-        }
-        let cap = problem.capacity(Some(vm));
-        sum = [sum[0] + cap[0], sum[1] + cap[1]];
-        enough.push(vm);
-    }
-    let mut news = 0usize;
-    for r in 0..2 {
-        let (left, unit) = match r {
-            0 => (total[0] - sum[0], problem.new_vm[0]),
-            _ => (total[1] - sum[1], problem.new_vm[1]),
-        };
-        if left > 0 && unit > 0 {
-            news = news.max(usize::try_from((left + unit - 1) / unit).unwrap_or(usize::MAX));
-        }
-    }
-    let mut result = Vec::new();
-    for spread_first in [true, false] {
-        for (open, news) in [(&enough, news), (&by_worth, news)] {
-            result.push(Start {
-                open: open.clone(),
-                news,
-                order: order.clone(),
-                spread_first,
-                keep: Vec::new(),
-            });
-        }
-    }
-    result
 }

@@ -4,7 +4,7 @@
 //! instances each worker has a placement of its own, and the better one is carried on by both;
 //! on large ones both work on the same placement, each on half of the VMs.
 
-#![allow(clippy::indexing_slicing)] // slots are those of the packing that the masks were made for
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slots are those of the packing that the masks were made for
 
 use super::answer::Counters;
 use super::improve::{self, Effort};
@@ -44,7 +44,9 @@ impl Team {
     pub fn join(&mut self, packing: Packing) {
         let [a, b] = &mut self.members;
         let worse = if a.cost > b.cost { a } else { b };
-        *worse = packing;
+        if packing.cost < worse.cost {
+            *worse = packing;
+        }
     }
 
     /// One round: both workers take `effort`, unless `ended` says stop at the price reached.

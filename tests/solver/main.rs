@@ -1,8 +1,21 @@
 //! Tests of the solver through its one entry point.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_range_loop
+)]
+
 mod brute;
+mod ends;
 mod exact;
+#[allow(dead_code)] // the families for benchmarks
 mod generate;
+mod impossible;
+mod posed;
+mod properties;
+mod regressions;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

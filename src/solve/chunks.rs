@@ -1,0 +1,139 @@
+//! First placements of large instances: cut into chunks, each placed on its own.
+//!
+//! Construction looks at every open VM for every tier, which is quadratic; in chunks of a fixed
+//! number of tiers it is linear. A tier goes with the VM that holds its first container. What
+//! is lost is about half a VM for each chunk, and the improvement afterwards knows no chunks.
+
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // chunk, item and VM indices are made here
+
+use super::construct;
+use super::packing::Packing;
+use super::problem::{Item, Problem};
+use super::starts::starts;
+use super::watch::Watch;
+
+/// Tiers in one chunk, about.
+const SIZE: usize = 300;
+/// From so many tiers on, chunks are made.
+pub const WORTH: usize = 2 * SIZE;
+
+/// Part of a problem, and which items and existing VMs it was made of.
+struct Chunk {
+    problem: Problem,
+    items: Vec<usize>,
+    vms: Vec<usize>,
+}
+
+/// A placement of everything, chunk by chunk, both cores at work; `None` if a chunk cannot be
+/// placed or if limits on the number of VMs are broken.
+#[must_use]
+pub fn construct(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
+    let chunks = cut(problem);
+    let work = |odd: usize| -> Vec<(usize, Option<Packing>)> {
+        let mine = chunks.iter().enumerate().filter(|(at, _)| at % 2 == odd);
+        mine.map(|(at, chunk)| (at, best(&chunk.problem, watch)))
+            .collect()
+    };
+    let (even, odd) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| work(1));
+        (work(0), other.join().unwrap_or_default())
+    });
+    let mut parts: Vec<(usize, Option<Packing>)> = even.into_iter().chain(odd).collect();
+    parts.sort_by_key(|p| p.0);
+    let mut whole = Packing::empty(problem);
+    for (at, part) in parts {
+        let (chunk, part) = (&chunks[at], part?);
+        for slot in part.slots.iter().filter(|s| !s.boxes.is_empty()) {
+            let to = match slot.origin {
+                Some(vm) => chunk.vms[vm],
+                None => whole.add_new(problem),
+            };
+            for &(item, amount) in &slot.boxes {
+                whole.put(problem, to, chunk.items[item], amount);
+            }
+        }
+    }
+    let news = whole.slots.len() - problem.existing.len();
+    (whole.used <= problem.max_vms && news <= problem.max_new).then_some(whole)
+}
+
+/// The cheapest way to begin; once time is up, the first that works.
+fn best(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
+    let mut best: Option<Packing> = None;
+    for start in starts(problem) {
+        if best.is_some() && watch.cut().is_some() {
+            break;
+        }
+        if let Some(packing) = construct::construct(problem, &start)
+            && best.as_ref().is_none_or(|b| packing.cost < b.cost)
+        {
+            best = Some(packing);
+        }
+    }
+    best
+}
+
+fn cut(problem: &Problem) -> Vec<Chunk> {
+    let count = (problem.items.len() / SIZE).max(1);
+    let vms = problem.existing.len();
+    let home = |vm: usize| vm * count / vms.max(1);
+    let mut items = vec![Vec::new(); count];
+    let mut next = 0;
+    for (ix, item) in problem.items.iter().enumerate() {
+        match item.held_on.first() {
+            Some(&vm) => items[home(vm)].push(ix),
+            None => {
+                items[next % count].push(ix);
+                next += 1;
+            }
+        }
+    }
+    let mut of_chunk = vec![Vec::new(); count];
+    for vm in 0..vms {
+        of_chunk[home(vm)].push(vm);
+    }
+    items
+        .into_iter()
+        .zip(of_chunk)
+        .map(|(items, vms)| part(problem, items, vms))
+        .collect()
+}
+
+/// The problem of placing `items` on `vms` and new VMs.
+fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>) -> Chunk {
+    // Both lists are ascending.
+    let local = |list: &[usize], x: usize| list.binary_search(&x).ok();
+    let sub = Problem {
+        items: items
+            .iter()
+            .map(|&ix| {
+                let item = &problem.items[ix];
+                let held_on = item.held_on.iter().filter_map(|&v| local(&vms, v)).collect();
+                Item {
+                    held_on,
+                    ..item.clone()
+                }
+            })
+            .collect(),
+        existing: vms.iter().map(|&v| problem.existing[v]).collect(),
+        held: vms
+            .iter()
+            .map(|&v| {
+                let held = problem.held[v].iter();
+                held.filter_map(|&(i, amount)| Some((local(&items, i)?, amount)))
+                    .collect()
+            })
+            .collect(),
+        sum: [0, 0],
+        ..problem.shape()
+    };
+    let sub = Problem {
+        sum: sub.total(),
+        ..sub
+    };
+    Chunk {
+        problem: sub,
+        items,
+        vms,
+    }
+}

@@ -1,0 +1,73 @@
+//! From topology, allocation and plan to an instance, and from an answer to a target.
+
+use mapek::model::{Allocation, Plan, Size, TierId, Topology, VmId};
+use mapek::solve::Protocol;
+use mapek::solve::pose::pose;
+use serde_json::json;
+
+use crate::solved;
+
+fn topology(cpu_mode: &str) -> Topology {
+    let document = json!({
+        "infrastructure": {"cpu_cores": 4, "mem_units": 8, "max_vms": 3, "cpu_mode": cpu_mode,
+            "cloud_driver": {"autoscaling_groupname": "g"}},
+        "apps": [{"name": "rubis", "tiers": {
+            "db": {"name": "db", "docker_image": "db", "max_node": 1},
+            "lb": {"name": "lb", "docker_image": "lb", "ports": ["0.0.0.0:80:8080", "127.0.0.1:53:53/udp"]}}}]
+    });
+    Topology::parse(&document).unwrap().topology
+}
+
+fn plan(sizes: &[(&str, u32, u64)]) -> Plan {
+    let of = |&(tier, cpu, mem): &(&str, u32, u64)| (TierId::of("rubis", tier), Size::new(cpu, mem));
+    Plan {
+        tiers: sizes.iter().map(of).collect(),
+    }
+}
+
+#[test]
+fn limits_ports_and_units_come_through() {
+    let posed = pose(
+        &topology("quota"),
+        &Allocation::default(),
+        &plan(&[("db", 2, 3), ("lb", 1, 1)]),
+        None,
+        Some(5),
+    )
+    .unwrap();
+    let instance = posed.instance;
+    assert_eq!(
+        (instance.max_vms, instance.cpu_step, instance.new_vm.cpu),
+        (Some(3), 1, 400)
+    );
+    assert_eq!(
+        (instance.tiers[0].max_node, instance.tiers[0].demand.cpu),
+        (Some(1), 200)
+    );
+    let ports: Vec<_> = instance.tiers[1]
+        .ports
+        .iter()
+        .map(|p| (p.port, p.protocol, p.address.is_some()))
+        .collect();
+    assert_eq!(ports, [(53, Protocol::Udp, true), (80, Protocol::Tcp, false)]);
+}
+
+#[test]
+fn an_answer_becomes_the_target_and_the_target_stays() {
+    let topology = topology("cpuset");
+    let first = plan(&[("db", 2, 3), ("lb", 6, 6)]);
+    let nothing = Allocation::default();
+    let posed = pose(&topology, &nothing, &first, None, None).unwrap();
+    let target = posed.target(&solved(&posed.instance).unwrap(), &nothing, VmId::new_vm);
+    assert_eq!(target.totals(), first.tiers);
+    let again = pose(&topology, &target, &first, None, None).unwrap();
+    let answer = solved(&again.instance).unwrap();
+    assert!(answer.unchanged);
+    assert_eq!(again.target(&answer, &target, VmId::new_vm), target);
+    // A tier that the plan drops goes, even though the other totals are the same.
+    let less = plan(&[("db", 2, 3)]);
+    let posed = pose(&topology, &target, &less, None, None).unwrap();
+    let answer = solved(&posed.instance).unwrap();
+    assert!(!answer.unchanged);
+    assert_eq!(posed.target(&answer, &target, VmId::new_vm).totals(), less.tiers);
+}

@@ -1,0 +1,123 @@
+//! What must hold for every instance.
+
+use mapek::solve::{Answer, Instance, Vm, VmRef};
+use proptest::prelude::*;
+
+use crate::exact::tiny;
+use crate::generate::{self, Dice};
+use crate::solved;
+
+/// The allocation after the answer is carried out.
+fn applied(instance: &Instance, answer: &Answer) -> Instance {
+    let vms = answer
+        .placement
+        .iter()
+        .map(|placed| {
+            let (name, capacity) = match placed.vm {
+                VmRef::Existing(v) => (instance.vms[v].name.clone(), instance.vms[v].capacity),
+                VmRef::New(k) => (format!("new_vm{k}"), instance.new_vm),
+            };
+            Vm {
+                name,
+                capacity,
+                held: placed.containers.clone(),
+            }
+        })
+        .collect();
+    Instance {
+        vms,
+        may_stay: true,
+        ..instance.clone()
+    }
+}
+
+fn shuffled(instance: &Instance, seed: u64) -> Instance {
+    let mut dice = Dice(seed);
+    let mut order: Vec<usize> = (0..instance.tiers.len()).collect();
+    for i in (1..order.len()).rev() {
+        order.swap(i, dice.below(i as u32 + 1) as usize);
+    }
+    let mut next = instance.clone();
+    next.tiers = order.iter().map(|&t| instance.tiers[t].clone()).collect();
+    for vm in &mut next.vms {
+        for held in &mut vm.held {
+            held.0 = order.iter().position(|&t| t == held.0).unwrap();
+        }
+    }
+    for i in (1..next.vms.len()).rev() {
+        next.vms.swap(i, dice.below(i as u32 + 1) as usize);
+    }
+    next
+}
+
+/// Small instances of all kinds: those of the brute-force test, and the families.
+fn small(kind: u32, seed: u64) -> Instance {
+    match kind {
+        0 => generate::fresh(8, seed),
+        1 => generate::replan(6, seed),
+        2 => generate::pinned(9, seed),
+        _ => tiny(seed),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_of_tiers_and_vms_does_not_matter(kind in 0u32..6, seed in any::<u64>()) {
+        let instance = small(kind, seed);
+        let other = shuffled(&instance, seed ^ 1);
+        match (solved(&instance), solved(&other)) {
+            (Ok(a), Ok(b)) if a.proven_optimal && b.proven_optimal => {
+                prop_assert_eq!(a.objective, b.objective);
+            }
+            (Ok(a), Ok(b)) => {
+                prop_assert!(a.bound <= b.objective && b.bound <= a.objective);
+            }
+            (Err(_), Err(_)) => {}
+            (a, b) => prop_assert!(false, "{:?} and {:?}", a, b),
+        }
+    }
+
+    #[test]
+    fn another_vm_never_makes_it_worse(seed in any::<u64>()) {
+        let instance = tiny(seed);
+        let mut more = instance.clone();
+        more.max_new = more.max_new.map(|n| n + 1);
+        more.max_vms = more.max_vms.map(|n| n + 1);
+        if let Ok(before) = solved(&instance) {
+            let after = solved(&more).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert!(after.objective <= before.objective);
+        }
+    }
+
+    #[test]
+    fn an_answer_carried_out_changes_nothing_more(kind in 0u32..6, seed in any::<u64>()) {
+        let instance = small(kind, seed);
+        if let Ok(answer) = solved(&instance) {
+            let again = solved(&applied(&instance, &answer)).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert!(again.unchanged);
+            let containers = |a: &Answer| {
+                let mut all: Vec<_> = a.placement.iter().map(|p| p.containers.clone()).collect();
+                all.sort();
+                all
+            };
+            prop_assert_eq!(containers(&again), containers(&answer));
+        }
+    }
+}
+
+proptest! {
+    // Each case may search for a good part of its deadline.
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No placement that anyone finds is below the bound: here, another search's.
+    #[test]
+    fn no_answer_is_below_anothers_bound(seed in any::<u64>()) {
+        let instance = generate::replan(14, seed);
+        let mut other = shuffled(&instance, seed ^ 2);
+        other.may_stay = false;
+        let (a, b) = (solved(&instance).unwrap(), solved(&other).unwrap());
+        prop_assert!(a.bound <= b.objective && b.bound <= a.objective, "{:?} {:?}", a, b);
+    }
+}

@@ -1,0 +1,58 @@
+//! Defects of the predecessor's solver that must not come back.
+
+use mapek::solve::{Amount, Instance, SolveError, Tier, Weights};
+
+use crate::solved;
+
+fn three_tiers(max_node: Option<u32>) -> Instance {
+    let tiers = (0..3)
+        .map(|ix| Tier {
+            name: format!("app_t{ix}"),
+            demand: Amount::new(1, 5),
+            min_node: 1,
+            max_node,
+            ports: Default::default(),
+        })
+        .collect();
+    Instance {
+        tiers,
+        vms: Vec::new(),
+        new_vm: Amount::new(2, 8),
+        max_new: None,
+        max_vms: None,
+        weights: Weights::default(),
+        cpu_step: 100,
+        may_stay: true,
+    }
+}
+
+/// It offered only as many new VMs as the summed volume needs (here 2), and found no solution.
+#[test]
+fn more_vms_than_the_volume_needs_are_considered() {
+    let answer = solved(&three_tiers(None)).unwrap();
+    assert!(answer.proven_optimal);
+    assert_eq!((answer.placement.len(), answer.objective), (3, 3 * 20 + 3 * 4));
+}
+
+/// It read `max_node` only when it was 1, and then only as a cost: a pinned tier could be split.
+#[test]
+fn max_node_is_a_limit_and_not_a_price() {
+    let answer = solved(&three_tiers(Some(1))).unwrap();
+    for tier in 0..3 {
+        let on = answer
+            .placement
+            .iter()
+            .filter(|vm| vm.containers.iter().any(|c| c.0 == tier));
+        assert_eq!(on.count(), 1);
+    }
+    let mut instance = three_tiers(Some(1));
+    instance.tiers[0].demand = Amount::new(3, 5);
+    assert!(matches!(solved(&instance), Err(SolveError::Infeasible(_))));
+    instance.tiers[0].max_node = Some(2);
+    let answer = solved(&instance).unwrap();
+    let spread = answer
+        .placement
+        .iter()
+        .filter(|vm| vm.containers.iter().any(|c| c.0 == 0));
+    assert_eq!(spread.count(), 2);
+}
