@@ -232,3 +232,17 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed_once_and_read_back_from_its_name() {
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(Code::parse(code.as_str()), Some(code));
+            assert_eq!(Code::ALL.iter().position(|other| *other == code), Some(index));
+        }
+        assert_eq!(Code::parse("no_such_code"), None);
+    }
+}

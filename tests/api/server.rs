@@ -54,6 +54,17 @@ impl Server {
         answer(self.client.get(format!("{}{path}", self.base))).await
     }
 
+    /// Status and body.
+    pub async fn head(&self, path: &str) -> (u16, String) {
+        let response = self
+            .client
+            .head(format!("{}{path}", self.base))
+            .send()
+            .await
+            .unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PUT, path, body.to_string()).await
     }
