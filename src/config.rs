@@ -80,6 +80,9 @@ pub struct Options {
     /// What becomes of an execution that was cut off when the service starts again [default: resume]
     #[arg(long, env = "MAPEK_ON_RESTART", value_name = "WHAT")]
     pub on_restart: Option<OnRestart>,
+    /// Seconds between looks for drift between what runs and the allocation; 0 for none [default: 10]
+    #[arg(long, env = "MAPEK_OBSERVE_EVERY_S", value_name = "SECONDS")]
+    pub observe_every_s: Option<u64>,
     /// Docker engine of the embedded default, for topologies without a cloud_driver [default: unix:///var/run/docker.sock]
     #[arg(long, env = "DOCKER_HOST", value_name = "ENDPOINT")]
     pub docker_host: Option<String>,
@@ -132,6 +135,8 @@ pub struct Config {
     pub retry_for: Duration,
     /// What becomes of an execution that was cut off.
     pub on_restart: OnRestart,
+    /// Time between looks for drift; None for none.
+    pub observe_every: Option<Duration>,
     /// Docker engine of the embedded default.
     pub docker_host: String,
 }
@@ -198,6 +203,9 @@ impl Options {
             parallel_on_vm,
             retry_for: Duration::from_secs(self.retry_for_s.or(file.retry_for_s).unwrap_or(30)),
             on_restart: self.on_restart.or(file.on_restart).unwrap_or_default(),
+            observe_every: Some(self.observe_every_s.or(file.observe_every_s).unwrap_or(10))
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             docker_host: self
                 .docker_host
                 .or(file.docker_host)

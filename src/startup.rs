@@ -129,6 +129,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         config::OnRestart::Rollback => OnRestart::Rollback,
         config::OnRestart::Hold => OnRestart::Hold,
     };
+    if let Some(interval) = config.observe_every {
+        service.watch_for_drift(interval);
+    }
     let compared = service.clone();
     tokio::spawn(async move {
         if let Err(error) = compared.recover(on_restart).await {

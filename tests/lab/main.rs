@@ -38,6 +38,7 @@ mod smoke;
 mod example_hooks;
 
 mod containers;
+mod drift;
 mod hooks;
 mod limits;
 mod three_tiers;
