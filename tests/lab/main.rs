@@ -38,6 +38,7 @@ mod smoke;
 mod example_hooks;
 
 mod containers;
+mod crash;
 mod drift;
 mod hooks;
 mod limits;

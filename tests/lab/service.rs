@@ -58,6 +58,18 @@ impl Service {
         self.daemon = launch(&self.data, &self.environment);
     }
 
+    /// The same, with these variables in its environment besides, for this time.
+    pub fn start_again_with(&mut self, environment: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let both: Vec<_> = self
+            .environment
+            .iter()
+            .cloned()
+            .chain(environment.iter().map(owned))
+            .collect();
+        self.daemon = launch(&self.data, &both);
+    }
+
     /// Puts a topology, which must be taken.
     pub async fn put_topology(&self, topology: &Value) -> Value {
         self.api.put("/api/topology", topology).await.expect(200)
