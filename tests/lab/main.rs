@@ -42,5 +42,6 @@ mod crash;
 mod drift;
 mod hooks;
 mod limits;
+mod soak;
 mod three_tiers;
 mod troubles;
