@@ -160,7 +160,7 @@ impl Stage {
 }
 
 impl Record {
-    async fn read(service: &Service, id: &str) -> Self {
+    pub async fn read(service: &Service, id: &str) -> Self {
         let whole = service
             .api
             .get(&format!("/api/executions/{id}"))

@@ -62,8 +62,10 @@ pub enum Fault {
     Refuse(u16),
     /// The engine does it, and the answer is 500 all the same.
     ErrorAfter,
-    /// The engine does it, and the answer is no HTTP.
+    /// The engine never hears of the request, and the answer is no HTTP.
     Garbage,
+    /// The engine does it, and the answer is no HTTP.
+    GarbageAfter,
 }
 
 /// A fault for the next requests of a kind.
@@ -186,8 +188,9 @@ impl Proxies {
                     client.write_all(error(status, said).as_bytes()).await?;
                     continue;
                 }
+                Some(Fault::Garbage) => return client.write_all(GARBAGE).await,
                 Some(Fault::LateRequest(delay)) => tokio::time::sleep(delay).await,
-                Some(Fault::CutAfter | Fault::LateAnswer(_) | Fault::ErrorAfter | Fault::Garbage) | None => {}
+                Some(_) | None => {}
             }
             engine.write_all(head.text.as_bytes()).await?;
             engine.write_all(&body.sent).await?;
@@ -207,19 +210,14 @@ impl Proxies {
             }
             match fault {
                 Some(Fault::CutAfter) => return Ok(()),
-                Some(Fault::Garbage) => {
-                    client
-                        .write_all(b"\x16\x03\x01\x00 what is this?\r\n\r\n")
-                        .await?;
-                    return Ok(());
-                }
+                Some(Fault::GarbageAfter) => return client.write_all(GARBAGE).await,
                 Some(Fault::ErrorAfter) => {
                     let said = r#"{"message":"broken on purpose, after the deed"}"#;
                     client.write_all(error(500, said).as_bytes()).await?;
                     continue;
                 }
                 Some(Fault::LateAnswer(delay)) => tokio::time::sleep(delay).await,
-                Some(Fault::LateRequest(_) | Fault::CutBefore | Fault::Refuse(_)) | None => {}
+                Some(_) | None => {}
             }
             client.write_all(answer.text().as_bytes()).await?;
             client.write_all(&body.sent).await?;
@@ -307,6 +305,9 @@ impl Proxies {
         Some(rule.fault)
     }
 }
+
+/// Something that is no answer.
+const GARBAGE: &[u8] = b"\x16\x03\x01\x00 what is this?\r\n\r\n";
 
 fn error(status: u16, said: &str) -> String {
     let length = said.len();

@@ -60,6 +60,7 @@ fn every_request_may_break_once_in_every_way() {
             Fault::Refuse(500),
             Fault::ErrorAfter,
             Fault::Garbage,
+            Fault::GarbageAfter,
         ];
         for first in 0..faults.len() {
             for (calls, plan) in [(&UP[..], large()), (&DOWN[..], small())] {
@@ -74,6 +75,37 @@ fn every_request_may_break_once_in_every_way() {
                     let once = BTreeMap::from([("scale".to_owned(), 1), ("tier".to_owned(), 1)]);
                     assert_eq!(stage.told(), once, "{rules:?}");
                 }
+            }
+        }
+    });
+}
+
+#[test]
+fn an_effect_whose_answer_never_comes_is_found_by_looking() {
+    in_lab!(2, async |lab| {
+        let stage = Stage::set_up(lab, &[]).await;
+        // Not limits: they are confirmed by an answer alone.
+        let effects = [
+            Call::Create,
+            Call::Start,
+            Call::Stop,
+            Call::Remove,
+            Call::ExecStart,
+        ];
+        for fault in [Fault::CutAfter, Fault::GarbageAfter] {
+            for plan in [large(), small()] {
+                let of = |container| effects.map(|call| Rule::always(container, call, fault));
+                let rules = ["shop_a", "shop_v", "shop_d"].map(of).concat();
+                let (answer, record) = stage.carry_out(&plan, "stop", &rules).await;
+                assert_eq!(answer.status, 200, "{:#}", record.whole);
+                stage.is_true(lab, &record).await;
+                let times = usize::from(plan == large());
+                assert_eq!(
+                    stage.told().values().sum::<usize>(),
+                    2 * times,
+                    "{:#}",
+                    record.whole
+                );
             }
         }
     });
