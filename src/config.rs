@@ -77,6 +77,9 @@ pub struct Options {
     /// Seconds that an action is tried again which fails for a passing reason [default: 30]
     #[arg(long, env = "MAPEK_RETRY_FOR_S", value_name = "SECONDS")]
     pub retry_for_s: Option<u64>,
+    /// Seconds that an engine may take for one answer, besides what a call itself takes [default: 30]
+    #[arg(long, env = "MAPEK_ENGINE_TIMEOUT_S", value_name = "SECONDS")]
+    pub engine_timeout_s: Option<u64>,
     /// What becomes of an execution that was cut off when the service starts again [default: resume]
     #[arg(long, env = "MAPEK_ON_RESTART", value_name = "WHAT")]
     pub on_restart: Option<OnRestart>,
@@ -133,6 +136,8 @@ pub struct Config {
     pub parallel_on_vm: usize,
     /// How long an action is tried again that fails for a passing reason.
     pub retry_for: Duration,
+    /// How long an engine may take for one answer.
+    pub engine_timeout: Duration,
     /// What becomes of an execution that was cut off.
     pub on_restart: OnRestart,
     /// Time between looks for drift; None for none.
@@ -178,6 +183,7 @@ impl Options {
         };
         let solve_ms = self.solve_deadline_ms.or(file.solve_deadline_ms).unwrap_or(2000);
         let hook_s = self.hook_deadline_s.or(file.hook_deadline_s).unwrap_or(60);
+        let engine_s = self.engine_timeout_s.or(file.engine_timeout_s).unwrap_or(30);
         let parallel = self.parallel.or(file.parallel).unwrap_or(16);
         let parallel_on_vm = self.parallel_on_vm.or(file.parallel_on_vm).unwrap_or(4);
         for (name, count) in [("parallel", parallel), ("parallel_on_vm", parallel_on_vm)] {
@@ -202,6 +208,7 @@ impl Options {
             parallel,
             parallel_on_vm,
             retry_for: Duration::from_secs(self.retry_for_s.or(file.retry_for_s).unwrap_or(30)),
+            engine_timeout: Duration::from_secs(at_least_one(engine_s, "engine_timeout_s")?),
             on_restart: self.on_restart.or(file.on_restart).unwrap_or_default(),
             observe_every: Some(self.observe_every_s.or(file.observe_every_s).unwrap_or(10))
                 .filter(|seconds| *seconds > 0)

@@ -88,8 +88,12 @@ impl Platform for RealPlatform {
 /// When it can't be started.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let journal = journal(&config)?;
+    let docker = DockerSettings {
+        answer: config.engine_timeout,
+        ..DockerSettings::default()
+    };
     let platform = RealPlatform {
-        engines: Arc::new(DockerEngines::new(DockerSettings::default())),
+        engines: Arc::new(DockerEngines::new(docker)),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
     };

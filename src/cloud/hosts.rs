@@ -146,6 +146,7 @@ fn because(name: &VmId, error: EngineError) -> CloudError {
         kind: match error.kind {
             EngineErrorKind::Misconfigured => CloudErrorKind::Misconfigured,
             EngineErrorKind::TimedOut => CloudErrorKind::TimedOut,
+            EngineErrorKind::Failing => CloudErrorKind::Failing,
             EngineErrorKind::Unreachable | EngineErrorKind::Garbled => CloudErrorKind::Unreachable,
             EngineErrorKind::Foreign
             | EngineErrorKind::Image

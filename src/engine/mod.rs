@@ -267,6 +267,8 @@ pub enum EngineErrorKind {
     Garbled,
     /// The engine said no.
     Refused,
+    /// The engine, or something before it, failed over the request (5xx), which may pass.
+    Failing,
     /// The container did not stay up or did not become healthy.
     Unhealthy,
     /// The engine reports other limits than those asked for.

@@ -49,7 +49,10 @@ impl From<EngineError> for Failure {
 impl From<CloudError> for Failure {
     fn from(error: CloudError) -> Self {
         let again = error.effect == Effect::Unknown
-            || matches!(error.kind, CloudErrorKind::Unreachable | CloudErrorKind::TimedOut);
+            || matches!(
+                error.kind,
+                CloudErrorKind::Unreachable | CloudErrorKind::TimedOut | CloudErrorKind::Failing
+            );
         Self {
             fault: error.into(),
             output: None,
@@ -79,7 +82,10 @@ impl From<HookError> for Failure {
 /// Whether an engine's failure may pass, or left its effect unknown.
 fn may_pass(error: &EngineError) -> bool {
     let passing = match error.kind {
-        EngineErrorKind::Unreachable | EngineErrorKind::TimedOut | EngineErrorKind::Garbled => true,
+        EngineErrorKind::Unreachable
+        | EngineErrorKind::TimedOut
+        | EngineErrorKind::Garbled
+        | EngineErrorKind::Failing => true,
         EngineErrorKind::Misconfigured
         | EngineErrorKind::Foreign
         | EngineErrorKind::Image
