@@ -18,17 +18,22 @@ const SIZE: usize = 300;
 pub const WORTH: usize = 2 * SIZE;
 
 /// Part of a problem, and which items and existing VMs it was made of.
-struct Chunk {
-    problem: Problem,
-    items: Vec<usize>,
-    vms: Vec<usize>,
+pub struct Chunk {
+    /// The part as a problem of its own.
+    pub problem: Problem,
+    /// Its items in the whole.
+    pub items: Vec<usize>,
+    /// Its existing VMs in the whole.
+    pub vms: Vec<usize>,
+    /// So many more VMs at the end of its list stand for VMs of other chunks.
+    pub elsewhere: usize,
 }
 
 /// A placement of everything, chunk by chunk, both cores at work; `None` if a chunk cannot be
 /// placed or if limits on the number of VMs are broken.
 #[must_use]
 pub fn construct(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
-    let chunks = cut(problem);
+    let chunks = cut(problem, SIZE, false);
     let work = |odd: usize| -> Vec<(usize, Option<Packing>)> {
         let mine = chunks.iter().enumerate().filter(|(at, _)| at % 2 == odd);
         mine.map(|(at, chunk)| (at, best(&chunk.problem, watch)))
@@ -73,8 +78,11 @@ fn best(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
     best
 }
 
-fn cut(problem: &Problem) -> Vec<Chunk> {
-    let count = (problem.items.len() / SIZE).max(1);
+/// Cuts a problem into chunks of about `size` tiers. With `elsewhere`, containers on VMs of other
+/// chunks are kept in sight, on VMs without limits at the end of the chunk's list.
+#[must_use]
+pub fn cut(problem: &Problem, size: usize, elsewhere: bool) -> Vec<Chunk> {
+    let count = (problem.items.len() / size).max(1);
     let vms = problem.existing.len();
     let home = |vm: usize| vm * count / vms.max(1);
     let mut items = vec![Vec::new(); count];
@@ -95,27 +103,42 @@ fn cut(problem: &Problem) -> Vec<Chunk> {
     items
         .into_iter()
         .zip(of_chunk)
-        .map(|(items, vms)| part(problem, items, vms))
+        .map(|(items, vms)| part(problem, items, vms, elsewhere))
         .collect()
 }
 
 /// The problem of placing `items` on `vms` and new VMs.
-fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>) -> Chunk {
+fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) -> Chunk {
     // Both lists are ascending.
     let local = |list: &[usize], x: usize| list.binary_search(&x).ok();
+    let foreign = |ix: usize| {
+        let held = problem.items[ix].held_on.iter();
+        held.filter(|&&v| local(&vms, v).is_none()).count()
+    };
+    let strangers = if elsewhere {
+        items.iter().map(|&ix| foreign(ix)).max().unwrap_or(0)
+    } else {
+        0
+    };
     let sub = Problem {
         items: items
             .iter()
             .map(|&ix| {
                 let item = &problem.items[ix];
-                let held_on = item.held_on.iter().filter_map(|&v| local(&vms, v)).collect();
+                let own = item.held_on.iter().filter_map(|&v| local(&vms, v));
+                let away = vms.len()..vms.len() + foreign(ix).min(strangers);
+                let held_on = own.chain(away).collect();
                 Item {
                     held_on,
                     ..item.clone()
                 }
             })
             .collect(),
-        existing: vms.iter().map(|&v| problem.existing[v]).collect(),
+        existing: vms
+            .iter()
+            .map(|&v| problem.existing[v])
+            .chain(std::iter::repeat_n(problem.sum, strangers))
+            .collect(),
         held: vms
             .iter()
             .map(|&v| {
@@ -135,5 +158,6 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>) -> Chunk {
         problem: sub,
         items,
         vms,
+        elsewhere: strangers,
     }
 }

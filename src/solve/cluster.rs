@@ -125,7 +125,7 @@ pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
 }
 
 /// Prices that mean "never"; far from overflow when added to.
-const NEVER: i64 = i64::MAX / 4;
+const NEVER: i64 = i64::MAX / 8;
 
 impl<'a> Search<'a> {
     /// `None` if some tier has no candidate set at all.
@@ -225,7 +225,8 @@ impl<'a> Search<'a> {
         let base = rank * self.sets;
         let rest = (rank + 1..self.order.len())
             .map(|r| self.least_at(r, base))
-            .sum::<i64>();
+            .fold(0i64, i64::saturating_add)
+            .min(NEVER);
         if self.hopeless(cost + rest + self.least_at(rank, base) + self.vm_floor[usize::from(used)]) {
             return true;
         }

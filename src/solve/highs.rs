@@ -12,8 +12,8 @@ pub struct Run {
     pub end: End,
     /// Values of the variables in the order they were added; empty if no solution was found.
     pub values: Vec<f64>,
-    /// Objective of that solution.
-    pub objective: f64,
+    /// Shadow prices of the rows in the order they were added; empty with integer variables.
+    pub duals: Vec<f64>,
     /// Proven: no solution is below this. Minus infinity if nothing is proven.
     pub bound: f64,
 }
@@ -74,15 +74,18 @@ pub fn run(problem: HighsProblem, options: Options) -> Option<Run> {
             .unwrap_or(f64::NEG_INFINITY),
         (End::Cut, false) => f64::NEG_INFINITY,
     };
-    let values = if known {
-        solved.get_solution().columns().to_vec()
-    } else {
-        Vec::new()
-    };
+    let solution = known.then(|| solved.get_solution());
+    let values = solution
+        .as_ref()
+        .map(|s| s.columns().to_vec())
+        .unwrap_or_default();
+    let duals = solution
+        .filter(|_| !options.integer)
+        .map(|s| s.dual_rows().to_vec());
     Some(Run {
         end,
         values,
-        objective,
+        duals: duals.unwrap_or_default(),
         bound,
     })
 }

@@ -26,6 +26,7 @@ mod improve;
 mod mip;
 mod neighbourhood;
 mod packing;
+mod parts;
 mod problem;
 mod program;
 mod relax;

@@ -17,7 +17,7 @@ use super::highs::{self, End, Options};
 use super::problem::{Pair, Problem};
 
 /// A bound from the relaxation, and what it would keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Relaxed {
     /// No placement has a smaller relative price.
     pub floor: i64,
@@ -25,6 +25,8 @@ pub struct Relaxed {
     pub complete: bool,
     /// A beginning for a placement; none where HiGHS found no solution.
     pub guide: Option<Guide>,
+    /// Shadow prices of room, where they are known.
+    pub toll: Option<[f64; 2]>,
 }
 
 /// Half a placement: VMs to use and containers to keep, before new containers are placed.
@@ -50,6 +52,57 @@ struct Keep {
 /// to nothing in the time.
 #[must_use]
 pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> {
+    let setting = Setting {
+        integer,
+        seconds,
+        toll: None,
+        elsewhere: 0,
+    };
+    let raw = program(problem, setting)?;
+    Some(Relaxed {
+        floor: highs::round_up(raw.bound)?,
+        complete: raw.complete,
+        guide: raw.guide,
+        toll: raw.toll,
+    })
+}
+
+/// What is solved, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Whole numbers, or their relaxation.
+    pub integer: bool,
+    /// Time for HiGHS.
+    pub seconds: f64,
+    /// Price of one step of each resource, in place of the demand that all VMs together must
+    /// have room for. Then no VM is new.
+    pub toll: Option<[f64; 2]>,
+    /// So many VMs at the end of the list stand for others elsewhere and cost nothing.
+    pub elsewhere: usize,
+}
+
+/// What HiGHS said.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    /// Nothing is below this price; without the toll on demand and on all waste, which is constant.
+    pub bound: f64,
+    /// Whether it was solved to its end.
+    pub complete: bool,
+    /// What it would keep.
+    pub guide: Option<Guide>,
+    /// Shadow prices of room, of a program without whole numbers.
+    pub toll: Option<[f64; 2]>,
+}
+
+/// Solves the relaxation, or its part under a toll.
+#[must_use]
+pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
+    let Setting {
+        integer,
+        seconds,
+        toll,
+        elsewhere,
+    } = setting;
     let mut vars = ProblemVariables::new();
     let whole = |v: good_lp::variable::VariableDefinition| if integer { v.integer() } else { v };
     let used: Vec<Variable> = problem
@@ -57,7 +110,12 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         .iter()
         .map(|_| vars.add(whole(variable().min(0).max(1))))
         .collect();
-    let news = vars.add(whole(variable().min(0).max(problem.max_new as f64)));
+    let most_new = if toll.is_some() {
+        0.0
+    } else {
+        problem.max_new as f64
+    };
+    let news = vars.add(whole(variable().min(0).max(most_new)));
     let largest = problem.existing.iter().fold(
         if problem.max_new > 0 {
             problem.new_vm
@@ -109,8 +167,20 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         })
         .collect();
     let mut price = Expression::from(0.0);
-    for &u in &used {
+    let owned = used.len().saturating_sub(elsewhere);
+    for (vm, &u) in used.iter().enumerate().take(owned) {
         price += problem.use_cost as f64 * u;
+        for r in 0..2 {
+            price += -toll.map_or(0.0, |t| t[r]) * problem.existing[vm][r] as f64 * u;
+        }
+    }
+    if let Some(toll) = toll {
+        for (it, spread) in problem.items.iter().zip(&spread) {
+            if let Some(spread) = spread {
+                let waste = toll[0] * it.waste[0] as f64 + toll[1] * it.waste[1] as f64;
+                price += -waste * *spread;
+            }
+        }
     }
     price += problem.new_cost as f64 * news;
     for keep in &keeps {
@@ -120,6 +190,25 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         price += problem.create_cost as f64 * count;
     }
     let mut model = vars.minimise(price).using(highs);
+    // These rows come first: their shadow prices are asked for by number.
+    let total = problem.total();
+    for r in (0..2).filter(|_| toll.is_none()) {
+        let mut room: Expression = problem.new_vm[r] as f64 * news;
+        for (vm, &u) in used.iter().enumerate() {
+            room += problem.existing[vm][r] as f64 * u;
+        }
+        let mut need = Expression::from(total[r] as f64);
+        for (it, spread) in problem.items.iter().zip(&spread) {
+            if let Some(spread) = spread {
+                need += it.waste[r] as f64 * (1.0 - *spread);
+            }
+        }
+        model.add_constraint(constraint!(room >= need));
+    }
+    if toll.is_none() && problem.max_vms < problem.existing.len() + problem.max_new {
+        let all: Expression = used.iter().copied().sum::<Expression>() + news;
+        model.add_constraint(constraint!(all <= problem.max_vms as f64));
+    }
     let mut of_item: Vec<Vec<&Keep>> = problem.items.iter().map(|_| Vec::new()).collect();
     let mut of_vm: Vec<Vec<&Keep>> = problem.existing.iter().map(|_| Vec::new()).collect();
     for keep in &keeps {
@@ -181,26 +270,7 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
             model.add_constraint(constraint!(amount[r] >= count));
         }
     }
-    let total = problem.total();
-    for r in 0..2 {
-        let mut room: Expression = problem.new_vm[r] as f64 * news;
-        for (vm, &u) in used.iter().enumerate() {
-            room += problem.existing[vm][r] as f64 * u;
-        }
-        let mut need = Expression::from(total[r] as f64);
-        for (it, spread) in problem.items.iter().zip(&spread) {
-            if let Some(spread) = spread {
-                need += it.waste[r] as f64 * (1.0 - *spread);
-            }
-        }
-        model.add_constraint(constraint!(room >= need));
-    }
-    if problem.max_vms < problem.existing.len() + problem.max_new {
-        let all: Expression = used.iter().copied().sum::<Expression>() + news;
-        model.add_constraint(constraint!(all <= problem.max_vms as f64));
-    }
     let run = highs::run(model, Options { seconds, integer })?;
-    let floor = highs::round_up(run.bound)?;
     let guide = (!run.values.is_empty()).then(|| {
         // Columns: VMs used, new VMs, then for each item its keeps (flag and two amounts) and
         // its new containers (count and two amounts), as they were added above.
@@ -223,10 +293,12 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         }
         guide
     });
-    Some(Relaxed {
-        floor,
+    let shadow = |row: usize| run.duals.get(row).copied().unwrap_or(0.0).max(0.0);
+    Some(Raw {
+        bound: run.bound,
         complete: run.end == End::Optimal,
         guide,
+        toll: (!integer && toll.is_none() && run.end == End::Optimal).then(|| [shadow(0), shadow(1)]),
     })
 }
 

@@ -15,6 +15,7 @@ use super::explain::{self, Infeasible};
 use super::improve::Effort;
 use super::instance::Instance;
 use super::packing::Packing;
+use super::parts;
 use super::problem::Problem;
 use super::program::{self, Pending};
 use super::relax::{self, Relaxed};
@@ -236,7 +237,8 @@ impl Course<'_> {
         let mut begun = begun.into_iter();
         let Some(first) = begun.next() else { return };
         let second = begun.next().unwrap_or_else(|| first.clone());
-        let relaxed = self.relax();
+        let soon = self.problem.held.iter().map(Vec::len).sum::<usize>() <= SOON;
+        let relaxed = self.relax(soon);
         let mut team = Team::new(first, second, limits.seed);
         let mut round = 0;
         let mut waiting = relaxed.is_some();
@@ -246,7 +248,6 @@ impl Course<'_> {
         } else {
             (400.max(4 * self.problem.items.len() as u64), 60)
         };
-        let soon = self.problem.held.iter().map(Vec::len).sum::<usize>() <= SOON;
         while !self.proven() && self.watch.cut().is_none() && round < rounds {
             self.round(&mut team);
             round += 1;
@@ -313,17 +314,20 @@ impl Course<'_> {
     }
 
     /// Starts the relaxation, where there are containers to keep.
-    fn relax(&self) -> Option<Pending<Relaxed>> {
+    fn relax(&self, soon: bool) -> Option<Pending<Relaxed>> {
         if self.problem.held.iter().all(Vec::is_empty) {
             return None;
         }
         let problem = Arc::clone(self.problem);
         program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
-            for (integer, share) in [(false, 0.3), (true, 0.55)] {
-                if let Some(relaxed) = relax::solve(&problem, integer, seconds * share) {
-                    answer(relaxed);
-                }
-            }
+            let linear = relax::solve(&problem, false, seconds * 0.4);
+            let toll = linear.as_ref().and_then(|l| l.toll);
+            linear.into_iter().for_each(answer);
+            let whole = match toll {
+                Some(toll) if !soon => parts::solve(&problem, toll, seconds * 0.45),
+                _ => relax::solve(&problem, true, seconds * 0.55),
+            };
+            whole.into_iter().for_each(answer);
         })
     }
 

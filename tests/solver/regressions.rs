@@ -56,3 +56,11 @@ fn max_node_is_a_limit_and_not_a_price() {
         .filter(|vm| vm.containers.iter().any(|c| c.0 == 0));
     assert_eq!(spread.count(), 2);
 }
+
+/// Found by the property tests: a tier that fits nowhere any more made sums of prices overflow.
+#[test]
+fn tiers_that_fit_nowhere_do_not_overflow_the_tree() {
+    let instance = crate::generate::replan(14, 14_138_747_707_639_920_714);
+    let answer = solved(&instance).unwrap();
+    assert!(answer.bound <= answer.objective);
+}
