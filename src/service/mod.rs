@@ -1,6 +1,6 @@
 //! The service: the one owner of the current state, and a cheap handle to it for everyone else.
 //!
-//! Whoever asks gets a snapshot at once. Whoever changes goes through the [`book::Book`], which
+//! Whoever asks gets a snapshot at once. Whoever changes goes through the book (`book::Book`), which
 //! writes to the journal first. Work on engines and clouds runs on the service's own runtime, so
 //! that a client that goes away takes nothing down with it.
 

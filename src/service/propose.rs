@@ -449,12 +449,12 @@ fn unposed(error: PoseError) -> Fault {
 fn unsolved(error: SolveError) -> Fault {
     match error {
         SolveError::Infeasible(infeasible) => {
-            let details: Vec<Value> = infeasible
+            let reasons = infeasible
                 .reasons
                 .iter()
-                .map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text }))
-                .collect();
-            Fault::new(Code::Infeasible, infeasible.to_string()).with(details)
+                .map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text }));
+            let repair = infeasible.repair.iter().map(|repair| json!({ "repair": repair.text }));
+            Fault::new(Code::Infeasible, infeasible.to_string()).with(reasons.chain(repair))
         }
         SolveError::Undecided => Fault::new(Code::Undecided, error.to_string()),
         SolveError::Stopped => Fault::new(Code::Stopping, error.to_string()),
