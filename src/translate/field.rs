@@ -187,11 +187,6 @@ impl<'w> Field<'w> {
         self.at[item].is_some()
     }
 
-    /// Where an item got its first container.
-    pub(super) fn place(&self, item: ItemNo) -> Option<NewNo> {
-        self.at[item]
-    }
-
     pub(super) fn is_there(&self, old: OldNo) -> bool {
         self.there[old]
     }
@@ -251,6 +246,20 @@ impl<'w> Field<'w> {
             let mut news = self.here[vm].news.iter();
             news.any(|new| !self.is_moved(self.news[*new].item) && self.lack(*new, &[]) != Size::ZERO)
         })
+    }
+
+    /// Which items of a group have moved where, and which of their old containers are there.
+    pub(super) fn fingerprint(&self, group: &[ItemNo]) -> Vec<usize> {
+        let of_item = |item: &ItemNo| {
+            let olds = self.items[*item].olds.iter();
+            let there: Vec<usize> = olds
+                .filter(|old| self.there[**old])
+                .map(|old| old.row() + 2)
+                .collect();
+            let place = self.at[*item].map_or(0, |new| new.row() + 2);
+            there.into_iter().chain([1, place])
+        };
+        group.iter().flat_map(of_item).collect()
     }
 
     /// How many moves have been made.
