@@ -453,7 +453,10 @@ fn unsolved(error: SolveError) -> Fault {
                 .reasons
                 .iter()
                 .map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text }));
-            let repair = infeasible.repair.iter().map(|repair| json!({ "repair": repair.text }));
+            let repair = infeasible
+                .repair
+                .iter()
+                .map(|repair| json!({ "repair": repair.text }));
             Fault::new(Code::Infeasible, infeasible.to_string()).with(reasons.chain(repair))
         }
         SolveError::Undecided => Fault::new(Code::Undecided, error.to_string()),
