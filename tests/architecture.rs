@@ -40,7 +40,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "journal",
             ],
         ),
-        ("api", &["model", "fault", "execute", "service"]),
+        ("api", &["model", "fault", "execute", "journal", "service"]),
         ("config", &[]),
         ("telemetry", &["config"]),
         ("cli", &["config", "service"]),

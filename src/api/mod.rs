@@ -5,6 +5,7 @@ mod allocation;
 mod answer;
 mod body;
 mod error;
+mod events;
 mod execute;
 mod executions;
 mod health;
@@ -63,6 +64,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .get(health::live)
                 .route(web::head().to(health::live)),
         )
+        .service(
+            route("/metrics")
+                .get(health::metrics)
+                .route(web::head().to(health::metrics)),
+        )
+        .service(route("/api/events").get(events::get))
         .default_service(web::to(no_such_path));
 }
 
@@ -83,6 +90,7 @@ fn allowed(path: &str) -> &'static str {
         {
             "POST"
         }
+        "/api/events" => "GET",
         _ => "GET, HEAD",
     }
 }

@@ -69,6 +69,21 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The action that the event is about.
+    #[must_use]
+    pub const fn action(&self) -> Option<usize> {
+        match self {
+            Self::ActionStarted { action, .. }
+            | Self::AttemptFailed { action, .. }
+            | Self::ActionSucceeded { action, .. }
+            | Self::ActionFailed { action, .. }
+            | Self::ActionSkipped { action, .. } => Some(*action),
+            Self::RollbackBegun { .. } | Self::Resumed {} | Self::Finished { .. } => None,
+        }
+    }
+}
+
 /// What an action brought to light.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

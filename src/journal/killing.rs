@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::execute::{Frozen, Stamped};
 use crate::model::Allocation;
 
-use super::{Journal, JournalError, Kept};
+use super::{Entry, Journal, JournalError, Kept};
 
 /// A journal around another one.
 pub struct KillingJournal<J> {
@@ -95,6 +95,18 @@ impl<J: Journal> Journal for KillingJournal<J> {
         allocation: Option<&Allocation>,
     ) -> Result<(), JournalError> {
         self.around(|inner| inner.record(execution, event, allocation))
+    }
+
+    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
+        self.inner.note(event)
+    }
+
+    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
+        self.inner.events_after(seq, limit)
+    }
+
+    fn newest_event(&self) -> Result<u64, JournalError> {
+        self.inner.newest_event()
     }
 
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {

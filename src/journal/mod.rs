@@ -31,6 +31,17 @@ pub struct Kept {
     pub allocation: Allocation,
 }
 
+/// One event of the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its number; later events have larger ones.
+    pub seq: u64,
+    /// The execution that it belongs to.
+    pub execution: Option<Uuid>,
+    /// The event, with its time in `at` and its kind in `event`.
+    pub event: Value,
+}
+
 /// The durable record.
 pub trait Journal: Send {
     /// What is kept.
@@ -66,6 +77,27 @@ pub trait Journal: Send {
         event: &Stamped,
         allocation: Option<&Allocation>,
     ) -> Result<(), JournalError>;
+
+    /// Keeps an event that belongs to no execution's history: drift, a new topology.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn note(&mut self, event: &Value) -> Result<(), JournalError>;
+
+    /// Events of every kind after the one with the number `seq`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError>;
+
+    /// The number of the newest event; 0 before the first.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn newest_event(&self) -> Result<u64, JournalError>;
 
     /// One execution with its events.
     ///

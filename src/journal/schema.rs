@@ -23,7 +23,7 @@ CREATE TABLE executions (
 CREATE INDEX executions_unfinished ON executions (id) WHERE outcome IS NULL;
 CREATE TABLE events (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
-    execution   TEXT NOT NULL REFERENCES executions (id),
+    execution   TEXT REFERENCES executions (id),
     event       TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_of_execution ON events (execution, seq);

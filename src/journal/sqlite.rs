@@ -5,13 +5,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::execute::{Event, Frozen, Pinned, Stamped};
 use crate::model::Allocation;
 
-use super::{Journal, JournalError, Kept, schema};
+use super::{Entry, Journal, JournalError, Kept, schema};
 
 /// The record in a folder.
 pub struct SqliteJournal {
@@ -132,6 +132,12 @@ impl Journal for SqliteJournal {
             ],
         )?;
         transaction.execute("UPDATE state SET allocation = ?1", [write(&execution.from)?])?;
+        let begun =
+            json!({ "event": "execution_begun", "at": execution.created_at, "execution": execution.id });
+        transaction.execute(
+            "INSERT INTO events (execution, event) VALUES (NULL, ?1)",
+            [write(&begun)?],
+        )?;
         transaction.commit()?;
         Ok(())
     }
@@ -164,6 +170,45 @@ impl Journal for SqliteJournal {
         }
         transaction.commit()?;
         Ok(())
+    }
+
+    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
+        self.connection
+            .prepare_cached("INSERT INTO events (execution, event) VALUES (NULL, ?1)")?
+            .execute([write(event)?])?;
+        Ok(())
+    }
+
+    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT seq, execution, event FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let after = i64::try_from(seq).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![after, limit], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Option<String>>(1)?,
+                row.get::<_, String>(2)?,
+            ))
+        })?;
+        rows.map(|row| {
+            let (seq, execution, event) = row?;
+            Ok(Entry {
+                seq: counter(seq)?,
+                execution: execution.map(|id| id_of(&id)).transpose()?,
+                event: read(&event)?,
+            })
+        })
+        .collect()
+    }
+
+    fn newest_event(&self) -> Result<u64, JournalError> {
+        let newest = self
+            .connection
+            .query_row("SELECT COALESCE(MAX(seq), 0) FROM events", [], |row| {
+                row.get::<_, i64>(0)
+            })?;
+        counter(newest)
     }
 
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::execute::{Bindings, Event, Execution, Frozen, Progress, Stamped, View, confirm, settle};
 use crate::fault::{Code, Fault};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::model::{Allocation, Topology};
+use crate::translate::Action;
 
 /// What is, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +129,11 @@ impl Book {
         let generation = self.journal.put_topology(&topology.document)?;
         self.now.generation = generation;
         self.now.topology = Some(Arc::new(topology));
-        self.publish();
+        // The topology is taken, whether or not it can be noted.
+        if let Err(error) = self.note("topology_put", json!({ "generation": generation })) {
+            tracing::warn!(%error, "could not note the new topology among the events");
+            self.publish();
+        }
         Ok(generation)
     }
 
@@ -154,8 +160,9 @@ impl Book {
         Ok(())
     }
 
-    /// Records an event of the running execution, with what it changes in the allocation.
-    pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<(), Fault> {
+    /// Records an event of the running execution, with what it changes in the allocation. Answers
+    /// with the action that it is about.
+    pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<Option<Action>, Fault> {
         let not_running = || Fault::new(Code::Internal, format!("execution {id} is not running"));
         let running = self
             .running
@@ -174,6 +181,10 @@ impl Book {
         self.journal
             .record(id, stamped, changed.as_ref().map(|(allocation, _)| allocation))?;
         running.progress = progress;
+        let about = stamped
+            .event
+            .action()
+            .and_then(|index| running.actions().nth(index).map(|(_, action)| action.clone()));
         let ended = running.progress.outcome.is_some();
         if let Some((allocation, bindings)) = changed {
             self.now.revision += u64::from(allocation != self.now.allocation);
@@ -185,7 +196,28 @@ impl Book {
             self.now.running = None;
         }
         self.publish();
+        Ok(about)
+    }
+
+    /// Keeps an event that belongs to no execution's history, and wakes whoever listens.
+    pub fn note(&mut self, kind: &str, mut event: Value) -> Result<(), Fault> {
+        if let Some(fields) = event.as_object_mut() {
+            fields.insert("event".to_owned(), json!(kind));
+            fields.insert("at".to_owned(), json!(Timestamp::now()));
+        }
+        self.journal.note(&event)?;
+        self.publish();
         Ok(())
+    }
+
+    /// Events after the one with that number, oldest first.
+    pub fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, Fault> {
+        Ok(self.journal.events_after(seq, limit)?)
+    }
+
+    /// The number of the newest event.
+    pub fn newest_event(&self) -> Result<u64, Fault> {
+        Ok(self.journal.newest_event()?)
     }
 
     /// One execution.

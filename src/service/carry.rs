@@ -312,7 +312,12 @@ fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
 #[async_trait]
 impl Ledger for Service {
     async fn record(&self, execution: Uuid, event: Stamped) -> Result<(), Fault> {
-        self.with_book(move |book| book.record(execution, &event)).await
+        let recorded = event.clone();
+        let action = self
+            .with_book(move |book| book.record(execution, &recorded))
+            .await?;
+        self.inner.metrics.event(&event.event, action.as_ref());
+        Ok(())
     }
 
     fn view(&self) -> View {

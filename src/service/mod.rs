@@ -8,6 +8,7 @@ mod book;
 mod carry;
 mod drift;
 mod inspect;
+mod metrics;
 mod observer;
 mod platform;
 mod propose;
@@ -25,7 +26,7 @@ use uuid::Uuid;
 
 use crate::execute::{Direction, Execution, Halt};
 use crate::fault::{Code, Fault, chain};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 
 pub use book::Snapshot;
 pub use carry::{Begun, Ended, Request};
@@ -66,6 +67,7 @@ struct Inner {
     /// Placements are searched for on so many threads at once; others wait for their turn.
     solvers: Arc<Semaphore>,
     running: Mutex<Option<carry::Running>>,
+    metrics: metrics::Metrics,
 }
 
 impl Service {
@@ -88,6 +90,7 @@ impl Service {
             runtime: Handle::current(),
             solvers: Arc::new(Semaphore::new(2)),
             running: Mutex::new(None),
+            metrics: metrics::Metrics::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -157,6 +160,39 @@ impl Service {
             // An error says that the task is gone, which is an end as well.
             let _ = ended.wait_for(Option::is_some).await;
         }
+    }
+
+    /// Tells whenever anything has changed, or an event was recorded.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.inner.snapshot.clone()
+    }
+
+    /// Events after the one with that number, oldest first, so many at most.
+    ///
+    /// # Errors
+    ///
+    /// When the journal can't be read.
+    pub async fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, Fault> {
+        self.with_book(move |book| book.events_after(seq, limit)).await
+    }
+
+    /// The number of the newest event.
+    ///
+    /// # Errors
+    ///
+    /// When the journal can't be read.
+    pub async fn newest_event(&self) -> Result<u64, Fault> {
+        self.with_book(|book| book.newest_event()).await
+    }
+
+    /// What is counted, in the text format of Prometheus.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written down, which would be a defect.
+    pub fn metrics(&self) -> Result<String, Fault> {
+        self.inner.metrics.text(&self.snapshot())
     }
 
     /// Runs `work` on the book, off the async threads.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::execute::Outcome;
 use crate::fault::{Code, Fault};
@@ -48,7 +48,7 @@ impl Service {
         if after.running.is_some() || after.revision != before.revision {
             return;
         }
-        watch.tell(&drift);
+        self.tell(watch, &drift).await;
         let heals = after
             .topology
             .as_ref()
@@ -60,6 +60,29 @@ impl Service {
                     tracing::warn!(%error, "could not repair the drift");
                     watch.rest = PATIENCE;
                 }
+            }
+        }
+    }
+
+    /// Tells, once, what is new and what is over: in the log, among the events, in the metrics.
+    async fn tell(&self, watch: &mut Watch, drift: &Drift) {
+        let mut events = Vec::new();
+        for ((vm, container), differences) in drift {
+            if watch.last.get(&(vm.clone(), container.clone())) != Some(differences) {
+                tracing::warn!(%vm, %container, differences = differences.join("; "), "drift");
+                let event = json!({ "vm": vm, "container": container, "differences": differences });
+                events.push(("drift", event));
+            }
+        }
+        for (vm, container) in watch.last.keys().filter(|place| !drift.contains_key(*place)) {
+            tracing::info!(%vm, %container, "drift is over");
+            events.push(("drift_over", json!({ "vm": vm, "container": container })));
+        }
+        self.inner.metrics.drift(drift.len());
+        watch.last.clone_from(drift);
+        for (kind, event) in events {
+            if let Err(error) = self.with_book(move |book| book.note(kind, event)).await {
+                tracing::warn!(%error, "could not note drift among the events");
             }
         }
     }
@@ -121,19 +144,6 @@ struct Watch {
 }
 
 impl Watch {
-    /// Logs what is new and what is over.
-    fn tell(&mut self, drift: &Drift) {
-        for ((vm, container), differences) in drift {
-            if self.last.get(&(vm.clone(), container.clone())) != Some(differences) {
-                tracing::warn!(%vm, %container, differences = differences.join("; "), "drift");
-            }
-        }
-        for (vm, container) in self.last.keys().filter(|place| !drift.contains_key(*place)) {
-            tracing::info!(%vm, %container, "drift is over");
-        }
-        self.last.clone_from(drift);
-    }
-
     fn is_time_to_heal(&mut self, drift: &Drift) -> bool {
         if drift.is_empty() {
             self.rest = 0;

@@ -71,6 +71,24 @@ fn drift_is_left_alone_where_nobody_asked() {
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(drift(&service).await.len(), 1);
         assert_eq!(lab.vms[0].containers(), Vec::<String>::new());
+        let metrics = crate::http::get(&service.api.url("/metrics")).await.1;
+        assert!(metrics.contains("mapek_drift_containers 1\n"), "{metrics}");
+        // It was noted once, however often it was looked at.
+        let mut events = crate::http::client()
+            .get(service.api.url("/api/events?last_event_id=0"))
+            .send()
+            .await
+            .unwrap();
+        let mut told = String::new();
+        while !told.contains("event: drift\n") {
+            let chunk = tokio::time::timeout(REPAIRED, events.chunk())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap();
+            told.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+        assert_eq!(told.matches("event: drift\n").count(), 1, "{told}");
         // The same plan sent again repairs it.
         service.execute(&plan(&[("one", 1.0, 2)])).await;
         assert_eq!(drift(&service).await, Vec::<String>::new());
