@@ -42,8 +42,8 @@ mod example_hooks;
 
 mod containers;
 mod crash;
-mod drift;
 mod disk;
+mod drift;
 mod engines;
 mod fault_lasting;
 mod fault_transient;
