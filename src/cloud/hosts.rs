@@ -152,6 +152,7 @@ fn because(name: &VmId, error: EngineError) -> CloudError {
             | EngineErrorKind::Image
             | EngineErrorKind::Refused
             | EngineErrorKind::Unhealthy
+            | EngineErrorKind::Down
             | EngineErrorKind::Mismatch
             | EngineErrorKind::Missing => CloudErrorKind::Refused,
         },

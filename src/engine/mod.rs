@@ -271,6 +271,9 @@ pub enum EngineErrorKind {
     Failing,
     /// The container did not stay up or did not become healthy.
     Unhealthy,
+    /// The container does not run, which may pass: an engine that was restarted starts its
+    /// containers again.
+    Down,
     /// The engine reports other limits than those asked for.
     Mismatch,
     /// No such container.

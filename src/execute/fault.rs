@@ -16,7 +16,7 @@ impl From<EngineError> for Fault {
             EngineErrorKind::Refused | EngineErrorKind::Failing | EngineErrorKind::Missing => {
                 Code::EngineRefused
             }
-            EngineErrorKind::Unhealthy => Code::ContainerUnhealthy,
+            EngineErrorKind::Unhealthy | EngineErrorKind::Down => Code::ContainerUnhealthy,
             EngineErrorKind::Mismatch => Code::LimitsMismatch,
         };
         Self::new(code, chain(&error))

@@ -23,6 +23,8 @@ pub struct Failure {
     /// Whether trying again may help: the reason may pass, or the effect is unknown. Every action
     /// is safe to repeat.
     pub again: bool,
+    /// Whether it is only that the container does not run.
+    pub down: bool,
 }
 
 impl From<Fault> for Failure {
@@ -31,6 +33,7 @@ impl From<Fault> for Failure {
             fault,
             output: None,
             again: false,
+            down: false,
         }
     }
 }
@@ -38,10 +41,12 @@ impl From<Fault> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let again = may_pass(&error);
+        let down = error.kind == EngineErrorKind::Down;
         Self {
             fault: error.into(),
             output: None,
             again,
+            down,
         }
     }
 }
@@ -57,6 +62,7 @@ impl From<CloudError> for Failure {
             fault: error.into(),
             output: None,
             again,
+            down: false,
         }
     }
 }
@@ -64,17 +70,20 @@ impl From<CloudError> for Failure {
 impl From<HookError> for Failure {
     fn from(error: HookError) -> Self {
         let output = error.output().map(str::to_owned);
-        let again = match &error {
-            HookError::Deliver { source, .. } | HookError::Engine { source, .. } => may_pass(source),
+        let (again, down) = match &error {
+            HookError::Deliver { source, .. } | HookError::Engine { source, .. } => {
+                (may_pass(source), source.kind == EngineErrorKind::Down)
+            }
             HookError::Archive { .. }
             | HookError::Failed { .. }
             | HookError::TimedOut { .. }
-            | HookError::TooLong { .. } => false,
+            | HookError::TooLong { .. } => (false, false),
         };
         Self {
             fault: error.into(),
             output,
             again,
+            down,
         }
     }
 }
@@ -85,7 +94,8 @@ fn may_pass(error: &EngineError) -> bool {
         EngineErrorKind::Unreachable
         | EngineErrorKind::TimedOut
         | EngineErrorKind::Garbled
-        | EngineErrorKind::Failing => true,
+        | EngineErrorKind::Failing
+        | EngineErrorKind::Down => true,
         EngineErrorKind::Misconfigured
         | EngineErrorKind::Foreign
         | EngineErrorKind::Image
@@ -99,13 +109,39 @@ fn may_pass(error: &EngineError) -> bool {
 
 /// Has the action's effect, or finds that it is there already.
 ///
-/// `old` is the allocation that dependency hooks are given as the one before.
+/// `old` is the allocation that dependency hooks are given as the one before. A container that is
+/// confirmed to run and does not any more is started first: an engine that was killed and came back
+/// leaves those down that it had only just started.
 pub async fn perform(
     world: &World,
     view: &View,
     old: &Allocation,
     action: &Action,
 ) -> Result<Finding, Failure> {
+    match attempt(world, view, old, action).await {
+        Err(failure) if failure.down => {
+            tracing::warn!(error = %failure.fault, "starting the container again, for: {action}");
+            revive(world, view, action).await?;
+            attempt(world, view, old, action).await
+        }
+        result => result,
+    }
+}
+
+/// Starts the container that an action is about, as it is confirmed.
+async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failure> {
+    let (name, engine) = world.engine(view, action.vm())?;
+    let Some(tier) = action.container().and_then(|id| world.topology.tiers.get(id)) else {
+        return Ok(());
+    };
+    if let Some(held) = view.allocation.container(&name, &tier.id) {
+        let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
+        engine.ensure_running(&spec).await?;
+    }
+    Ok(())
+}
+
+async fn attempt(world: &World, view: &View, old: &Allocation, action: &Action) -> Result<Finding, Failure> {
     match action {
         Action::CreateVm { vm } => {
             let made = world.cloud.ensure_vm(vm).await?;

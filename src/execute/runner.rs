@@ -318,7 +318,8 @@ impl Run {
         execution: &Execution,
     ) -> Result<Option<Fault>, Fault> {
         let id = self.id;
-        let until = Instant::now() + self.world.retry_for;
+        // Counted from the first failure: an attempt may rightly take long.
+        let mut until = None;
         let old = match &execution.progress.back {
             Some(_) => &execution.frozen.target,
             None => &self.world.from,
@@ -330,19 +331,21 @@ impl Run {
             })
             .await?;
             tracing::info!(execution = %id, action = index, attempt, "{action}");
-            let Failure { fault, output, again } =
-                match perform(&self.world, &self.ledger.view(), old, action).await {
-                    Ok(finding) => {
-                        self.record(Event::ActionSucceeded {
-                            action: index,
-                            finding,
-                        })
-                        .await?;
-                        return Ok(None);
-                    }
-                    Err(failure) => failure,
-                };
+            let Failure {
+                fault, output, again, ..
+            } = match perform(&self.world, &self.ledger.view(), old, action).await {
+                Ok(finding) => {
+                    self.record(Event::ActionSucceeded {
+                        action: index,
+                        finding,
+                    })
+                    .await?;
+                    return Ok(None);
+                }
+                Err(failure) => failure,
+            };
             let wait = retry::wait(attempt.saturating_sub(before), chance());
+            let until = *until.get_or_insert_with(|| Instant::now() + self.world.retry_for);
             if again && self.halted() == Halt::No && Instant::now() + wait < until {
                 tracing::warn!(execution = %id, action = index, attempt, error = %fault, "trying again: {action}");
                 self.record(Event::AttemptFailed {

@@ -8,6 +8,7 @@ mod book;
 mod carry;
 mod drift;
 mod inspect;
+mod leftovers;
 mod metrics;
 mod observer;
 mod platform;

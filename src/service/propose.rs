@@ -20,6 +20,7 @@ use crate::solve::{Answer, EndedBy, Limits, SolveError, solve};
 use crate::translate::{Translation, translate};
 
 use super::carry::needs_hooks;
+use super::leftovers::sweep;
 use super::topology::invalid;
 use super::{Service, Snapshot};
 
@@ -144,7 +145,15 @@ impl Service {
             exact: false,
         };
         let (allocation, seen) = self.reality(snapshot, &topology, &offer).await?;
-        let mut proposal = self.place(topology, allocation, plan, offer, effort).await?;
+        let mut proposal = self
+            .place(Arc::clone(&topology), allocation, plan, offer, effort)
+            .await?;
+        sweep(
+            &topology,
+            &proposal.target,
+            &seen,
+            &mut proposal.translation.stages,
+        );
         proposal.warnings.extend(warnings);
         proposal.seen = seen;
         Ok(proposal)

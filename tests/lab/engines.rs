@@ -33,7 +33,8 @@ async fn newest(stage: &Stage) -> Record {
 #[test]
 fn an_engine_that_is_killed_in_the_middle_and_comes_back_is_waited_for() {
     in_lab!(2, async |lab| {
-        let stage = Stage::set_up(lab, &[]).await;
+        // An engine that is killed while it runs a command may take half a minute to come back.
+        let stage = Stage::set_up(lab, &[("MAPEK_RETRY_FOR_S", "120")]).await;
         for (plan, call) in [
             (large(), Call::Create),
             (small(), Call::Stop),

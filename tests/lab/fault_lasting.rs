@@ -126,7 +126,9 @@ async fn play(lab: &Lab, rows: &[Row], up: bool) {
     stage.undisturbed(lab, &from).await;
     for row in rows {
         for policy in POLICIES {
-            let fault = *faults.next().unwrap();
+            // A removal refused so is another's, whose end is waited for.
+            let fits = |fault: &&Fault| row.call != Call::Remove || **fault != Fault::Refuse(409);
+            let fault = *faults.by_ref().find(fits).unwrap();
             let rule = Rule {
                 after: row.after,
                 ..Rule::always(row.container, row.call, fault)
@@ -141,7 +143,10 @@ async fn play(lab: &Lab, rows: &[Row], up: bool) {
             if policy == "rollback" {
                 assert_eq!(held(&stage.service.allocation().await), before, "{told}");
             }
-            // Nothing that failed stands in the way of what comes after.
+            // Nothing that failed stands in the way of what comes after, and nothing is forgotten.
+            if policy == "continue" {
+                stage.undisturbed(lab, &to).await;
+            }
             stage.undisturbed(lab, &from).await;
         }
         // The faults are as many as the policies and one: each meets each in the end.

@@ -32,13 +32,17 @@ impl Service {
 
     /// The same, with these variables in its environment.
     pub fn start_with(environment: &[(&str, &str)]) -> Self {
-        let data = PathBuf::from("/run/lab/mapek");
+        Self::start_at(Path::new("/run/lab/mapek"), environment)
+    }
+
+    /// The same, with its state in this folder.
+    pub fn start_at(data: &Path, environment: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(owned).collect();
         Self {
             api: Api::at(&format!("http://{}:{PORT}", network::HOST)),
-            daemon: launch(&data, &environment),
-            data,
+            daemon: launch(data, &environment),
+            data: data.to_owned(),
             environment,
         }
     }

@@ -49,7 +49,7 @@ pub async fn run(caller: &Caller, name: &str, command: &Command) -> Result<Finis
             "container '{name}' does not run (it is {:?}), so nothing can be run in it",
             found.seen.state
         );
-        return Err(caller.error(EngineErrorKind::Unhealthy, Effect::None, message));
+        return Err(caller.error(EngineErrorKind::Down, Effect::None, message));
     }
     let mark = uuid::Uuid::now_v7().to_string();
     let mut environment: Vec<String> = command
@@ -190,6 +190,11 @@ async fn asked(caller: &Caller, id: &str) -> Result<ExecInspectResponse, EngineE
     for _ in 1..ASK_AT_MOST {
         match caller.look(ASK, caller.docker.inspect_exec(id)).await {
             Ok(answer) => return Ok(answer),
+            Err(failed) if failed.status == Some(404) => {
+                let message =
+                    format!("could not {ASK}: the engine has forgotten it, as one does that is restarted");
+                return Err(caller.error(EngineErrorKind::Failing, Effect::Unknown, message));
+            }
             Err(failed) if failed.error.kind == EngineErrorKind::Refused => break,
             Err(failed) => tracing::warn!(error = %failed.error, "asking again how a command ended"),
         }

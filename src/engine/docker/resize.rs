@@ -12,7 +12,7 @@ pub async fn running(caller: &Caller, name: &str, asked: &Limits) -> Result<Obse
             "container '{name}' does not run (it is {:?}), so its limits were left as they are",
             found.seen.state
         );
-        return Err(caller.error(EngineErrorKind::Unhealthy, Effect::None, message));
+        return Err(caller.error(EngineErrorKind::Down, Effect::None, message));
     }
     // Even where the engine reports these limits already: it writes them down before it has the
     // kernel hold them, and may have been killed between the two.
