@@ -39,6 +39,20 @@ pub enum Code {
     InUse,
     /// What was planned on has changed meanwhile.
     Conflict,
+    /// What a sealed plan was shown on has moved.
+    PlanMoved,
+    /// There is no sealed plan of that id, or it was dropped for newer ones.
+    PlanUnknown,
+    /// The topology is not the one that `If-Match` names.
+    PreconditionFailed,
+    /// There is no token, or it is none of those that the service knows.
+    Unauthorized,
+    /// The token's role is not enough, or a browser sent the request for another site.
+    Forbidden,
+    /// More is asked at once than the service takes on.
+    Overloaded,
+    /// The body did not come in time.
+    RequestTimeout,
     /// A container that mapek did not make has the name.
     NameTaken,
     /// A container that mapek did not make publishes the port.
@@ -87,7 +101,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 45] = [
         Self::JsonUnreadable,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -104,6 +118,13 @@ impl Code {
         Self::KeyReused,
         Self::InUse,
         Self::Conflict,
+        Self::PlanMoved,
+        Self::PlanUnknown,
+        Self::PreconditionFailed,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Overloaded,
+        Self::RequestTimeout,
         Self::NameTaken,
         Self::PortTaken,
         Self::ShapeTooLarge,
@@ -154,6 +175,13 @@ impl Code {
             Self::KeyReused => "key_reused",
             Self::InUse => "in_use",
             Self::Conflict => "conflict",
+            Self::PlanMoved => "plan_moved",
+            Self::PlanUnknown => "plan_unknown",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Overloaded => "overloaded",
+            Self::RequestTimeout => "request_timeout",
             Self::NameTaken => "name_taken",
             Self::PortTaken => "port_taken",
             Self::ShapeTooLarge => "shape_too_large",

@@ -40,14 +40,22 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "journal",
             ],
         ),
-        ("api", &["model", "fault", "execute", "journal", "service"]),
-        ("config", &[]),
+        ("auth", &[]),
+        ("listen", &[]),
+        (
+            "api",
+            &[
+                "model", "fault", "execute", "journal", "service", "auth", "listen",
+            ],
+        ),
+        ("config", &["auth"]),
         ("telemetry", &["config"]),
         ("cli", &["config", "service"]),
         (
             "startup",
             &[
-                "api", "config", "cloud", "engine", "fault", "hooks", "journal", "model", "service",
+                "api", "auth", "listen", "config", "cloud", "engine", "fault", "hooks", "journal", "model",
+                "service",
             ],
         ),
     ]
@@ -71,10 +79,11 @@ const EFFECTS: [&str; 13] = [
     "SystemTime",
 ];
 
-const PURE: [&str; 14] = [
+const PURE: [&str; 16] = [
     "src/model",
     "src/solve",
     "src/translate",
+    "src/auth.rs",
     "src/fault.rs",
     "src/execute/event.rs",
     "src/execute/state.rs",
@@ -83,6 +92,7 @@ const PURE: [&str; 14] = [
     "src/execute/reality.rs",
     "src/execute/consequence.rs",
     "src/execute/retry.rs",
+    "src/execute/seal.rs",
     "src/execute/spec.rs",
     "src/service/drift.rs",
     "src/service/redact.rs",

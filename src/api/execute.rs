@@ -5,18 +5,22 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::execute::By;
 use crate::fault::{Code, Fault};
 use crate::model::topology::OnFailure;
-use crate::service::{Begun, Request};
+use crate::service::{Begun, Request, Tags};
 
 use super::Handle;
 use super::answer::Timer;
-use super::body::JsonBody;
+use super::body::PlanBody;
+use super::by::Asked;
+use super::tags;
 
 /// The query of a request.
 #[derive(Debug, Default, Deserialize)]
 struct Query {
     on_failure: Option<String>,
+    plan_id: Option<String>,
 }
 
 /// Carries a plan out and answers when it has ended; at once with `Prefer: respond-async`.
@@ -24,9 +28,10 @@ pub async fn put(
     request: HttpRequest,
     service: Handle,
     timer: Timer,
-    JsonBody(body): JsonBody,
+    Asked(by): Asked,
+    PlanBody(body): PlanBody,
 ) -> HttpResponse {
-    let wanted = body.and_then(|plan| read(&request, plan));
+    let wanted = body.and_then(|plan| read(&request, plan, by));
     let begun = match wanted {
         Ok(wanted) => service.begin(wanted).await,
         Err(fault) => Err(fault),
@@ -54,7 +59,7 @@ fn accepted(timer: &Timer, begun: &Begun) -> HttpResponse {
     response
 }
 
-fn read(request: &HttpRequest, plan: serde_json::Value) -> Result<Request, Fault> {
+fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Result<Request, Fault> {
     let bad = |message: String| Fault::new(Code::RequestInvalid, message);
     let query = web::Query::<Query>::from_query(request.query_string())
         .map_err(|error| bad(format!("the query can't be read: {error}")))?;
@@ -79,9 +84,33 @@ fn read(request: &HttpRequest, plan: serde_json::Value) -> Result<Request, Fault
     };
     Ok(Request {
         plan,
+        plan_id: plan_id(request, query.into_inner().plan_id)?,
+        by,
         on_failure,
         idempotency_key,
     })
+}
+
+/// The sealed plan that is asked for: in the query, or as the one tag of `If-Match`.
+fn plan_id(request: &HttpRequest, query: Option<String>) -> Result<Option<String>, Fault> {
+    let bad = |message: &str| Err(Fault::new(Code::RequestInvalid, message));
+    let header = match tags::if_match(request) {
+        None => None,
+        Some(Tags::These(tags)) if tags.len() == 1 => tags.into_iter().next(),
+        Some(_) => return bad("If-Match should be one plan_id, in double quotes"),
+    };
+    let header = header.map(|tag| tag.trim_matches('"').to_owned());
+    match (query, header) {
+        (Some(query), Some(header)) if query != header => {
+            bad("plan_id and If-Match name two plans; send one of them")
+        }
+        (query, header) => match query.or(header) {
+            Some(id) if id.is_empty() => {
+                bad("plan_id is empty; it should be the one that translate answered")
+            }
+            id => Ok(id),
+        },
+    }
 }
 
 fn responds_async(request: &HttpRequest) -> bool {

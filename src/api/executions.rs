@@ -5,11 +5,12 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::execute::{Direction, Execution, Halt};
+use crate::execute::{By, Direction, Execution, Halt};
 use crate::fault::{Code, Fault};
 
 use super::Handle;
 use super::answer::Timer;
+use super::by::Asked;
 
 /// The most executions that one answer lists.
 const MOST: u32 = 200;
@@ -33,9 +34,9 @@ pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpRe
 }
 
 /// Lets the running actions end and begins no more.
-pub async fn cancel(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
+pub async fn cancel(service: Handle, timer: Timer, Asked(by): Asked, id: web::Path<String>) -> HttpResponse {
     let result = match parse(&id) {
-        Ok(id) => service.cancel(id).await.map(|()| id),
+        Ok(id) => service.cancel(id, by).await.map(|()| id),
         Err(fault) => Err(fault),
     };
     match result {
@@ -45,18 +46,23 @@ pub async fn cancel(service: Handle, timer: Timer, id: web::Path<String>) -> Htt
 }
 
 /// Carries an execution that is held to its end.
-pub async fn resume(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
-    take_up(&service, &timer, &id, Direction::Forward).await
+pub async fn resume(service: Handle, timer: Timer, Asked(by): Asked, id: web::Path<String>) -> HttpResponse {
+    take_up(&service, &timer, &id, Direction::Forward, by).await
 }
 
 /// Undoes what an execution that is held has done.
-pub async fn rollback(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
-    take_up(&service, &timer, &id, Direction::Back).await
+pub async fn rollback(
+    service: Handle,
+    timer: Timer,
+    Asked(by): Asked,
+    id: web::Path<String>,
+) -> HttpResponse {
+    take_up(&service, &timer, &id, Direction::Back, by).await
 }
 
-async fn take_up(service: &Handle, timer: &Timer, id: &str, direction: Direction) -> HttpResponse {
+async fn take_up(service: &Handle, timer: &Timer, id: &str, direction: Direction, by: By) -> HttpResponse {
     let result = match parse(id) {
-        Ok(id) => service.take_up(id, direction, Halt::No).await.map(|()| id),
+        Ok(id) => service.take_up(id, direction, Halt::No, by).await.map(|()| id),
         Err(fault) => Err(fault),
     };
     match result {

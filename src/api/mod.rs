@@ -1,9 +1,12 @@
 //! The REST interface: one file per resource, each turning a request into one typed call on the
 //! service. Nothing is decided here.
 
+mod access;
 mod allocation;
 mod answer;
 mod body;
+mod by;
+mod door;
 mod error;
 mod events;
 mod execute;
@@ -11,6 +14,7 @@ mod executions;
 mod health;
 mod inspect;
 mod solve;
+mod tags;
 mod topology;
 mod translate;
 
@@ -21,6 +25,7 @@ use crate::fault::{Code, Fault};
 use crate::service::Service;
 
 pub use body::BodyLimit;
+pub use door::{Gate, door};
 pub use error::status;
 
 /// Registers every path.

@@ -8,11 +8,14 @@
     clippy::panic
 )]
 
+mod auth;
 mod bad_input;
 mod command_line;
+mod conditional;
 mod events;
 mod old_clients;
 mod requests;
 mod server;
 mod solve;
 mod state;
+mod tls;

@@ -48,12 +48,16 @@ impl Api {
         self.send(self.client.get(format!("{}{path}", self.base))).await
     }
 
-    /// PUT, with the content type that `curl -d` sends.
+    /// PUT, with the content type that `curl -d` sends; null is sent as no body.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         let request = self.client.put(format!("{}{path}", self.base));
         let form = "application/x-www-form-urlencoded";
-        self.send(request.header(CONTENT_TYPE, form).body(body.to_string()))
-            .await
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.send(request.header(CONTENT_TYPE, form).body(body)).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {

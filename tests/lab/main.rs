@@ -49,6 +49,7 @@ mod fault_lasting;
 mod fault_transient;
 mod hooks;
 mod limits;
+mod sealed;
 mod soak;
 mod three_tiers;
 mod troubles;
