@@ -1,7 +1,7 @@
 # The commands of daily work. What they do is in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help run clean-run test test-lab fmt lint doc bench-execute bench-solver
+.PHONY: help run clean-run test test-lab fmt lint doc openapi bench-execute bench-solver
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ lint: ## everything that a linter can say: Rust, and the scripts where shellchec
 
 doc: ## the API documentation of the crate
 	@scripts/doc
+
+openapi: ## write openapi.json and docs/errors.md anew, from the code
+	@scripts/openapi
 
 bench-execute: ## measure executions beside a bare Docker client
 	@scripts/setup test

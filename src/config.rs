@@ -30,6 +30,21 @@ pub enum Command {
     Serve(Options),
     /// Place a plan without any engine, host or cloud: reads {"topology", "allocation", "plan"} and writes the answer of POST /api/solve
     Solve(SolveOptions),
+    /// Write a description of the service to standard output
+    #[command(hide = true)]
+    Describe {
+        /// Which
+        what: Description,
+    },
+}
+
+/// What the program can describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Description {
+    /// openapi.json
+    Openapi,
+    /// docs/errors.md
+    Errors,
 }
 
 /// Options of `mapek solve`.

@@ -7,6 +7,19 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use crate::execute::By;
 
+/// Whether the asker may know what only those may that were let in.
+#[derive(Clone, Copy)]
+pub struct Trusted(pub bool);
+
+impl FromRequest for Trusted {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(request.extensions().get::<Self>().copied().unwrap_or(Self(false))))
+    }
+}
+
 /// Who asks for a change.
 pub struct Asked(pub By);
 

@@ -21,6 +21,7 @@ use crate::listen::Connection;
 
 use super::access::needed;
 use super::answer::Timer;
+use super::by::Trusted;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -51,7 +52,7 @@ impl Gate {
     }
 
     /// Who asks; or why he is not let in, with the challenge for `WWW-Authenticate`.
-    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<String, Refusal> {
+    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(String, Trusted), Refusal> {
         let tokens = self
             .0
             .tokens
@@ -61,13 +62,13 @@ impl Gate {
         self.own_page(method, headers, tokens.is_empty())?;
         let needed = needed(method, path);
         if tokens.is_empty() {
-            return Ok("anonymous".to_owned());
+            return Ok(("anonymous".to_owned(), Trusted(true)));
         }
         let found = bearer(headers).map(|token| tokens.find(token));
         match (needed, found) {
             (Some(needed), Some(Some((name, role)))) if role < needed => Err(weak(name, role, needed)),
-            (_, Some(Some((name, _)))) => Ok(name.to_owned()),
-            (None, _) => Ok("anonymous".to_owned()),
+            (_, Some(Some((name, _)))) => Ok((name.to_owned(), Trusted(true))),
+            (None, _) => Ok(("anonymous".to_owned(), Trusted(false))),
             (Some(_), None) => Err(no_token(headers.contains_key(header::AUTHORIZATION))),
             (Some(_), Some(None)) => Err(wrong_token()),
         }
@@ -197,7 +198,7 @@ pub async fn door(
     let address = request.peer_addr().map(|peer| peer.ip().to_string());
     let admitted = gate.admit(&method, &path, request.headers());
     let name = match &admitted {
-        Ok(name) => name.clone(),
+        Ok((name, _)) => name.clone(),
         Err(_) => "nobody".to_owned(),
     };
     let span = tracing::info_span!("request", id, %method, path, by = name);
@@ -208,8 +209,9 @@ pub async fn door(
     };
     let answered = async move {
         match admitted {
-            Ok(_) => {
+            Ok((_, trusted)) => {
                 request.extensions_mut().insert(by);
+                request.extensions_mut().insert(trusted);
                 next.call(request).await.map(ServiceResponse::map_into_boxed_body)
             }
             Err(refusal) => Ok(request.into_response(refuse(&refusal))),

@@ -26,8 +26,18 @@ pub struct Query {
     last_event_id: Option<String>,
 }
 
+/// Everything that is recorded, as Server-Sent Events.
+///
 /// Events from now on; from the one after `Last-Event-ID` (or `?last_event_id=`) where it is given,
-/// however long ago that was.
+/// however long ago that was. `event` says the kind; `data` is an object with the time in `at`, and with
+/// `execution` where it belongs to one, and `by` where somebody asked for it.
+#[utoipa::path(get, path = "/api/events", operation_id = "events", tag = "executions",
+    params(
+        ("Last-Event-ID" = Option<u64>, Header, description = "The number of the last event that the client has."),
+        ("last_event_id" = Option<u64>, Query, description = "The same, for clients that can't set a header."),
+    ),
+    responses((status = 200, description = "A stream that does not end.", content_type = "text/event-stream",
+        body = String)))]
 pub async fn get(
     request: HttpRequest,
     query: web::Query<Query>,

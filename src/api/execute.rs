@@ -14,6 +14,7 @@ use super::Handle;
 use super::answer::Timer;
 use super::body::PlanBody;
 use super::by::Asked;
+use super::schema::{Accepted, Ended, OnFailure as OnFailureShape, Plan};
 use super::tags;
 
 /// The query of a request.
@@ -23,7 +24,25 @@ struct Query {
     plan_id: Option<String>,
 }
 
-/// Carries a plan out and answers when it has ended; at once with `Prefer: respond-async`.
+/// Carries a plan out and answers when it has ended.
+///
+/// The execution goes on when the client leaves. One runs at a time.
+#[utoipa::path(method(put, post), path = "/api/execute", operation_id = "execute", tag = "plans",
+    params(
+        ("plan_id" = Option<String>, Query, min_length = 1,
+            description = "The sealed plan that is to be carried out as it was shown; the body may then be empty."),
+        ("on_failure" = Option<OnFailureShape>, Query,
+            description = "What to do when an action fails for good; the topology says it otherwise."),
+        ("If-Match" = Option<String>, Header, description = "The same as plan_id, in double quotes."),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+            description = "The same request under the same key is carried out once."),
+        ("Prefer" = Option<String>, Header, description = "`respond-async` is answered at once with 202."),
+    ),
+    request_body(content = Plan, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It was carried out.", body = Ended),
+        (status = 202, description = "It was begun.", body = Accepted,
+            headers(("Location" = String, description = "Where to look for it.")))))]
 pub async fn put(
     request: HttpRequest,
     service: Handle,

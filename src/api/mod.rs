@@ -13,6 +13,8 @@ mod execute;
 mod executions;
 mod health;
 mod inspect;
+mod openapi;
+mod schema;
 mod solve;
 mod tags;
 mod topology;
@@ -27,6 +29,7 @@ use crate::service::Service;
 pub use body::BodyLimit;
 pub use door::{Gate, door};
 pub use error::status;
+pub use openapi::{errors_text, openapi_text};
 
 /// Registers every path.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -70,9 +73,25 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(health::live)),
         )
         .service(
+            route("/readyz")
+                .get(health::ready)
+                .route(web::head().to(health::ready)),
+        )
+        .service(
             route("/metrics")
                 .get(health::metrics)
                 .route(web::head().to(health::metrics)),
+        )
+        .service(
+            route("/openapi.json")
+                .get(openapi::description)
+                .route(web::head().to(openapi::description)),
+        )
+        .service(route("/docs").get(openapi::to_docs).route(web::head().to(openapi::to_docs)))
+        .service(
+            route("/docs/{path:.*}")
+                .get(openapi::docs)
+                .route(web::head().to(openapi::docs)),
         )
         .service(route("/api/events").get(events::get))
         .default_service(web::to(no_such_path));

@@ -7,14 +7,31 @@ use serde_json::json;
 use super::answer::Timer;
 use super::body::JsonBody;
 use super::by::Asked;
+use super::schema::{Topology, TopologyShown, TopologyTaken};
 use super::{Handle, tags};
 
 /// The topology as it was put, `{}` before that. Never a secret.
+///
+/// With `If-None-Match`, 304 where the client has it already.
+#[utoipa::path(get, path = "/api/topology", operation_id = "get_topology", tag = "state",
+    params(("If-None-Match" = Option<String>, Header, description = "Tags that the client has.")),
+    responses(
+        (status = 200, description = "The topology.", body = TopologyShown,
+            headers(("ETag" = String, description = "Changes when the topology does."))),
+        (status = 304, description = "The client has it.")))]
 pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
     timer.document(&request, service.snapshot().topology_document())
 }
 
-/// Takes a topology; with `If-Match`, only in the place of one that the client has seen.
+/// Checks a topology as a whole and takes it.
+///
+/// All problems are told at once, each with its JSON path. With `If-Match` it is taken only in the
+/// place of the one with that tag.
+#[utoipa::path(put, path = "/api/topology", operation_id = "put_topology", tag = "state",
+    params(("If-Match" = Option<String>, Header, description = "The tag of the topology that is to be replaced.")),
+    request_body(content = Topology, content_type = "application/json"),
+    responses((status = 200, description = "It was taken.", body = TopologyTaken,
+        headers(("ETag" = String, description = "The tag of the one that was put.")))))]
 pub async fn put(
     request: HttpRequest,
     service: Handle,

@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::engine::{Observed, State};
-use crate::model::{Allocation, Size, TierId, Topology, VmId};
+use crate::model::{Allocation, Size, TierId, VmId};
 use crate::translate::{Action, Interrupt, Stage};
 
-use super::reality::held;
 use super::record::Pinned;
 
 /// What was shown, under an id that is a hash of it: the same showing has the same id, on every
@@ -59,25 +58,27 @@ pub struct Held {
     pub id: String,
     /// Whether it runs.
     pub running: bool,
-    /// What it holds.
-    #[serde(flatten)]
-    pub size: Size,
     /// The cores that it is pinned to, as the engine writes them.
     pub cores: String,
+    /// Its share of all cores, in billionths.
+    pub nano_cpus: u64,
+    /// Its memory limit in bytes: more exact than the units that it makes.
+    pub memory: u64,
 }
 
 impl Basis {
     /// Takes in what engines were seen to run.
     #[must_use]
-    pub fn seen(mut self, topology: &Topology, seen: &BTreeMap<VmId, Vec<Observed>>) -> Self {
+    pub fn seen(mut self, seen: &BTreeMap<VmId, Vec<Observed>>) -> Self {
         for (vm, containers) in seen {
             let managed = containers.iter().filter(|container| container.managed);
             let held = managed.map(|container| {
                 let seen = Held {
                     id: container.id.clone(),
                     running: container.state == State::Running,
-                    size: held(topology, container).size,
                     cores: container.cpuset.clone(),
+                    nano_cpus: container.nano_cpus,
+                    memory: container.memory,
                 };
                 (container.name.clone(), seen)
             });
@@ -272,8 +273,9 @@ mod tests {
         let held = Held {
             id: "c1".into(),
             running: true,
-            size: Size::new(1, 3),
             cores: "1".into(),
+            nano_cpus: 0,
+            memory: 3 << 20,
         };
         Basis {
             generation: 3,

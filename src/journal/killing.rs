@@ -101,6 +101,10 @@ impl<J: Journal> Journal for KillingJournal<J> {
         self.inner.note(event)
     }
 
+    fn check(&mut self) -> Result<(), JournalError> {
+        self.inner.check()
+    }
+
     fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
         self.inner.seal(seal)
     }

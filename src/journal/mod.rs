@@ -85,6 +85,13 @@ pub trait Journal: Send {
     /// When it is not surely on disk.
     fn note(&mut self, event: &Value) -> Result<(), JournalError>;
 
+    /// Writes what is there already.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn check(&mut self) -> Result<(), JournalError>;
+
     /// Keeps what was shown, until many others were shown after it.
     ///
     /// # Errors

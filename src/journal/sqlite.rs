@@ -186,6 +186,12 @@ impl Journal for SqliteJournal {
         Ok(())
     }
 
+    fn check(&mut self) -> Result<(), JournalError> {
+        self.connection
+            .execute("UPDATE state SET generation = generation", [])?;
+        Ok(())
+    }
+
     fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
         let text = write(seal)?;
         let bytes = i64::try_from(text.len()).unwrap_or(i64::MAX);

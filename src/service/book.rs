@@ -164,6 +164,11 @@ impl Book {
         Ok(Arc::new(self.now.clone()))
     }
 
+    /// Whether the record can be written.
+    pub fn check(&mut self) -> Result<(), Fault> {
+        Ok(self.journal.check()?)
+    }
+
     /// Keeps what was shown.
     pub fn seal(&mut self, seal: &Seal) -> Result<(), Fault> {
         Ok(self.journal.seal(seal)?)

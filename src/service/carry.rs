@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::execute::{
@@ -232,7 +233,7 @@ impl Service {
             ended: ended.clone(),
         });
         let service = self.clone();
-        self.inner.runtime.spawn(async move {
+        let carried = async move {
             tracing::info!(execution = %id, ?direction, "begun");
             let ledger = Arc::new(service.clone());
             let (outcome, failure) =
@@ -249,7 +250,9 @@ impl Service {
             }
             drop(running);
             tell.send_replace(Some(Ended { id, outcome, fault }));
-        });
+        };
+        // With the request's id on every line, long after it was answered.
+        self.inner.runtime.spawn(carried.in_current_span());
         ended
     }
 

@@ -14,6 +14,7 @@ mod metrics;
 mod observer;
 mod platform;
 mod propose;
+mod ready;
 mod recover;
 mod redact;
 mod sealed;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::execute::{By, Direction, Execution, Halt};
@@ -37,6 +39,7 @@ pub use carry::{Begun, Ended, Request};
 pub use document::{Document, Tags};
 pub use platform::Platform;
 pub use propose::{Proposal, WhatIf, what_if};
+pub use ready::Readiness;
 pub use recover::OnRestart;
 pub use topology::PutTopology;
 
@@ -220,7 +223,11 @@ impl Service {
         W: FnOnce(&mut Book) -> Result<T, Fault> + Send + 'static,
     {
         let book = Arc::clone(&self.inner.book);
-        let task = move || work(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
+        let span = tracing::Span::current();
+        let task = move || {
+            let _inside = span.enter();
+            work(&mut book.lock().unwrap_or_else(PoisonError::into_inner))
+        };
         self.inner
             .runtime
             .spawn_blocking(task)
@@ -236,7 +243,7 @@ impl Service {
     {
         self.inner
             .runtime
-            .spawn(work)
+            .spawn(work.in_current_span())
             .await
             .unwrap_or_else(|error| Err(crashed(&error)))
     }

@@ -217,8 +217,10 @@ impl Service {
         let turn = turns.take().await?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
+        let span = tracing::Span::current();
         let task = move || {
             let _turn = turn;
+            let _inside = span.enter();
             work_out(&topology, &allocation, &plan, offer, effort, &stop)
         };
         self.inner

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::execute::{Basis, Pinned, Seal, World, preflight};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
-use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
+use crate::model::{Allocation, Plan, Size, TierId, VmId};
 use crate::translate::Stage;
 
 use super::carry::needs_hooks;
@@ -72,7 +72,7 @@ impl Service {
         let basis = Basis {
             hooks,
             images,
-            ..basis(&snapshot, &topology, &proposal.plan, &proposal.seen)
+            ..basis(&snapshot, &proposal.plan, &proposal.seen)
         };
         let seal = Seal::over(
             plan,
@@ -132,7 +132,7 @@ impl Service {
         let now = Basis {
             images: images(&world, snapshot, &seal.stages).await,
             hooks: world.hooks.map(|hooks| hooks.revision.clone()),
-            ..basis(snapshot, &topology, &asked, &seen)
+            ..basis(snapshot, &asked, &seen)
         };
         let moved = seal.basis.moved(&now);
         if moved.is_empty() {
@@ -152,14 +152,14 @@ impl Service {
 }
 
 /// All but hooks and images, which take longer to look up.
-fn basis(snapshot: &Snapshot, topology: &Topology, plan: &BTreeMap<TierId, Size>, seen: &Seen) -> Basis {
+fn basis(snapshot: &Snapshot, plan: &BTreeMap<TierId, Size>, seen: &Seen) -> Basis {
     let basis = Basis {
         generation: snapshot.generation,
         plan: plan.clone(),
         from: Pinned::from(&seen.allocation),
         ..Basis::default()
     };
-    basis.seen(topology, &seen.containers)
+    basis.seen(&seen.containers)
 }
 
 /// The ids of the images of containers to be created, by what the engines say that are there. One

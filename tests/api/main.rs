@@ -14,6 +14,7 @@ mod command_line;
 mod conditional;
 mod events;
 mod old_clients;
+mod openapi;
 mod requests;
 mod server;
 mod solve;
