@@ -223,18 +223,26 @@ impl Code {
             Self::AllocationInvalid => "The allocation given to solve makes no sense.",
             Self::RequestInvalid => "A header, a query or an option of the request makes no sense.",
             Self::TopologyMissing => "No topology was put yet.",
-            Self::Infeasible => "No placement can satisfy the plan; every reason that can be named is in `details`, with the smallest change that would help.",
+            Self::Infeasible => {
+                "No placement can satisfy the plan; every reason that can be named is in `details`, with the smallest change that would help."
+            }
             Self::Undecided => "No placement was found before the deadline, and none was proven impossible.",
             Self::ExecutionRunning => "An execution is running; its id is in `details`.",
             Self::ExecutionEnded => "The execution has ended already.",
             Self::KeyReused => "The `Idempotency-Key` came with another request before.",
             Self::InUse => "The topology would drop or change what containers still use.",
             Self::Conflict => "What was planned on changed while the plan was worked out.",
-            Self::PlanMoved => "What a sealed plan was shown on has moved since; `details` has what was and what is.",
-            Self::PlanUnknown => "There is no sealed plan of that id: it was never shown here, or newer ones took its place.",
+            Self::PlanMoved => {
+                "What a sealed plan was shown on has moved since; `details` has what was and what is."
+            }
+            Self::PlanUnknown => {
+                "There is no sealed plan of that id: it was never shown here, or newer ones took its place."
+            }
             Self::PreconditionFailed => "The topology is not the one that `If-Match` names.",
             Self::Unauthorized => "There is no token, or it is none of those that the service knows.",
-            Self::Forbidden => "The token's role is not enough, or a web page of another site sent the request.",
+            Self::Forbidden => {
+                "The token's role is not enough, or a web page of another site sent the request."
+            }
             Self::Overloaded => "More is asked at once than the service takes on.",
             Self::RequestTimeout => "The body did not come in time.",
             Self::NameTaken => "A container that mapek did not make has the name.",
@@ -242,7 +250,9 @@ impl Code {
             Self::ShapeTooLarge => "The machine has less than the topology says.",
             Self::HookMissing => "A hook that the topology names is not in the repository.",
             Self::HooksUnavailable => "The hooks repository can't be fetched.",
-            Self::HookFailed => "A hook ended with another exit code than 0, or could not be started; its output is in `details`.",
+            Self::HookFailed => {
+                "A hook ended with another exit code than 0, or could not be started; its output is in `details`."
+            }
             Self::HookTimeout => "A hook did not end in time.",
             Self::ImageUnavailable => "The image is not on the machine and can't be pulled.",
             Self::EngineUnreachable => "An engine can't be reached, or does not answer as an engine does.",
@@ -253,7 +263,9 @@ impl Code {
             Self::CloudUnreachable => "The cloud can't be reached.",
             Self::CloudTimeout => "The cloud did not answer, or did not make a VM, in time.",
             Self::CloudRefused => "The cloud refused what was asked.",
-            Self::CloudMisconfigured => "The topology's cloud driver, or an engine's endpoint, can't be used as it is set up.",
+            Self::CloudMisconfigured => {
+                "The topology's cloud driver, or an engine's endpoint, can't be used as it is set up."
+            }
             Self::CloudUnsupported => "This build has no driver for the cloud.",
             Self::Cancelled => "Somebody cancelled the execution; what was done is kept.",
             Self::Stopping => "The service is stopping.",
@@ -286,7 +298,9 @@ impl Code {
             Self::PlanUnknown => "Translate the plan again and execute the new `plan_id`.",
             Self::PreconditionFailed => "Get the topology again and put your changes into it.",
             Self::Unauthorized => "Send `Authorization: Bearer TOKEN`.",
-            Self::Forbidden => "Use a token with the role that the error names; let the site in with `--cors-origin`.",
+            Self::Forbidden => {
+                "Use a token with the role that the error names; let the site in with `--cors-origin`."
+            }
             Self::Overloaded => "Ask again after `Retry-After` seconds.",
             Self::RequestTimeout => "Send it faster, or raise `--request-timeout-s`.",
             Self::NameTaken => "Rename or remove it, or rename the tier.",
@@ -309,7 +323,9 @@ impl Code {
             Self::CloudUnsupported => "Use `cloud_driver.hosts`, or leave `cloud_driver` out.",
             Self::Cancelled => "Execute a plan to go on.",
             Self::Stopping => "Ask again when it has started.",
-            Self::JournalUnavailable => "Make room on the disk of the data folder, and see that it may be written.",
+            Self::JournalUnavailable => {
+                "Make room on the disk of the data folder, and see that it may be written."
+            }
             Self::Internal => "Report it with the log lines of the request's id.",
         }
     }

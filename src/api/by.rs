@@ -16,7 +16,11 @@ impl FromRequest for Trusted {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request.extensions().get::<Self>().copied().unwrap_or(Self(false))))
+        ready(Ok(request
+            .extensions()
+            .get::<Self>()
+            .copied()
+            .unwrap_or(Self(false))))
     }
 }
 

@@ -2,10 +2,12 @@
 //! the log.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri};
@@ -17,7 +19,7 @@ use uuid::Uuid;
 use crate::auth::{Role, Tokens};
 use crate::execute::By;
 use crate::fault::{Code, Fault};
-use crate::listen::Connection;
+use crate::listen::{Busy, Connection};
 
 use super::access::needed;
 use super::answer::Timer;
@@ -191,8 +193,7 @@ pub async fn door(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let begun = Instant::now();
-    // Until the answer is made: who reads it slowly is timed by the connection.
-    let _busy = request.conn_data::<Connection>().map(Connection::busy);
+    let busy = request.conn_data::<Connection>().map(Connection::busy);
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let address = request.peer_addr().map(|peer| peer.ip().to_string());
@@ -233,7 +234,43 @@ pub async fn door(
             tracing::info!(status = status.as_u16(), address, ms, "answered");
         }
     });
-    Ok(response)
+    Ok(match busy {
+        Some(busy) if !is_short(response.response().body().size()) => {
+            response.map_body(|_, body| BoxBody::new(Held { body, _busy: busy }))
+        }
+        _ => response,
+    })
+}
+
+/// Whether a body is through as soon as the answer is made. Who reads it slowly is timed by the
+/// connection.
+fn is_short(size: BodySize) -> bool {
+    match size {
+        BodySize::None => true,
+        BodySize::Sized(bytes) => bytes <= 32 * 1024,
+        BodySize::Stream => false,
+    }
+}
+
+/// A body that takes its time, and the connection that is busy with it.
+struct Held {
+    body: BoxBody,
+    _busy: Busy,
+}
+
+impl MessageBody for Held {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
 }
 
 fn refuse(refusal: &Refusal) -> HttpResponse {

@@ -93,7 +93,9 @@ fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Resul
     let idempotency_key = match request.headers().get("idempotency-key") {
         None => None,
         Some(value) => match value.to_str() {
-            Ok(key) if !key.is_empty() && key.len() <= 255 => Some(key.to_owned()),
+            Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Some(key.to_owned())
+            }
             _ => {
                 return Err(bad(
                     "Idempotency-Key should be 1 to 255 visible ASCII characters".to_owned()

@@ -38,7 +38,11 @@ pub async fn ready(service: Handle, timer: Timer, Trusted(trusted): Trusted) -> 
         (part.to_owned(), shown)
     });
     let parts: Map<String, Value> = shown.collect();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     timer.send(status, json!({ "ready": ready, "parts": parts }))
 }
 

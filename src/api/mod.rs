@@ -87,7 +87,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .get(openapi::description)
                 .route(web::head().to(openapi::description)),
         )
-        .service(route("/docs").get(openapi::to_docs).route(web::head().to(openapi::to_docs)))
+        .service(
+            route("/docs")
+                .get(openapi::to_docs)
+                .route(web::head().to(openapi::to_docs)),
+        )
         .service(
             route("/docs/{path:.*}")
                 .get(openapi::docs)

@@ -57,15 +57,34 @@ struct Described;
 fn errors(operation: &str) -> Vec<Code> {
     use Code::*;
     const WORLD: &[Code] = &[
-        CloudMisconfigured, CloudUnsupported, CloudUnreachable, CloudTimeout, CloudRefused,
+        CloudMisconfigured,
+        CloudUnsupported,
+        CloudUnreachable,
+        CloudTimeout,
+        CloudRefused,
     ];
     const PLAN: &[Code] = &[
-        JsonUnreadable, BodyTooLarge, RequestTimeout, TopologyMissing, PlanInvalid, Infeasible, Undecided, Overloaded,
+        JsonUnreadable,
+        BodyTooLarge,
+        RequestTimeout,
+        TopologyMissing,
+        PlanInvalid,
+        Infeasible,
+        Undecided,
+        Overloaded,
     ];
     let codes: &[&[Code]] = match operation {
         "put_topology" => &[&[
-            JsonUnreadable, BodyTooLarge, RequestTimeout, TopologyInvalid, ShapeTooLarge, InUse, ExecutionRunning,
-            PreconditionFailed, Overloaded, JournalUnavailable,
+            JsonUnreadable,
+            BodyTooLarge,
+            RequestTimeout,
+            TopologyInvalid,
+            ShapeTooLarge,
+            InUse,
+            ExecutionRunning,
+            PreconditionFailed,
+            Overloaded,
+            JournalUnavailable,
         ]],
         "inspect" => &[WORLD],
         "translate" => &[PLAN, WORLD],
@@ -73,19 +92,50 @@ fn errors(operation: &str) -> Vec<Code> {
             PLAN,
             WORLD,
             &[
-                RequestInvalid, ExecutionRunning, KeyReused, Conflict, PlanMoved, PlanUnknown, NameTaken, PortTaken,
-                Cancelled, HookMissing, HooksUnavailable, HookFailed, HookTimeout, ImageUnavailable, EngineUnreachable,
-                EngineTimeout, EngineRefused, ContainerUnhealthy, LimitsMismatch, JournalUnavailable,
+                RequestInvalid,
+                ExecutionRunning,
+                KeyReused,
+                Conflict,
+                PlanMoved,
+                PlanUnknown,
+                NameTaken,
+                PortTaken,
+                Cancelled,
+                HookMissing,
+                HooksUnavailable,
+                HookFailed,
+                HookTimeout,
+                ImageUnavailable,
+                EngineUnreachable,
+                EngineTimeout,
+                EngineRefused,
+                ContainerUnhealthy,
+                LimitsMismatch,
+                JournalUnavailable,
             ],
         ],
         "solve" => &[&[
-            JsonUnreadable, BodyTooLarge, RequestTimeout, RequestInvalid, TopologyInvalid, AllocationInvalid,
-            PlanInvalid, Infeasible, Undecided, Overloaded,
+            JsonUnreadable,
+            BodyTooLarge,
+            RequestTimeout,
+            RequestInvalid,
+            TopologyInvalid,
+            AllocationInvalid,
+            PlanInvalid,
+            Infeasible,
+            Undecided,
+            Overloaded,
         ]],
         "list_executions" => &[&[JournalUnavailable]],
         "get_execution" => &[&[NotFound, JournalUnavailable]],
         "cancel_execution" | "resume_execution" | "rollback_execution" => &[
-            &[NotFound, ExecutionEnded, ExecutionRunning, TopologyMissing, JournalUnavailable],
+            &[
+                NotFound,
+                ExecutionEnded,
+                ExecutionRunning,
+                TopologyMissing,
+                JournalUnavailable,
+            ],
             &[HookMissing, HooksUnavailable],
             WORLD,
         ],
@@ -103,6 +153,24 @@ pub fn document() -> Value {
         "type": "http", "scheme": "bearer",
         "description": "A named token with the role `read` or `write`; needed where the service has tokens."
     } });
+    let embedded =
+        json!({ "type": "object", "maxProperties": 0, "description": "This machine's own engine." });
+    if let Some(drivers) = document.pointer_mut("/components/schemas/CloudDriver/oneOf") {
+        drivers
+            .as_array_mut()
+            .into_iter()
+            .for_each(|drivers| drivers.push(embedded.clone()));
+    }
+    document["components"]["schemas"]["Hosts"]["properties"]["hosts"]["minProperties"] = json!(1);
+    let example = |code: Code| {
+        let value = json!({ "error": code.meaning(), "code": code.as_str(), "details": [], "time": "0.00" });
+        (
+            code.to_string(),
+            json!({ "summary": code.meaning(), "description": code.remedy(), "value": value }),
+        )
+    };
+    let examples: serde_json::Map<String, Value> = Code::ALL.into_iter().map(example).collect();
+    document["components"]["examples"] = json!(examples);
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (path, operations) in paths.into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
@@ -152,18 +220,21 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
 fn answer(status: u16, codes: &[Code]) -> Value {
     let lines = codes.iter().map(|code| format!("`{code}`: {}", code.meaning()));
     let lines: Vec<String> = lines.collect();
-    let examples = codes.iter().map(|code| {
-        let value = json!({ "error": code.meaning(), "code": code.as_str(), "details": [], "time": "0.00" });
-        (code.to_string(), json!({ "summary": code.remedy(), "value": value }))
-    });
-    let examples: serde_json::Map<String, Value> = examples.collect();
+    let example = |code: &Code| {
+        let place = format!("#/components/examples/{code}");
+        (code.to_string(), json!({ "$ref": place }))
+    };
+    let examples: serde_json::Map<String, Value> = codes.iter().map(example).collect();
     let mut answer = json!({
         "description": lines.join(" "),
         "content": { "application/json": {
             "schema": { "$ref": "#/components/schemas/Error" }, "examples": examples } }
     });
     let header = match status {
-        401 => Some(("WWW-Authenticate", "The scheme, and what is wrong with the token.")),
+        401 => Some((
+            "WWW-Authenticate",
+            "The scheme, and what is wrong with the token.",
+        )),
         503 => Some(("Retry-After", "Seconds until another try is worth it.")),
         _ => None,
     };
@@ -194,7 +265,11 @@ pub fn errors_text() -> String {
     codes.sort_by_key(|code| (status(*code).as_u16(), code.as_str()));
     for code in codes {
         let status = status(code).as_u16();
-        text.push_str(&format!("| `{code}` | {status} | {} | {} |\n", code.meaning(), code.remedy()));
+        text.push_str(&format!(
+            "| `{code}` | {status} | {} | {} |\n",
+            code.meaning(),
+            code.remedy()
+        ));
     }
     text
 }
@@ -212,7 +287,8 @@ pub async fn description() -> HttpResponse {
 }
 
 /// What the pages of `/docs` may load: nothing from elsewhere.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 /// `/docs`, and the files that it loads.
 pub async fn docs(timer: Timer, path: web::Path<String>) -> HttpResponse {

@@ -41,7 +41,11 @@ impl Service {
         topology: &Arc<Topology>,
     ) -> (Option<String>, Option<String>) {
         let offer = async {
-            let cloud = self.inner.platform.cloud(topology).map_err(|fault| fault.message)?;
+            let cloud = self
+                .inner
+                .platform
+                .cloud(topology)
+                .map_err(|fault| fault.message)?;
             let offer = self.to_the_end(async move { Ok(cloud.offer().await?) });
             offer.await.map_err(|fault| fault.message)
         };

@@ -8,11 +8,13 @@
     clippy::panic
 )]
 
+mod access;
 mod auth;
 mod bad_input;
 mod command_line;
 mod conditional;
 mod events;
+mod hostile;
 mod old_clients;
 mod openapi;
 mod requests;

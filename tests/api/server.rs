@@ -176,6 +176,12 @@ impl Server {
         self.raw_with(method, path, headers, String::new()).await
     }
 
+    /// The status alone, without waiting for the body.
+    pub async fn status(&self, method: Method, path: &str, headers: reqwest::header::HeaderMap) -> u16 {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        request.headers(headers).send().await.unwrap().status().as_u16()
+    }
+
     /// The same with a body.
     pub async fn raw_with(
         &self,

@@ -27,6 +27,7 @@ pub async fn get(url: &str) -> (u16, String) {
 pub struct Api {
     base: String,
     client: reqwest::Client,
+    token: Option<String>,
 }
 
 impl Api {
@@ -35,7 +36,13 @@ impl Api {
         Self {
             base: base.to_owned(),
             client: client(),
+            token: None,
         }
+    }
+
+    /// Sends this token from now on.
+    pub fn take_token(&mut self, token: &str) {
+        self.token = Some(token.to_owned());
     }
 
     /// The address of a path.
@@ -61,6 +68,10 @@ impl Api {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
         let (client, request) = request.build_split();
         let request = request.unwrap();
         let what = format!("{} {}", request.method(), request.url().path());

@@ -65,19 +65,38 @@ pub struct Infrastructure {
     self_heal: Option<bool>,
 }
 
-/// Where VMs come from: either `hosts`, or an Auto Scaling group.
+/// Where VMs come from: machines that exist, or an Auto Scaling group; empty, this machine's own
+/// Docker engine.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({ "hosts": { "vm1": { "docker": "ssh://me@10.0.0.1", "ip": "10.0.0.1" } } }))]
+pub enum CloudDriver {
+    /// Machines that exist.
+    Hosts(Hosts),
+    /// An AWS Auto Scaling group.
+    Group(AutoScalingGroup),
+}
+
+/// Machines that exist.
 #[derive(ToSchema)]
 #[schema(example = json!({ "hosts": { "vm1": { "docker": "ssh://me@10.0.0.1", "ip": "10.0.0.1" } } }))]
-pub struct CloudDriver {
-    /// Machines that exist, by name.
-    hosts: Option<BTreeMap<String, Host>>,
-    /// The name of an AWS Auto Scaling group.
+pub struct Hosts {
+    /// By name.
+    #[schema(example = json!({ "vm1": { "docker": "ssh://me@10.0.0.1" } }))]
+    hosts: BTreeMap<String, Host>,
+}
+
+/// An AWS Auto Scaling group.
+#[derive(ToSchema)]
+#[schema(example = json!({ "autoscaling_groupname": "workers", "region": "eu-west-1" }))]
+pub struct AutoScalingGroup {
+    /// Its name.
     #[schema(pattern = r"\S", example = "workers")]
-    autoscaling_groupname: Option<String>,
+    autoscaling_groupname: String,
     /// A file with lines `AWS_ACCESS_KEY_ID=…`, `AWS_SECRET_ACCESS_KEY=…`.
     #[schema(pattern = r"\S", example = "/etc/mapek/aws")]
     credentials: Option<String>,
-    /// The group's region.
+    /// Its region.
     #[schema(pattern = r"\S", example = "eu-west-1")]
     region: Option<String>,
     /// Another endpoint for the AWS API.
@@ -93,7 +112,10 @@ pub struct CloudDriver {
 #[schema(example = json!({ "docker": "tcp://10.0.0.1:2375", "ip": "10.0.0.1" }))]
 pub struct Host {
     /// Its engine: `unix:///…`, `tcp://IP:2375`, `https://IP:2376` or `ssh://user@IP`.
-    #[schema(pattern = r"^(unix:///|tcp://|http://|https://|ssh://)\S+$", example = "tcp://10.0.0.1:2375")]
+    #[schema(
+        pattern = r"^(unix:///|tcp://|http://|https://|ssh://)\S+$",
+        example = "tcp://10.0.0.1:2375"
+    )]
     docker: String,
     /// The address at which its published ports are reached.
     #[schema(format = "ipv4", example = "10.0.0.1")]
@@ -171,7 +193,11 @@ pub struct Weights {
 #[schema(example = json!({ "name": "rubis", "tiers": { "db": { "docker_image": "mysql:8", "max_node": 1 } } }))]
 pub struct App {
     /// Its name, the first part of its containers' names.
-    #[schema(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length = 100, example = "rubis")]
+    #[schema(
+        pattern = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+        max_length = 100,
+        example = "rubis"
+    )]
     name: String,
     /// Its tiers, by key.
     tiers: BTreeMap<String, Tier>,
@@ -185,11 +211,15 @@ pub struct Tier {
     #[schema(pattern = r"\S", example = "Load balancer")]
     name: Option<String>,
     /// Image.
-    #[schema(pattern = r"^[A-Za-z0-9][A-Za-z0-9._/:@\-]*$", max_length = 512, example = "nginx:1.27")]
+    #[schema(
+        pattern = r"^[A-Za-z0-9][A-Za-z0-9._/:@\-]*$",
+        max_length = 512,
+        example = "nginx:1.27"
+    )]
     docker_image: String,
     /// Published ports: `[address:]host:container[/tcp|udp|sctp]`, ranges too; a list, or an object
     /// from host to container port.
-    #[schema(value_type = Option<Object>, example = json!(["8080:80"]))]
+    #[schema(value_type = Option<Ports>, example = json!(["8080:80"]))]
     ports: Option<Value>,
     /// Arguments of the image's entrypoint: a string, split as a shell would, or a list.
     #[schema(value_type = Option<Words>, example = "--workers 2")]
@@ -229,6 +259,17 @@ pub struct Tier {
     /// User that the containers run as.
     #[schema(pattern = r"\S", example = "nobody")]
     user: Option<String>,
+}
+
+/// Published ports.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!(["8080:80"]))]
+pub enum Ports {
+    /// `[address:]host:container[/tcp|udp|sctp]`, ranges too.
+    Listed(Vec<String>),
+    /// Container port by host port.
+    Mapped(BTreeMap<String, Scalar>),
 }
 
 /// A command or its arguments: a string, split as a shell would, or a list.
