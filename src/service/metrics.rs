@@ -97,7 +97,10 @@ impl Metrics {
                     .inc();
                 return;
             }
-            Event::ActionStarted { .. } | Event::RollbackBegun { .. } | Event::Resumed {} => return,
+            Event::ActionStarted { .. }
+            | Event::RollbackBegun { .. }
+            | Event::Resumed {}
+            | Event::Lost(_) => return,
         };
         if let Some(action) = action {
             self.actions

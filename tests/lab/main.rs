@@ -28,6 +28,7 @@ mod git;
 mod http;
 mod images;
 mod kernel;
+mod last_look;
 mod network;
 mod process;
 mod registry;
@@ -42,6 +43,10 @@ mod example_hooks;
 
 mod containers;
 mod crash;
+mod crash_failures;
+mod crash_moments;
+mod crash_scene;
+mod crash_truth;
 mod disk;
 mod drift;
 mod engines;
