@@ -24,6 +24,7 @@ pub struct CommandLine {
 }
 
 /// What the program can do.
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the service (the default)

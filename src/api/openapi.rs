@@ -149,10 +149,11 @@ fn errors(operation: &str) -> Vec<Code> {
 #[must_use]
 pub fn document() -> Value {
     let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
-    document["components"]["securitySchemes"] = json!({ "token": {
+    let scheme = json!({ "token": {
         "type": "http", "scheme": "bearer",
         "description": "A named token with the role `read` or `write`; needed where the service has tokens."
     } });
+    set(&mut document, "components/securitySchemes", scheme);
     let embedded =
         json!({ "type": "object", "maxProperties": 0, "description": "This machine's own engine." });
     if let Some(drivers) = document.pointer_mut("/components/schemas/CloudDriver/oneOf") {
@@ -161,7 +162,11 @@ pub fn document() -> Value {
             .into_iter()
             .for_each(|drivers| drivers.push(embedded.clone()));
     }
-    document["components"]["schemas"]["Hosts"]["properties"]["hosts"]["minProperties"] = json!(1);
+    set(
+        &mut document,
+        "components/schemas/Hosts/properties/hosts/minProperties",
+        json!(1),
+    );
     let example = |code: Code| {
         let value = json!({ "error": code.meaning(), "code": code.as_str(), "details": [], "time": "0.00" });
         (
@@ -170,7 +175,7 @@ pub fn document() -> Value {
         )
     };
     let examples: serde_json::Map<String, Value> = Code::ALL.into_iter().map(example).collect();
-    document["components"]["examples"] = json!(examples);
+    set(&mut document, "components/examples", json!(examples));
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (path, operations) in paths.into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
@@ -180,20 +185,30 @@ pub fn document() -> Value {
     document
 }
 
+/// Puts a value at a place, such as `components/schemas`; what is on the way there is made.
+fn set(document: &mut Value, place: &str, value: Value) {
+    let mut at = document;
+    for key in place.split('/') {
+        let Value::Object(fields) = at else { return };
+        at = fields.entry(key).or_insert_with(|| json!({}));
+    }
+    *at = value;
+}
+
 /// Adds what all operations have: who may, and what can go wrong.
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     // The same call by two methods is two operations, and ids are unique.
     if method == "post" && ["translate", "execute"].contains(&id.as_str()) {
-        operation["operationId"] = json!(format!("{id}_by_post"));
+        set(operation, "operationId", json!(format!("{id}_by_post")));
     }
     let mut codes = errors(&id);
     let verb = actix_web::http::Method::from_bytes(method.to_uppercase().as_bytes());
     let role = verb.ok().and_then(|verb| needed(&verb, path));
     match role {
-        None => operation["security"] = json!([]),
+        None => set(operation, "security", json!([])),
         Some(role) => {
-            operation["security"] = json!([{ "token": [role.as_str()] }]);
+            set(operation, "security", json!([{ "token": [role.as_str()] }]));
             codes.push(Code::Unauthorized);
         }
     }
@@ -213,7 +228,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         if let Some(own) = operation["responses"].get(status.to_string()) {
             answer = own.clone();
         }
-        operation["responses"][status.to_string()] = answer;
+        set(operation, &format!("responses/{status}"), answer);
     }
 }
 
@@ -239,7 +254,8 @@ fn answer(status: u16, codes: &[Code]) -> Value {
         _ => None,
     };
     if let Some((name, description)) = header {
-        answer["headers"] = json!({ name: { "description": description, "schema": { "type": "string" } } });
+        let headers = json!({ name: { "description": description, "schema": { "type": "string" } } });
+        set(&mut answer, "headers", headers);
     }
     answer
 }

@@ -79,6 +79,7 @@ struct Inner {
     /// The same for what-ifs, which may take as long as they say, and so have turns of their own.
     what_ifs: turns::Turns,
     running: Mutex<Option<carry::Running>>,
+    ready: tokio::sync::Mutex<Option<(std::time::Instant, Readiness)>>,
     metrics: metrics::Metrics,
 }
 
@@ -105,6 +106,7 @@ impl Service {
             solvers,
             what_ifs,
             running: Mutex::new(None),
+            ready: tokio::sync::Mutex::default(),
             metrics: metrics::Metrics::default(),
         };
         Ok(Self {

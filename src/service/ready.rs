@@ -1,7 +1,7 @@
 //! Whether the service can carry plans out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
@@ -14,12 +14,27 @@ use super::{Service, Snapshot};
 /// The service's parts, each with what keeps it from doing its own.
 pub type Readiness = [(&'static str, Option<String>); 4];
 
+/// How long a look is good for.
+const FRESH: Duration = Duration::from_secs(1);
 /// How long the cloud, or an engine, is waited for.
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl Service {
-    /// Looks at each part.
+    /// Looks at each part. Whoever asks within a second is told the same: everyone may ask, and a
+    /// look costs a write and calls to the cloud.
     pub async fn readiness(&self) -> Readiness {
+        let mut last = self.inner.ready.lock().await;
+        if let Some((at, readiness)) = last.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return readiness.clone();
+        }
+        let readiness = self.look_at_parts().await;
+        *last = Some((Instant::now(), readiness.clone()));
+        readiness
+    }
+
+    async fn look_at_parts(&self) -> Readiness {
         let snapshot = self.snapshot();
         let journal = self.with_book(|book| book.check()).await.err();
         let topology = snapshot.topology();

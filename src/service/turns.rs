@@ -1,6 +1,7 @@
 //! Turns at costly work: so many at the same time, some waiting, and the rest told to come again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -9,6 +10,8 @@ use crate::fault::{Code, Fault};
 
 /// For each turn, so many may wait.
 const WAITING: usize = 8;
+/// The longest that one waits: those before may be allowed to search for hours.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The turns.
 pub struct Turns {
@@ -35,7 +38,11 @@ impl Turns {
     pub async fn take(&self) -> Result<Turn, Fault> {
         let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| busy())?;
         let closed = |_| Fault::new(Code::Stopping, "the service is stopping");
-        let at_once = Arc::clone(&self.at_once).acquire_owned().await.map_err(closed)?;
+        let turn = Arc::clone(&self.at_once).acquire_owned();
+        let at_once = tokio::time::timeout(PATIENCE, turn)
+            .await
+            .map_err(|_| busy())?
+            .map_err(closed)?;
         Ok(Turn {
             _at_once: at_once,
             _all: all,

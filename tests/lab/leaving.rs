@@ -17,7 +17,7 @@ fn a_client_that_leaves_in_the_middle_takes_nothing_with_it() {
         let (service, vm) = (Service::start(), &lab.vms[0]);
         let repository = Repository::new("hooks");
         // Ends when it is let.
-        let wait = "#!/bin/sh\nuntil [ -e /tmp/go ]; do sleep 0.1; done\necho went on\n";
+        let wait = "#!/bin/sh\ntouch /tmp/begun\nuntil [ -e /tmp/go ]; do sleep 0.1; done\necho went on\n";
         repository.write("scale_hooks/wait.sh", wait);
         repository.commit("Wait");
         let tiers = json!({"one": with(idle(), json!({"on_node_scale": "wait.sh"})), "two": idle()});
@@ -34,9 +34,8 @@ fn a_client_that_leaves_in_the_middle_takes_nothing_with_it() {
         stream.write_all((head + &body).as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(60);
         let waits = || {
-            vm.try_docker(&["exec", "rubis_one", "pgrep", "-f", "wait.sh"])
-                .status
-                .success()
+            let look = ["exec", "rubis_one", "test", "-e", "/tmp/begun"];
+            vm.try_docker(&look).status.success()
         };
         while !waits() {
             assert!(Instant::now() < until, "the hook was not begun");
