@@ -46,6 +46,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .get(allocation::get)
                 .route(web::head().to(allocation::get)),
         )
+        .service(route("/api/allocation/{vm}").delete(allocation::delete))
         .service(
             route("/api/inspect")
                 .get(inspect::get)
@@ -112,6 +113,7 @@ fn allowed(path: &str) -> &'static str {
         "/api/topology" => "GET, HEAD, PUT",
         "/api/translate" | "/api/execute" => "PUT, POST",
         "/api/solve" => "POST",
+        path if path.starts_with("/api/allocation/") => "DELETE",
         path if ["/cancel", "/resume", "/rollback"]
             .iter()
             .any(|end| path.ends_with(end)) =>

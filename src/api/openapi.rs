@@ -28,6 +28,7 @@ use super::schema;
         super::topology::get,
         super::topology::put,
         super::allocation::get,
+        super::allocation::delete,
         super::inspect::get,
         super::translate::put,
         super::execute::put,
@@ -87,6 +88,16 @@ fn errors(operation: &str) -> Vec<Code> {
             JournalUnavailable,
         ]],
         "inspect" => &[WORLD],
+        "give_up_vm" => &[
+            &[
+                NotFound,
+                Conflict,
+                ExecutionRunning,
+                TopologyMissing,
+                JournalUnavailable,
+            ],
+            WORLD,
+        ],
         "translate" => &[PLAN, WORLD],
         "execute" => &[
             PLAN,

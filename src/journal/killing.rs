@@ -97,8 +97,8 @@ impl<J: Journal> Journal for KillingJournal<J> {
         self.around(|inner| inner.record(execution, event, allocation))
     }
 
-    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
-        self.inner.note(event)
+    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError> {
+        self.inner.note(event, allocation)
     }
 
     fn check(&mut self) -> Result<(), JournalError> {

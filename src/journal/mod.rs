@@ -78,12 +78,13 @@ pub trait Journal: Send {
         allocation: Option<&Allocation>,
     ) -> Result<(), JournalError>;
 
-    /// Keeps an event that belongs to no execution's history: drift, a new topology.
+    /// Keeps an event that belongs to no execution's history: drift, a new topology; and the
+    /// allocation where the event changed it, together.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk.
-    fn note(&mut self, event: &Value) -> Result<(), JournalError>;
+    /// When they are not surely on disk.
+    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError>;
 
     /// Writes what is there already.
     ///

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -82,6 +82,14 @@ fn write<T: serde::Serialize>(value: &T) -> Result<String, JournalError> {
 }
 
 /// SQLite's integers have a sign, counters have none.
+/// Puts the allocation in the place of the one that was.
+fn keep(transaction: &Transaction<'_>, allocation: &Allocation) -> Result<(), JournalError> {
+    transaction
+        .prepare_cached("UPDATE state SET allocation = ?1")?
+        .execute([write(&Pinned::from(allocation))?])?;
+    Ok(())
+}
+
 fn counter(value: i64) -> Result<u64, JournalError> {
     u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
 }
@@ -157,17 +165,12 @@ impl Journal for SqliteJournal {
     ) -> Result<(), JournalError> {
         let id = execution.to_string();
         let event_text = write(event)?;
-        let allocation = allocation
-            .map(|allocation| write(&Pinned::from(allocation)))
-            .transpose()?;
         let transaction = self.connection.transaction()?;
         transaction
             .prepare_cached("INSERT INTO events (execution, event) VALUES (?1, ?2)")?
             .execute([&id, &event_text])?;
         if let Some(allocation) = allocation {
-            transaction
-                .prepare_cached("UPDATE state SET allocation = ?1")?
-                .execute([allocation])?;
+            keep(&transaction, allocation)?;
         }
         if let Event::Finished { outcome } = event.event {
             transaction.execute(
@@ -179,10 +182,15 @@ impl Journal for SqliteJournal {
         Ok(())
     }
 
-    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
-        self.connection
+    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        transaction
             .prepare_cached("INSERT INTO events (execution, event) VALUES (NULL, ?1)")?
             .execute([write(event)?])?;
+        if let Some(allocation) = allocation {
+            keep(&transaction, allocation)?;
+        }
+        transaction.commit()?;
         Ok(())
     }
 

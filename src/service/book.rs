@@ -13,7 +13,7 @@ use crate::execute::{
 };
 use crate::fault::{Code, Fault};
 use crate::journal::{Entry, Journal, JournalError};
-use crate::model::{Allocation, Topology};
+use crate::model::{Allocation, TierId, Topology, VmId};
 use crate::translate::Action;
 
 use super::document::{Document, Tags};
@@ -180,11 +180,8 @@ impl Book {
     }
 
     /// Keeps an event of somebody's making.
-    pub fn note_by(&mut self, kind: &str, mut event: Value, by: &By) -> Result<(), Fault> {
-        if let (Some(fields), Value::Object(by)) = (event.as_object_mut(), json!(by)) {
-            fields.extend(by);
-        }
-        self.note(kind, event)
+    pub fn note_by(&mut self, kind: &str, event: Value, by: &By) -> Result<(), Fault> {
+        self.note(kind, signed(event, by))
     }
 
     /// Begins an execution that was planned on `planned_on`.
@@ -248,12 +245,28 @@ impl Book {
     }
 
     /// Keeps an event that belongs to no execution's history, and wakes whoever listens.
-    pub fn note(&mut self, kind: &str, mut event: Value) -> Result<(), Fault> {
-        if let Some(fields) = event.as_object_mut() {
-            fields.insert("event".to_owned(), json!(kind));
-            fields.insert("at".to_owned(), json!(Timestamp::now()));
+    pub fn note(&mut self, kind: &str, event: Value) -> Result<(), Fault> {
+        self.journal.note(&stamped(kind, event), None)?;
+        self.publish();
+        Ok(())
+    }
+
+    /// Takes a VM that is gone for good, and what was on it, out of the allocation.
+    pub fn give_up(&mut self, vm: &VmId, planned_on: &Snapshot, by: &By) -> Result<(), Fault> {
+        self.now.idle()?;
+        if self.now.revision != planned_on.revision {
+            let message = "the allocation changed while the VM was looked for; send it again";
+            return Err(Fault::new(Code::Conflict, message));
         }
-        self.journal.note(&event)?;
+        let mut allocation = self.now.allocation.clone();
+        let lost = allocation.vms.remove(vm);
+        let containers: Vec<&TierId> = lost.iter().flat_map(|vm| vm.used.keys()).collect();
+        let event = stamped(
+            "vm_given_up",
+            signed(json!({ "vm": vm, "containers": containers }), by),
+        );
+        self.journal.note(&event, Some(&allocation))?;
+        self.now.change(allocation);
         self.publish();
         Ok(())
     }
@@ -288,6 +301,23 @@ impl Book {
     pub fn executions(&self, limit: u32) -> Result<Vec<Execution>, Fault> {
         self.journal.executions(limit)?.into_iter().map(replay).collect()
     }
+}
+
+/// The event with its kind and the time.
+fn stamped(kind: &str, mut event: Value) -> Value {
+    if let Some(fields) = event.as_object_mut() {
+        fields.insert("event".to_owned(), json!(kind));
+        fields.insert("at".to_owned(), json!(Timestamp::now()));
+    }
+    event
+}
+
+/// The event with who is behind it.
+fn signed(mut event: Value, by: &By) -> Value {
+    if let (Some(fields), Value::Object(by)) = (event.as_object_mut(), json!(by)) {
+        fields.extend(by);
+    }
+    event
 }
 
 /// Takes into the allocation what an event confirms. Answers whether it confirms anything.

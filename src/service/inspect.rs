@@ -1,6 +1,7 @@
 //! Reading what really runs, live from the engines, beside what the allocation says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
@@ -52,14 +53,7 @@ impl Service {
         if snapshot.allocation.vms.is_empty() {
             return Ok(json!({}));
         }
-        let cloud = self.inner.platform.cloud(&topology)?;
-        let endpoints: BTreeMap<VmId, String> = cloud
-            .offer()
-            .await?
-            .vms
-            .into_iter()
-            .map(|vm| (vm.name, vm.endpoint))
-            .collect();
+        let endpoints = self.endpoints(&topology).await?;
         let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
             let (snapshot, topology) = (&snapshot, &topology);
             let endpoint = endpoints.get(id).cloned();
@@ -71,7 +65,13 @@ impl Service {
         Ok(Value::Object(join_all(looks).await.into_iter().collect()))
     }
 
-    async fn look(
+    /// Where the engines are of the VMs that the cloud has.
+    pub(super) async fn endpoints(&self, topology: &Arc<Topology>) -> Result<BTreeMap<VmId, String>, Fault> {
+        let offer = self.inner.platform.cloud(topology)?.offer().await?;
+        Ok(offer.vms.into_iter().map(|vm| (vm.name, vm.endpoint)).collect())
+    }
+
+    pub(super) async fn look(
         &self,
         snapshot: &Snapshot,
         topology: &Topology,

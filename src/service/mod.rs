@@ -8,6 +8,7 @@ mod book;
 mod carry;
 mod document;
 mod drift;
+mod give_up;
 mod inspect;
 mod leftovers;
 mod metrics;

@@ -67,6 +67,12 @@ impl Api {
         self.send(request.header(CONTENT_TYPE, form).body(body)).await
     }
 
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.client.delete(format!("{}{path}", self.base)))
+            .await
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),

@@ -45,6 +45,18 @@ pub struct Accepted {
     time: String,
 }
 
+/// A VM was given up.
+#[derive(ToSchema)]
+#[schema(example = json!({ "given_up": ["rubis_db"], "time": "5.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct GivenUp {
+    /// The containers that were on it.
+    given_up: Vec<String>,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.01")]
+    time: String,
+}
+
 /// The newest executions, newest first.
 #[derive(ToSchema)]
 #[schema(example = json!({ "executions": [], "time": "0.00" }))]
@@ -161,9 +173,27 @@ pub struct Details {
     /// How often a restarted service took it up.
     #[schema(example = 0)]
     resumed: u32,
+    /// What was confirmed, did not run any more at the end, and could not be started again.
+    lost: Option<Vec<Lost>>,
     /// Seconds spent.
     #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
     time: String,
+}
+
+/// A container that was confirmed and did not run any more at the end.
+#[derive(ToSchema)]
+#[schema(example = json!({ "vm": "vm1", "container": "rubis_db", "error": "the name is taken" }))]
+#[serde(deny_unknown_fields)]
+pub struct Lost {
+    /// Where it was.
+    #[schema(example = "vm1")]
+    vm: String,
+    /// Which.
+    #[schema(example = "rubis_db")]
+    container: String,
+    /// Why it could not be started again.
+    #[schema(example = "the name is taken")]
+    error: String,
 }
 
 /// An action with its history.
