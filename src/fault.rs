@@ -71,6 +71,8 @@ pub enum Code {
     CloudTimeout,
     /// The cloud said no.
     CloudRefused,
+    /// The cloud has no more VMs to give at the time.
+    CloudCapacity,
     /// The topology's cloud driver can't be used as it is set up.
     CloudMisconfigured,
     /// This build has no driver for the cloud.
@@ -87,7 +89,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::JsonUnreadable,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -120,6 +122,7 @@ impl Code {
         Self::CloudUnreachable,
         Self::CloudTimeout,
         Self::CloudRefused,
+        Self::CloudCapacity,
         Self::CloudMisconfigured,
         Self::CloudUnsupported,
         Self::Cancelled,
@@ -170,6 +173,7 @@ impl Code {
             Self::CloudUnreachable => "cloud_unreachable",
             Self::CloudTimeout => "cloud_timeout",
             Self::CloudRefused => "cloud_refused",
+            Self::CloudCapacity => "cloud_capacity",
             Self::CloudMisconfigured => "cloud_misconfigured",
             Self::CloudUnsupported => "cloud_unsupported",
             Self::Cancelled => "cancelled",

@@ -71,7 +71,7 @@ const EFFECTS: [&str; 13] = [
     "SystemTime",
 ];
 
-const PURE: [&str; 14] = [
+const PURE: [&str; 18] = [
     "src/model",
     "src/solve",
     "src/translate",
@@ -84,7 +84,11 @@ const PURE: [&str; 14] = [
     "src/execute/consequence.rs",
     "src/execute/retry.rs",
     "src/execute/spec.rs",
+    "src/cloud/autoscaling/group.rs",
+    "src/cloud/autoscaling/growth.rs",
+    "src/cloud/autoscaling/remarks.rs",
     "src/service/drift.rs",
+    "src/service/members.rs",
     "src/service/redact.rs",
 ];
 

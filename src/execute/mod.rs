@@ -7,6 +7,7 @@ mod consequence;
 mod effect;
 mod event;
 mod fault;
+mod page;
 mod perform;
 mod preflight;
 mod reality;
@@ -21,7 +22,7 @@ mod world;
 
 pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Event, Finding, FoundVm, Left, Outcome, Stamped};
-pub use preflight::preflight;
+pub use preflight::{preflight, remarks};
 pub use reality::{held, overlay};
 pub use record::{Execution, Frozen, Pinned};
 pub use runner::{Direction, Ending, Halt, Ledger, RETRY_FOR, run};

@@ -46,6 +46,12 @@ pub struct View {
 }
 
 impl World {
+    /// Whether the cloud knew a VM of the plan at the begin, or it was made since.
+    #[must_use]
+    pub fn knows(&self, view: &View, planned: &VmId) -> bool {
+        view.bindings.contains_key(planned) || self.vms.contains_key(real_name(&view.bindings, planned))
+    }
+
     /// The engine on a VM of the plan, with the VM's real name.
     ///
     /// # Errors

@@ -274,6 +274,8 @@ fn take_in(
             true
         }
         Event::ActionStarted { .. }
+        | Event::ActionProgressed { .. }
+        | Event::CloudNoted { .. }
         | Event::AttemptFailed { .. }
         | Event::ActionFailed { .. }
         | Event::ActionSkipped { .. }

@@ -97,7 +97,11 @@ impl Metrics {
                     .inc();
                 return;
             }
-            Event::ActionStarted { .. } | Event::RollbackBegun { .. } | Event::Resumed {} => return,
+            Event::ActionStarted { .. }
+            | Event::ActionProgressed { .. }
+            | Event::CloudNoted { .. }
+            | Event::RollbackBegun { .. }
+            | Event::Resumed {} => return,
         };
         if let Some(action) = action {
             self.actions

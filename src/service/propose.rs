@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::cloud::{CloudVm, More, Offer};
+use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::engine::Observed;
-use crate::execute::{overlay, preflight};
+use crate::execute::{preflight, remarks};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
@@ -21,6 +20,8 @@ use crate::translate::{Translation, translate};
 
 use super::carry::needs_hooks;
 use super::leftovers::sweep;
+use super::members::keep_unremovable;
+use super::reality::{Reality, told};
 use super::topology::invalid;
 use super::{Service, Snapshot};
 
@@ -83,6 +84,25 @@ fn ended_by(ended: EndedBy) -> &'static str {
 /// How long translate looks at engines and hooks for what would stop an execution.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
+/// Says what bounds the number of VMs, where no placement was found.
+fn bounded(mut fault: Fault, bounds: &[String]) -> Fault {
+    if fault.code == Code::Infeasible && !bounds.is_empty() {
+        let of_vms = |detail: &Value| {
+            let code = detail.get("code").and_then(Value::as_str);
+            matches!(code, Some("too_few_vms" | "ports_exhausted" | "together"))
+        };
+        if fault.details.iter().any(of_vms) {
+            fault.message = format!("{}; {}", fault.message, bounds.join("; "));
+        }
+        fault.details.extend(
+            bounds
+                .iter()
+                .map(|bound| json!({ "code": "cloud_bound", "reason": bound })),
+        );
+    }
+    fault
+}
+
 /// How long and how hard a placement is searched for.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -117,19 +137,21 @@ impl Service {
             let world = service
                 .world(&snapshot.topology()?, &checked, needs_hooks(stages))
                 .await?;
-            Ok(preflight(&world, &snapshot.view(), &checked.seen, stages).await)
+            let faults = preflight(&world, &snapshot.view(), &checked.seen, stages).await;
+            Ok((faults, remarks(&world, stages).await))
         };
         // What would stop an execution is no reason not to show the plan.
         let late = || Fault::new(Code::EngineTimeout, "not everything could be looked at in time");
-        let obstacles = match tokio::time::timeout(LOOK_LIMIT, self.to_the_end(look)).await {
-            Ok(looked) => looked.unwrap_or_else(|fault| vec![fault]),
-            Err(_) => vec![late()],
+        let (obstacles, remarks) = match tokio::time::timeout(LOOK_LIMIT, self.to_the_end(look)).await {
+            Ok(looked) => looked.unwrap_or_else(|fault| (vec![fault], Vec::new())),
+            Err(_) => (vec![late()], Vec::new()),
         };
         let warn = |fault: Fault| Warning {
             path: String::new(),
             problem: format!("execute would not get far now: {}", fault.message),
         };
         proposal.warnings.extend(obstacles.into_iter().map(warn));
+        proposal.warnings.extend(remarks.into_iter().map(told));
         Ok(proposal)
     }
 
@@ -144,10 +166,16 @@ impl Service {
             deadline: self.inner.settings.solve_deadline,
             exact: false,
         };
-        let (allocation, seen) = self.reality(snapshot, &topology, &offer).await?;
+        let Reality {
+            allocation,
+            seen,
+            warnings: seen_warnings,
+        } = self.reality(snapshot, &topology, &offer).await?;
+        let bounds = offer.bounds.clone();
         let mut proposal = self
             .place(Arc::clone(&topology), allocation, plan, offer, effort)
-            .await?;
+            .await
+            .map_err(|fault| bounded(fault, &bounds))?;
         sweep(
             &topology,
             &proposal.target,
@@ -155,53 +183,9 @@ impl Service {
             &mut proposal.translation.stages,
         );
         proposal.warnings.extend(warnings);
+        proposal.warnings.extend(seen_warnings);
         proposal.seen = seen;
         Ok(proposal)
-    }
-
-    /// What is: the confirmed allocation, with what the engines of its VMs report in its place. A VM
-    /// that does not answer is taken to be as confirmed; a plan that touches it is refused before
-    /// anything is done.
-    async fn reality(
-        &self,
-        snapshot: &Snapshot,
-        topology: &Arc<Topology>,
-        offer: &Offer,
-    ) -> Result<(Allocation, BTreeMap<VmId, Vec<Observed>>), Fault> {
-        let mut allocation = snapshot.allocation.clone();
-        let vms: Vec<CloudVm> = offer
-            .vms
-            .iter()
-            .filter(|vm| allocation.vms.contains_key(&vm.name))
-            .cloned()
-            .collect();
-        let (engines, tls) = (
-            self.inner.platform.engines(),
-            topology.infrastructure.docker.tls.clone(),
-        );
-        let looks = async move {
-            let looks = vms.into_iter().map(|vm| {
-                let engine = engines.at(&vm.endpoint, tls.as_ref());
-                async move {
-                    match engine {
-                        Ok(engine) => (vm.name, engine.observe().await),
-                        Err(error) => (vm.name, Err(error)),
-                    }
-                }
-            });
-            Ok(join_all(looks).await)
-        };
-        let mut seen = BTreeMap::new();
-        for (vm, result) in self.to_the_end(looks).await? {
-            match result {
-                Ok(observed) => {
-                    overlay(topology, &mut allocation, &vm, &observed);
-                    seen.insert(vm, observed);
-                }
-                Err(error) => tracing::warn!(%vm, %error, "planning without having seen what runs there"),
-            }
-        }
-        Ok((allocation, seen))
     }
 
     /// Runs the solver off the async threads. It is stopped when the caller goes away.
@@ -341,22 +325,19 @@ fn imagined(topology: &Topology) -> Offer {
         name,
         ip,
         endpoint: String::new(),
+        standing: Standing::Ready,
     };
     match &topology.infrastructure.cloud {
-        CloudSpec::Embedded => Offer {
-            vms: vec![named(VmId::new(crate::cloud::LOCALHOST), None)],
-            more: More::Named,
-        },
-        CloudSpec::Hosts(hosts) => Offer {
-            vms: hosts
+        CloudSpec::Embedded => Offer::of_named(vec![named(VmId::new(crate::cloud::LOCALHOST), None)]),
+        CloudSpec::Hosts(hosts) => Offer::of_named(
+            hosts
                 .iter()
                 .map(|host| named(host.name.clone(), host.ip.clone()))
                 .collect(),
-            more: More::Named,
-        },
+        ),
         CloudSpec::AutoScaling(_) => Offer {
-            vms: Vec::new(),
             more: More::Anonymous { at_most: None },
+            ..Offer::of_named(Vec::new())
         },
     }
 }
@@ -396,6 +377,11 @@ fn work_out(
     let solve_time = begun.elapsed();
     let mut target = posed.target(&answer, allocation, name);
     keep_least(topology, allocation, &mut target, name);
+    let kept = keep_unremovable(allocation, &mut target, offer.removable);
+    let warnings = kept
+        .into_iter()
+        .map(|vm| told(format!("VM '{vm}' is kept, idle: {}", offer.bounds.join("; "))))
+        .collect();
     for (id, vm) in &mut target.vms {
         if vm.ip.is_none() {
             vm.ip = offer
@@ -407,7 +393,7 @@ fn work_out(
     }
     let translation = translate(topology, allocation, &target);
     let from = allocation.clone();
-    let (warnings, seen) = (Vec::new(), BTreeMap::new());
+    let seen = BTreeMap::new();
     Ok(Proposal {
         target,
         translation,

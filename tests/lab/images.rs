@@ -33,10 +33,16 @@ pub fn registry_binary() -> PathBuf {
     cache().join("registry/docker-registry")
 }
 
+/// The server of moto, which stands in for AWS.
+pub fn moto_server() -> PathBuf {
+    cache().join("moto/bin/moto_server")
+}
+
 /// What of all this is not there.
 pub fn missing() -> Vec<String> {
     let mut files = archives();
     files.push(registry_binary());
+    files.push(moto_server());
     files
         .iter()
         .filter(|file| !file.is_file())
