@@ -13,6 +13,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_autoscaling::config::{BehaviorVersion, Region};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_xml::decode::{Document, try_data};
 use serde_json::{Value, json};
 
 use crate::daemons::{Lab, Launcher, Vm};
@@ -281,6 +282,48 @@ pub fn texts(xml: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
+/// Id, private address and group of each instance in EC2's answer.
+fn instances(xml: &str) -> Vec<(String, String, String)> {
+    let mut document = Document::new(xml);
+    let mut root = document.root_element().unwrap();
+    let mut found = Vec::new();
+    while let Some(mut reservations) = root.next_tag() {
+        while let Some(mut reservation) = reservations.next_tag() {
+            while let Some(mut instances) = reservation.next_tag() {
+                if !instances.start_el().matches("instancesSet") {
+                    continue;
+                }
+                while let Some(mut instance) = instances.next_tag() {
+                    let (mut id, mut ip, mut group) = (String::new(), String::new(), String::new());
+                    while let Some(mut field) = instance.next_tag() {
+                        match field.start_el().local() {
+                            "instanceId" => id = try_data(&mut field).unwrap().into_owned(),
+                            "privateIpAddress" => ip = try_data(&mut field).unwrap().into_owned(),
+                            "tagSet" => {
+                                while let Some(mut tag) = field.next_tag() {
+                                    let mut of_group = false;
+                                    while let Some(mut part) = tag.next_tag() {
+                                        let key = part.start_el().matches("key");
+                                        let text = try_data(&mut part).unwrap().into_owned();
+                                        if key {
+                                            of_group = text == "aws:autoscaling:groupName";
+                                        } else if of_group {
+                                            group = text;
+                                        }
+                                    }
+                                }
+                            }
+                            _ => {}
+                        }
+                    }
+                    found.push((id, ip, group));
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Starts and ends engines as instances come and go.
 async fn watch(ec2: Ec2, launcher: Launcher, fleet: Arc<Fleet>) {
     let running = [
@@ -290,24 +333,17 @@ async fn watch(ec2: Ec2, launcher: Launcher, fleet: Arc<Fleet>) {
     loop {
         let answer = ec2.call("DescribeInstances", &running).await;
         let mut there = BTreeSet::new();
-        // Each part is of one instance: its id opens it.
-        for part in answer.split("<instanceId>").skip(1) {
-            let id = part.split('<').next().unwrap().to_owned();
+        for (id, ip, group) in instances(&answer) {
             there.insert(id.clone());
             if !fleet.begun.lock().unwrap().insert(id.clone()) {
                 continue;
             }
-            let group = part
-                .split_once("<key>aws:autoscaling:groupName</key>")
-                .and_then(|(_, tag)| texts(tag, "value").into_iter().next())
-                .unwrap_or_default();
             if let Some(left) = fleet.dead.lock().unwrap().get_mut(&group)
                 && *left > 0
             {
                 *left -= 1;
                 continue;
             }
-            let ip = texts(part, "privateIpAddress").remove(0);
             let number = ip.rsplit('.').next().unwrap().parse().unwrap();
             let (launcher, fleet) = (launcher.clone(), Arc::clone(&fleet));
             tokio::task::spawn_blocking(move || {

@@ -1,6 +1,7 @@
 //! The service is killed (-9) before and after every kind of call of AWS, on the way out and on the
 //! way back: no instance is left over, none is lost.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -40,13 +41,15 @@ async fn dies(service: &mut Service, plan: &Value, row: &str) {
     let answer = http::client().put(url).body(plan.to_string()).send().await;
     assert!(answer.is_err(), "{row}: it lived, and answered {answer:?}");
     let until = Instant::now() + ENDS;
-    while service.daemon.ended().is_none() {
-        assert!(
-            Instant::now() < until,
-            "{row}: the connection was cut, and the service lives"
-        );
+    let how = loop {
+        if let Some(how) = service.daemon.ended() {
+            break how;
+        }
+        let lives = format!("{row}: the connection was cut, and the service lives");
+        assert!(Instant::now() < until, "{lives}");
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    };
+    assert_eq!(how.signal(), Some(9), "{row}: {how}");
 }
 
 /// Starts the service again, waits for the execution that was cut off, and sends the plan again
