@@ -101,7 +101,8 @@ impl Metrics {
             | Event::ActionProgressed { .. }
             | Event::CloudNoted { .. }
             | Event::RollbackBegun { .. }
-            | Event::Resumed {} => return,
+            | Event::Resumed {}
+            | Event::Lost(_) => return,
         };
         if let Some(action) = action {
             self.actions

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, SECRET, TOKEN, only_loopback};
+use crate::images::BUSYBOX;
 use crate::kernel;
 use crate::service::Service;
 use crate::topologies::{idle, nothing, plan, three_tiers, with};
@@ -214,6 +215,43 @@ fn what_a_group_has_is_used_and_what_leaves_it_is_planned_around() {
         .await;
         let third = aws.members("shop").await;
         assert_eq!(aws.containers(&third[0]), ["rubis_one"]);
+    });
+}
+
+#[test]
+fn what_fails_is_undone_down_to_the_instances() {
+    in_lab!(0, async |lab| {
+        let aws = Aws::start(lab).await;
+        aws.make_group("shop", 0, 4, 0).await;
+        let service = Aws::service(8001, &[]);
+        let broken = json!({"name": "Broken", "docker_image": BUSYBOX, "entrypoint_params": "false",
+                            "depends_on": ["one"]});
+        let tiers = json!({"one": brief(), "two": brief(), "broken": broken});
+        let mut topology = Aws::topology(&aws.endpoint, "shop", tiers);
+        topology["infrastructure"]["on_failure"] = json!("rollback");
+        service.put_topology(&topology).await;
+
+        let failing = plan(&[("one", 1.0, 1), ("two", 2.0, 1), ("broken", 1.0, 1)]);
+        let answer = service.try_execute(&failing).await.expect(502);
+        assert_eq!(answer["details"][1]["outcome"], "rolled_back", "{answer:#}");
+        assert!(aws.members("shop").await.is_empty(), "{answer:#}");
+        assert_eq!(aws.group("shop").await.desired_capacity, Some(0));
+        assert_eq!(service.allocation().await, json!({}));
+
+        // On the way back from a smaller plan, an instance that went is made anew.
+        service.execute(&plan(&[("two", 2.0, 1), ("one", 1.0, 1)])).await;
+        let before = aws.members("shop").await;
+        assert_eq!(before.len(), 2);
+        let answer = service
+            .try_execute(&plan(&[("one", 1.0, 1), ("broken", 1.0, 1)]))
+            .await;
+        let answer = answer.expect(502);
+        assert_eq!(answer["details"][1]["outcome"], "rolled_back", "{answer:#}");
+        let after = aws.members("shop").await;
+        assert_eq!(after.len(), 2);
+        let mut containers: Vec<String> = after.iter().flat_map(|id| aws.containers(id)).collect();
+        containers.sort();
+        assert_eq!(containers, ["rubis_one", "rubis_two"]);
     });
 }
 

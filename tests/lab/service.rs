@@ -81,6 +81,15 @@ impl Service {
         self.daemon = launch(self.port, &self.data, &both);
     }
 
+    /// The same, and does not wait until it is ready: it may die before.
+    pub fn start_again_to_die(&mut self, environment: &[(&str, &str)]) {
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        self.daemon = spawn(self.port, &self.data, &environment);
+    }
+
     /// Puts a topology, which must be taken.
     pub async fn put_topology(&self, topology: &Value) -> Value {
         self.api.put("/api/topology", topology).await.expect(200)
@@ -133,6 +142,14 @@ impl Service {
 }
 
 fn launch(port: u16, data: &Path, environment: &[(String, String)]) -> Daemon {
+    let mut daemon = spawn(port, data, environment);
+    let limit = Duration::from_secs(60);
+    let listen = format!("{}:{port}", network::HOST);
+    daemon.wait_ready(limit, || healthy(&listen));
+    daemon
+}
+
+fn spawn(port: u16, data: &Path, environment: &[(String, String)]) -> Daemon {
     let listen = format!("{}:{port}", network::HOST);
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapek"));
     command
@@ -144,10 +161,7 @@ fn launch(port: u16, data: &Path, environment: &[(String, String)]) -> Daemon {
         PORT => "/run/lab/mapek.log".to_owned(),
         _ => format!("/run/lab/mapek-{port}.log"),
     };
-    let mut daemon = Daemon::start("mapek", Path::new(&log), &mut command);
-    let limit = Duration::from_secs(60);
-    daemon.wait_ready(limit, || healthy(&listen));
-    daemon
+    Daemon::start("mapek", Path::new(&log), &mut command)
 }
 
 /// Whether `GET /healthz` is answered with 200.
