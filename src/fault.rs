@@ -85,6 +85,8 @@ pub enum Code {
     CloudTimeout,
     /// The cloud said no.
     CloudRefused,
+    /// The cloud has no more VMs to give at the time.
+    CloudCapacity,
     /// The topology's cloud driver can't be used as it is set up.
     CloudMisconfigured,
     /// This build has no driver for the cloud.
@@ -101,7 +103,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::JsonUnreadable,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -141,6 +143,7 @@ impl Code {
         Self::CloudUnreachable,
         Self::CloudTimeout,
         Self::CloudRefused,
+        Self::CloudCapacity,
         Self::CloudMisconfigured,
         Self::CloudUnsupported,
         Self::Cancelled,
@@ -198,6 +201,7 @@ impl Code {
             Self::CloudUnreachable => "cloud_unreachable",
             Self::CloudTimeout => "cloud_timeout",
             Self::CloudRefused => "cloud_refused",
+            Self::CloudCapacity => "cloud_capacity",
             Self::CloudMisconfigured => "cloud_misconfigured",
             Self::CloudUnsupported => "cloud_unsupported",
             Self::Cancelled => "cancelled",
@@ -263,6 +267,7 @@ impl Code {
             Self::CloudUnreachable => "The cloud can't be reached.",
             Self::CloudTimeout => "The cloud did not answer, or did not make a VM, in time.",
             Self::CloudRefused => "The cloud refused what was asked.",
+            Self::CloudCapacity => "The cloud has no more VMs to give at the time.",
             Self::CloudMisconfigured => {
                 "The topology's cloud driver, or an engine's endpoint, can't be used as it is set up."
             }
@@ -319,6 +324,7 @@ impl Code {
             Self::CloudUnreachable => "Check the network and `endpoint_url`.",
             Self::CloudTimeout => "Ask again; raise `ready_timeout_s` where VMs start slowly.",
             Self::CloudRefused => "Mend what its words, in the error, say.",
+            Self::CloudCapacity => "Try later, ask for less, or let the group use other types of VMs.",
             Self::CloudMisconfigured => "Mend what the error names in the topology.",
             Self::CloudUnsupported => "Use `cloud_driver.hosts`, or leave `cloud_driver` out.",
             Self::Cancelled => "Execute a plan to go on.",

@@ -1,7 +1,7 @@
 //! The composition root: the one place that names concrete drivers.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, BodyLimit, Gate};
-use crate::cloud::{Cloud, Hosts, embedded};
+use crate::cloud::{AutoScalingGroup, Cloud, Hosts, embedded};
 use crate::config::{self, Config};
 use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
@@ -23,7 +23,7 @@ use crate::journal::{Journal, SqliteJournal};
 use crate::journal::{KillAt, KillingJournal};
 use crate::listen::{self, Tls};
 use crate::model::Topology;
-use crate::model::topology::Cloud as CloudSpec;
+use crate::model::topology::{Cloud as CloudSpec, Infrastructure};
 use crate::service::{OnRestart, Platform, Service, Settings};
 
 /// How long hooks may take to be fetched.
@@ -34,6 +34,8 @@ struct RealPlatform {
     engines: Arc<dyn Engines>,
     hooks: Fetcher,
     docker_host: String,
+    /// The Auto Scaling group last used, with what it was set up from.
+    group: Mutex<Option<(Infrastructure, Arc<AutoScalingGroup>)>>,
 }
 
 #[async_trait]
@@ -51,10 +53,22 @@ impl Platform for RealPlatform {
                 infrastructure,
                 self.engines(),
             ))),
-            CloudSpec::AutoScaling(_) => {
-                let message = "this build has no driver for Auto Scaling groups yet: use cloud_driver.hosts, or \
-                               leave cloud_driver out to use this machine's Docker engine";
-                Err(Fault::new(Code::CloudUnsupported, message))
+            CloudSpec::AutoScaling(spec) => {
+                // One driver for as long as the infrastructure stays as it is: it remembers what
+                // AWS need not be asked twice.
+                let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((of, driver)) = group.as_ref()
+                    && of == infrastructure
+                {
+                    return Ok(Arc::clone(driver) as Arc<dyn Cloud>);
+                }
+                let driver = Arc::new(AutoScalingGroup::new(
+                    spec.clone(),
+                    infrastructure,
+                    self.engines(),
+                ));
+                *group = Some((infrastructure.clone(), Arc::clone(&driver)));
+                Ok(driver)
             }
         }
     }
@@ -99,6 +113,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         engines: Arc::new(DockerEngines::new(docker)),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
+        group: Mutex::default(),
     };
     let settings = Settings {
         solve_deadline: config.solve_deadline,

@@ -79,7 +79,7 @@ const EFFECTS: [&str; 13] = [
     "SystemTime",
 ];
 
-const PURE: [&str; 16] = [
+const PURE: [&str; 20] = [
     "src/model",
     "src/solve",
     "src/translate",
@@ -94,7 +94,11 @@ const PURE: [&str; 16] = [
     "src/execute/retry.rs",
     "src/execute/seal.rs",
     "src/execute/spec.rs",
+    "src/cloud/autoscaling/group.rs",
+    "src/cloud/autoscaling/growth.rs",
+    "src/cloud/autoscaling/remarks.rs",
     "src/service/drift.rs",
+    "src/service/members.rs",
     "src/service/redact.rs",
 ];
 

@@ -42,7 +42,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ContainerUnhealthy
         | Code::LimitsMismatch
         | Code::CloudUnreachable
-        | Code::CloudRefused => StatusCode::BAD_GATEWAY,
+        | Code::CloudRefused
+        | Code::CloudCapacity => StatusCode::BAD_GATEWAY,
         Code::Undecided | Code::HookTimeout | Code::EngineTimeout | Code::CloudTimeout => {
             StatusCode::GATEWAY_TIMEOUT
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::capacity::check_shape;
-use super::{Cloud, CloudError, CloudErrorKind, CloudVm, More, Offer};
+use super::{Cloud, CloudError, CloudErrorKind, CloudVm, Notebook, Offer, Standing};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::{Effect, Engine, EngineError, EngineErrorKind, Engines};
 use crate::model::topology::{Host, Infrastructure, Tls};
@@ -71,16 +71,14 @@ impl Cloud for Hosts {
                 name: host.name.clone(),
                 ip,
                 endpoint: host.docker.clone(),
+                standing: Standing::Ready,
             })
         });
-        Ok(Offer {
-            vms: futures_util::future::try_join_all(vms).await?,
-            more: More::Named,
-        })
+        Ok(Offer::of_named(futures_util::future::try_join_all(vms).await?))
     }
 
     /// Checks that the host's engine answers and that the machine has what the topology claims.
-    async fn ensure_vm(&self, name: &VmId) -> Result<CloudVm, CloudError> {
+    async fn ensure_vm(&self, name: &VmId, _notebook: &dyn Notebook) -> Result<CloudVm, CloudError> {
         let host = self.host(name)?;
         let machine = self
             .engine(host)?
@@ -96,6 +94,7 @@ impl Cloud for Hosts {
             name: name.clone(),
             ip: Some(written_address(host).unwrap_or_else(|| local_address(machine.gateway))),
             endpoint: host.docker.clone(),
+            standing: Standing::Ready,
         })
     }
 

@@ -2,15 +2,20 @@
 //!
 //! The trait speaks of ends, as [`crate::engine::Engine`] does. Drivers know only `model`.
 
+mod autoscaling;
 mod capacity;
 mod embedded;
 mod hosts;
 
+pub use autoscaling::AutoScalingGroup;
 pub use capacity::check_shape;
 pub use embedded::{LOCALHOST, embedded};
 pub use hosts::Hosts;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::model::VmId;
 
@@ -20,12 +25,82 @@ pub trait Cloud: Send + Sync {
     /// What the cloud has and could give.
     async fn offer(&self) -> Result<Offer, CloudError>;
 
+    /// What can be known of a change before it is begun: what stands in its way, and what its
+    /// author should know. Nothing is changed.
+    async fn forecast(&self, _change: &Change) -> Result<Forecast, CloudError> {
+        Ok(Forecast::default())
+    }
+
     /// Makes sure that a VM exists for the name used in the plan: a host of that name is checked
     /// to answer, a `new_vmN` is made. Answers with the VM as it really is.
-    async fn ensure_vm(&self, name: &VmId) -> Result<CloudVm, CloudError>;
+    ///
+    /// A driver that makes VMs without being able to name them beforehand writes into the notebook
+    /// what it is about to do, so that after a crash it knows its own VMs from others'.
+    async fn ensure_vm(&self, name: &VmId, notebook: &dyn Notebook) -> Result<CloudVm, CloudError>;
+
+    /// Makes sure that nothing is left of a VM whose making has failed or was cut off.
+    async fn abandon_vm(&self, _name: &VmId, _notebook: &dyn Notebook) -> Result<(), CloudError> {
+        Ok(())
+    }
 
     /// Makes sure that the VM is gone, or released.
     async fn ensure_vm_absent(&self, name: &VmId) -> Result<(), CloudError>;
+
+    /// Makes sure that the cloud takes none of these VMs away when it thinks that there are too
+    /// many. Called before anything is put on a VM, and again and again while something is on it.
+    async fn ensure_kept(&self, _vms: &BTreeSet<VmId>) -> Result<(), CloudError> {
+        Ok(())
+    }
+}
+
+/// What an execution lends to the driver that makes its VMs.
+#[async_trait]
+pub trait Notebook: Send + Sync {
+    /// The plan's names of all VMs that are made in one go with this one, itself among them.
+    fn fellows(&self) -> Vec<VmId>;
+
+    /// What was last written down for this execution, by whichever process.
+    async fn read(&self) -> Result<Option<Value>, CloudError>;
+
+    /// Writes down, in the place of what was there. It is on disk when this answers.
+    async fn write(&self, note: Value) -> Result<(), CloudError>;
+
+    /// Tells people how far it is.
+    async fn tell(&self, progress: &str);
+
+    /// Whether the VM is still wanted.
+    fn wish(&self) -> Wish;
+}
+
+/// What is wished of a VM that is being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// That it comes.
+    Go,
+    /// That it is given up, and nothing is left of it.
+    GiveUp,
+    /// That the driver returns soon. It is asked for the same VM again later.
+    Pause,
+}
+
+/// VMs that are to be made and to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// To be made, by the plan's names.
+    pub made: Vec<VmId>,
+    /// To go.
+    pub gone: Vec<VmId>,
+    /// Whether remarks are asked for, which may take more calls than obstacles alone.
+    pub remarks: bool,
+}
+
+/// What can be known of a change before it is begun.
+#[derive(Debug, Default)]
+pub struct Forecast {
+    /// Why it can't be done.
+    pub obstacles: Vec<CloudError>,
+    /// What its author should know.
+    pub remarks: Vec<String>,
 }
 
 /// What a cloud has and could give.
@@ -35,6 +110,23 @@ pub struct Offer {
     pub vms: Vec<CloudVm>,
     /// VMs that can still be made.
     pub more: More,
+    /// How many VMs may go; None where any number may.
+    pub removable: Option<u32>,
+    /// What bounds the number of VMs, for people: a sentence for each bound.
+    pub bounds: Vec<String>,
+}
+
+impl Offer {
+    /// VMs that have always been there and always will be.
+    #[must_use]
+    pub const fn of_named(vms: Vec<CloudVm>) -> Self {
+        Self {
+            vms,
+            more: More::Named,
+            removable: None,
+            bounds: Vec::new(),
+        }
+    }
 }
 
 /// VMs that can still be made or taken into use.
@@ -58,6 +150,19 @@ pub struct CloudVm {
     pub ip: Option<String>,
     /// Its engine's endpoint.
     pub endpoint: String,
+    /// Whether it can be used.
+    pub standing: Standing,
+}
+
+/// Whether a VM that exists can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can.
+    Ready,
+    /// Not now, for this reason: it is still starting, or was put aside. What is on it stays.
+    Aside(String),
+    /// It is about to go, for this reason, and what is on it with it.
+    Leaving(String),
 }
 
 /// Why a cloud could not do what was asked.
@@ -83,6 +188,12 @@ pub enum CloudErrorKind {
     TimedOut,
     /// The cloud said no.
     Refused,
+    /// The cloud has no more VMs to give at the time.
+    Exhausted,
+    /// A VM was made and could not be used in time, nor could the one made in its place. It is gone.
+    NeverReady,
+    /// It was given up because nobody wants it any more.
+    Cancelled,
     /// The cloud or a VM failed over the request, which may pass.
     Failing,
 }

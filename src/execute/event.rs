@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fault::{Code, Fault};
 use crate::model::{Container, CoreSet, Size, TierId, VmId};
@@ -19,6 +19,19 @@ pub enum Event {
         action: usize,
         /// Counted from 1.
         attempt: u32,
+    },
+    /// How far an action is that takes long.
+    ActionProgressed {
+        /// Which.
+        action: usize,
+        /// For a person.
+        progress: String,
+    },
+    /// What the cloud driver is about to do, in its own words, so that it knows its own VMs after a
+    /// crash.
+    CloudNoted {
+        /// Replaces the one before.
+        note: Value,
     },
     /// An attempt failed for a passing reason, or with unknown effect; another follows.
     AttemptFailed {
@@ -80,11 +93,16 @@ impl Event {
     pub const fn action(&self) -> Option<usize> {
         match self {
             Self::ActionStarted { action, .. }
+            | Self::ActionProgressed { action, .. }
             | Self::AttemptFailed { action, .. }
             | Self::ActionSucceeded { action, .. }
             | Self::ActionFailed { action, .. }
             | Self::ActionSkipped { action, .. } => Some(*action),
-            Self::RollbackBegun { .. } | Self::Resumed {} | Self::Lost(_) | Self::Finished { .. } => None,
+            Self::CloudNoted { .. }
+            | Self::RollbackBegun { .. }
+            | Self::Resumed {}
+            | Self::Lost(_)
+            | Self::Finished { .. } => None,
         }
     }
 }

@@ -28,8 +28,10 @@ impl From<CloudError> for Fault {
         let code = match error.kind {
             CloudErrorKind::Misconfigured => Code::CloudMisconfigured,
             CloudErrorKind::Unreachable => Code::CloudUnreachable,
-            CloudErrorKind::TimedOut => Code::CloudTimeout,
+            CloudErrorKind::TimedOut | CloudErrorKind::NeverReady => Code::CloudTimeout,
             CloudErrorKind::Refused | CloudErrorKind::Failing => Code::CloudRefused,
+            CloudErrorKind::Exhausted => Code::CloudCapacity,
+            CloudErrorKind::Cancelled => Code::Cancelled,
         };
         Self::new(code, chain(&error))
     }

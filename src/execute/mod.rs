@@ -8,6 +8,7 @@ mod effect;
 mod event;
 mod fault;
 mod last_look;
+mod page;
 mod perform;
 mod preflight;
 mod reality;
@@ -23,7 +24,7 @@ mod world;
 
 pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Event, Finding, FoundVm, Left, Lost, Outcome, Stamped};
-pub use preflight::preflight;
+pub use preflight::{preflight, remarks};
 pub use reality::{held, overlay};
 pub use record::{By, Execution, Frozen, Pinned};
 pub use runner::{Direction, Ending, Halt, Ledger, RETRY_FOR, run};

@@ -1,6 +1,6 @@
 //! One action, as calls to drivers.
 
-use crate::cloud::{CloudError, CloudErrorKind};
+use crate::cloud::{CloudError, CloudErrorKind, Notebook};
 use crate::engine::{Effect, EngineError, EngineErrorKind, State};
 use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
@@ -8,6 +8,7 @@ use crate::model::topology::HookName;
 use crate::model::{Allocation, Size, TierId, VmId};
 use crate::translate::Action;
 
+use super::effect::real_name;
 use super::event::{Finding, FoundVm, Left};
 use super::reality::held;
 use super::spec;
@@ -117,12 +118,13 @@ pub async fn perform(
     view: &View,
     old: &Allocation,
     action: &Action,
+    notebook: &dyn Notebook,
 ) -> Result<Finding, Failure> {
-    match attempt(world, view, old, action).await {
+    match attempt(world, view, old, action, notebook).await {
         Err(failure) if failure.down => {
             tracing::warn!(error = %failure.fault, "starting the container again, for: {action}");
             revive(world, view, action).await?;
-            attempt(world, view, old, action).await
+            attempt(world, view, old, action, notebook).await
         }
         result => result,
     }
@@ -141,10 +143,16 @@ async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failu
     Ok(())
 }
 
-async fn attempt(world: &World, view: &View, old: &Allocation, action: &Action) -> Result<Finding, Failure> {
+async fn attempt(
+    world: &World,
+    view: &View,
+    old: &Allocation,
+    action: &Action,
+    notebook: &dyn Notebook,
+) -> Result<Finding, Failure> {
     match action {
         Action::CreateVm { vm } => {
-            let made = world.cloud.ensure_vm(vm).await?;
+            let made = world.cloud.ensure_vm(vm, notebook).await?;
             let found = FoundVm {
                 name: made.name,
                 ip: made.ip,
@@ -156,8 +164,9 @@ async fn attempt(world: &World, view: &View, old: &Allocation, action: &Action) 
             })
         }
         Action::DeleteVm { vm } => {
-            let (name, _) = world.engine(view, vm)?;
-            world.cloud.ensure_vm_absent(&name).await?;
+            // A VM that the cloud does not know any more is gone already.
+            let name = real_name(&view.bindings, vm);
+            world.cloud.ensure_vm_absent(name).await?;
             Ok(Finding::default())
         }
         Action::CreateContainer {
@@ -166,13 +175,14 @@ async fn attempt(world: &World, view: &View, old: &Allocation, action: &Action) 
             size,
             cores,
         } => {
-            let (_, engine) = world.engine(view, vm)?;
+            let (name, engine) = world.engine(view, vm)?;
             let tier = world
                 .topology
                 .tiers
                 .get(container)
                 .ok_or_else(|| unknown(container))?;
             let spec = spec::container(&world.topology, tier, *size, cores, &view.allocation);
+            world.cloud.ensure_kept(&[name].into()).await?;
             engine.ensure_running(&spec).await?;
             Ok(Finding::default())
         }
@@ -189,6 +199,10 @@ async fn attempt(world: &World, view: &View, old: &Allocation, action: &Action) 
             Ok(Finding::default())
         }
         Action::DeleteContainer { vm, container, .. } => {
+            // What was on a VM that is gone went with it.
+            if !world.knows(view, vm) {
+                return Ok(Finding::default());
+            }
             let (_, engine) = world.engine(view, vm)?;
             engine.ensure_absent(container.as_str()).await?;
             Ok(Finding::default())
@@ -260,8 +274,26 @@ async fn run_hook(
 }
 
 /// After an action has failed for good: takes away what it half made, and looks up what is really
-/// there. None where that can't be found out.
-pub async fn clean_up(world: &World, view: &View, action: &Action) -> Option<Left> {
+/// there. None where that can't be found out, or a VM is all that the action was about; with it,
+/// what a person should know of that.
+pub async fn clean_up(
+    world: &World,
+    view: &View,
+    action: &Action,
+    notebook: &dyn Notebook,
+) -> (Option<Left>, Option<String>) {
+    if let Action::CreateVm { vm } = action {
+        let abandoned = world.cloud.abandon_vm(vm, notebook).await;
+        let remark = abandoned.err().map(|error| {
+            tracing::error!(%error, "what a failed action left behind could not be removed: {action}");
+            format!("what came of it may be left over: {error}")
+        });
+        return (None, remark);
+    }
+    (clean_up_container(world, view, action).await, None)
+}
+
+async fn clean_up_container(world: &World, view: &View, action: &Action) -> Option<Left> {
     let name = match action {
         Action::CreateContainer { container, .. }
         | Action::UpdateContainer { container, .. }

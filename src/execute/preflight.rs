@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use serde_json::json;
 
+use crate::cloud::Change;
 use crate::engine::{Observed, State};
 use crate::fault::{Code, Fault};
 use crate::hooks::Kind;
@@ -13,8 +14,9 @@ use crate::translate::{Action, Stage};
 
 use super::world::{View, World};
 
-/// What stands in the way of these stages: engines that do not answer, names and ports taken by
-/// containers that `mapek` did not make, hooks that are missing. All of it, not only the first.
+/// What stands in the way of these stages: VMs that the cloud can't make, engines that do not
+/// answer, names and ports taken by containers that `mapek` did not make, hooks that are missing.
+/// All of it, not only the first.
 ///
 /// `seen` is what engines were seen to run a moment ago; they are not asked again.
 pub async fn preflight(
@@ -23,6 +25,11 @@ pub async fn preflight(
     seen: &BTreeMap<VmId, Vec<Observed>>,
     stages: &[Stage],
 ) -> Vec<Fault> {
+    let forecast = world.cloud.forecast(&change(stages, false)).await;
+    let mut faults: Vec<Fault> = match forecast {
+        Ok(forecast) => forecast.obstacles.into_iter().map(Fault::from).collect(),
+        Err(error) => vec![error.into()],
+    };
     let mut creations: BTreeMap<&VmId, BTreeSet<&TierId>> = BTreeMap::new();
     for action in stages.iter().flatten() {
         // A VM without an engine yet has nothing on it that could stand in the way.
@@ -37,9 +44,34 @@ pub async fn preflight(
     let looks = creations
         .into_iter()
         .map(|(vm, names)| look(world, view, seen.get(vm), vm, names));
-    let mut faults: Vec<Fault> = join_all(looks).await.into_iter().flatten().collect();
+    faults.extend(join_all(looks).await.into_iter().flatten());
     faults.extend(missing_hooks(world, stages));
     faults
+}
+
+/// What the cloud's owner should know before these stages are carried out.
+pub async fn remarks(world: &World, stages: &[Stage]) -> Vec<String> {
+    match world.cloud.forecast(&change(stages, true)).await {
+        Ok(forecast) => forecast.remarks,
+        // What keeps the cloud from being asked is an obstacle, and told as one.
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The VMs that are made and that go.
+fn change(stages: &[Stage], remarks: bool) -> Change {
+    let mut change = Change {
+        remarks,
+        ..Change::default()
+    };
+    for action in stages.iter().flatten() {
+        match action {
+            Action::CreateVm { vm } => change.made.push(vm.clone()),
+            Action::DeleteVm { vm } => change.gone.push(vm.clone()),
+            _ => {}
+        }
+    }
+    change
 }
 
 async fn look(

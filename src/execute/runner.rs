@@ -22,6 +22,7 @@ use super::consequence::follows;
 use super::effect::real_name;
 use super::event::{Event, Lost, Outcome, Stamped};
 use super::last_look::last_look;
+use super::page::Page;
 use super::perform::{Failure, clean_up, perform};
 use super::record::{Execution, told};
 use super::retry;
@@ -93,10 +94,10 @@ pub async fn run(
     }
 }
 
-struct Run {
+pub(super) struct Run {
     world: Arc<World>,
-    ledger: Arc<dyn Ledger>,
-    id: Uuid,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) id: Uuid,
     halt: watch::Receiver<Halt>,
     /// Bounds the actions on one VM at a time.
     vms: std::sync::Mutex<BTreeMap<VmId, Arc<Semaphore>>>,
@@ -199,13 +200,13 @@ impl Run {
         Ok((Some(outcome), failure))
     }
 
-    fn halted(&self) -> Halt {
+    pub(super) fn halted(&self) -> Halt {
         *self.halt.borrow()
     }
 
     /// Records; where the disk is full or the like, waits until there is room again, unless the
     /// service is to stop.
-    async fn record(&self, event: Event) -> Result<(), Fault> {
+    pub(super) async fn record(&self, event: Event) -> Result<(), Fault> {
         let stamped = Stamped {
             at: Timestamp::now(),
             event,
@@ -352,6 +353,7 @@ impl Run {
             Some(_) => &execution.frozen.target,
             None => &self.world.from,
         };
+        let page = Page::new(self, execution, index);
         for attempt in before + 1.. {
             self.record(Event::ActionStarted {
                 action: index,
@@ -361,7 +363,7 @@ impl Run {
             tracing::info!(execution = %id, action = index, attempt, "{action}");
             let Failure {
                 fault, output, again, ..
-            } = match perform(&self.world, &self.ledger.view(), old, action).await {
+            } = match perform(&self.world, &self.ledger.view(), old, action, &page).await {
                 Ok(finding) => {
                     self.record(Event::ActionSucceeded {
                         action: index,
@@ -389,7 +391,7 @@ impl Run {
                 return Err(Fault::new(Code::Stopping, fault.message));
             }
             tracing::error!(execution = %id, action = index, code = %fault.code, error = %fault, "failed: {action}");
-            return self.fail(index, action, fault, output).await.map(Some);
+            return self.fail(index, action, &page, fault, output).await.map(Some);
         }
         Ok(None)
     }
@@ -398,10 +400,14 @@ impl Run {
         &self,
         index: usize,
         action: &Action,
-        fault: Fault,
+        page: &Page<'_>,
+        mut fault: Fault,
         output: Option<String>,
     ) -> Result<Fault, Fault> {
-        let left = clean_up(&self.world, &self.ledger.view(), action).await;
+        let (left, remark) = clean_up(&self.world, &self.ledger.view(), action, page).await;
+        if let Some(remark) = remark {
+            fault.message = format!("{}; {remark}", fault.message);
+        }
         let (error, code) = (fault.message.clone(), fault.code.as_str().to_owned());
         self.record(Event::ActionFailed {
             action: index,
@@ -424,7 +430,8 @@ impl Run {
                     Code::Cancelled,
                     "it was cut off in the middle, and not taken up again",
                 );
-                self.fail(index, action, fault, None).await?;
+                let page = Page::new(self, execution, index);
+                self.fail(index, action, &page, fault, None).await?;
             }
         }
         Ok(())

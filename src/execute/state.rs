@@ -38,6 +38,9 @@ pub struct ActionState {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// How far it is, where it takes long; how far it got, once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
     /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -59,6 +62,8 @@ pub struct Progress {
     pub actions: Vec<ActionState>,
     /// The way back, once it was begun.
     pub back: Option<Back>,
+    /// What the cloud driver wrote down last.
+    pub note: Option<serde_json::Value>,
     /// How often another service took it up.
     pub resumed: u32,
     /// What was confirmed, and did not run any more at the end.
@@ -157,6 +162,10 @@ impl Progress {
             Event::AttemptFailed { action, error } => {
                 self.running(*action, "attempt_failed")?.error = Some(error.clone());
             }
+            Event::ActionProgressed { action, progress } => {
+                self.running(*action, "action_progressed")?.progress = Some(progress.clone());
+            }
+            Event::CloudNoted { note } => self.note = Some(note.clone()),
             Event::ActionSucceeded { action, finding } => {
                 let state = self.running(*action, "action_succeeded")?;
                 state.state = Status::Succeeded;

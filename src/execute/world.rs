@@ -11,6 +11,7 @@ use crate::hooks::HookSet;
 use crate::model::{Allocation, Topology, VmId};
 
 use super::effect::{Bindings, real_name};
+use super::event::FoundVm;
 
 /// What one execution works with. Fixed from its begin to its end.
 pub struct World {
@@ -46,6 +47,12 @@ pub struct View {
 }
 
 impl World {
+    /// Whether the cloud knew a VM of the plan at the begin, or it was made since.
+    #[must_use]
+    pub fn knows(&self, view: &View, planned: &VmId) -> bool {
+        made(view, planned).is_some() || self.vms.contains_key(real_name(&view.bindings, planned))
+    }
+
     /// The engine on a VM of the plan, with the VM's real name.
     ///
     /// # Errors
@@ -53,7 +60,7 @@ impl World {
     /// When the VM is not known to the cloud, or its endpoint can't be used.
     pub fn engine(&self, view: &View, planned: &VmId) -> Result<(VmId, Arc<dyn Engine>), Fault> {
         let name = real_name(&view.bindings, planned).clone();
-        let endpoint = match (view.bindings.get(planned), self.vms.get(&name)) {
+        let endpoint = match (made(view, planned), self.vms.get(&name)) {
             (Some(found), _) => &found.endpoint,
             (None, Some(vm)) => &vm.endpoint,
             (None, None) => {
@@ -66,4 +73,11 @@ impl World {
             .at(endpoint, self.topology.infrastructure.docker.tls.as_ref())?;
         Ok((name, engine))
     }
+}
+
+/// A VM that the execution made, by the plan's name for it or by its own.
+fn made<'v>(view: &'v View, name: &VmId) -> Option<&'v FoundVm> {
+    view.bindings
+        .get(name)
+        .or_else(|| view.bindings.values().find(|found| found.name == *name))
 }

@@ -356,6 +356,8 @@ fn take_in(
             vm.is_some_and(|vm| vm.used.remove(&lost.container).is_some())
         }
         Event::ActionStarted { .. }
+        | Event::ActionProgressed { .. }
+        | Event::CloudNoted { .. }
         | Event::AttemptFailed { .. }
         | Event::ActionFailed { .. }
         | Event::ActionSkipped { .. }

@@ -27,8 +27,8 @@ impl Service {
             return Err(Fault::new(Code::NotFound, message));
         };
         let topology = snapshot.topology()?;
-        let endpoint = self.endpoints(&topology).await?.remove(&vm);
-        match self.look(&snapshot, &topology, &vm, endpoint).await {
+        let known = self.known(&topology).await?;
+        match self.look(&snapshot, &topology, &vm, known.get(&vm)).await {
             Ok(_) => {
                 let message = format!(
                     "VM '{vm}' answers, so it is not gone: send a plan, which takes care of what is on it"

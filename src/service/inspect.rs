@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
+use crate::cloud::{CloudVm, Standing};
 use crate::engine::Observed;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::model::{Topology, Vm, VmId};
 
 use super::drift::differences;
@@ -23,6 +24,31 @@ impl Service {
     pub async fn inspect(&self) -> Result<Value, Fault> {
         let service = self.clone();
         self.to_the_end(async move { service.look_everywhere().await })
+            .await
+    }
+
+    /// Sees to it that the cloud takes no VM away that is in use.
+    ///
+    /// # Errors
+    ///
+    /// When the cloud can't be asked, or does not do it.
+    pub async fn keep(&self) -> Result<(), Fault> {
+        let snapshot = self.snapshot();
+        let Some(topology) = snapshot.topology.clone() else {
+            return Ok(());
+        };
+        let used: BTreeSet<VmId> = snapshot
+            .allocation
+            .vms
+            .iter()
+            .filter(|(_, vm)| !vm.used.is_empty())
+            .map(|(id, _)| id.clone())
+            .collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let cloud = self.inner.platform.cloud(&topology)?;
+        self.to_the_end(async move { Ok(cloud.ensure_kept(&used).await?) })
             .await
     }
 
@@ -42,7 +68,7 @@ impl Service {
                 }
             }
         }
-        Ok(())
+        self.keep().await
     }
 
     async fn look_everywhere(&self) -> Result<Value, Fault> {
@@ -53,22 +79,22 @@ impl Service {
         if snapshot.allocation.vms.is_empty() {
             return Ok(json!({}));
         }
-        let endpoints = self.endpoints(&topology).await?;
+        let known = self.known(&topology).await?;
         let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
             let (snapshot, topology) = (&snapshot, &topology);
-            let endpoint = endpoints.get(id).cloned();
+            let known = known.get(id);
             async move {
-                let seen = self.look(snapshot, topology, id, endpoint).await;
+                let seen = self.look(snapshot, topology, id, known).await;
                 (id.to_string(), describe(topology, vm, seen))
             }
         });
         Ok(Value::Object(join_all(looks).await.into_iter().collect()))
     }
 
-    /// Where the engines are of the VMs that the cloud has.
-    pub(super) async fn endpoints(&self, topology: &Arc<Topology>) -> Result<BTreeMap<VmId, String>, Fault> {
+    /// The VMs that the cloud has.
+    pub(super) async fn known(&self, topology: &Arc<Topology>) -> Result<BTreeMap<VmId, CloudVm>, Fault> {
         let offer = self.inner.platform.cloud(topology)?.offer().await?;
-        Ok(offer.vms.into_iter().map(|vm| (vm.name, vm.endpoint)).collect())
+        Ok(offer.vms.into_iter().map(|vm| (vm.name.clone(), vm)).collect())
     }
 
     pub(super) async fn look(
@@ -76,19 +102,18 @@ impl Service {
         snapshot: &Snapshot,
         topology: &Topology,
         id: &VmId,
-        endpoint: Option<String>,
+        known: Option<&CloudVm>,
     ) -> Result<Vec<Observed>, Fault> {
-        let gone = || {
-            Fault::new(
-                crate::fault::Code::CloudRefused,
-                "the cloud driver does not know this VM any more",
-            )
-        };
+        let gone = |why: &str| Fault::new(Code::CloudRefused, why);
+        if let Some(Standing::Leaving(why)) = known.map(|vm| &vm.standing) {
+            return Err(gone(why));
+        }
+        let endpoint = known.map(|vm| vm.endpoint.clone());
         // A VM that the running execution has just made may not be in the cloud's offer yet.
         let made = snapshot.bindings.values().find(|found| found.name == *id);
         let endpoint = endpoint
             .or_else(|| made.map(|found| found.endpoint.clone()))
-            .ok_or_else(gone)?;
+            .ok_or_else(|| gone("the cloud driver does not know this VM any more"))?;
         let engine = self
             .inner
             .platform

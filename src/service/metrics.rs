@@ -98,6 +98,8 @@ impl Metrics {
                 return;
             }
             Event::ActionStarted { .. }
+            | Event::ActionProgressed { .. }
+            | Event::CloudNoted { .. }
             | Event::RollbackBegun { .. }
             | Event::Resumed {}
             | Event::Lost(_) => return,

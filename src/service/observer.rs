@@ -49,6 +49,9 @@ impl Service {
             return;
         }
         self.tell(watch, &drift).await;
+        if let Err(error) = self.keep().await {
+            tracing::warn!(%error, "could not see to it that the cloud leaves VMs in use alone");
+        }
         let heals = after
             .topology
             .as_ref()

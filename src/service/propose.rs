@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::cloud::{CloudVm, More, Offer};
+use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::engine::Observed;
-use crate::execute::overlay;
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
@@ -20,6 +18,8 @@ use crate::solve::{Answer, EndedBy, Limits, SolveError, solve};
 use crate::translate::{Translation, translate};
 
 use super::leftovers::sweep;
+use super::members::keep_unremovable;
+use super::reality::told;
 use super::topology::invalid;
 use super::turns::Turns;
 use super::{Service, Snapshot};
@@ -95,6 +95,25 @@ fn ended_by(ended: EndedBy) -> &'static str {
     }
 }
 
+/// Says what bounds the number of VMs, where no placement was found.
+fn bounded(mut fault: Fault, bounds: &[String]) -> Fault {
+    if fault.code == Code::Infeasible && !bounds.is_empty() {
+        let of_vms = |detail: &Value| {
+            let code = detail.get("code").and_then(Value::as_str);
+            matches!(code, Some("too_few_vms" | "ports_exhausted" | "together"))
+        };
+        if fault.details.iter().any(of_vms) {
+            fault.message = format!("{}; {}", fault.message, bounds.join("; "));
+        }
+        fault.details.extend(
+            bounds
+                .iter()
+                .map(|bound| json!({ "code": "cloud_bound", "reason": bound })),
+        );
+    }
+    fault
+}
+
 /// How long and how hard a placement is searched for.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -125,25 +144,28 @@ impl Service {
             deadline: self.inner.settings.solve_deadline,
             exact: false,
         };
-        let (allocation, containers) = self.reality(snapshot, &topology, &offer).await?;
+        let reality = self.reality(snapshot, &topology, &offer).await?;
+        let bounds = offer.bounds.clone();
         let mut proposal = self
             .place(
                 &self.inner.solvers,
                 Arc::clone(&topology),
-                allocation,
+                reality.allocation,
                 plan,
                 offer,
                 effort,
             )
-            .await?;
+            .await
+            .map_err(|fault| bounded(fault, &bounds))?;
         sweep(
             &topology,
             &proposal.target,
-            &containers,
+            &reality.seen,
             &mut proposal.translation.stages,
         );
         proposal.warnings.extend(warnings);
-        proposal.seen.containers = containers;
+        proposal.warnings.extend(reality.warnings);
+        proposal.seen.containers = reality.seen;
         Ok(proposal)
     }
 
@@ -151,57 +173,12 @@ impl Service {
     pub(super) async fn see(&self, snapshot: &Snapshot, topology: &Arc<Topology>) -> Result<Seen, Fault> {
         let cloud = self.inner.platform.cloud(topology)?;
         let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
-        let (allocation, containers) = self.reality(snapshot, topology, &offer).await?;
+        let reality = self.reality(snapshot, topology, &offer).await?;
         Ok(Seen {
             vms: offer.vms,
-            allocation,
-            containers,
+            allocation: reality.allocation,
+            containers: reality.seen,
         })
-    }
-
-    /// What is: the confirmed allocation, with what the engines of its VMs report in its place. A VM
-    /// that does not answer is taken to be as confirmed; a plan that touches it is refused before
-    /// anything is done.
-    async fn reality(
-        &self,
-        snapshot: &Snapshot,
-        topology: &Arc<Topology>,
-        offer: &Offer,
-    ) -> Result<(Allocation, BTreeMap<VmId, Vec<Observed>>), Fault> {
-        let mut allocation = snapshot.allocation.clone();
-        let vms: Vec<CloudVm> = offer
-            .vms
-            .iter()
-            .filter(|vm| allocation.vms.contains_key(&vm.name))
-            .cloned()
-            .collect();
-        let (engines, tls) = (
-            self.inner.platform.engines(),
-            topology.infrastructure.docker.tls.clone(),
-        );
-        let looks = async move {
-            let looks = vms.into_iter().map(|vm| {
-                let engine = engines.at(&vm.endpoint, tls.as_ref());
-                async move {
-                    match engine {
-                        Ok(engine) => (vm.name, engine.observe().await),
-                        Err(error) => (vm.name, Err(error)),
-                    }
-                }
-            });
-            Ok(join_all(looks).await)
-        };
-        let mut seen = BTreeMap::new();
-        for (vm, result) in self.to_the_end(looks).await? {
-            match result {
-                Ok(observed) => {
-                    overlay(topology, &mut allocation, &vm, &observed);
-                    seen.insert(vm, observed);
-                }
-                Err(error) => tracing::warn!(%vm, %error, "planning without having seen what runs there"),
-            }
-        }
-        Ok((allocation, seen))
     }
 
     /// Runs the solver off the async threads. It is stopped when the caller goes away.
@@ -342,22 +319,19 @@ fn imagined(topology: &Topology) -> Offer {
         name,
         ip,
         endpoint: String::new(),
+        standing: Standing::Ready,
     };
     match &topology.infrastructure.cloud {
-        CloudSpec::Embedded => Offer {
-            vms: vec![named(VmId::new(crate::cloud::LOCALHOST), None)],
-            more: More::Named,
-        },
-        CloudSpec::Hosts(hosts) => Offer {
-            vms: hosts
+        CloudSpec::Embedded => Offer::of_named(vec![named(VmId::new(crate::cloud::LOCALHOST), None)]),
+        CloudSpec::Hosts(hosts) => Offer::of_named(
+            hosts
                 .iter()
                 .map(|host| named(host.name.clone(), host.ip.clone()))
                 .collect(),
-            more: More::Named,
-        },
+        ),
         CloudSpec::AutoScaling(_) => Offer {
-            vms: Vec::new(),
             more: More::Anonymous { at_most: None },
+            ..Offer::of_named(Vec::new())
         },
     }
 }
@@ -397,6 +371,11 @@ fn work_out(
     let solve_time = begun.elapsed();
     let mut target = posed.target(&answer, allocation, name);
     keep_least(topology, allocation, &mut target, name);
+    let kept = keep_unremovable(allocation, &mut target, offer.removable);
+    let warnings = kept
+        .into_iter()
+        .map(|vm| told(format!("VM '{vm}' is kept, idle: {}", offer.bounds.join("; "))))
+        .collect();
     for (id, vm) in &mut target.vms {
         if vm.ip.is_none() {
             vm.ip = offer
@@ -412,7 +391,7 @@ fn work_out(
         translation,
         answer,
         solve_time,
-        warnings: Vec::new(),
+        warnings,
         plan: plan.tiers.clone(),
         seen: Seen {
             vms: offer.vms,

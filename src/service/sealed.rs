@@ -7,14 +7,14 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::execute::{Basis, Pinned, Seal, World, preflight};
+use crate::execute::{Basis, Pinned, Seal, World, preflight, remarks};
 use crate::fault::{Code, Fault};
-use crate::model::problem::Warning;
 use crate::model::{Allocation, Plan, Size, TierId, VmId};
 use crate::translate::Stage;
 
 use super::carry::needs_hooks;
 use super::propose::{Proposal, Seen};
+use super::reality::told;
 use super::topology::invalid;
 use super::{Service, Snapshot};
 
@@ -57,16 +57,23 @@ impl Service {
                 let view = snapshot.view();
                 let obstacles = preflight(&world, &view, &seen.containers, &stages).await;
                 let images = images(&world, &snapshot, &stages).await;
-                Ok((obstacles, images, world.hooks.map(|hooks| hooks.revision.clone())))
+                let remarks = remarks(&world, &stages).await;
+                Ok((
+                    obstacles,
+                    remarks,
+                    images,
+                    world.hooks.map(|hooks| hooks.revision.clone()),
+                ))
             }
         };
         // What would stop an execution is no reason not to show the plan.
         let late = || Fault::new(Code::EngineTimeout, "not everything could be looked at in time");
-        let (obstacles, images, hooks) = match tokio::time::timeout(LOOK_LIMIT, self.to_the_end(look)).await {
-            Ok(Ok(looked)) => looked,
-            Ok(Err(fault)) => (vec![fault], BTreeMap::new(), None),
-            Err(_) => (vec![late()], BTreeMap::new(), None),
-        };
+        let (obstacles, remarks, images, hooks) =
+            match tokio::time::timeout(LOOK_LIMIT, self.to_the_end(look)).await {
+                Ok(Ok(looked)) => looked,
+                Ok(Err(fault)) => (vec![fault], Vec::new(), BTreeMap::new(), None),
+                Err(_) => (vec![late()], Vec::new(), BTreeMap::new(), None),
+            };
         let warn = |fault: Fault| format!("execute would not get far now: {}", fault.message);
         let mut problems: Vec<String> = obstacles.into_iter().map(warn).collect();
         let basis = Basis {
@@ -90,11 +97,8 @@ impl Service {
                 fault.message
             )),
         }
-        let warning = |problem| Warning {
-            path: String::new(),
-            problem,
-        };
-        proposal.warnings.extend(problems.into_iter().map(warning));
+        problems.extend(remarks);
+        proposal.warnings.extend(problems.into_iter().map(told));
         Ok(proposal)
     }
 

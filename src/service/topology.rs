@@ -76,6 +76,16 @@ pub(super) fn invalid(code: Code, what: &str, problems: &Problems) -> Fault {
     Fault::new(code, message).with(problems.0.iter().map(|problem| json!(problem)))
 }
 
+/// Whether VMs of one cloud can't be those of the other.
+fn is_elsewhere(old: &Cloud, new: &Cloud) -> bool {
+    match (old, new) {
+        (Cloud::AutoScaling(old), Cloud::AutoScaling(new)) => {
+            (&old.group, &old.region, &old.endpoint_url) != (&new.group, &new.region, &new.endpoint_url)
+        }
+        _ => std::mem::discriminant(old) != std::mem::discriminant(new),
+    }
+}
+
 /// Refuses a topology that drops, or gives another meaning to, what containers still use.
 pub(super) fn check_against_use(
     old: Option<&Topology>,
@@ -90,24 +100,24 @@ pub(super) fn check_against_use(
             faults.push((message, json!({ "tier": tier, "vms": vms, "held": size })));
         }
     }
+    // A VM of a group is in the allocation even when it holds nothing.
+    let group = old.is_some_and(|old| matches!(old.infrastructure.cloud, Cloud::AutoScaling(_)));
+    let in_use = |vm: &crate::model::Vm| !group || !vm.used.is_empty();
     if let Cloud::Hosts(hosts) = &new.infrastructure.cloud {
-        for vm in allocation
+        for (vm, _) in allocation
             .vms
-            .keys()
-            .filter(|vm| !hosts.iter().any(|host| host.name == **vm))
+            .iter()
+            .filter(|(id, vm)| in_use(vm) && !hosts.iter().any(|host| host.name == **id))
         {
             faults.push((format!("VM '{vm}' is still in use"), json!({ "vm": vm })));
         }
     }
-    let changed = old.filter(|_| !allocation.vms.is_empty()).map(|old| {
+    let changed = old.filter(|_| allocation.vms.values().any(in_use)).map(|old| {
         let (old, new) = (&old.infrastructure, &new.infrastructure);
         [
             ("cpu_mode", old.cpu_mode != new.cpu_mode),
             ("mem_unit_mb", old.mem_unit_mb != new.mem_unit_mb),
-            (
-                "cloud_driver",
-                std::mem::discriminant(&old.cloud) != std::mem::discriminant(&new.cloud),
-            ),
+            ("cloud_driver", is_elsewhere(&old.cloud, &new.cloud)),
         ]
     });
     for (field, _) in changed.into_iter().flatten().filter(|(_, changed)| *changed) {

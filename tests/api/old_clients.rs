@@ -122,15 +122,23 @@ async fn the_blueprints_topology_is_taken_with_warnings() {
 }
 
 #[tokio::test]
-async fn an_auto_scaling_group_is_taken_and_told_that_no_driver_is_there() {
+async fn an_auto_scaling_group_is_taken_as_it_is_and_its_credentials_are_missed_only_when_needed() {
     let server = Server::start();
     let mut document = topology();
     document["infrastructure"]["cloud_driver"] =
         json!({ "autoscaling_groupname": "g", "credentials": "/none" });
     assert_eq!(server.put("/api/topology", &document).await.status, 200);
+    // Nothing may leave this machine: neither program nor test speaks to AWS.
+    document["infrastructure"]["cloud_driver"]["endpoint_url"] = json!("http://127.0.0.1:9");
+    assert_eq!(server.put("/api/topology", &document).await.status, 200);
     let answer = server.put("/api/translate", &json!({})).await;
     assert_eq!(
         (answer.status, &answer.body["code"]),
-        (501, &json!("cloud_unsupported"))
+        (422, &json!("cloud_misconfigured"))
+    );
+    let said = answer.body["error"].as_str().unwrap();
+    assert!(
+        said.contains("/none") && said.contains("AWS_ACCESS_KEY_ID"),
+        "{said}"
     );
 }

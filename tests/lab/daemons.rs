@@ -19,9 +19,15 @@ const CONTAINERD: &str = "/run/lab/containerd.sock";
 pub struct Lab {
     /// The VMs; `vms[0]` is named `vm1`. Declared first, so that they go before containerd.
     pub vms: Vec<Vm>,
+    launcher: Launcher,
+    _containerd: Daemon,
+}
+
+/// Starts VMs, also while a test goes on.
+#[derive(Clone)]
+pub struct Launcher {
     cgroup: String,
     nat: bool,
-    _containerd: Daemon,
 }
 
 impl Lab {
@@ -30,12 +36,14 @@ impl Lab {
         network::prepare();
         let mut lab = Self {
             vms: Vec::new(),
-            cgroup: cgroup.to_owned(),
-            nat: network::has_nat(),
+            launcher: Launcher {
+                cgroup: cgroup.to_owned(),
+                nat: network::has_nat(),
+            },
             _containerd: containerd(),
         };
         for number in 1..=count {
-            let vm = lab.launch(number);
+            let vm = lab.launcher.launch(number);
             lab.vms.push(vm);
         }
         // All of them start at the same time; only then is one waited for after the other.
@@ -48,6 +56,43 @@ impl Lab {
             }
         });
         lab
+    }
+
+    /// What starts further VMs.
+    pub fn launcher(&self) -> Launcher {
+        self.launcher.clone()
+    }
+
+    /// The VM of that name.
+    pub fn vm(&self, name: &str) -> &Vm {
+        self.vms.iter().find(|vm| vm.name == name).unwrap()
+    }
+
+    /// The topology's `hosts` with the first `count` VMs.
+    pub fn hosts(&self, count: usize) -> Value {
+        self.vms[..count]
+            .iter()
+            .map(|vm| {
+                let host = serde_json::json!({"docker": vm.endpoint(), "ip": vm.ip});
+                (vm.name.clone(), host)
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+impl Launcher {
+    /// Starts VM `number`, at 10.77.1.`number`, and waits until it can be used. Nobody reaches it
+    /// before it has its images.
+    pub fn start(&self, number: usize) -> Vm {
+        let mut vm = self.launch(number);
+        network::silence(&vm.name);
+        let socket = vm.socket();
+        vm.daemon.wait_ready(READY, || answers(&socket));
+        vm.load_images();
+        network::unsilence(&vm.name);
+        vm.wait_ready();
+        vm
     }
 
     fn launch(&self, number: usize) -> Vm {
@@ -77,23 +122,6 @@ impl Lab {
             options,
             daemon,
         }
-    }
-
-    /// The VM of that name.
-    pub fn vm(&self, name: &str) -> &Vm {
-        self.vms.iter().find(|vm| vm.name == name).unwrap()
-    }
-
-    /// The topology's `hosts` with the first `count` VMs.
-    pub fn hosts(&self, count: usize) -> Value {
-        self.vms[..count]
-            .iter()
-            .map(|vm| {
-                let host = serde_json::json!({"docker": vm.endpoint(), "ip": vm.ip});
-                (vm.name.clone(), host)
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into()
     }
 }
 
@@ -172,6 +200,12 @@ impl Vm {
     /// Puts the cable back.
     pub fn plug_in(&self) {
         network::set_link(&self.name, "up");
+    }
+
+    /// What happens to a machine that is terminated: it is gone from the network at once.
+    pub fn terminate(mut self) {
+        self.unplug();
+        self.daemon.kill();
     }
 
     /// Ends the engine with SIGKILL. Its containers go on until it is started again, as they do

@@ -38,11 +38,17 @@ pub fn schemathesis() -> PathBuf {
     cache().join("schemathesis-venv/bin/st")
 }
 
+/// The server of moto, which stands in for AWS.
+pub fn moto_server() -> PathBuf {
+    cache().join("moto/bin/moto_server")
+}
+
 /// What of all this is not there.
 pub fn missing() -> Vec<String> {
     let mut files = archives();
     files.push(registry_binary());
     files.push(schemathesis());
+    files.push(moto_server());
     files
         .iter()
         .filter(|file| !file.is_file())

@@ -20,6 +20,8 @@
 mod sandbox;
 
 // What the lab is made of.
+mod aws;
+mod aws_proxy;
 mod daemons;
 mod fault_http;
 mod fault_lab;
@@ -41,6 +43,9 @@ mod smoke;
 
 mod example_hooks;
 
+mod aws_crash;
+mod aws_faults;
+mod aws_scaling;
 mod containers;
 mod crash;
 mod crash_failures;

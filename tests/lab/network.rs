@@ -39,6 +39,16 @@ pub fn set_link(name: &str, state: &str) {
     ip(&format!("link set {name} {state}"));
 }
 
+/// Lets a machine answer nobody at [`HOST`].
+pub fn silence(name: &str) {
+    ip(&format!("-n {name} route add unreachable {HOST}/32"));
+}
+
+/// Undoes [`silence`].
+pub fn unsilence(name: &str) {
+    ip(&format!("-n {name} route del unreachable {HOST}/32"));
+}
+
 /// Sends what is for `network` (in CIDR notation) to the machine at `address`.
 pub fn route(network: &str, address: &str) {
     ip(&format!("route add {network} via {address}"));

@@ -21,6 +21,7 @@ pub struct Service {
     /// The process, for signals.
     pub daemon: Daemon,
     data: PathBuf,
+    port: u16,
     environment: Vec<(String, String)>,
 }
 
@@ -37,12 +38,18 @@ impl Service {
 
     /// The same, with its state in this folder.
     pub fn start_at(data: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start_beside(PORT, data, environment)
+    }
+
+    /// The same, at this port, beside others.
+    pub fn start_beside(port: u16, data: &Path, environment: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(owned).collect();
         Self {
-            api: Api::at(&format!("http://{}:{PORT}", network::HOST)),
-            daemon: launch(data, &environment),
+            api: Api::at(&format!("http://{}:{port}", network::HOST)),
+            daemon: launch(port, data, &environment),
             data: data.to_owned(),
+            port,
             environment,
         }
     }
@@ -59,7 +66,7 @@ impl Service {
 
     /// Starts it again on the state that it left.
     pub fn start_again(&mut self) {
-        self.daemon = launch(&self.data, &self.environment);
+        self.daemon = launch(self.port, &self.data, &self.environment);
     }
 
     /// The same, with these variables in its environment besides, for this time.
@@ -71,7 +78,7 @@ impl Service {
             .cloned()
             .chain(environment.iter().map(owned))
             .collect();
-        self.daemon = launch(&self.data, &both);
+        self.daemon = launch(self.port, &self.data, &both);
     }
 
     /// The same, and does not wait until it is ready: it may die before.
@@ -80,7 +87,7 @@ impl Service {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        self.daemon = spawn(&self.data, &environment);
+        self.daemon = spawn(self.port, &self.data, &environment);
     }
 
     /// Puts a topology, which must be taken.
@@ -134,23 +141,27 @@ impl Service {
     }
 }
 
-fn launch(data: &Path, environment: &[(String, String)]) -> Daemon {
-    let mut daemon = spawn(data, environment);
+fn launch(port: u16, data: &Path, environment: &[(String, String)]) -> Daemon {
+    let mut daemon = spawn(port, data, environment);
     let limit = Duration::from_secs(60);
-    let listen = format!("{}:{PORT}", network::HOST);
+    let listen = format!("{}:{port}", network::HOST);
     daemon.wait_ready(limit, || healthy(&listen));
     daemon
 }
 
-fn spawn(data: &Path, environment: &[(String, String)]) -> Daemon {
-    let listen = format!("{}:{PORT}", network::HOST);
+fn spawn(port: u16, data: &Path, environment: &[(String, String)]) -> Daemon {
+    let listen = format!("{}:{port}", network::HOST);
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapek"));
     command
         .args(["serve", "--insecure", "--listen", &listen, "--data-dir"])
         .arg(data)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    Daemon::start("mapek", Path::new("/run/lab/mapek.log"), &mut command)
+    let log = match port {
+        PORT => "/run/lab/mapek.log".to_owned(),
+        _ => format!("/run/lab/mapek-{port}.log"),
+    };
+    Daemon::start("mapek", Path::new(&log), &mut command)
 }
 
 /// Whether `GET /healthz` is answered with 200.

@@ -97,6 +97,8 @@ pub struct AutoScaling {
     pub endpoint_url: Option<String>,
     /// Seconds to wait for a new instance to be usable.
     pub ready_timeout_s: u64,
+    /// Whether MaxSize may be raised.
+    pub manage_max_size: bool,
 }
 
 /// Where hooks come from: a folder or git repository with `scale_hooks/` and `tier_hooks/`.
@@ -196,12 +198,7 @@ impl Infrastructure {
         let docker = DockerAccess::read(notes, fields.get("docker"));
         let weights = Weights::read(notes, fields.get("weights"));
         let on_failure = read_on_failure(notes, &mut fields);
-        let self_heal = fields.get("self_heal").is_some_and(|at| {
-            at.value.as_bool().unwrap_or_else(|| {
-                at.wrong(notes, "true or false");
-                false
-            })
-        });
+        let self_heal = read_switch(notes, &mut fields, "self_heal");
         fields.finish(notes);
         Some(Self {
             cloud: cloud?,
@@ -247,6 +244,16 @@ fn read_cpu_mode(notes: &mut Notes, fields: &mut Fields<'_>) -> CpuMode {
         }
         None => CpuMode::default(),
     }
+}
+
+/// True or false; false where it is left out.
+fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'static str) -> bool {
+    fields.get(name).is_some_and(|at| {
+        at.value.as_bool().unwrap_or_else(|| {
+            at.wrong(notes, "true or false");
+            false
+        })
+    })
 }
 
 fn read_on_failure(notes: &mut Notes, fields: &mut Fields<'_>) -> OnFailure {
@@ -333,13 +340,27 @@ impl AutoScaling {
             group,
             credentials: fields.text(notes, "credentials").map(PathBuf::from),
             region: fields.text(notes, "region"),
-            endpoint_url: fields.text(notes, "endpoint_url"),
+            endpoint_url: read_url(notes, fields),
             ready_timeout_s: fields
                 .whole(notes, "ready_timeout_s", 1, 86_400)
                 .unwrap_or(600)
                 .into(),
+            manage_max_size: read_switch(notes, fields, "manage_max_size"),
         })
     }
+}
+
+fn read_url(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<String> {
+    let url = fields.text(notes, "endpoint_url")?;
+    if !["http://", "https://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        let path = join(&fields.path, "endpoint_url");
+        notes.problem(&path, format!("should be an http:// or https:// URL, is {url:?}"));
+        return None;
+    }
+    Some(url)
 }
 
 fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {

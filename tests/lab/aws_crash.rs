@@ -1,0 +1,149 @@
+//! The service is killed (-9) before and after every kind of call of AWS, on the way out and on the
+//! way back: no instance is left over, none is lost.
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use crate::aws::Aws;
+use crate::http;
+use crate::service::Service;
+use crate::topologies::{idle, nothing, plan, with};
+
+/// An execution that was taken up has ended within this.
+const ENDS: Duration = Duration::from_secs(60);
+/// So many rows at the same time.
+const AT_ONCE: usize = 3;
+
+/// Calls of a scale-out, and of a scale-in: each with its number since the start of the process.
+/// Before the scale-in a look is taken already when the process starts.
+const OUT: [&str; 7] = [
+    "group:1",
+    "group:2",
+    "group:3",
+    "failed_launches:1",
+    "set_desired:1",
+    "addresses:1",
+    "protect:1",
+];
+const IN: [&str; 3] = ["group:2", "unprotect:1", "terminate:1"];
+
+fn one() -> Value {
+    plan(&[("one", 1.0, 1)])
+}
+
+/// Sends a plan to a service that dies of it.
+async fn dies(service: &mut Service, plan: &Value, row: &str) {
+    let url = service.api.url("/api/execute");
+    let answer = http::client().put(url).body(plan.to_string()).send().await;
+    assert!(answer.is_err(), "{row}: it lived, and answered {answer:?}");
+    let until = Instant::now() + ENDS;
+    let how = loop {
+        if let Some(how) = service.daemon.ended() {
+            break how;
+        }
+        let lives = format!("{row}: the connection was cut, and the service lives");
+        assert!(Instant::now() < until, "{lives}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(how.signal(), Some(9), "{row}: {how}");
+}
+
+/// Starts the service again, waits for the execution that was cut off, and sends the plan again
+/// where none was begun.
+async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &str) {
+    service.start_again();
+    let until = Instant::now() + ENDS;
+    loop {
+        let all = service.executions().await;
+        let all = all["executions"].as_array().unwrap();
+        match all
+            .first()
+            .map(|newest| newest["state"].as_str().unwrap_or_default())
+        {
+            Some("running") => {}
+            Some("succeeded") if all.len() > before => return,
+            None | Some("succeeded") => {
+                let answer = service.try_execute(plan).await;
+                assert_eq!(
+                    answer.status,
+                    200,
+                    "{row}: {answer:?}\n{}",
+                    service.daemon.log_end()
+                );
+                return;
+            }
+            Some(state) => panic!("{row}: it ended as {state}\n{}", service.daemon.log_end()),
+        }
+        assert!(
+            Instant::now() < until,
+            "{row}: still running\n{}",
+            service.daemon.log_end()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn row(aws: &Aws, number: u16, moment: &str, out: &str, back: &str) {
+    let group = format!("crash{number}");
+    aws.make_group(&group, 0, 4, 0).await;
+    let mut service = Aws::service(8200 + number, &[]);
+    let tiers = json!({"one": with(idle(), json!({"stop_grace_s": 0}))});
+    service
+        .put_topology(&Aws::topology(&aws.endpoint, &group, tiers))
+        .await;
+    service.terminate();
+
+    let row = format!("killed {moment} {out} on the way out");
+    service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:{out}"))]);
+    dies(&mut service, &one(), &row).await;
+    recovers(&mut service, &one(), 0, &row).await;
+    let members = aws.members(&group).await;
+    assert_eq!(members.len(), 1, "{row}");
+    assert_eq!(aws.group(&group).await.desired_capacity, Some(1), "{row}");
+    assert_eq!(aws.protected(&group).await, members, "{row}");
+    assert_eq!(aws.containers(&members[0]), ["rubis_one"], "{row}");
+    assert!(service.allocation().await[&members[0]].is_object(), "{row}");
+    assert!(
+        service.translate(&one()).await.is_empty(),
+        "{row}: nothing is left to be done"
+    );
+    service.terminate();
+
+    let row = format!("killed {moment} {back} on the way back");
+    service.start_again_with(&[
+        ("MAPEK_TEST_KILL_AWS", &format!("{moment}:{back}")),
+        // Its looks would be counted, too.
+        ("MAPEK_OBSERVE_EVERY_S", "0"),
+    ]);
+    let before = service.executions().await["executions"].as_array().unwrap().len();
+    dies(&mut service, &nothing(), &row).await;
+    recovers(&mut service, &nothing(), before, &row).await;
+    assert!(aws.members(&group).await.is_empty(), "{row}");
+    assert_eq!(aws.group(&group).await.desired_capacity, Some(0), "{row}");
+    assert_eq!(service.allocation().await, json!({}), "{row}");
+}
+
+async fn at_every_call(aws: &Aws, moment: &str) {
+    let rows = OUT.iter().zip(IN.iter().cycle()).zip(0..);
+    let rows = rows.map(|((out, back), number)| row(aws, number, moment, out, back));
+    stream::iter(rows.collect::<Vec<_>>())
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+#[test]
+fn killed_before_any_call_of_aws_no_instance_is_lost_or_left_over() {
+    in_lab!(0, async |lab| at_every_call(&Aws::start(lab).await, "before")
+        .await);
+}
+
+#[test]
+fn killed_after_any_call_of_aws_no_instance_is_lost_or_left_over() {
+    in_lab!(0, async |lab| at_every_call(&Aws::start(lab).await, "after")
+        .await);
+}

@@ -1,0 +1,342 @@
+//! What AWS does and moto does not, played by a proxy: each ends in the right state, with an error
+//! that says what to do.
+//!
+//! The cases share a sandbox, and run side by side: each has a group, a proxy and a `mapek` of its
+//! own.
+
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt, join_all};
+use serde_json::{Value, json};
+
+use crate::aws::Aws;
+use crate::aws_proxy::{AwsProxy, Fault};
+use crate::http::Answer;
+use crate::service::Service;
+use crate::topologies::{idle, nothing, plan, with};
+
+/// One case's world.
+struct Case<'a> {
+    aws: &'a Aws,
+    proxy: AwsProxy,
+    service: Service,
+    group: &'static str,
+}
+
+impl<'a> Case<'a> {
+    /// A group of at most four, with nothing in it.
+    async fn new(aws: &'a Aws, port: u16, group: &'static str) -> Self {
+        Self::with(aws, port, group, json!({})).await
+    }
+
+    /// The same, with these fields in the cloud driver.
+    async fn with(aws: &'a Aws, port: u16, group: &'static str, driver: Value) -> Self {
+        aws.make_group(group, 0, 4, 0).await;
+        let proxy = AwsProxy::before(&aws.endpoint).await;
+        let service = Aws::service(port, &[]);
+        let tiers = json!({"one": with(idle(), json!({"stop_grace_s": 0}))});
+        let mut topology = Aws::topology(&proxy.endpoint, group, tiers);
+        let fields = topology["infrastructure"]["cloud_driver"]
+            .as_object_mut()
+            .unwrap();
+        fields.extend(driver.as_object().unwrap().clone());
+        service.put_topology(&topology).await;
+        Self {
+            aws,
+            proxy,
+            service,
+            group,
+        }
+    }
+
+    async fn members(&self) -> Vec<String> {
+        self.aws.members(self.group).await
+    }
+
+    async fn desired(&self) -> i32 {
+        self.aws.group(self.group).await.desired_capacity.unwrap()
+    }
+
+    async fn try_vms(&self, count: u32) -> Answer {
+        self.service.try_execute(&vms(count)).await
+    }
+
+    /// The plan is carried out, and so is the empty one after it.
+    async fn works(&self, what: &str) {
+        let executed = self.try_vms(1).await;
+        assert_eq!(
+            executed.status,
+            200,
+            "{what}: {executed:?}\n{}",
+            self.service.daemon.log_end()
+        );
+        self.is_right(what, 1).await;
+        let emptied = self.service.try_execute(&nothing()).await;
+        assert_eq!(emptied.status, 200, "{what}: {emptied:?}");
+        self.is_right(what, 0).await;
+    }
+
+    /// The group, the allocation and the engines agree on so many VMs in use.
+    async fn is_right(&self, what: &str, count: usize) {
+        let members = self.members().await;
+        assert_eq!(members.len(), count, "{what}");
+        assert_eq!(self.desired().await, i32::try_from(count).unwrap(), "{what}");
+        let allocation = self.service.allocation().await;
+        let known: Vec<&String> = allocation.as_object().unwrap().keys().collect();
+        assert_eq!(known, members.iter().collect::<Vec<_>>(), "{what}");
+        for id in &members {
+            assert_eq!(self.aws.containers(id), ["rubis_one"], "{what}");
+        }
+        assert_eq!(self.aws.protected(self.group).await, members, "{what}");
+    }
+
+    /// The plan fails with this status and code, says all of this, and the group is as it was.
+    async fn fails(&self, what: &str, status: u16, code: &str, says: &[&str]) {
+        let answer = self.try_vms(1).await;
+        assert_eq!(
+            answer.status,
+            status,
+            "{what}: {answer:?}\n{}",
+            self.service.daemon.log_end()
+        );
+        assert_eq!(answer.body["code"], code, "{what}: {answer:?}");
+        let said = answer.body["error"].as_str().unwrap();
+        for part in says {
+            assert!(said.contains(part), "{what}: {part:?} is not in {said}");
+        }
+        assert_eq!(self.desired().await, 0, "{what}");
+        assert!(self.members().await.is_empty(), "{what}");
+        assert_eq!(self.service.allocation().await, json!({}), "{what}");
+    }
+}
+
+/// A plan that needs so many VMs.
+fn vms(count: u32) -> Value {
+    plan(&[("one", f64::from(count) * 2.0, count)])
+}
+
+const THROTTLED: Fault = Fault::Refuse(400, "Throttling", "Rate exceeded");
+const BUSY: Fault = Fault::Refuse(400, "ScalingActivityInProgress", "Activity a1 is in progress.");
+
+async fn throttled(aws: &Aws) {
+    let case = Case::new(aws, 8101, "throttled").await;
+    case.proxy.set(&[
+        ("SetDesiredCapacity", THROTTLED, Some(2)),
+        (
+            "DescribeInstances",
+            Fault::Refuse(503, "RequestLimitExceeded", "Slow down"),
+            Some(1),
+        ),
+        ("TerminateInstanceInAutoScalingGroup", THROTTLED, Some(1)),
+    ]);
+    case.works("throttled").await;
+    assert_eq!(case.proxy.calls("SetDesiredCapacity"), 3);
+}
+
+async fn another_activity(aws: &Aws) {
+    let case = Case::new(aws, 8102, "busy").await;
+    case.proxy.set(&[
+        ("SetDesiredCapacity", BUSY, Some(2)),
+        ("TerminateInstanceInAutoScalingGroup", BUSY, Some(2)),
+    ]);
+    case.works("another activity in progress").await;
+}
+
+async fn above_max_size(aws: &Aws) {
+    let case = Case::new(aws, 8103, "full").await;
+    let said = "New SetDesiredCapacity value 1 is above max value 0 for the AutoScalingGroup.";
+    case.proxy.set(&[(
+        "SetDesiredCapacity",
+        Fault::Refuse(400, "ValidationError", said),
+        None,
+    )]);
+    let remedy = [
+        "SetDesiredCapacity",
+        "raise the group's MaxSize",
+        "manage_max_size",
+    ];
+    case.fails("above MaxSize", 502, "cloud_refused", &remedy).await;
+
+    // What is known beforehand is said beforehand.
+    case.proxy.set(&[]);
+    let answer = case.service.api.put("/api/translate", &vms(5)).await;
+    let said = answer.error(&[422]);
+    assert!(
+        said.contains("MaxSize 4") && said.contains("manage_max_size"),
+        "{said}"
+    );
+}
+
+async fn slow(aws: &Aws) {
+    let case = Case::new(aws, 8104, "slow").await;
+    case.proxy.pending_for(Duration::from_secs(2));
+    case.works("in service only after a while").await;
+    let events = case.service.api.get("/api/executions").await.expect(200);
+    let id = events["executions"][1]["id"].as_str().unwrap().to_owned();
+    let execution = case
+        .service
+        .api
+        .get(&format!("/api/executions/{id}"))
+        .await
+        .expect(200);
+    let progress = execution["stages"][0][0]["progress"].as_str();
+    assert!(progress.is_some_and(|said| said.contains("i-")), "{execution:#}");
+    assert!(
+        case.service.daemon.log().contains("is Pending"),
+        "{}",
+        case.service.daemon.log_end()
+    );
+}
+
+async fn never_in_service(aws: &Aws) {
+    let case = Case::with(aws, 8105, "never", json!({"ready_timeout_s": 2})).await;
+    case.proxy.pending_for(Duration::from_secs(3600));
+    let says = ["within 2 s", "nor was i-", "Pending", "ready_timeout_s"];
+    case.fails("never in service", 504, "cloud_timeout", &says).await;
+    let ended = case.proxy.calls("TerminateInstanceInAutoScalingGroup");
+    assert_eq!(ended, 2, "the first is replaced, the second given back");
+}
+
+async fn docker_down_once(aws: &Aws) {
+    let case = Case::with(aws, 8106, "downonce", json!({"ready_timeout_s": 12})).await;
+    aws.without_engine("downonce", 1);
+    case.works("Docker down on the first").await;
+}
+
+async fn docker_never_up(aws: &Aws) {
+    let case = Case::with(aws, 8107, "down", json!({"ready_timeout_s": 2})).await;
+    aws.without_engine("down", 100);
+    let says = ["its engine does not answer", "security group", "user data"];
+    case.fails("Docker never up", 504, "cloud_timeout", &says).await;
+}
+
+async fn answers_lost(aws: &Aws) {
+    let case = Case::new(aws, 8108, "lost").await;
+    case.proxy.set(&[
+        ("SetDesiredCapacity", Fault::CutAfter, Some(1)),
+        ("SetInstanceProtection", Fault::ErrorAfter, Some(1)),
+        ("TerminateInstanceInAutoScalingGroup", Fault::CutAfter, Some(1)),
+    ]);
+    case.works("answers cut off after the effect").await;
+    case.proxy.set(&[
+        (
+            "SetDesiredCapacity",
+            Fault::LateAnswer(Duration::from_secs(11)),
+            Some(1),
+        ),
+        ("TerminateInstanceInAutoScalingGroup", Fault::ErrorAfter, Some(1)),
+    ]);
+    case.works("answers that come too late").await;
+}
+
+async fn stolen(aws: &Aws) {
+    let case = Case::new(aws, 8109, "stolen").await;
+    aws.without_engine("stolen", 1);
+    let thief = async {
+        loop {
+            if let Some(first) = case.members().await.first() {
+                // Once it is taken for the new VM.
+                if case
+                    .service
+                    .daemon
+                    .log()
+                    .contains(&format!("{first} is in service"))
+                {
+                    aws.steal(first).await;
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    futures_util::future::join(thief, case.works("stolen by a rebalance")).await;
+}
+
+async fn expired(aws: &Aws) {
+    let case = Case::new(aws, 8110, "expired").await;
+    let expired = Fault::Refuse(
+        403,
+        "ExpiredToken",
+        "The security token included in the request is expired",
+    );
+    case.proxy.set(&[("*", expired, None)]);
+    let answer = case.service.api.put("/api/translate", &vms(1)).await;
+    let said = answer.error(&[422]);
+    assert!(said.contains("expired: renew them"), "{said}");
+    case.fails("expired credentials", 422, "cloud_misconfigured", &["renew"])
+        .await;
+    // In the middle, too; and once they are renewed all is well.
+    case.proxy.set(&[("SetDesiredCapacity", expired, None)]);
+    case.fails("expired in the middle", 422, "cloud_misconfigured", &["renew"])
+        .await;
+    case.proxy.set(&[]);
+    case.works("renewed credentials").await;
+}
+
+async fn forbidden(aws: &Aws) {
+    let case = Case::new(aws, 8111, "forbidden").await;
+    let said = "User: arn:aws:iam::1:user/lab is not authorized";
+    let forbidden = Fault::Refuse(403, "AccessDenied", said);
+    case.proxy.set(&[("SetDesiredCapacity", forbidden, None)]);
+    let says = ["autoscaling:SetDesiredCapacity", "IAM policy", "docs/aws.md"];
+    case.fails("forbidden", 422, "cloud_misconfigured", &says).await;
+    case.proxy.set(&[("DescribeLifecycleHooks", forbidden, None)]);
+    let answer = case.service.api.put("/api/translate", &vms(1)).await.expect(200);
+    let warnings = answer["warnings"].to_string();
+    assert!(warnings.contains("DescribeLifecycleHooks"), "{warnings}");
+}
+
+async fn short_of_capacity(aws: &Aws) {
+    let case = Case::with(aws, 8112, "short", json!({"ready_timeout_s": 20})).await;
+    case.proxy.at_most(1);
+    let answer = case.try_vms(2).await;
+    let body = answer.expect(502);
+    assert_eq!(body["code"], "cloud_capacity", "{body:#}");
+    assert!(
+        body["error"]
+            .as_str()
+            .unwrap()
+            .contains("sufficient t3.small capacity"),
+        "{body:#}"
+    );
+    // What came is kept, idle, and no more is asked for; the next plan uses it.
+    assert_eq!((case.members().await.len(), case.desired().await), (1, 1));
+    assert_eq!(case.service.translate(&vms(1)).await.len(), 1, "no VM is made");
+    case.works("what came").await;
+}
+
+async fn side_by_side(cases: Vec<BoxFuture<'_, ()>>) {
+    join_all(cases).await;
+}
+
+#[test]
+fn refusals_of_aws_end_well_or_say_what_to_do() {
+    in_lab!(0, async |lab| {
+        let aws = &Aws::start(lab).await;
+        side_by_side(vec![
+            throttled(aws).boxed(),
+            another_activity(aws).boxed(),
+            above_max_size(aws).boxed(),
+            expired(aws).boxed(),
+            forbidden(aws).boxed(),
+            short_of_capacity(aws).boxed(),
+        ])
+        .await;
+    });
+}
+
+#[test]
+fn instances_that_come_late_or_never_and_answers_that_are_lost_leave_the_right_group() {
+    in_lab!(0, async |lab| {
+        let aws = &Aws::start(lab).await;
+        side_by_side(vec![
+            slow(aws).boxed(),
+            never_in_service(aws).boxed(),
+            docker_down_once(aws).boxed(),
+            docker_never_up(aws).boxed(),
+            answers_lost(aws).boxed(),
+            stolen(aws).boxed(),
+        ])
+        .await;
+    });
+}
