@@ -23,6 +23,8 @@ struct All {
 struct Taken {
     next: u64,
     slots: BTreeMap<u64, State>,
+    /// How many of them were told to go.
+    evicted: usize,
 }
 
 struct State {
@@ -64,8 +66,7 @@ impl Slots {
 
     fn try_take(&self) -> Option<Slot> {
         let mut taken = self.lock();
-        let evicted = taken.slots.values().filter(|state| state.evicted).count();
-        let standing = taken.slots.len() - evicted;
+        let standing = taken.slots.len().saturating_sub(taken.evicted);
         // Those on their way out count until they are gone, or a flood would be let in with them.
         if taken.slots.len() >= self.0.most.saturating_mul(2) {
             return None;
@@ -116,6 +117,7 @@ impl Taken {
                 }
             }
         }
+        self.evicted += idle.len();
         idle.len()
     }
 }
@@ -148,7 +150,10 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.all.lock().slots.remove(&self.id);
+        let mut taken = self.all.lock();
+        let gone = taken.slots.remove(&self.id);
+        taken.evicted -= usize::from(gone.is_some_and(|state| state.evicted));
+        drop(taken);
         self.all.0.freed.notify_one();
     }
 }
