@@ -95,7 +95,7 @@ pub struct Options {
     /// Authorities of clients' certificates (PEM): a client without one is not let in
     #[arg(long, env = "MAPEK_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
-    /// Origins whose web pages may use the service, such as https://planner.example, with commas between
+    /// Origins whose web pages may use the service, each with its scheme, with commas between
     #[arg(long, env = "MAPEK_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Option<Vec<String>>,
     /// Connections at the same time; those idle longest make room for more [default: 4096]

@@ -3,7 +3,7 @@
 //!
 //! Actix's own server has no limit on a request's head once a connection was used, and none on a
 //! client that does not read, and where it is full it lets nobody in. So connections are guarded
-//! here before Actix sees them: see [`guard`].
+//! here before Actix sees them, in `guard`.
 
 mod guard;
 mod slots;

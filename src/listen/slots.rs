@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 /// The places.
 #[derive(Clone)]
@@ -13,12 +15,16 @@ pub struct Slots(Arc<All>);
 struct All {
     most: usize,
     taken: Mutex<Taken>,
+    /// Rung when a place was given back, or may be made free.
+    freed: Notify,
 }
 
 #[derive(Default)]
 struct Taken {
     next: u64,
     slots: BTreeMap<u64, State>,
+    /// How many of them were told to go.
+    evicted: usize,
 }
 
 struct State {
@@ -42,15 +48,25 @@ impl Slots {
         Self(Arc::new(All {
             most,
             taken: Mutex::default(),
+            freed: Notify::new(),
         }))
     }
 
-    /// A place, made free where none is; None where all of them serve a request.
-    #[must_use]
-    pub fn take(&self) -> Option<Slot> {
+    /// A place, made free where none is. Where all of them serve a request, or those that were told
+    /// to go have not gone yet, it is waited for; None when none came free.
+    pub async fn take(&self, patience: Duration) -> Option<Slot> {
+        let end = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(slot) = self.try_take() {
+                return Some(slot);
+            }
+            tokio::time::timeout_at(end, self.0.freed.notified()).await.ok()?;
+        }
+    }
+
+    fn try_take(&self) -> Option<Slot> {
         let mut taken = self.lock();
-        let evicted = taken.slots.values().filter(|state| state.evicted).count();
-        let standing = taken.slots.len() - evicted;
+        let standing = taken.slots.len().saturating_sub(taken.evicted);
         // Those on their way out count until they are gone, or a flood would be let in with them.
         if taken.slots.len() >= self.0.most.saturating_mul(2) {
             return None;
@@ -101,6 +117,7 @@ impl Taken {
                 }
             }
         }
+        self.evicted += idle.len();
         idle.len()
     }
 }
@@ -113,6 +130,9 @@ impl Slot {
     /// It serves a request from now on, or does no more.
     pub fn set_busy(&self, busy: bool) {
         self.with(|state| state.idle = if busy { None } else { Some(Instant::now()) });
+        if !busy {
+            self.all.0.freed.notify_one();
+        }
     }
 
     /// Whether it has to go; who asks is woken when it has to.
@@ -130,7 +150,11 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.all.lock().slots.remove(&self.id);
+        let mut taken = self.all.lock();
+        let gone = taken.slots.remove(&self.id);
+        taken.evicted -= usize::from(gone.is_some_and(|state| state.evicted));
+        drop(taken);
+        self.all.0.freed.notify_one();
     }
 }
 
@@ -142,27 +166,42 @@ mod tests {
     #[test]
     fn who_is_idle_longest_makes_room_and_who_is_busy_stays() {
         let slots = Slots::new(2);
-        let (busy, idle) = (slots.take().unwrap(), slots.take().unwrap());
+        let (busy, idle) = (slots.try_take().unwrap(), slots.try_take().unwrap());
         busy.set_busy(true);
-        let third = slots.take().unwrap();
+        let third = slots.try_take().unwrap();
         let waker = Waker::noop();
         let evicted = |slot: &Slot| slot.is_evicted(waker);
         assert!(!evicted(&busy) && evicted(&idle) && !evicted(&third));
         third.set_busy(true);
-        assert!(slots.take().is_none(), "all are busy");
+        assert!(slots.try_take().is_none(), "all are busy");
         drop(idle);
-        assert!(slots.take().is_none(), "all are busy");
+        assert!(slots.try_take().is_none(), "all are busy");
         third.set_busy(false);
-        assert!(slots.take().is_some() && evicted(&third));
+        assert!(slots.try_take().is_some() && evicted(&third));
     }
 
     #[test]
     fn a_place_is_given_back() {
         let slots = Slots::new(1);
         for _ in 0..3 {
-            let slot = slots.take().unwrap();
+            let slot = slots.try_take().unwrap();
             slot.set_busy(true);
-            assert!(slots.take().is_none());
+            assert!(slots.try_take().is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_all_are_busy_waits_for_one_to_end() {
+        let slots = Slots::new(1);
+        let busy = slots.take(Duration::from_secs(60)).await.unwrap();
+        busy.set_busy(true);
+        assert!(slots.take(Duration::from_millis(1)).await.is_none());
+        let waiting = tokio::spawn({
+            let slots = slots.clone();
+            async move { slots.take(Duration::from_secs(60)).await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        drop(busy);
+        assert!(waiting.await.unwrap());
     }
 }
