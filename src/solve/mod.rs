@@ -35,6 +35,8 @@ mod rng;
 mod search;
 mod starts;
 mod team;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use answer::{Answer, Counters, EndedBy, PlacedVm, VmRef};
