@@ -1,7 +1,7 @@
 # The commands of daily work. What they do is in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help run clean-run test test-lab fmt lint doc bench-solver
+.PHONY: help run clean-run test test-lab fmt lint doc bench-execute bench-solver
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,10 @@ lint: ## everything that a linter can say: Rust, and the scripts where shellchec
 
 doc: ## the API documentation of the crate
 	@scripts/doc
+
+bench-execute: ## measure executions beside a bare Docker client
+	@scripts/setup test
+	@scripts/bench-execute
 
 bench-solver: ## measure the solver
 	@scripts/bench-solver

@@ -71,6 +71,21 @@ pub struct Options {
     /// Actions of a stage that may run at the same time [default: 16]
     #[arg(long, env = "MAPEK_PARALLEL", value_name = "COUNT")]
     pub parallel: Option<usize>,
+    /// Actions that may run at the same time on one VM [default: 4]
+    #[arg(long, env = "MAPEK_PARALLEL_ON_VM", value_name = "COUNT")]
+    pub parallel_on_vm: Option<usize>,
+    /// Seconds that an action is tried again which fails for a passing reason [default: 30]
+    #[arg(long, env = "MAPEK_RETRY_FOR_S", value_name = "SECONDS")]
+    pub retry_for_s: Option<u64>,
+    /// Seconds that an engine may take for one answer, besides what a call itself takes [default: 30]
+    #[arg(long, env = "MAPEK_ENGINE_TIMEOUT_S", value_name = "SECONDS")]
+    pub engine_timeout_s: Option<u64>,
+    /// What becomes of an execution that was cut off when the service starts again [default: resume]
+    #[arg(long, env = "MAPEK_ON_RESTART", value_name = "WHAT")]
+    pub on_restart: Option<OnRestart>,
+    /// Seconds between looks for drift between what runs and the allocation; 0 for none [default: 10]
+    #[arg(long, env = "MAPEK_OBSERVE_EVERY_S", value_name = "SECONDS")]
+    pub observe_every_s: Option<u64>,
     /// Docker engine of the embedded default, for topologies without a cloud_driver [default: unix:///var/run/docker.sock]
     #[arg(long, env = "DOCKER_HOST", value_name = "ENDPOINT")]
     pub docker_host: Option<String>,
@@ -85,6 +100,19 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// What becomes of an execution that was cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRestart {
+    /// It is carried to its end.
+    #[default]
+    Resume,
+    /// What was done is undone.
+    Rollback,
+    /// It waits for somebody to say.
+    Hold,
 }
 
 /// Everything decided.
@@ -104,6 +132,16 @@ pub struct Config {
     pub hook_deadline: Duration,
     /// Actions of a stage that may run at the same time.
     pub parallel: usize,
+    /// Actions that may run at the same time on one VM.
+    pub parallel_on_vm: usize,
+    /// How long an action is tried again that fails for a passing reason.
+    pub retry_for: Duration,
+    /// How long an engine may take for one answer.
+    pub engine_timeout: Duration,
+    /// What becomes of an execution that was cut off.
+    pub on_restart: OnRestart,
+    /// Time between looks for drift; None for none.
+    pub observe_every: Option<Duration>,
     /// Docker engine of the embedded default.
     pub docker_host: String,
 }
@@ -145,9 +183,13 @@ impl Options {
         };
         let solve_ms = self.solve_deadline_ms.or(file.solve_deadline_ms).unwrap_or(2000);
         let hook_s = self.hook_deadline_s.or(file.hook_deadline_s).unwrap_or(60);
+        let engine_s = self.engine_timeout_s.or(file.engine_timeout_s).unwrap_or(30);
         let parallel = self.parallel.or(file.parallel).unwrap_or(16);
-        if parallel == 0 {
-            return Err(ConfigError::Zero("parallel"));
+        let parallel_on_vm = self.parallel_on_vm.or(file.parallel_on_vm).unwrap_or(4);
+        for (name, count) in [("parallel", parallel), ("parallel_on_vm", parallel_on_vm)] {
+            if count == 0 {
+                return Err(ConfigError::Zero(name));
+            }
         }
         let data_dir = self
             .data_dir
@@ -164,6 +206,13 @@ impl Options {
             solve_deadline: Duration::from_millis(at_least_one(solve_ms, "solve_deadline_ms")?),
             hook_deadline: Duration::from_secs(at_least_one(hook_s, "hook_deadline_s")?),
             parallel,
+            parallel_on_vm,
+            retry_for: Duration::from_secs(self.retry_for_s.or(file.retry_for_s).unwrap_or(30)),
+            engine_timeout: Duration::from_secs(at_least_one(engine_s, "engine_timeout_s")?),
+            on_restart: self.on_restart.or(file.on_restart).unwrap_or_default(),
+            observe_every: Some(self.observe_every_s.or(file.observe_every_s).unwrap_or(10))
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             docker_host: self
                 .docker_host
                 .or(file.docker_host)

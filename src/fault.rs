@@ -33,6 +33,8 @@ pub enum Code {
     ExecutionRunning,
     /// The execution has ended.
     ExecutionEnded,
+    /// An Idempotency-Key came with another request before.
+    KeyReused,
     /// The topology would drop or change what containers still use.
     InUse,
     /// What was planned on has changed meanwhile.
@@ -84,6 +86,54 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 38] = [
+        Self::JsonUnreadable,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::TopologyInvalid,
+        Self::PlanInvalid,
+        Self::AllocationInvalid,
+        Self::RequestInvalid,
+        Self::TopologyMissing,
+        Self::Infeasible,
+        Self::Undecided,
+        Self::ExecutionRunning,
+        Self::ExecutionEnded,
+        Self::KeyReused,
+        Self::InUse,
+        Self::Conflict,
+        Self::NameTaken,
+        Self::PortTaken,
+        Self::ShapeTooLarge,
+        Self::HookMissing,
+        Self::HooksUnavailable,
+        Self::HookFailed,
+        Self::HookTimeout,
+        Self::ImageUnavailable,
+        Self::EngineUnreachable,
+        Self::EngineTimeout,
+        Self::EngineRefused,
+        Self::ContainerUnhealthy,
+        Self::LimitsMismatch,
+        Self::CloudUnreachable,
+        Self::CloudTimeout,
+        Self::CloudRefused,
+        Self::CloudMisconfigured,
+        Self::CloudUnsupported,
+        Self::Cancelled,
+        Self::Stopping,
+        Self::JournalUnavailable,
+        Self::Internal,
+    ];
+
+    /// From its name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// As in answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -101,6 +151,7 @@ impl Code {
             Self::Undecided => "undecided",
             Self::ExecutionRunning => "execution_running",
             Self::ExecutionEnded => "execution_ended",
+            Self::KeyReused => "key_reused",
             Self::InUse => "in_use",
             Self::Conflict => "conflict",
             Self::NameTaken => "name_taken",
@@ -180,4 +231,18 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed_once_and_read_back_from_its_name() {
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(Code::parse(code.as_str()), Some(code));
+            assert_eq!(Code::ALL.iter().position(|other| *other == code), Some(index));
+        }
+        assert_eq!(Code::parse("no_such_code"), None);
+    }
 }

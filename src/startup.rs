@@ -11,15 +11,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, BodyLimit};
 use crate::cloud::{Cloud, Hosts, embedded};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
 use crate::fault::{Code, Fault};
 use crate::hooks::{Fetcher, HookSet};
-use crate::journal::SqliteJournal;
+use crate::journal::{Journal, SqliteJournal};
+#[cfg(debug_assertions)]
+use crate::journal::{KillAt, KillingJournal};
 use crate::model::Topology;
 use crate::model::topology::Cloud as CloudSpec;
-use crate::service::{Platform, Service, Settings};
+use crate::service::{OnRestart, Platform, Service, Settings};
 
 /// How long hooks may take to be fetched.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
@@ -85,9 +87,13 @@ impl Platform for RealPlatform {
 ///
 /// When it can't be started.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let journal = SqliteJournal::open(&config.data_dir)?;
+    let journal = journal(&config)?;
+    let docker = DockerSettings {
+        answer: config.engine_timeout,
+        ..DockerSettings::default()
+    };
     let platform = RealPlatform {
-        engines: Arc::new(DockerEngines::new(DockerSettings::default())),
+        engines: Arc::new(DockerEngines::new(docker)),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
     };
@@ -95,8 +101,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         solve_deadline: config.solve_deadline,
         hook_deadline: config.hook_deadline,
         parallel: config.parallel,
+        parallel_on_vm: config.parallel_on_vm,
+        retry_for: config.retry_for,
     };
-    let service = Service::open(Box::new(journal), Arc::new(platform), settings)?;
+    let service = Service::open(journal, Arc::new(platform), settings)?;
     let handle = service.clone();
     let server = HttpServer::new(move || {
         App::new()
@@ -120,8 +128,19 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let server = server.run();
     let stopper = server.handle();
     let running = tokio::spawn(server);
+    let on_restart = match config.on_restart {
+        config::OnRestart::Resume => OnRestart::Resume,
+        config::OnRestart::Rollback => OnRestart::Rollback,
+        config::OnRestart::Hold => OnRestart::Hold,
+    };
+    if let Some(interval) = config.observe_every {
+        service.watch_for_drift(interval);
+    }
     let compared = service.clone();
     tokio::spawn(async move {
+        if let Err(error) = compared.recover(on_restart).await {
+            tracing::error!(%error, "an execution that was cut off could not be taken up; it is held");
+        }
         if let Err(error) = compared.compare().await {
             tracing::warn!(%error, "what runs could not be compared with the allocation");
         }
@@ -136,6 +155,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .context("the server failed")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn journal(config: &Config) -> anyhow::Result<Box<dyn Journal>> {
+    let journal = SqliteJournal::open(&config.data_dir)?;
+    #[cfg(debug_assertions)]
+    if let Ok(at) = std::env::var("MAPEK_TEST_KILL") {
+        let at = KillAt::parse(&at).context("MAPEK_TEST_KILL should be before:N or after:N")?;
+        return Ok(Box::new(KillingJournal::new(journal, at)));
+    }
+    Ok(Box::new(journal))
 }
 
 async fn wait_for_signal() -> anyhow::Result<&'static str> {

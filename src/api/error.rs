@@ -26,6 +26,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::Infeasible
         | Code::ShapeTooLarge
         | Code::HookMissing
+        | Code::KeyReused
         | Code::CloudMisconfigured => StatusCode::UNPROCESSABLE_ENTITY,
         Code::HooksUnavailable
         | Code::HookFailed

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::execute::Execution;
+use crate::execute::{Direction, Execution, Halt};
 use crate::fault::{Code, Fault};
 
 use super::Handle;
@@ -36,6 +36,27 @@ pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpRe
 pub async fn cancel(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
     let result = match parse(&id) {
         Ok(id) => service.cancel(id).await.map(|()| id),
+        Err(fault) => Err(fault),
+    };
+    match result {
+        Ok(id) => timer.send(StatusCode::ACCEPTED, json!({ "execution": id })),
+        Err(fault) => timer.fail(&fault),
+    }
+}
+
+/// Carries an execution that is held to its end.
+pub async fn resume(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
+    take_up(&service, &timer, &id, Direction::Forward).await
+}
+
+/// Undoes what an execution that is held has done.
+pub async fn rollback(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
+    take_up(&service, &timer, &id, Direction::Back).await
+}
+
+async fn take_up(service: &Handle, timer: &Timer, id: &str, direction: Direction) -> HttpResponse {
+    let result = match parse(id) {
+        Ok(id) => service.take_up(id, direction, Halt::No).await.map(|()| id),
         Err(fault) => Err(fault),
     };
     match result {

@@ -5,6 +5,7 @@ mod allocation;
 mod answer;
 mod body;
 mod error;
+mod events;
 mod execute;
 mod executions;
 mod health;
@@ -26,16 +27,49 @@ pub use error::status;
 pub fn routes(config: &mut web::ServiceConfig) {
     let route = |path: &str| web::resource(path.to_owned()).default_service(web::to(wrong_method));
     config
-        .service(route("/api/topology").get(topology::get).put(topology::put))
-        .service(route("/api/allocation").get(allocation::get))
-        .service(route("/api/inspect").get(inspect::get))
+        .service(
+            route("/api/topology")
+                .get(topology::get)
+                .route(web::head().to(topology::get))
+                .put(topology::put),
+        )
+        .service(
+            route("/api/allocation")
+                .get(allocation::get)
+                .route(web::head().to(allocation::get)),
+        )
+        .service(
+            route("/api/inspect")
+                .get(inspect::get)
+                .route(web::head().to(inspect::get)),
+        )
         .service(route("/api/translate").put(translate::put).post(translate::put))
         .service(route("/api/execute").put(execute::put).post(execute::put))
         .service(route("/api/solve").post(solve::post))
-        .service(route("/api/executions").get(executions::list))
-        .service(route("/api/executions/{id}").get(executions::get))
+        .service(
+            route("/api/executions")
+                .get(executions::list)
+                .route(web::head().to(executions::list)),
+        )
+        .service(
+            route("/api/executions/{id}")
+                .get(executions::get)
+                .route(web::head().to(executions::get)),
+        )
         .service(route("/api/executions/{id}/cancel").post(executions::cancel))
-        .service(route("/healthz").get(health::live))
+        .service(route("/api/executions/{id}/resume").post(executions::resume))
+        .service(route("/api/executions/{id}/rollback").post(executions::rollback))
+        .service(
+            route("/healthz")
+                .get(health::live)
+                .route(web::head().to(health::live)),
+        )
+        .service(
+            route("/metrics")
+                .get(health::metrics)
+                .route(web::head().to(health::metrics)),
+        )
+        .service(route("/api/events").get(events::get))
         .default_service(web::to(no_such_path));
 }
 
@@ -50,7 +84,13 @@ fn allowed(path: &str) -> &'static str {
         "/api/topology" => "GET, HEAD, PUT",
         "/api/translate" | "/api/execute" => "PUT, POST",
         "/api/solve" => "POST",
-        path if path.ends_with("/cancel") => "POST",
+        path if ["/cancel", "/resume", "/rollback"]
+            .iter()
+            .any(|end| path.ends_with(end)) =>
+        {
+            "POST"
+        }
+        "/api/events" => "GET",
         _ => "GET, HEAD",
     }
 }

@@ -146,11 +146,13 @@ fn because(name: &VmId, error: EngineError) -> CloudError {
         kind: match error.kind {
             EngineErrorKind::Misconfigured => CloudErrorKind::Misconfigured,
             EngineErrorKind::TimedOut => CloudErrorKind::TimedOut,
+            EngineErrorKind::Failing => CloudErrorKind::Failing,
             EngineErrorKind::Unreachable | EngineErrorKind::Garbled => CloudErrorKind::Unreachable,
             EngineErrorKind::Foreign
             | EngineErrorKind::Image
             | EngineErrorKind::Refused
             | EngineErrorKind::Unhealthy
+            | EngineErrorKind::Down
             | EngineErrorKind::Mismatch
             | EngineErrorKind::Missing => CloudErrorKind::Refused,
         },

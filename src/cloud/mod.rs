@@ -83,4 +83,6 @@ pub enum CloudErrorKind {
     TimedOut,
     /// The cloud said no.
     Refused,
+    /// The cloud or a VM failed over the request, which may pass.
+    Failing,
 }

@@ -267,8 +267,13 @@ pub enum EngineErrorKind {
     Garbled,
     /// The engine said no.
     Refused,
+    /// The engine, or something before it, failed over the request (5xx), which may pass.
+    Failing,
     /// The container did not stay up or did not become healthy.
     Unhealthy,
+    /// The container does not run, which may pass: an engine that was restarted starts its
+    /// containers again.
+    Down,
     /// The engine reports other limits than those asked for.
     Mismatch,
     /// No such container.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Allocation, Container, Size, Vm, VmId};
 use crate::translate::Action;
 
-use super::event::{Finding, FoundVm};
+use super::event::{Finding, FoundVm, Left};
 
 /// Names that VMs got when they were made: `new_vm0` to what it really is.
 pub type Bindings = BTreeMap<VmId, FoundVm>;
@@ -61,5 +61,17 @@ pub fn confirm(
             allocation.vms.remove(&vm);
         }
         Action::CreateVm { .. } | Action::RunScaleHook { .. } | Action::RunTierHook { .. } => {}
+    }
+}
+
+/// Takes what a failed action left behind into the allocation.
+pub fn settle(allocation: &mut Allocation, bindings: &Bindings, action: &Action, left: &Left) {
+    let Some(tier) = action.container() else { return };
+    let Some(vm) = allocation.vms.get_mut(real_name(bindings, action.vm())) else {
+        return;
+    };
+    match left.container() {
+        Some(container) => drop(vm.used.insert(tier.clone(), container)),
+        None => drop(vm.used.remove(tier)),
     }
 }

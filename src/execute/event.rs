@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::VmId;
+use crate::model::{Container, CoreSet, Size, VmId};
+use crate::translate::Stage;
 
-/// One thing that happened. `action` counts through all stages, from 0.
+/// One thing that happened. `action` counts through all stages from 0, and on through the stages
+/// of the way back, where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -15,6 +17,13 @@ pub enum Event {
         action: usize,
         /// Counted from 1.
         attempt: u32,
+    },
+    /// An attempt failed for a passing reason, or with unknown effect; another follows.
+    AttemptFailed {
+        /// Which.
+        action: usize,
+        /// Why, for a person.
+        error: String,
     },
     /// An action's effect is confirmed.
     ActionSucceeded {
@@ -32,15 +41,47 @@ pub enum Event {
         error: String,
         /// The kind of failure, from the table of error codes.
         code: String,
-        /// Hook output or the like.
+        /// What a hook said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<String>,
+        /// What is really there after the failure, where it could be looked up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<Left>,
     },
+    /// An action is not begun, because of another that failed.
+    ActionSkipped {
+        /// Which.
+        action: usize,
+        /// The one that failed.
+        because: usize,
+    },
+    /// What was done is undone, by these stages: the way from what is confirmed back to what was.
+    RollbackBegun {
+        /// The way back.
+        stages: Vec<Stage>,
+    },
+    /// A service took the execution up after another one had ended in the middle of it.
+    Resumed {},
     /// Nothing more happens.
     Finished {
         /// How it ended.
         outcome: Outcome,
     },
+}
+
+impl Event {
+    /// The action that the event is about.
+    #[must_use]
+    pub const fn action(&self) -> Option<usize> {
+        match self {
+            Self::ActionStarted { action, .. }
+            | Self::AttemptFailed { action, .. }
+            | Self::ActionSucceeded { action, .. }
+            | Self::ActionFailed { action, .. }
+            | Self::ActionSkipped { action, .. } => Some(*action),
+            Self::RollbackBegun { .. } | Self::Resumed {} | Self::Finished { .. } => None,
+        }
+    }
 }
 
 /// What an action brought to light.
@@ -65,6 +106,36 @@ pub struct FoundVm {
     pub endpoint: String,
 }
 
+/// What is really there of the container that a failed action was about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "left", rename_all = "snake_case")]
+pub enum Left {
+    /// No container.
+    Nothing,
+    /// A container that holds this.
+    Container {
+        /// Its limits.
+        #[serde(flatten)]
+        size: Size,
+        /// Its cores.
+        cores: CoreSet,
+    },
+}
+
+impl Left {
+    /// As the allocation has it.
+    #[must_use]
+    pub fn container(&self) -> Option<Container> {
+        match self {
+            Self::Nothing => None,
+            Self::Container { size, cores } => Some(Container {
+                size: *size,
+                cores: cores.clone(),
+            }),
+        }
+    }
+}
+
 impl Finding {
     /// Whether there is nothing to tell.
     #[must_use]
@@ -83,10 +154,10 @@ pub enum Outcome {
     Failed,
     /// Somebody cancelled it; what was done is kept.
     Cancelled,
-    /// The service was told to stop; what was done is kept.
-    Stopped,
-    /// The service ended without warning; found on the next start.
-    Interrupted,
+    /// An action failed, and what was done has been undone.
+    RolledBack,
+    /// An action failed, and undoing failed, too; what is there is kept.
+    RollbackFailed,
 }
 
 impl Outcome {
@@ -97,8 +168,8 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
-            Self::Stopped => "stopped",
-            Self::Interrupted => "interrupted",
+            Self::RolledBack => "rolled_back",
+            Self::RollbackFailed => "rollback_failed",
         }
     }
 }

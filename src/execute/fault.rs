@@ -13,8 +13,10 @@ impl From<EngineError> for Fault {
             EngineErrorKind::TimedOut => Code::EngineTimeout,
             EngineErrorKind::Foreign => Code::NameTaken,
             EngineErrorKind::Image => Code::ImageUnavailable,
-            EngineErrorKind::Refused | EngineErrorKind::Missing => Code::EngineRefused,
-            EngineErrorKind::Unhealthy => Code::ContainerUnhealthy,
+            EngineErrorKind::Refused | EngineErrorKind::Failing | EngineErrorKind::Missing => {
+                Code::EngineRefused
+            }
+            EngineErrorKind::Unhealthy | EngineErrorKind::Down => Code::ContainerUnhealthy,
             EngineErrorKind::Mismatch => Code::LimitsMismatch,
         };
         Self::new(code, chain(&error))
@@ -27,7 +29,7 @@ impl From<CloudError> for Fault {
             CloudErrorKind::Misconfigured => Code::CloudMisconfigured,
             CloudErrorKind::Unreachable => Code::CloudUnreachable,
             CloudErrorKind::TimedOut => Code::CloudTimeout,
-            CloudErrorKind::Refused => Code::CloudRefused,
+            CloudErrorKind::Refused | CloudErrorKind::Failing => Code::CloudRefused,
         };
         Self::new(code, chain(&error))
     }

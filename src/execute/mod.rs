@@ -3,12 +3,15 @@
 //! `event`, `state`, `effect`, `record` and `spec` are pure. `perform` turns one action into
 //! driver calls, `preflight` looks before anything is done, `runner` goes through the stages.
 
+mod consequence;
 mod effect;
 mod event;
 mod fault;
 mod perform;
 mod preflight;
+mod reality;
 mod record;
+mod retry;
 mod runner;
 mod spec;
 mod state;
@@ -16,10 +19,11 @@ mod state;
 mod tests;
 mod world;
 
-pub use effect::{Bindings, confirm, real_name};
-pub use event::{Event, Finding, FoundVm, Outcome, Stamped};
+pub use effect::{Bindings, confirm, real_name, settle};
+pub use event::{Event, Finding, FoundVm, Left, Outcome, Stamped};
 pub use preflight::preflight;
+pub use reality::{held, overlay};
 pub use record::{Execution, Frozen, Pinned};
-pub use runner::{Halt, Ledger, run};
-pub use state::{ActionState, Illegal, Progress, Status};
+pub use runner::{Direction, Ending, Halt, Ledger, RETRY_FOR, run};
+pub use state::{ActionState, Back, Illegal, Progress, Status};
 pub use world::{View, World};

@@ -1,14 +1,15 @@
 //! One action, as calls to drivers.
 
-use crate::cloud::CloudError;
-use crate::engine::EngineError;
+use crate::cloud::{CloudError, CloudErrorKind};
+use crate::engine::{Effect, EngineError, EngineErrorKind, State};
 use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
 use crate::model::{Allocation, Size, TierId, VmId};
 use crate::translate::Action;
 
-use super::event::{Finding, FoundVm};
+use super::event::{Finding, FoundVm, Left};
+use super::reality::held;
 use super::spec;
 use super::world::{View, World};
 
@@ -19,38 +20,128 @@ pub struct Failure {
     pub fault: Fault,
     /// Output of the hook that failed.
     pub output: Option<String>,
+    /// Whether trying again may help: the reason may pass, or the effect is unknown. Every action
+    /// is safe to repeat.
+    pub again: bool,
+    /// Whether it is only that the container does not run.
+    pub down: bool,
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, output: None }
+        Self {
+            fault,
+            output: None,
+            again: false,
+            down: false,
+        }
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Fault::from(error).into()
+        let again = may_pass(&error);
+        let down = error.kind == EngineErrorKind::Down;
+        Self {
+            fault: error.into(),
+            output: None,
+            again,
+            down,
+        }
     }
 }
 
 impl From<CloudError> for Failure {
     fn from(error: CloudError) -> Self {
-        Fault::from(error).into()
+        let again = error.effect == Effect::Unknown
+            || matches!(
+                error.kind,
+                CloudErrorKind::Unreachable | CloudErrorKind::TimedOut | CloudErrorKind::Failing
+            );
+        Self {
+            fault: error.into(),
+            output: None,
+            again,
+            down: false,
+        }
     }
 }
 
 impl From<HookError> for Failure {
     fn from(error: HookError) -> Self {
         let output = error.output().map(str::to_owned);
+        let (again, down) = match &error {
+            HookError::Deliver { source, .. } | HookError::Engine { source, .. } => {
+                (may_pass(source), source.kind == EngineErrorKind::Down)
+            }
+            HookError::Archive { .. }
+            | HookError::Failed { .. }
+            | HookError::TimedOut { .. }
+            | HookError::TooLong { .. } => (false, false),
+        };
         Self {
             fault: error.into(),
             output,
+            again,
+            down,
         }
     }
 }
 
+/// Whether an engine's failure may pass, or left its effect unknown.
+fn may_pass(error: &EngineError) -> bool {
+    let passing = match error.kind {
+        EngineErrorKind::Unreachable
+        | EngineErrorKind::TimedOut
+        | EngineErrorKind::Garbled
+        | EngineErrorKind::Failing
+        | EngineErrorKind::Down => true,
+        EngineErrorKind::Misconfigured
+        | EngineErrorKind::Foreign
+        | EngineErrorKind::Image
+        | EngineErrorKind::Refused
+        | EngineErrorKind::Unhealthy
+        | EngineErrorKind::Mismatch
+        | EngineErrorKind::Missing => false,
+    };
+    passing || (error.effect == Effect::Unknown && error.kind == EngineErrorKind::Refused)
+}
+
 /// Has the action's effect, or finds that it is there already.
-pub async fn perform(world: &World, view: &View, action: &Action) -> Result<Finding, Failure> {
+///
+/// `old` is the allocation that dependency hooks are given as the one before. A container that is
+/// confirmed to run and does not any more is started first: an engine that was killed and came back
+/// leaves those down that it had only just started.
+pub async fn perform(
+    world: &World,
+    view: &View,
+    old: &Allocation,
+    action: &Action,
+) -> Result<Finding, Failure> {
+    match attempt(world, view, old, action).await {
+        Err(failure) if failure.down => {
+            tracing::warn!(error = %failure.fault, "starting the container again, for: {action}");
+            revive(world, view, action).await?;
+            attempt(world, view, old, action).await
+        }
+        result => result,
+    }
+}
+
+/// Starts the container that an action is about, as it is confirmed.
+async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failure> {
+    let (name, engine) = world.engine(view, action.vm())?;
+    let Some(tier) = action.container().and_then(|id| world.topology.tiers.get(id)) else {
+        return Ok(());
+    };
+    if let Some(held) = view.allocation.container(&name, &tier.id) {
+        let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
+        engine.ensure_running(&spec).await?;
+    }
+    Ok(())
+}
+
+async fn attempt(world: &World, view: &View, old: &Allocation, action: &Action) -> Result<Finding, Failure> {
     match action {
         Action::CreateVm { vm } => {
             let made = world.cloud.ensure_vm(vm).await?;
@@ -115,7 +206,7 @@ pub async fn perform(world: &World, view: &View, action: &Action) -> Result<Find
             })
         }
         Action::RunTierHook { vm, container, hook } => {
-            let change = Some((&world.from, &view.allocation));
+            let change = Some((old, &view.allocation));
             let output = run_hook(world, view, vm, container, hook, change).await?;
             Ok(Finding {
                 vm: None,
@@ -167,4 +258,38 @@ async fn run_hook(
         deadline: world.hook_deadline,
     };
     Ok(hooks::run(engine.as_ref(), set, &call).await?)
+}
+
+/// After an action has failed for good: takes away what it half made, and looks up what is really
+/// there. None where that can't be found out.
+pub async fn clean_up(world: &World, view: &View, action: &Action) -> Option<Left> {
+    let name = match action {
+        Action::CreateContainer { container, .. }
+        | Action::UpdateContainer { container, .. }
+        | Action::DeleteContainer { container, .. } => container.as_str(),
+        Action::CreateVm { .. }
+        | Action::DeleteVm { .. }
+        | Action::RunScaleHook { .. }
+        | Action::RunTierHook { .. } => return None,
+    };
+    let (_, engine) = world.engine(view, action.vm()).ok()?;
+    if matches!(action, Action::CreateContainer { .. })
+        && let Err(error) = engine.ensure_absent(name).await
+    {
+        tracing::warn!(%error, "what a failed action left behind could not be removed: {action}");
+    }
+    match engine.find(name).await {
+        Ok(Some(seen)) if seen.managed && seen.state == State::Running => {
+            let held = held(&world.topology, &seen);
+            Some(Left::Container {
+                size: held.size,
+                cores: held.cores,
+            })
+        }
+        Ok(_) => Some(Left::Nothing),
+        Err(error) => {
+            tracing::warn!(%error, "what a failed action left behind could not be looked up: {action}");
+            None
+        }
+    }
 }

@@ -15,7 +15,14 @@ use super::world::{View, World};
 
 /// What stands in the way of these stages: engines that do not answer, names and ports taken by
 /// containers that `mapek` did not make, hooks that are missing. All of it, not only the first.
-pub async fn preflight(world: &World, view: &View, stages: &[Stage]) -> Vec<Fault> {
+///
+/// `seen` is what engines were seen to run a moment ago; they are not asked again.
+pub async fn preflight(
+    world: &World,
+    view: &View,
+    seen: &BTreeMap<VmId, Vec<Observed>>,
+    stages: &[Stage],
+) -> Vec<Fault> {
     let mut creations: BTreeMap<&VmId, BTreeSet<&TierId>> = BTreeMap::new();
     for action in stages.iter().flatten() {
         // A VM without an engine yet has nothing on it that could stand in the way.
@@ -29,16 +36,23 @@ pub async fn preflight(world: &World, view: &View, stages: &[Stage]) -> Vec<Faul
     }
     let looks = creations
         .into_iter()
-        .map(|(vm, names)| look(world, view, vm, names));
+        .map(|(vm, names)| look(world, view, seen.get(vm), vm, names));
     let mut faults: Vec<Fault> = join_all(looks).await.into_iter().flatten().collect();
     faults.extend(missing_hooks(world, stages));
     faults
 }
 
-async fn look(world: &World, view: &View, vm: &VmId, names: BTreeSet<&TierId>) -> Vec<Fault> {
-    let observed = match world.engine(view, vm) {
-        Ok((_, engine)) => engine.observe().await.map_err(Fault::from),
-        Err(fault) => Err(fault),
+async fn look(
+    world: &World,
+    view: &View,
+    seen: Option<&Vec<Observed>>,
+    vm: &VmId,
+    names: BTreeSet<&TierId>,
+) -> Vec<Fault> {
+    let observed = match (seen, world.engine(view, vm)) {
+        (Some(seen), _) => Ok(seen.clone()),
+        (None, Ok((_, engine))) => engine.observe().await.map_err(Fault::from),
+        (None, Err(fault)) => Err(fault),
     };
     match observed {
         Ok(observed) => observed

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::model::topology::OnFailure;
 use crate::model::{Allocation, CoreSet, TierId, VmId};
 use crate::translate::{Action, Stage};
 
-use super::event::Stamped;
-use super::state::{Illegal, Progress};
+use crate::fault::{Code, Fault};
+
+use super::event::{Outcome, Stamped};
+use super::state::{Illegal, Progress, Status};
 
 /// What is fixed before the first effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,12 @@ pub struct Frozen {
     pub stages: Vec<Stage>,
     /// The commit, or content hash, of the hooks; None where none is run.
     pub hooks_revision: Option<String>,
+    /// What to do when an action fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// The client's `Idempotency-Key`: the same request under the same key is carried out once.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
 }
 
 impl Frozen {
@@ -113,6 +122,44 @@ impl Execution {
             .map_or("running", super::event::Outcome::as_str)
     }
 
+    /// Why it is no success: the first failure, or the cancelling. None while it runs, too.
+    #[must_use]
+    pub fn failure(&self) -> Option<Fault> {
+        let failed = self.actions().find_map(|(index, action)| {
+            let state = self
+                .progress
+                .actions
+                .get(index)
+                .filter(|state| state.state == Status::Failed)?;
+            let code = state
+                .code
+                .as_deref()
+                .and_then(Code::parse)
+                .unwrap_or(Code::Internal);
+            let fault = Fault::new(code, state.error.clone().unwrap_or_default());
+            Some(told(action, index, fault, state.output.clone()))
+        });
+        match self.progress.outcome {
+            Some(Outcome::Succeeded) => None,
+            Some(Outcome::Cancelled) if failed.is_none() => Some(Fault::new(
+                Code::Cancelled,
+                "the execution was cancelled; what was done is kept",
+            )),
+            _ => failed,
+        }
+    }
+
+    /// The actions of all stages, numbered through, those of the way back last.
+    pub fn actions(&self) -> impl Iterator<Item = (usize, &Action)> {
+        self.stages().flatten().enumerate()
+    }
+
+    /// All stages, those of the way back last.
+    pub fn stages(&self) -> impl Iterator<Item = &Stage> {
+        let back = self.progress.back.iter().flat_map(|back| &back.stages);
+        self.frozen.stages.iter().chain(back)
+    }
+
     /// A line of the history.
     #[must_use]
     pub fn summary(&self) -> Value {
@@ -151,15 +198,30 @@ impl Execution {
                     })
                     .collect()
             };
-        let stages: Vec<Vec<Value>> = self.frozen.stages.iter().map(|s| stage(s, &mut states)).collect();
+        let out: Vec<Vec<Value>> = self.frozen.stages.iter().map(|s| stage(s, &mut states)).collect();
+        let back = self.progress.back.as_ref();
+        let back: Option<Vec<Vec<Value>>> =
+            back.map(|back| back.stages.iter().map(|s| stage(s, &mut states)).collect());
         let mut details = self.summary();
         if let Some(details) = details.as_object_mut() {
             details.insert("plan".to_owned(), self.frozen.plan.clone());
             details.insert("hooks_revision".to_owned(), json!(self.frozen.hooks_revision));
             details.insert("from".to_owned(), json!(self.frozen.from.allocation));
             details.insert("target".to_owned(), json!(self.frozen.target));
-            details.insert("stages".to_owned(), json!(stages));
+            details.insert("stages".to_owned(), json!(out));
+            if let Some(back) = back {
+                details.insert("rollback_stages".to_owned(), json!(back));
+            }
+            details.insert("on_failure".to_owned(), json!(self.frozen.on_failure));
+            details.insert("resumed".to_owned(), json!(self.progress.resumed));
         }
         details
     }
+}
+
+/// An action's failure as the answer to the request tells it: with the action.
+pub(super) fn told(action: &Action, index: usize, fault: Fault, output: Option<String>) -> Fault {
+    let message = format!("{action}: {}", fault.message);
+    let particulars = json!({ "action": index, "text": action.to_string(), "output": output });
+    Fault { message, ..fault }.with([particulars])
 }

@@ -1,21 +1,29 @@
-//! Goes through the stages of an execution, recording before and after each effect.
+//! Goes through the stages of an execution, recording before and after each effect: from the
+//! begin, or from wherever an earlier run was cut off.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
-use crate::translate::Action;
+use crate::model::VmId;
+use crate::model::topology::OnFailure;
+use crate::translate::{Action, Stage};
 
+use super::consequence::follows;
 use super::event::{Event, Outcome, Stamped};
-use super::perform::{Failure, perform};
-use super::record::Frozen;
+use super::perform::{Failure, clean_up, perform};
+use super::record::{Execution, told};
+use super::retry;
+use super::state::Status;
 use super::world::{View, World};
 
 /// Where events are recorded, and what they add up to.
@@ -26,6 +34,12 @@ pub trait Ledger: Send + Sync {
 
     /// What is confirmed so far.
     fn view(&self) -> View;
+
+    /// The execution as it stands.
+    async fn execution(&self, id: Uuid) -> Result<Execution, Fault>;
+
+    /// The safe way from what is confirmed back to what was before the execution.
+    async fn way_back(&self, id: Uuid) -> Result<Vec<Stage>, Fault>;
 }
 
 /// A wish that the execution begins no further action.
@@ -36,43 +50,45 @@ pub enum Halt {
     No,
     /// Somebody cancelled the execution.
     Cancel,
-    /// The service is stopping.
+    /// The service is stopping; it takes the execution up when it starts again.
     Stop,
 }
 
-/// Carries an execution out. Answers with how it ended, and why where it failed.
+/// Where an execution is to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// To its target.
+    #[default]
+    Forward,
+    /// Back to what was.
+    Back,
+}
+
+/// How a run ended: the outcome, or None where it is to be taken up again; and why it is no success.
+pub type Ending = (Option<Outcome>, Option<Fault>);
+
+/// Carries an execution out.
 pub async fn run(
     world: Arc<World>,
     ledger: Arc<dyn Ledger>,
-    frozen: Arc<Frozen>,
+    id: Uuid,
+    direction: Direction,
     halt: watch::Receiver<Halt>,
-) -> (Outcome, Option<Fault>) {
+) -> Ending {
     let run = Run {
         world,
         ledger,
-        id: frozen.id,
+        id,
         halt,
+        vms: std::sync::Mutex::default(),
     };
-    let mut first = 0;
-    let mut failure = None;
-    for stage in &frozen.stages {
-        failure = run.stage(first, stage).await;
-        if failure.is_some() || *run.halt.borrow() != Halt::No {
-            break;
+    match run.whole(direction).await {
+        Ok(ending) => ending,
+        Err(fault) => {
+            tracing::error!(execution = %id, error = %fault, "the execution can't be recorded any further; it is taken up on the next start");
+            (None, Some(fault))
         }
-        first += stage.len();
     }
-    let outcome = match (&failure, *run.halt.borrow()) {
-        (Some(_), _) => Outcome::Failed,
-        (None, _) if first == frozen.actions().count() => Outcome::Succeeded,
-        (None, Halt::Cancel) => Outcome::Cancelled,
-        (None, Halt::Stop | Halt::No) => Outcome::Stopped,
-    };
-    if let Err(fault) = run.record(Event::Finished { outcome }).await {
-        tracing::error!(execution = %run.id, error = %fault, "the end of the execution could not be recorded");
-        return (Outcome::Failed, Some(failure.unwrap_or(fault)));
-    }
-    (outcome, failure)
 }
 
 struct Run {
@@ -80,116 +96,338 @@ struct Run {
     ledger: Arc<dyn Ledger>,
     id: Uuid,
     halt: watch::Receiver<Halt>,
+    /// Bounds the actions on one VM at a time.
+    vms: std::sync::Mutex<BTreeMap<VmId, Arc<Semaphore>>>,
 }
 
 impl Run {
+    /// An error says that the record can't be kept, so that nothing more may be done.
+    async fn whole(&self, direction: Direction) -> Result<Ending, Fault> {
+        let execution = self.ledger.execution(self.id).await?;
+        let mut failure = None;
+        if execution.progress.back.is_none() {
+            if direction == Direction::Forward && self.halted() == Halt::No {
+                failure = self.stages(0, &execution.frozen.stages).await?;
+            } else {
+                self.give_up_running(&execution).await?;
+            }
+            if self.halted() == Halt::Stop {
+                return Ok((None, failure));
+            }
+            let execution = self.ledger.execution(self.id).await?;
+            let left = execution
+                .progress
+                .actions
+                .iter()
+                .any(|action| action.state != Status::Succeeded);
+            if !left && direction == Direction::Forward {
+                return self.finish(Outcome::Succeeded, None).await;
+            }
+            if self.halted() == Halt::Cancel {
+                return self.finish(Outcome::Cancelled, failure).await;
+            }
+            if failure.is_none() && direction == Direction::Forward {
+                failure = execution.failure();
+            }
+            if direction == Direction::Forward && execution.frozen.on_failure != OnFailure::Rollback {
+                return self.finish(Outcome::Failed, failure).await;
+            }
+            let stages = self.ledger.way_back(self.id).await?;
+            self.record(Event::RollbackBegun { stages }).await?;
+        }
+        self.back(failure).await
+    }
+
+    /// The way back, from wherever it stands.
+    async fn back(&self, failure: Option<Fault>) -> Result<Ending, Fault> {
+        let execution = self.ledger.execution(self.id).await?;
+        let Some(back) = execution.progress.back.clone() else {
+            return Err(Fault::new(Code::Internal, "there is no way back to go"));
+        };
+        let failure = failure.or_else(|| execution.failure());
+        let failed = self.stages(back.first, &back.stages).await?;
+        if self.halted() == Halt::Stop && failed.is_none() {
+            let after = self.ledger.execution(self.id).await?;
+            let mut left = after.progress.actions.iter().skip(back.first);
+            if left.any(|action| action.state == Status::Pending) {
+                return Ok((None, failure));
+            }
+        }
+        match failed {
+            None => self.finish(Outcome::RolledBack, failure).await,
+            Some(undo) => {
+                let told = match failure {
+                    Some(first) => Fault {
+                        message: format!("{}; undoing failed, too: {}", first.message, undo.message),
+                        ..first
+                    },
+                    None => undo,
+                };
+                self.finish(Outcome::RollbackFailed, Some(told)).await
+            }
+        }
+    }
+
+    async fn finish(&self, outcome: Outcome, failure: Option<Fault>) -> Result<Ending, Fault> {
+        self.record(Event::Finished { outcome }).await?;
+        Ok((Some(outcome), failure))
+    }
+
+    fn halted(&self) -> Halt {
+        *self.halt.borrow()
+    }
+
+    /// Records; where the disk is full or the like, waits until there is room again, unless the
+    /// service is to stop.
     async fn record(&self, event: Event) -> Result<(), Fault> {
-        self.ledger
-            .record(
-                self.id,
-                Stamped {
-                    at: Timestamp::now(),
-                    event,
-                },
-            )
-            .await
+        let stamped = Stamped {
+            at: Timestamp::now(),
+            event,
+        };
+        let mut attempt = 0;
+        loop {
+            match self.ledger.record(self.id, stamped.clone()).await {
+                Err(fault) if fault.code == Code::JournalUnavailable && self.halted() != Halt::Stop => {
+                    attempt += 1;
+                    tracing::error!(execution = %self.id, error = %fault, "waiting until the record can be written");
+                    tokio::time::sleep(retry::wait(attempt, 1.0)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Runs stages, the first action of which has the number `first`. Answers with the first
+    /// failure; after one, what does not depend on it is done only where that is asked for.
+    async fn stages(&self, mut first: usize, stages: &[Stage]) -> Result<Option<Fault>, Fault> {
+        let mut failure = None;
+        for stage in stages {
+            let failed = self.stage(first, stage).await?;
+            failure = failure.or(failed);
+            if self.halted() != Halt::No {
+                break;
+            }
+            if failure.is_some() {
+                let execution = self.ledger.execution(self.id).await?;
+                let go_on =
+                    execution.frozen.on_failure == OnFailure::Continue && execution.progress.back.is_none();
+                if !go_on {
+                    break;
+                }
+            }
+            first += stage.len();
+        }
+        Ok(failure)
     }
 
     /// Runs the actions of one stage, several at a time. All that were begun are waited for, even
-    /// after one has failed; none is begun after that. Answers with the first failure.
-    async fn stage(&self, first: usize, stage: &[Action]) -> Option<Fault> {
-        let failed = AtomicBool::new(false);
-        let actions: Vec<_> = stage
-            .iter()
-            .zip(first..)
-            .map(|(action, index)| self.unless_over(index, action, &failed).boxed())
-            .collect();
-        let faults: Vec<Option<Fault>> = stream::iter(actions)
+    /// after one has failed.
+    async fn stage(&self, first: usize, stage: &[Action]) -> Result<Option<Fault>, Fault> {
+        let execution = self.ledger.execution(self.id).await?;
+        let over = AtomicBool::new(false);
+        let mut actions = Vec::new();
+        for (action, index) in stage.iter().zip(first..) {
+            let Some(state) = execution.progress.actions.get(index) else {
+                continue;
+            };
+            match state.state {
+                Status::Pending | Status::Running => {}
+                Status::Succeeded | Status::Failed | Status::Skipped => continue,
+            }
+            if state.state == Status::Pending
+                && let Some(because) = self.blocked(&execution, first, index, action)
+            {
+                self.record(Event::ActionSkipped {
+                    action: index,
+                    because,
+                })
+                .await?;
+                continue;
+            }
+            actions.push(
+                self.unless_over(index, state.attempts, action, &execution, &over)
+                    .boxed(),
+            );
+        }
+        let results: Vec<Result<Option<Fault>, Fault>> = stream::iter(actions)
             .buffer_unordered(self.world.parallel)
             .collect()
             .await;
-        faults.into_iter().flatten().next()
+        let mut failure = None;
+        for result in results {
+            failure = failure.or(result?);
+        }
+        Ok(failure)
     }
 
-    async fn unless_over(&self, index: usize, action: &Action, failed: &AtomicBool) -> Option<Fault> {
-        if failed.load(Ordering::Relaxed) || *self.halt.borrow() != Halt::No {
-            return None;
-        }
-        let fault = self.action(index, action).await;
-        if fault.is_some() {
-            failed.store(true, Ordering::Relaxed);
-        }
-        fault
-    }
-
-    async fn action(&self, index: usize, action: &Action) -> Option<Fault> {
-        let id = self.id;
-        if let Err(fault) = self
-            .record(Event::ActionStarted {
-                action: index,
-                attempt: 1,
-            })
-            .await
-        {
-            return Some(fault);
-        }
-        tracing::info!(execution = %id, action = index, "{action}");
-        let view = self.ledger.view();
-        let event = match perform(&self.world, &view, action).await {
-            Ok(finding) => Event::ActionSucceeded {
-                action: index,
-                finding,
-            },
-            Err(Failure { fault, output }) => {
-                tracing::error!(execution = %id, action = index, code = %fault.code, error = %fault, "failed: {action}");
-                let failed = Event::ActionFailed {
-                    action: index,
-                    error: fault.message.clone(),
-                    code: fault.code.as_str().to_owned(),
-                    output: output.clone(),
-                };
-                let told = told(action, index, &fault, output);
-                return Some(
-                    self.record(failed)
-                        .await
-                        .err()
-                        .map_or(told.clone(), |unrecorded| {
-                            unrecorded.with([serde_json::json!({ "after": told.message })])
-                        }),
-                );
-            }
+    /// The action of an earlier stage whose failure keeps this one from being done.
+    fn blocked(&self, execution: &Execution, before: usize, index: usize, action: &Action) -> Option<usize> {
+        let first = execution
+            .progress
+            .back
+            .as_ref()
+            .map_or(0, |back| if index >= back.first { back.first } else { 0 });
+        let undone = |index: usize| {
+            let state = execution.progress.actions.get(index).map(|action| action.state);
+            matches!(state, Some(Status::Failed | Status::Skipped))
         };
-        self.record(event).await.err()
+        execution
+            .actions()
+            .skip(first)
+            .take_while(|(other, _)| *other < before)
+            .find(|(other, failed)| undone(*other) && follows(&self.world.topology, failed, action))
+            .map(|(other, _)| other)
+    }
+
+    async fn unless_over(
+        &self,
+        index: usize,
+        attempts: u32,
+        action: &Action,
+        execution: &Execution,
+        over: &AtomicBool,
+    ) -> Result<Option<Fault>, Fault> {
+        let vm = self.turn_of(action.vm());
+        let _turn = vm.acquire().await;
+        // One that was begun before is brought to its end in any case: its effect is unknown.
+        if attempts == 0 && (over.load(Ordering::Relaxed) || self.halted() != Halt::No) {
+            return Ok(None);
+        }
+        let result = self.action(index, attempts, action, execution).await;
+        let go_on = execution.frozen.on_failure == OnFailure::Continue && execution.progress.back.is_none();
+        if !matches!(result, Ok(None)) && !go_on {
+            over.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn turn_of(&self, vm: &VmId) -> Arc<Semaphore> {
+        let mut vms = self.vms.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let turns = vms
+            .entry(vm.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(self.world.parallel_on_vm)));
+        Arc::clone(turns)
+    }
+
+    /// Tries an action until it succeeds, fails for good, or has been tried long enough.
+    async fn action(
+        &self,
+        index: usize,
+        before: u32,
+        action: &Action,
+        execution: &Execution,
+    ) -> Result<Option<Fault>, Fault> {
+        let id = self.id;
+        // Counted from the first failure: an attempt may rightly take long.
+        let mut until = None;
+        let old = match &execution.progress.back {
+            Some(_) => &execution.frozen.target,
+            None => &self.world.from,
+        };
+        for attempt in before + 1.. {
+            self.record(Event::ActionStarted {
+                action: index,
+                attempt,
+            })
+            .await?;
+            tracing::info!(execution = %id, action = index, attempt, "{action}");
+            let Failure {
+                fault, output, again, ..
+            } = match perform(&self.world, &self.ledger.view(), old, action).await {
+                Ok(finding) => {
+                    self.record(Event::ActionSucceeded {
+                        action: index,
+                        finding,
+                    })
+                    .await?;
+                    return Ok(None);
+                }
+                Err(failure) => failure,
+            };
+            let wait = retry::wait(attempt.saturating_sub(before), chance());
+            let until = *until.get_or_insert_with(|| Instant::now() + self.world.retry_for);
+            if again && self.halted() == Halt::No && Instant::now() + wait < until {
+                tracing::warn!(execution = %id, action = index, attempt, error = %fault, "trying again: {action}");
+                self.record(Event::AttemptFailed {
+                    action: index,
+                    error: fault.message,
+                })
+                .await?;
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            if again && self.halted() == Halt::Stop {
+                // Unknown, and to be found out on the next start.
+                return Err(Fault::new(Code::Stopping, fault.message));
+            }
+            tracing::error!(execution = %id, action = index, code = %fault.code, error = %fault, "failed: {action}");
+            return self.fail(index, action, fault, output).await.map(Some);
+        }
+        Ok(None)
+    }
+
+    async fn fail(
+        &self,
+        index: usize,
+        action: &Action,
+        fault: Fault,
+        output: Option<String>,
+    ) -> Result<Fault, Fault> {
+        let left = clean_up(&self.world, &self.ledger.view(), action).await;
+        let (error, code) = (fault.message.clone(), fault.code.as_str().to_owned());
+        self.record(Event::ActionFailed {
+            action: index,
+            error,
+            code,
+            output: output.clone(),
+            left,
+        })
+        .await?;
+        Ok(told(action, index, fault, output))
+    }
+
+    /// Ends actions that an earlier run left in the middle, without trying them again: looks up
+    /// what became of them.
+    async fn give_up_running(&self, execution: &Execution) -> Result<(), Fault> {
+        for (index, action) in execution.actions() {
+            let state = execution.progress.actions.get(index).map(|action| action.state);
+            if state == Some(Status::Running) {
+                let fault = Fault::new(
+                    Code::Cancelled,
+                    "it was cut off in the middle, and not taken up again",
+                );
+                self.fail(index, action, fault, None).await?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// The failure as the answer to the request tells it: with the action, and the hook's output.
-fn told(action: &Action, index: usize, fault: &Fault, output: Option<String>) -> Fault {
-    let message = format!("{action}: {}", fault.message);
-    let particulars = serde_json::json!({ "action": index, "text": action.to_string(), "output": output });
-    Fault {
-        code: fault.code,
-        message,
-        details: fault.details.clone(),
-    }
-    .with([particulars])
+/// A number between 0 and 1, different each time.
+fn chance() -> f64 {
+    // The last bytes of a version 7 id are random.
+    let [.., a, b] = Uuid::now_v7().into_bytes();
+    f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
 }
 
-/// What a halted execution is answered with.
 impl Halt {
-    /// The fault, unless it goes on.
+    /// What a halted execution is answered with.
     #[must_use]
     pub fn fault(self) -> Option<Fault> {
+        let kept = "what was done is kept";
         match self {
             Self::No => None,
             Self::Cancel => Some(Fault::new(
                 Code::Cancelled,
-                "the execution was cancelled; what was done is kept",
+                format!("the execution was cancelled; {kept}"),
             )),
-            Self::Stop => Some(Fault::new(
-                Code::Stopping,
-                "the service is stopping; what was done is kept",
-            )),
+            Self::Stop => {
+                let message = "the service is stopping; it takes the execution up when it starts again";
+                Some(Fault::new(Code::Stopping, message))
+            }
         }
     }
 }
+
+/// How long attempts go on, where nothing else is said.
+pub const RETRY_FOR: Duration = Duration::from_secs(30);

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::translate::Stage;
+
 use super::event::{Event, Outcome, Stamped};
 
 /// Where one action stands.
@@ -18,6 +20,8 @@ pub enum Status {
     Succeeded,
     /// It failed.
     Failed,
+    /// It is not begun, because of another that failed.
+    Skipped,
 }
 
 /// One action's history.
@@ -33,7 +37,7 @@ pub struct ActionState {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Why it failed.
+    /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The failure's code.
@@ -42,17 +46,33 @@ pub struct ActionState {
     /// Output of hooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// The failed action for which it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<usize>,
 }
 
 /// An execution's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Each action's, through all stages.
+    /// Each action's, through all stages, those of the way back last.
     pub actions: Vec<ActionState>,
+    /// The way back, once it was begun.
+    pub back: Option<Back>,
+    /// How often another service took it up.
+    pub resumed: u32,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+/// The way back from a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Back {
+    /// Number of its first action.
+    pub first: usize,
+    /// Its stages.
+    pub stages: Vec<Stage>,
 }
 
 /// An event that can't happen in the state that the execution is in.
@@ -74,9 +94,18 @@ pub enum Illegal {
     /// The execution has ended.
     #[error("the execution has ended")]
     Ended,
+    /// The execution can't end so while an action is running.
+    #[error("action {0} is running, so the execution can't end or turn back")]
+    StillRunning(usize),
     /// The execution can't have succeeded, since an action has not.
     #[error("action {0} has not succeeded, so the execution can't have")]
     Unfinished(usize),
+    /// The action belongs to the way out, and the execution is on its way back.
+    #[error("the execution is on its way back, so action {0} can't be begun")]
+    OnTheWayBack(usize),
+    /// The execution is on its way back already, or never was.
+    #[error("the way back is begun once, and before it can end")]
+    Back,
 }
 
 impl Progress {
@@ -85,8 +114,7 @@ impl Progress {
     pub fn new(actions: usize) -> Self {
         Self {
             actions: vec![ActionState::default(); actions],
-            outcome: None,
-            finished_at: None,
+            ..Self::default()
         }
     }
 
@@ -117,22 +145,15 @@ impl Progress {
         }
         let at = stamped.at;
         match &stamped.event {
-            Event::ActionStarted { action, attempt } => {
-                let state = self.action(*action)?;
-                match state.state {
-                    Status::Pending | Status::Running => {}
-                    Status::Succeeded | Status::Failed => {
-                        return Err(refuse(*action, state, "action_started"));
-                    }
-                }
-                state.state = Status::Running;
-                state.attempts = *attempt;
-                state.started_at.get_or_insert(at);
+            Event::ActionStarted { action, attempt } => self.start(*action, *attempt, at)?,
+            Event::AttemptFailed { action, error } => {
+                self.running(*action, "attempt_failed")?.error = Some(error.clone());
             }
             Event::ActionSucceeded { action, finding } => {
                 let state = self.running(*action, "action_succeeded")?;
                 state.state = Status::Succeeded;
                 state.finished_at = Some(at);
+                state.error = None;
                 state.output.clone_from(&finding.output);
             }
             Event::ActionFailed {
@@ -140,6 +161,7 @@ impl Progress {
                 error,
                 code,
                 output,
+                left: _,
             } => {
                 let state = self.running(*action, "action_failed")?;
                 state.state = Status::Failed;
@@ -148,19 +170,99 @@ impl Progress {
                 state.code = Some(code.clone());
                 state.output.clone_from(output);
             }
-            Event::Finished { outcome } => {
-                let unfinished = self
-                    .actions
-                    .iter()
-                    .position(|action| action.state != Status::Succeeded);
-                if let (Outcome::Succeeded, Some(action)) = (*outcome, unfinished) {
-                    return Err(Illegal::Unfinished(action));
-                }
-                self.outcome = Some(*outcome);
-                self.finished_at = Some(at);
-            }
+            Event::ActionSkipped { action, because } => self.skip(*action, *because)?,
+            Event::RollbackBegun { stages } => self.turn_back(stages)?,
+            Event::Resumed {} => self.resumed += 1,
+            Event::Finished { outcome } => self.finish(*outcome, at)?,
         }
         Ok(())
+    }
+
+    fn start(&mut self, action: usize, attempt: u32, at: Timestamp) -> Result<(), Illegal> {
+        if self.back.as_ref().is_some_and(|back| action < back.first) {
+            return Err(Illegal::OnTheWayBack(action));
+        }
+        let state = self.action(action)?;
+        match state.state {
+            Status::Pending | Status::Running => {}
+            Status::Succeeded | Status::Failed | Status::Skipped => {
+                return Err(refuse(action, state, "action_started"));
+            }
+        }
+        state.state = Status::Running;
+        state.attempts = attempt;
+        state.started_at.get_or_insert(at);
+        Ok(())
+    }
+
+    fn skip(&mut self, action: usize, because: usize) -> Result<(), Illegal> {
+        let cause = self.action(because)?;
+        match cause.state {
+            Status::Failed | Status::Skipped => {}
+            Status::Pending | Status::Running | Status::Succeeded => {
+                return Err(refuse(because, cause, "action_skipped"));
+            }
+        }
+        let state = self.action(action)?;
+        match state.state {
+            Status::Pending => {
+                state.state = Status::Skipped;
+                state.because = Some(because);
+                Ok(())
+            }
+            Status::Running | Status::Succeeded | Status::Failed | Status::Skipped => {
+                Err(refuse(action, state, "action_skipped"))
+            }
+        }
+    }
+
+    fn turn_back(&mut self, stages: &[Stage]) -> Result<(), Illegal> {
+        if self.back.is_some() {
+            return Err(Illegal::Back);
+        }
+        self.none_running()?;
+        let first = self.actions.len();
+        let count = stages.iter().map(Vec::len).sum::<usize>();
+        self.actions.resize(first + count, ActionState::default());
+        self.back = Some(Back {
+            first,
+            stages: stages.to_vec(),
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, outcome: Outcome, at: Timestamp) -> Result<(), Illegal> {
+        self.none_running()?;
+        let first_back = self.back.as_ref().map(|back| back.first);
+        match (outcome, first_back) {
+            (Outcome::Succeeded, None) => self.all_succeeded(0)?,
+            (Outcome::RolledBack, Some(first)) => self.all_succeeded(first)?,
+            (Outcome::Failed | Outcome::Cancelled, None) | (Outcome::RollbackFailed, Some(_)) => {}
+            (Outcome::Succeeded | Outcome::Failed | Outcome::Cancelled, Some(_))
+            | (Outcome::RolledBack | Outcome::RollbackFailed, None) => return Err(Illegal::Back),
+        }
+        self.outcome = Some(outcome);
+        self.finished_at = Some(at);
+        Ok(())
+    }
+
+    fn none_running(&self) -> Result<(), Illegal> {
+        match self
+            .actions
+            .iter()
+            .position(|action| action.state == Status::Running)
+        {
+            Some(action) => Err(Illegal::StillRunning(action)),
+            None => Ok(()),
+        }
+    }
+
+    fn all_succeeded(&self, first: usize) -> Result<(), Illegal> {
+        let mut actions = self.actions.iter().enumerate().skip(first);
+        match actions.find(|(_, action)| action.state != Status::Succeeded) {
+            Some((action, _)) => Err(Illegal::Unfinished(action)),
+            None => Ok(()),
+        }
     }
 
     fn action(&mut self, action: usize) -> Result<&mut ActionState, Illegal> {
@@ -171,7 +273,9 @@ impl Progress {
         let state = self.action(action)?;
         match state.state {
             Status::Running => Ok(state),
-            Status::Pending | Status::Succeeded | Status::Failed => Err(refuse(action, state, event)),
+            Status::Pending | Status::Succeeded | Status::Failed | Status::Skipped => {
+                Err(refuse(action, state, event))
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ fn failed(action: usize) -> Stamped {
         error: "e".into(),
         code: "c".into(),
         output: None,
+        left: None,
     })
 }
 
@@ -53,9 +54,63 @@ fn an_execution_succeeds_only_when_every_action_has() {
         Progress::replay(2, &[started(0), succeeded(0), end.clone()]),
         Err(Illegal::Unfinished(1))
     );
-    assert!(Progress::replay(0, &[end.clone()]).is_ok());
+    assert!(Progress::replay(0, std::slice::from_ref(&end)).is_ok());
     assert!(Progress::replay(1, &[started(0), failed(0), finished(Outcome::Failed)]).is_ok());
     assert_eq!(Progress::replay(0, &[end.clone(), end]), Err(Illegal::Ended));
+}
+
+#[test]
+fn the_way_back_is_begun_once_and_ends_in_one_of_two_ways() {
+    let stages = vec![vec![crate::translate::Action::DeleteVm { vm: "v".into() }]];
+    let back = at(Event::RollbackBegun { stages });
+    let out = [started(0), failed(0)];
+    let with = |more: &[Stamped]| Progress::replay(2, out.iter().chain(more));
+    assert_eq!(with(&[back.clone(), back.clone()]), Err(Illegal::Back));
+    assert_eq!(with(&[back.clone(), started(1)]), Err(Illegal::OnTheWayBack(1)));
+    assert_eq!(
+        with(&[back.clone(), finished(Outcome::Failed)]),
+        Err(Illegal::Back)
+    );
+    assert_eq!(
+        with(&[back.clone(), finished(Outcome::RolledBack)]),
+        Err(Illegal::Unfinished(2))
+    );
+    assert_eq!(with(&[finished(Outcome::RolledBack)]), Err(Illegal::Back));
+    assert!(
+        with(&[
+            back.clone(),
+            started(2),
+            succeeded(2),
+            finished(Outcome::RolledBack)
+        ])
+        .is_ok()
+    );
+    assert!(
+        with(&[
+            back.clone(),
+            started(2),
+            failed(2),
+            finished(Outcome::RollbackFailed)
+        ])
+        .is_ok()
+    );
+    assert_eq!(
+        Progress::replay(1, &[started(0), back]),
+        Err(Illegal::StillRunning(0))
+    );
+}
+
+#[test]
+fn only_what_was_not_begun_is_skipped_and_only_for_a_failure() {
+    let skip = |action, because| at(Event::ActionSkipped { action, because });
+    assert!(Progress::replay(2, &[skip(1, 0)]).is_err());
+    assert!(Progress::replay(2, &[started(0), skip(1, 0)]).is_err());
+    assert!(Progress::replay(2, &[started(0), failed(0), started(1), skip(1, 0)]).is_err());
+    assert!(Progress::replay(2, &[started(0), failed(0), skip(1, 0), finished(Outcome::Failed)]).is_ok());
+    assert!(
+        Progress::replay(2, &[started(0), finished(Outcome::Failed)]).is_err(),
+        "nothing runs at the end"
+    );
 }
 
 fn event() -> impl Strategy<Value = Stamped> {

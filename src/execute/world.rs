@@ -30,6 +30,10 @@ pub struct World {
     pub from: Allocation,
     /// How many actions of a stage may run at the same time.
     pub parallel: usize,
+    /// How many of them on one VM.
+    pub parallel_on_vm: usize,
+    /// How long an action is tried again that fails for a passing reason.
+    pub retry_for: Duration,
 }
 
 /// What is confirmed so far.

@@ -3,6 +3,8 @@
 //! SQLite in WAL mode with full sync: what [`Journal`] has answered is on disk. Calls block, and
 //! the service makes them off the async threads. The journal decides nothing.
 
+#[cfg(debug_assertions)]
+mod killing;
 mod schema;
 mod sqlite;
 #[cfg(test)]
@@ -14,6 +16,8 @@ use uuid::Uuid;
 use crate::execute::{Frozen, Stamped};
 use crate::model::Allocation;
 
+#[cfg(debug_assertions)]
+pub use killing::{KillAt, KillingJournal};
 pub use sqlite::SqliteJournal;
 
 /// What is kept between runs.
@@ -25,6 +29,17 @@ pub struct Kept {
     pub generation: u64,
     /// What was last confirmed.
     pub allocation: Allocation,
+}
+
+/// One event of the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its number; later events have larger ones.
+    pub seq: u64,
+    /// The execution that it belongs to.
+    pub execution: Option<Uuid>,
+    /// The event, with its time in `at` and its kind in `event`.
+    pub event: Value,
 }
 
 /// The durable record.
@@ -43,7 +58,8 @@ pub trait Journal: Send {
     /// When it is not surely on disk; the old one is kept then.
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError>;
 
-    /// Keeps an execution before its first effect.
+    /// Keeps an execution before its first effect, and with it what it sets out from as the
+    /// allocation.
     ///
     /// # Errors
     ///
@@ -62,12 +78,40 @@ pub trait Journal: Send {
         allocation: Option<&Allocation>,
     ) -> Result<(), JournalError>;
 
+    /// Keeps an event that belongs to no execution's history: drift, a new topology.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn note(&mut self, event: &Value) -> Result<(), JournalError>;
+
+    /// Events of every kind after the one with the number `seq`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError>;
+
+    /// The number of the newest event; 0 before the first.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn newest_event(&self) -> Result<u64, JournalError>;
+
     /// One execution with its events.
     ///
     /// # Errors
     ///
     /// When the record can't be read.
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError>;
+
+    /// The execution that was begun under a client's key.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError>;
 
     /// The newest executions with their events, newest first.
     ///

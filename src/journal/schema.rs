@@ -17,12 +17,13 @@ CREATE TABLE executions (
     id          TEXT PRIMARY KEY,
     created_at  TEXT NOT NULL,
     frozen      TEXT NOT NULL,
-    outcome     TEXT
+    outcome     TEXT,
+    key         TEXT UNIQUE
 ) STRICT;
 CREATE INDEX executions_unfinished ON executions (id) WHERE outcome IS NULL;
 CREATE TABLE events (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
-    execution   TEXT NOT NULL REFERENCES executions (id),
+    execution   TEXT REFERENCES executions (id),
     event       TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_of_execution ON events (execution, seq);

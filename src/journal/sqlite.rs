@@ -5,13 +5,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::execute::{Event, Frozen, Pinned, Stamped};
 use crate::model::Allocation;
 
-use super::{Journal, JournalError, Kept, schema};
+use super::{Entry, Journal, JournalError, Kept, schema};
 
 /// The record in a folder.
 pub struct SqliteJournal {
@@ -82,6 +82,11 @@ fn counter(value: i64) -> Result<u64, JournalError> {
     u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
 }
 
+fn id_of(text: &str) -> Result<Uuid, JournalError> {
+    text.parse()
+        .map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
+}
+
 fn id_and_frozen(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
     Ok((row.get(0)?, row.get(1)?))
 }
@@ -116,14 +121,24 @@ impl Journal for SqliteJournal {
     }
 
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {
-        self.connection.execute(
-            "INSERT INTO executions (id, created_at, frozen) VALUES (?1, ?2, ?3)",
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "INSERT INTO executions (id, created_at, frozen, key) VALUES (?1, ?2, ?3, ?4)",
             params![
                 execution.id.to_string(),
                 execution.created_at.to_string(),
-                write(execution)?
+                write(execution)?,
+                execution.idempotency_key
             ],
         )?;
+        transaction.execute("UPDATE state SET allocation = ?1", [write(&execution.from)?])?;
+        let begun =
+            json!({ "event": "execution_begun", "at": execution.created_at, "execution": execution.id });
+        transaction.execute(
+            "INSERT INTO events (execution, event) VALUES (NULL, ?1)",
+            [write(&begun)?],
+        )?;
+        transaction.commit()?;
         Ok(())
     }
 
@@ -157,6 +172,45 @@ impl Journal for SqliteJournal {
         Ok(())
     }
 
+    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
+        self.connection
+            .prepare_cached("INSERT INTO events (execution, event) VALUES (NULL, ?1)")?
+            .execute([write(event)?])?;
+        Ok(())
+    }
+
+    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT seq, execution, event FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let after = i64::try_from(seq).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![after, limit], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Option<String>>(1)?,
+                row.get::<_, String>(2)?,
+            ))
+        })?;
+        rows.map(|row| {
+            let (seq, execution, event) = row?;
+            Ok(Entry {
+                seq: counter(seq)?,
+                execution: execution.map(|id| id_of(&id)).transpose()?,
+                event: read(&event)?,
+            })
+        })
+        .collect()
+    }
+
+    fn newest_event(&self) -> Result<u64, JournalError> {
+        let newest = self
+            .connection
+            .query_row("SELECT COALESCE(MAX(seq), 0) FROM events", [], |row| {
+                row.get::<_, i64>(0)
+            })?;
+        counter(newest)
+    }
+
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {
         let row = self
             .connection
@@ -167,6 +221,16 @@ impl Journal for SqliteJournal {
             )
             .optional()?;
         row.map(|row| self.with_events(row)).transpose()
+    }
+
+    fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError> {
+        let id = self
+            .connection
+            .query_row("SELECT id FROM executions WHERE key = ?1", [key], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()?;
+        id.map(|text| id_of(&text)).transpose()
     }
 
     fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError> {
@@ -184,11 +248,6 @@ impl Journal for SqliteJournal {
             .connection
             .prepare("SELECT id FROM executions WHERE outcome IS NULL ORDER BY id")?;
         let rows = select.query_map([], |row| row.get::<_, String>(0))?;
-        rows.map(|row| {
-            let text = row?;
-            text.parse()
-                .map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
-        })
-        .collect()
+        rows.map(|row| id_of(&row?)).collect()
     }
 }

@@ -29,6 +29,8 @@ fn frozen() -> Frozen {
         target: Allocation::default(),
         stages: vec![vec![crate::translate::Action::DeleteVm { vm: VmId::new("vm1") }]],
         hooks_revision: None,
+        on_failure: crate::model::topology::OnFailure::Stop,
+        idempotency_key: None,
     }
 }
 
@@ -69,6 +71,7 @@ fn what_was_kept_is_there_after_opening_again() {
     assert_eq!(kept.topology, Some(json!({ "x": 2 })));
     assert_eq!(kept.generation, 2);
     assert_eq!(kept.allocation, allocation(), "cores are kept, too");
+    assert_eq!(journal.under_key("no such key").unwrap(), None);
     assert_eq!(
         journal.execution(execution.id).unwrap(),
         Some((execution.clone(), events.to_vec()))
@@ -147,4 +150,26 @@ fn a_full_disk_is_an_error_and_the_old_state_stays() {
     assert_eq!(journal.load().unwrap().topology, Some(json!({ "x": 1 })));
     journal.limit_pages(1_000_000).unwrap();
     assert_eq!(journal.put_topology(&large).unwrap(), 2);
+}
+
+#[test]
+fn an_execution_is_found_under_its_clients_key_which_is_taken_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    let execution = Frozen {
+        idempotency_key: Some("k".into()),
+        ..frozen()
+    };
+    journal.begin(&execution).unwrap();
+    assert_eq!(journal.under_key("k").unwrap(), Some(execution.id));
+    assert_eq!(
+        journal.load().unwrap().allocation,
+        allocation(),
+        "an execution begins with what is"
+    );
+    let again = Frozen {
+        idempotency_key: Some("k".into()),
+        ..frozen()
+    };
+    assert!(journal.begin(&again).is_err());
 }

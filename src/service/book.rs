@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::execute::{Bindings, Event, Execution, Frozen, Outcome, Progress, Stamped, View, confirm};
+use crate::execute::{Bindings, Event, Execution, Frozen, Progress, Stamped, View, confirm, settle};
 use crate::fault::{Code, Fault};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::model::{Allocation, Topology};
+use crate::translate::Action;
 
 /// What is, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -76,10 +77,8 @@ pub struct Book {
 }
 
 impl Book {
-    /// Takes up what the journal holds. Executions that never ended are marked as interrupted.
-    pub fn open(
-        mut journal: Box<dyn Journal>,
-    ) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
+    /// Takes up what the journal holds. An execution that was cut off counts as running.
+    pub fn open(journal: Box<dyn Journal>) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
         let kept = journal.load()?;
         let parse = |document| {
             Topology::parse(&document).map_err(|problems| {
@@ -93,25 +92,19 @@ impl Book {
             .map(parse)
             .transpose()?
             .map(|parsed| Arc::new(parsed.topology));
-        for id in journal.unfinished()? {
-            tracing::warn!(execution = %id, "the service ended while this execution ran; it is marked as interrupted");
-            let event = Event::Finished {
-                outcome: Outcome::Interrupted,
-            };
-            journal.record(
-                id,
-                &Stamped {
-                    at: Timestamp::now(),
-                    event,
-                },
-                None,
-            )?;
-        }
-        let now = Snapshot {
+        let mut now = Snapshot {
             topology,
             generation: kept.generation,
             allocation: kept.allocation,
             ..Snapshot::default()
+        };
+        // One at a time: no more than one can have been cut off.
+        let running = match journal.unfinished()?.first() {
+            Some(id) => journal
+                .execution(*id)?
+                .map(|record| take_up(record, &mut now))
+                .transpose()?,
+            None => None,
         };
         let (publish, snapshot) = watch::channel(Arc::new(now.clone()));
         Ok((
@@ -119,7 +112,7 @@ impl Book {
                 journal,
                 publish,
                 now,
-                running: None,
+                running,
             },
             snapshot,
         ))
@@ -136,7 +129,11 @@ impl Book {
         let generation = self.journal.put_topology(&topology.document)?;
         self.now.generation = generation;
         self.now.topology = Some(Arc::new(topology));
-        self.publish();
+        // The topology is taken, whether or not it can be noted.
+        if let Err(error) = self.note("topology_put", json!({ "generation": generation })) {
+            tracing::warn!(%error, "could not note the new topology among the events");
+            self.publish();
+        }
         Ok(generation)
     }
 
@@ -149,6 +146,9 @@ impl Book {
             return Err(Fault::new(Code::Conflict, message));
         }
         self.journal.begin(frozen)?;
+        let from = Allocation::from(frozen.from.clone());
+        self.now.revision += u64::from(from != self.now.allocation);
+        self.now.allocation = from;
         let progress = Progress::new(frozen.actions().count());
         self.running = Some(Execution {
             frozen: frozen.clone(),
@@ -160,8 +160,9 @@ impl Book {
         Ok(())
     }
 
-    /// Records an event of the running execution, with what it changes in the allocation.
-    pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<(), Fault> {
+    /// Records an event of the running execution, with what it changes in the allocation. Answers
+    /// with the action that it is about.
+    pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<Option<Action>, Fault> {
         let not_running = || Fault::new(Code::Internal, format!("execution {id} is not running"));
         let running = self
             .running
@@ -172,24 +173,18 @@ impl Book {
         progress
             .apply(stamped)
             .map_err(|illegal| Fault::new(Code::Internal, illegal.to_string()))?;
-        let mut changed = None;
-        if let Event::ActionSucceeded { action, finding } = &stamped.event {
+        let changed = self.now.topology.as_ref().and_then(|topology| {
             let (mut allocation, mut bindings) = (self.now.allocation.clone(), self.now.bindings.clone());
-            let done = running.frozen.actions().find(|(index, _)| index == action);
-            if let (Some((_, action)), Some(topology)) = (done, &self.now.topology) {
-                confirm(
-                    &mut allocation,
-                    &mut bindings,
-                    topology.infrastructure.vm,
-                    action,
-                    finding,
-                );
-            }
-            changed = Some((allocation, bindings));
-        }
+            take_in(topology, running, &stamped.event, &mut allocation, &mut bindings)
+                .then_some((allocation, bindings))
+        });
         self.journal
             .record(id, stamped, changed.as_ref().map(|(allocation, _)| allocation))?;
         running.progress = progress;
+        let about = stamped
+            .event
+            .action()
+            .and_then(|index| running.actions().nth(index).map(|(_, action)| action.clone()));
         let ended = running.progress.outcome.is_some();
         if let Some((allocation, bindings)) = changed {
             self.now.revision += u64::from(allocation != self.now.allocation);
@@ -201,7 +196,28 @@ impl Book {
             self.now.running = None;
         }
         self.publish();
+        Ok(about)
+    }
+
+    /// Keeps an event that belongs to no execution's history, and wakes whoever listens.
+    pub fn note(&mut self, kind: &str, mut event: Value) -> Result<(), Fault> {
+        if let Some(fields) = event.as_object_mut() {
+            fields.insert("event".to_owned(), json!(kind));
+            fields.insert("at".to_owned(), json!(Timestamp::now()));
+        }
+        self.journal.note(&event)?;
+        self.publish();
         Ok(())
+    }
+
+    /// Events after the one with that number, oldest first.
+    pub fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, Fault> {
+        Ok(self.journal.events_after(seq, limit)?)
+    }
+
+    /// The number of the newest event.
+    pub fn newest_event(&self) -> Result<u64, Fault> {
+        Ok(self.journal.newest_event()?)
     }
 
     /// One execution.
@@ -212,10 +228,84 @@ impl Book {
         }
     }
 
+    /// The execution that was begun under a client's key.
+    pub fn under_key(&self, key: &str) -> Result<Option<Execution>, Fault> {
+        match self.journal.under_key(key)? {
+            Some(id) => self.execution(id),
+            None => Ok(None),
+        }
+    }
+
     /// The newest executions, newest first.
     pub fn executions(&self, limit: u32) -> Result<Vec<Execution>, Fault> {
         self.journal.executions(limit)?.into_iter().map(replay).collect()
     }
+}
+
+/// Takes into the allocation what an event confirms. Answers whether it confirms anything.
+fn take_in(
+    topology: &Topology,
+    execution: &Execution,
+    event: &Event,
+    allocation: &mut Allocation,
+    bindings: &mut Bindings,
+) -> bool {
+    let action = |index: usize| execution.actions().nth(index).map(|(_, action)| action);
+    match event {
+        Event::ActionSucceeded {
+            action: index,
+            finding,
+        } => {
+            let Some(action) = action(*index) else {
+                return false;
+            };
+            confirm(allocation, bindings, topology.infrastructure.vm, action, finding);
+            true
+        }
+        Event::ActionFailed {
+            action: index,
+            left: Some(left),
+            ..
+        } => {
+            let Some(action) = action(*index) else {
+                return false;
+            };
+            settle(allocation, bindings, action, left);
+            true
+        }
+        Event::ActionStarted { .. }
+        | Event::AttemptFailed { .. }
+        | Event::ActionFailed { .. }
+        | Event::ActionSkipped { .. }
+        | Event::RollbackBegun { .. }
+        | Event::Resumed {}
+        | Event::Finished { .. } => false,
+    }
+}
+
+/// An execution that was cut off, as the running one. The allocation was kept with its events; the
+/// names of new VMs are read from them again.
+fn take_up((frozen, events): (Frozen, Vec<Stamped>), now: &mut Snapshot) -> Result<Execution, JournalError> {
+    let impossible = |illegal| JournalError::Unreadable(format!("an impossible history: {illegal}"));
+    let mut execution = Execution {
+        progress: Progress::new(frozen.actions().count()),
+        frozen,
+    };
+    for stamped in &events {
+        execution.progress.apply(stamped).map_err(impossible)?;
+        if let Some(topology) = &now.topology {
+            let mut ignored = Allocation::default();
+            take_in(
+                topology,
+                &execution,
+                &stamped.event,
+                &mut ignored,
+                &mut now.bindings,
+            );
+        }
+    }
+    now.running = Some(execution.frozen.id);
+    Ok(execution)
 }
 
 fn replay((frozen, events): (Frozen, Vec<Stamped>)) -> Result<Execution, Fault> {

@@ -4,133 +4,254 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::execute::{self, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World, preflight};
+use crate::execute::{
+    self, Direction, Execution, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World, preflight,
+};
 use crate::fault::{Code, Fault};
-use crate::translate::{Action, Stage};
+use crate::model::Topology;
+use crate::model::topology::OnFailure;
+use crate::translate::{Action, Stage, translate};
 
 use super::propose::Proposal;
 use super::{Service, Snapshot};
+
+/// A plan to be carried out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The plan.
+    pub plan: Value,
+    /// What to do when an action fails; the topology says it otherwise.
+    pub on_failure: Option<OnFailure>,
+    /// The same request under the same key is carried out once.
+    pub idempotency_key: Option<String>,
+}
 
 /// How an execution ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
     /// Its id.
     pub id: Uuid,
-    /// How.
-    pub outcome: Outcome,
+    /// How; None where the service takes it up again when it starts.
+    pub outcome: Option<Outcome>,
     /// Why, unless it succeeded.
     pub fault: Option<Fault>,
 }
 
-/// The running execution.
+impl Ended {
+    /// The success, or the fault with the execution's id.
+    ///
+    /// # Errors
+    ///
+    /// Unless it succeeded.
+    pub fn success(self) -> Result<Self, Fault> {
+        match self.fault {
+            Some(fault) => Err(fault.with([json!({ "execution": self.id, "outcome": self.outcome })])),
+            None => Ok(self),
+        }
+    }
+}
+
+/// The running execution, or one that ended a moment ago.
 pub(super) struct Running {
     id: Uuid,
     halt: watch::Sender<Halt>,
     pub(super) ended: watch::Receiver<Option<Ended>>,
 }
 
+/// An execution that was begun, now or by the same request before.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// Its id.
+    pub id: Uuid,
+    ended: Waiting,
+}
+
+#[derive(Clone, Debug)]
+enum Waiting {
+    For(watch::Receiver<Option<Ended>>),
+    No(Box<Ended>),
+}
+
+impl Begun {
+    /// Waits for the end.
+    pub async fn ended(self) -> Ended {
+        let id = self.id;
+        match self.ended {
+            Waiting::No(ended) => *ended,
+            Waiting::For(mut ended) => match ended.wait_for(Option::is_some).await {
+                Ok(ended) => ended.clone(),
+                Err(_) => None,
+            }
+            .unwrap_or_else(|| {
+                let message = "the execution's task ended without an answer; see the execution's record";
+                Ended {
+                    id,
+                    outcome: None,
+                    fault: Some(Fault::new(Code::Internal, message)),
+                }
+            }),
+        }
+    }
+}
+
 /// How often a plan is worked out anew when the state moved under it.
 const ATTEMPTS: u32 = 5;
 
 impl Service {
-    /// Works a plan out and carries it out to its end, even when the caller goes away.
+    /// Works a plan out and begins to carry it out. The execution goes on even when the caller goes
+    /// away.
     ///
     /// # Errors
     ///
-    /// When it can't be begun, or did not succeed.
-    pub async fn execute(&self, plan: Value) -> Result<Ended, Fault> {
+    /// When it can't be begun.
+    pub async fn begin(&self, request: Request) -> Result<Begun, Fault> {
         let service = self.clone();
-        self.to_the_end(async move { service.begin_and_wait(plan).await })
+        self.to_the_end(async move { service.begin_here(request).await })
             .await
     }
 
-    async fn begin_and_wait(&self, plan: Value) -> Result<Ended, Fault> {
-        let mut ended = self.begin(&plan).await?;
-        let lost = |_| {
-            Fault::new(
-                Code::Internal,
-                "the execution ended without an answer; see its record",
-            )
-        };
-        let ended = ended.wait_for(Option::is_some).await.map_err(lost)?.clone();
-        match ended {
-            Some(Ended {
-                id,
-                fault: Some(fault),
-                ..
-            }) => Err(fault.with([serde_json::json!({ "execution": id })])),
-            Some(ended) => Ok(ended),
-            None => Err(Fault::new(
-                Code::Internal,
-                "the execution ended without an outcome",
-            )),
-        }
-    }
-
-    /// Begins an execution; the receiver tells its end.
-    async fn begin(&self, plan: &Value) -> Result<watch::Receiver<Option<Ended>>, Fault> {
+    async fn begin_here(&self, request: Request) -> Result<Begun, Fault> {
         let mut attempt = 1;
         loop {
+            if let Some(begun) = self.begun_before(&request).await? {
+                return Ok(begun);
+            }
             let snapshot = self.snapshot();
             snapshot.idle()?;
-            let proposal = self.propose(&snapshot, plan).await?;
-            let world = self.world(&snapshot, &proposal).await?;
-            refuse(preflight(&world, &snapshot.view(), &proposal.translation.stages).await)?;
-            let frozen = freeze(&snapshot, plan, &proposal, &world);
-            match self.start(frozen, world, snapshot).await {
+            let proposal = self.propose(&snapshot, &request.plan).await?;
+            let topology = snapshot.topology()?;
+            let on_failure = request.on_failure.unwrap_or(topology.infrastructure.on_failure);
+            let needs_hooks = needs_hooks(&proposal.translation.stages)
+                || (on_failure == OnFailure::Rollback && names_hooks(&topology));
+            let world = self.world(&topology, &proposal, needs_hooks).await?;
+            refuse(
+                preflight(
+                    &world,
+                    &snapshot.view(),
+                    &proposal.seen,
+                    &proposal.translation.stages,
+                )
+                .await,
+            )?;
+            let frozen = Frozen {
+                id: Uuid::now_v7(),
+                created_at: Timestamp::now(),
+                plan: request.plan.clone(),
+                from: Pinned::from(&proposal.from),
+                target: proposal.target.clone(),
+                stages: proposal.translation.stages.clone(),
+                hooks_revision: world.hooks.as_ref().map(|hooks| hooks.revision.clone()),
+                on_failure,
+                idempotency_key: request.idempotency_key.clone(),
+            };
+            let id = frozen.id;
+            let planned_on = Arc::clone(&snapshot);
+            match self.with_book(move |book| book.begin(&frozen, &planned_on)).await {
+                Ok(()) => {
+                    let ended = self.launch(id, world, Direction::Forward, Halt::No);
+                    return Ok(Begun {
+                        id,
+                        ended: Waiting::For(ended),
+                    });
+                }
                 Err(fault) if fault.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
-                result => return result,
+                Err(fault) => return Err(fault),
             }
         }
     }
 
-    async fn start(
+    /// The execution that the same request began before.
+    async fn begun_before(&self, request: &Request) -> Result<Option<Begun>, Fault> {
+        let Some(key) = request.idempotency_key.clone() else {
+            return Ok(None);
+        };
+        let Some(before) = self.with_book(move |book| book.under_key(&key)).await? else {
+            return Ok(None);
+        };
+        let id = before.frozen.id;
+        if before.frozen.plan != request.plan {
+            let message = format!(
+                "this Idempotency-Key was sent with another plan before, as execution {id}; use a new one"
+            );
+            return Err(Fault::new(Code::KeyReused, message).with([json!({ "execution": id })]));
+        }
+        if let Some(running) = self.lock_running().as_ref().filter(|running| running.id == id) {
+            return Ok(Some(Begun {
+                id,
+                ended: Waiting::For(running.ended.clone()),
+            }));
+        }
+        if before.progress.outcome.is_none() {
+            self.snapshot().idle()?;
+        }
+        let ended = Ended {
+            id,
+            outcome: before.progress.outcome,
+            fault: before.failure(),
+        };
+        Ok(Some(Begun {
+            id,
+            ended: Waiting::No(Box::new(ended)),
+        }))
+    }
+
+    /// Runs an execution that is on record.
+    pub(super) fn launch(
         &self,
-        frozen: Frozen,
+        id: Uuid,
         world: World,
-        planned_on: Arc<Snapshot>,
-    ) -> Result<watch::Receiver<Option<Ended>>, Fault> {
-        let frozen = Arc::new(frozen);
-        let id = frozen.id;
-        let begun = Arc::clone(&frozen);
-        self.with_book(move |book| book.begin(&begun, &planned_on))
-            .await?;
-        let (halt, halted) = watch::channel(Halt::No);
+        direction: Direction,
+        halt: Halt,
+    ) -> watch::Receiver<Option<Ended>> {
+        let (halt, halted) = watch::channel(halt);
         let (tell, ended) = watch::channel(None);
-        *self.lock_running() = Some(Running {
+        let mut running = self.lock_running();
+        *running = Some(Running {
             id,
             halt,
             ended: ended.clone(),
         });
         let service = self.clone();
         self.inner.runtime.spawn(async move {
-            tracing::info!(execution = %id, actions = frozen.actions().count(), stages = frozen.stages.len(), "begun");
+            tracing::info!(execution = %id, ?direction, "begun");
             let ledger = Arc::new(service.clone());
-            let (outcome, failure) = execute::run(Arc::new(world), ledger, frozen, halted.clone()).await;
+            let (outcome, failure) =
+                execute::run(Arc::new(world), ledger, id, direction, halted.clone()).await;
             let fault = match outcome {
-                Outcome::Succeeded => None,
-                _ => failure.or_else(|| halted.borrow().fault()),
+                Some(Outcome::Succeeded) => None,
+                Some(_) => failure.or_else(|| halted.borrow().fault()),
+                None => halted.borrow().fault().or(failure),
             };
-            tracing::info!(execution = %id, outcome = outcome.as_str(), "ended");
-            *service.lock_running() = None;
+            tracing::info!(execution = %id, outcome = outcome.map(Outcome::as_str), "ended");
+            let mut running = service.lock_running();
+            if running.as_ref().is_some_and(|running| running.id == id) {
+                *running = None;
+            }
+            drop(running);
             tell.send_replace(Some(Ended { id, outcome, fault }));
         });
-        Ok(ended)
+        ended
     }
 
     /// The handles that an execution works with.
-    pub(super) async fn world(&self, snapshot: &Snapshot, proposal: &Proposal) -> Result<World, Fault> {
-        let topology = snapshot.topology()?;
-        let hooks = match needs_hooks(&proposal.translation.stages) {
-            true => self.inner.platform.hooks(&topology).await?,
-            false => None,
+    pub(super) async fn world(
+        &self,
+        topology: &Arc<Topology>,
+        proposal: &Proposal,
+        needs_hooks: bool,
+    ) -> Result<World, Fault> {
+        let hooks = if needs_hooks {
+            self.inner.platform.hooks(topology).await?
+        } else {
+            None
         };
+        let settings = &self.inner.settings;
         Ok(World {
-            cloud: self.inner.platform.cloud(&topology)?,
+            cloud: self.inner.platform.cloud(topology)?,
             engines: self.inner.platform.engines(),
             vms: proposal
                 .vms
@@ -138,10 +259,12 @@ impl Service {
                 .map(|vm| (vm.name.clone(), vm.clone()))
                 .collect(),
             hooks,
-            hook_deadline: self.inner.settings.hook_deadline,
-            from: snapshot.allocation.clone(),
-            parallel: self.inner.settings.parallel,
-            topology,
+            hook_deadline: settings.hook_deadline,
+            from: proposal.from.clone(),
+            parallel: settings.parallel,
+            parallel_on_vm: settings.parallel_on_vm,
+            retry_for: settings.retry_for,
+            topology: Arc::clone(topology),
         })
     }
 
@@ -162,21 +285,17 @@ impl Service {
     }
 }
 
-fn freeze(snapshot: &Snapshot, plan: &Value, proposal: &Proposal, world: &World) -> Frozen {
-    Frozen {
-        id: Uuid::now_v7(),
-        created_at: Timestamp::now(),
-        plan: plan.clone(),
-        from: Pinned::from(&snapshot.allocation),
-        target: proposal.target.clone(),
-        stages: proposal.translation.stages.clone(),
-        hooks_revision: world.hooks.as_ref().map(|hooks| hooks.revision.clone()),
-    }
-}
-
-fn needs_hooks(stages: &[Stage]) -> bool {
+pub(super) fn needs_hooks(stages: &[Stage]) -> bool {
     let hook = |action: &Action| matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. });
     stages.iter().flatten().any(hook)
+}
+
+/// Whether a topology names any hook.
+pub(super) fn names_hooks(topology: &Topology) -> bool {
+    topology
+        .tiers
+        .values()
+        .any(|tier| !tier.on_node_scale.is_empty() || tier.on_dependency_scale.is_some())
 }
 
 /// All that stands in the way as one answer: the first says which code.
@@ -193,10 +312,27 @@ fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
 #[async_trait]
 impl Ledger for Service {
     async fn record(&self, execution: Uuid, event: Stamped) -> Result<(), Fault> {
-        self.with_book(move |book| book.record(execution, &event)).await
+        let recorded = event.clone();
+        let action = self
+            .with_book(move |book| book.record(execution, &recorded))
+            .await?;
+        self.inner.metrics.event(&event.event, action.as_ref());
+        Ok(())
     }
 
     fn view(&self) -> View {
         self.snapshot().view()
+    }
+
+    async fn execution(&self, id: Uuid) -> Result<Execution, Fault> {
+        Service::execution(self, id).await
+    }
+
+    async fn way_back(&self, id: Uuid) -> Result<Vec<Stage>, Fault> {
+        let execution = Service::execution(self, id).await?;
+        let snapshot: Arc<Snapshot> = self.snapshot();
+        let topology = snapshot.topology()?;
+        let was = execution.frozen.from.into();
+        Ok(translate(&topology, &snapshot.allocation, &was).stages)
     }
 }

@@ -1,6 +1,6 @@
 //! The service: the one owner of the current state, and a cheap handle to it for everyone else.
 //!
-//! Whoever asks gets a snapshot at once. Whoever changes goes through the [`book::Book`], which
+//! Whoever asks gets a snapshot at once. Whoever changes goes through the book (`book::Book`), which
 //! writes to the journal first. Work on engines and clouds runs on the service's own runtime, so
 //! that a client that goes away takes nothing down with it.
 
@@ -8,8 +8,12 @@ mod book;
 mod carry;
 mod drift;
 mod inspect;
+mod leftovers;
+mod metrics;
+mod observer;
 mod platform;
 mod propose;
+mod recover;
 mod redact;
 mod topology;
 
@@ -21,14 +25,15 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
-use crate::execute::{Execution, Halt};
+use crate::execute::{Direction, Execution, Halt};
 use crate::fault::{Code, Fault, chain};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 
 pub use book::Snapshot;
-pub use carry::Ended;
+pub use carry::{Begun, Ended, Request};
 pub use platform::Platform;
 pub use propose::{Proposal, WhatIf, what_if};
+pub use recover::OnRestart;
 pub use topology::PutTopology;
 
 use book::Book;
@@ -42,6 +47,10 @@ pub struct Settings {
     pub hook_deadline: Duration,
     /// How many actions of a stage may run at the same time.
     pub parallel: usize,
+    /// How many of them on one VM.
+    pub parallel_on_vm: usize,
+    /// How long an action is tried again that fails for a passing reason.
+    pub retry_for: Duration,
 }
 
 /// A handle to the service. Clones are the same service.
@@ -59,6 +68,7 @@ struct Inner {
     /// Placements are searched for on so many threads at once; others wait for their turn.
     solvers: Arc<Semaphore>,
     running: Mutex<Option<carry::Running>>,
+    metrics: metrics::Metrics,
 }
 
 impl Service {
@@ -81,6 +91,7 @@ impl Service {
             runtime: Handle::current(),
             solvers: Arc::new(Semaphore::new(2)),
             running: Mutex::new(None),
+            metrics: metrics::Metrics::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -131,6 +142,10 @@ impl Service {
             return Ok(());
         }
         let execution = self.execution(id).await?;
+        if execution.progress.outcome.is_none() {
+            // It is held: what was cut off in the middle is looked up, and the end recorded.
+            return self.take_up(id, Direction::Forward, Halt::Cancel).await;
+        }
         let message = format!(
             "execution {id} has {}; there is nothing to cancel",
             execution.state()
@@ -146,6 +161,39 @@ impl Service {
             // An error says that the task is gone, which is an end as well.
             let _ = ended.wait_for(Option::is_some).await;
         }
+    }
+
+    /// Tells whenever anything has changed, or an event was recorded.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.inner.snapshot.clone()
+    }
+
+    /// Events after the one with that number, oldest first, so many at most.
+    ///
+    /// # Errors
+    ///
+    /// When the journal can't be read.
+    pub async fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, Fault> {
+        self.with_book(move |book| book.events_after(seq, limit)).await
+    }
+
+    /// The number of the newest event.
+    ///
+    /// # Errors
+    ///
+    /// When the journal can't be read.
+    pub async fn newest_event(&self) -> Result<u64, Fault> {
+        self.with_book(|book| book.newest_event()).await
+    }
+
+    /// What is counted, in the text format of Prometheus.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written down, which would be a defect.
+    pub fn metrics(&self) -> Result<String, Fault> {
+        self.inner.metrics.text(&self.snapshot())
     }
 
     /// Runs `work` on the book, off the async threads.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::cloud::{CloudVm, More, Offer};
-use crate::execute::preflight;
+use crate::engine::Observed;
+use crate::execute::{overlay, preflight};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
@@ -17,6 +19,8 @@ use crate::solve::pose::{PoseError, pose};
 use crate::solve::{Answer, EndedBy, Limits, SolveError, solve};
 use crate::translate::{Translation, translate};
 
+use super::carry::needs_hooks;
+use super::leftovers::sweep;
 use super::topology::invalid;
 use super::{Service, Snapshot};
 
@@ -35,6 +39,10 @@ pub struct Proposal {
     pub warnings: Vec<Warning>,
     /// VMs that the cloud knows.
     pub vms: Vec<CloudVm>,
+    /// What is: the confirmed allocation, with what the engines report of it.
+    pub from: Allocation,
+    /// What the engines of the allocation's VMs were seen to run.
+    pub seen: BTreeMap<VmId, Vec<Observed>>,
 }
 
 impl Proposal {
@@ -105,8 +113,11 @@ impl Service {
         let service = self.clone();
         let checked = proposal.clone();
         let look = async move {
-            let world = service.world(&snapshot, &checked).await?;
-            Ok(preflight(&world, &snapshot.view(), &checked.translation.stages).await)
+            let stages = &checked.translation.stages;
+            let world = service
+                .world(&snapshot.topology()?, &checked, needs_hooks(stages))
+                .await?;
+            Ok(preflight(&world, &snapshot.view(), &checked.seen, stages).await)
         };
         // What would stop an execution is no reason not to show the plan.
         let late = || Fault::new(Code::EngineTimeout, "not everything could be looked at in time");
@@ -133,10 +144,64 @@ impl Service {
             deadline: self.inner.settings.solve_deadline,
             exact: false,
         };
-        let allocation = snapshot.allocation.clone();
-        let mut proposal = self.place(topology, allocation, plan, offer, effort).await?;
+        let (allocation, seen) = self.reality(snapshot, &topology, &offer).await?;
+        let mut proposal = self
+            .place(Arc::clone(&topology), allocation, plan, offer, effort)
+            .await?;
+        sweep(
+            &topology,
+            &proposal.target,
+            &seen,
+            &mut proposal.translation.stages,
+        );
         proposal.warnings.extend(warnings);
+        proposal.seen = seen;
         Ok(proposal)
+    }
+
+    /// What is: the confirmed allocation, with what the engines of its VMs report in its place. A VM
+    /// that does not answer is taken to be as confirmed; a plan that touches it is refused before
+    /// anything is done.
+    async fn reality(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Arc<Topology>,
+        offer: &Offer,
+    ) -> Result<(Allocation, BTreeMap<VmId, Vec<Observed>>), Fault> {
+        let mut allocation = snapshot.allocation.clone();
+        let vms: Vec<CloudVm> = offer
+            .vms
+            .iter()
+            .filter(|vm| allocation.vms.contains_key(&vm.name))
+            .cloned()
+            .collect();
+        let (engines, tls) = (
+            self.inner.platform.engines(),
+            topology.infrastructure.docker.tls.clone(),
+        );
+        let looks = async move {
+            let looks = vms.into_iter().map(|vm| {
+                let engine = engines.at(&vm.endpoint, tls.as_ref());
+                async move {
+                    match engine {
+                        Ok(engine) => (vm.name, engine.observe().await),
+                        Err(error) => (vm.name, Err(error)),
+                    }
+                }
+            });
+            Ok(join_all(looks).await)
+        };
+        let mut seen = BTreeMap::new();
+        for (vm, result) in self.to_the_end(looks).await? {
+            match result {
+                Ok(observed) => {
+                    overlay(topology, &mut allocation, &vm, &observed);
+                    seen.insert(vm, observed);
+                }
+                Err(error) => tracing::warn!(%vm, %error, "planning without having seen what runs there"),
+            }
+        }
+        Ok((allocation, seen))
     }
 
     /// Runs the solver off the async threads. It is stopped when the caller goes away.
@@ -341,13 +406,17 @@ fn work_out(
         }
     }
     let translation = translate(topology, allocation, &target);
+    let from = allocation.clone();
+    let (warnings, seen) = (Vec::new(), BTreeMap::new());
     Ok(Proposal {
         target,
         translation,
         answer,
         solve_time,
-        warnings: Vec::new(),
+        warnings,
         vms: offer.vms,
+        from,
+        seen,
     })
 }
 
@@ -389,12 +458,15 @@ fn unposed(error: PoseError) -> Fault {
 fn unsolved(error: SolveError) -> Fault {
     match error {
         SolveError::Infeasible(infeasible) => {
-            let details: Vec<Value> = infeasible
+            let reasons = infeasible
                 .reasons
                 .iter()
-                .map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text }))
-                .collect();
-            Fault::new(Code::Infeasible, infeasible.to_string()).with(details)
+                .map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text }));
+            let repair = infeasible
+                .repair
+                .iter()
+                .map(|repair| json!({ "repair": repair.text }));
+            Fault::new(Code::Infeasible, infeasible.to_string()).with(reasons.chain(repair))
         }
         SolveError::Undecided => Fault::new(Code::Undecided, error.to_string()),
         SolveError::Stopped => Fault::new(Code::Stopping, error.to_string()),

@@ -3,7 +3,7 @@
 //! Everything that need not wait for a move is taken as done where it sets room free, and as not
 //! done where it takes some.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::model::Size;
 
@@ -56,7 +56,7 @@ pub(super) struct New {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Here {
     pub(super) olds: Vec<OldNo>,
-    news: Vec<NewNo>,
+    pub(super) news: Vec<NewNo>,
 }
 
 /// A move that was made.
@@ -187,11 +187,6 @@ impl<'w> Field<'w> {
         self.at[item].is_some()
     }
 
-    /// Where an item got its first container.
-    pub(super) fn place(&self, item: ItemNo) -> Option<NewNo> {
-        self.at[item]
-    }
-
     pub(super) fn is_there(&self, old: OldNo) -> bool {
         self.there[old]
     }
@@ -251,6 +246,20 @@ impl<'w> Field<'w> {
             let mut news = self.here[vm].news.iter();
             news.any(|new| !self.is_moved(self.news[*new].item) && self.lack(*new, &[]) != Size::ZERO)
         })
+    }
+
+    /// Which items of a group have moved where, and which of their old containers are there.
+    pub(super) fn fingerprint(&self, group: &[ItemNo]) -> Vec<usize> {
+        let of_item = |item: &ItemNo| {
+            let olds = self.items[*item].olds.iter();
+            let there: Vec<usize> = olds
+                .filter(|old| self.there[**old])
+                .map(|old| old.row() + 2)
+                .collect();
+            let place = self.at[*item].map_or(0, |new| new.row() + 2);
+            there.into_iter().chain([1, place])
+        };
+        group.iter().flat_map(of_item).collect()
     }
 
     /// How many moves have been made.
@@ -348,49 +357,4 @@ impl<'w> Field<'w> {
             })
             .collect()
     }
-
-    /// Items that have not moved, in groups that have no VM in common and do not depend on each
-    /// other's first containers.
-    pub(super) fn groups(&self) -> Vec<Vec<ItemNo>> {
-        let mut parent: Table<ItemNo, usize> = Table::like(&self.items, |_| 0);
-        for item in self.items.keys() {
-            parent[item] = item.row();
-        }
-        let unmoved = |item: &ItemNo| !self.is_moved(*item);
-        for vm in self.here.keys() {
-            let olds = self.here[vm].olds.iter().filter(|old| self.there[**old]);
-            let news = self.here[vm].news.iter();
-            let mut all = olds
-                .map(|old| self.olds[*old].item)
-                .chain(news.map(|new| self.news[*new].item))
-                .filter(unmoved);
-            if let Some(first) = all.next() {
-                all.for_each(|other| join(&mut parent, first, other));
-            }
-        }
-        for item in self.items.keys().filter(unmoved) {
-            for other in self.items[item].needs.iter().filter(|other| unmoved(other)) {
-                join(&mut parent, item, *other);
-            }
-        }
-        let mut groups: BTreeMap<usize, Vec<ItemNo>> = BTreeMap::new();
-        for item in self.items.keys().filter(unmoved) {
-            groups.entry(root(&parent, item).row()).or_default().push(item);
-        }
-        groups.into_values().collect()
-    }
-}
-
-fn root(parent: &Table<ItemNo, usize>, item: ItemNo) -> ItemNo {
-    let mut item = item;
-    while parent[item] != item.row() {
-        item = ItemNo::of(parent[item]);
-    }
-    item
-}
-
-fn join(parent: &mut Table<ItemNo, usize>, one: ItemNo, other: ItemNo) {
-    let (one, other) = (root(parent, one), root(parent, other));
-    let (low, high) = (one.min(other), one.max(other));
-    parent[high] = low.row();
 }

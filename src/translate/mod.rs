@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `work` | what differs: operations, and what they depend on |
 //! | `order` | one safe sequence of them, by greed (`progress` says what is allowed at each moment) |
-//! | `search`, `field` | where greed ends in a corner: in which order tiers make room for each other |
+//! | `search`, `field`, `groups` | where greed ends in a corner: in which order tiers make room for each other |
 //! | `stages` | the sequence folded into as few stages as the rules allow |
 //! | `emit`, `cores` | actions with names, sizes and core numbers |
 //! | `hooks` | hooks, after the changes that they are about |
@@ -18,6 +18,7 @@ pub mod check;
 mod cores;
 mod emit;
 mod field;
+mod groups;
 mod hooks;
 mod order;
 mod progress;

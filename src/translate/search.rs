@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::Size;
 
 use super::field::{Field, ItemNo, NewNo, OldNo};
-use super::table::{Key as _, OpNo};
+use super::table::OpNo;
 use super::work::Work;
 
 /// The first new container of a tier.
@@ -37,8 +37,9 @@ pub(super) struct Route {
     pub(super) truncated: bool,
 }
 
-/// Looks at a place for a container that the search of one translation may take.
-const BUDGET: usize = 1_000_000;
+/// Looks at a place for a container, with certain others gone, that the search of one translation
+/// may take.
+const BUDGET: usize = 600_000;
 
 /// Most containers on one VM of which every combination is tried to make room there.
 const COMBINED: usize = 10;
@@ -303,13 +304,14 @@ impl Search<'_> {
     /// Adds to `ways` each subset of `others` that, with `chosen`, is enough: every one, or only
     /// the first.
     fn combine(
-        &self,
+        &mut self,
         new: NewNo,
         others: &[OldNo],
         chosen: &mut Vec<OldNo>,
         every: bool,
         ways: &mut Vec<Vec<OldNo>>,
     ) {
+        self.budget = self.budget.saturating_sub(1);
         if self.field.lack(new, chosen) == Size::ZERO {
             ways.push(chosen.clone());
             return;
@@ -332,20 +334,5 @@ impl Search<'_> {
             let fewer: Vec<OldNo> = way.iter().copied().filter(|other| other != old).collect();
             bound.contains(old) || self.field.lack(new, &fewer) != Size::ZERO
         })
-    }
-}
-
-/// Which items are moved where, and which old containers are gone.
-impl Field<'_> {
-    fn fingerprint(&self, group: &[ItemNo]) -> Vec<usize> {
-        group
-            .iter()
-            .flat_map(|item| {
-                let olds = self.items[*item].olds.iter();
-                let there = olds.filter(|old| self.is_there(**old)).map(|old| old.row() + 2);
-                let place = self.place(*item).map_or(0, |new| new.row() + 2);
-                there.chain([1, place])
-            })
-            .collect()
     }
 }

@@ -203,3 +203,17 @@ async fn a_wrong_method_is_told_the_right_ones_in_the_allow_header() {
         );
     }
 }
+
+#[tokio::test]
+async fn head_is_answered_as_get_is_without_a_body() {
+    let server = Server::start();
+    for path in [
+        "/api/topology",
+        "/api/allocation",
+        "/api/inspect",
+        "/api/executions",
+        "/healthz",
+    ] {
+        assert_eq!(server.head(path).await, (200, String::new()), "{path}");
+    }
+}

@@ -20,6 +20,10 @@ fn help_names_every_option_with_its_environment_variable() {
         ("--solve-deadline-ms", "MAPEK_SOLVE_DEADLINE_MS"),
         ("--hook-deadline-s", "MAPEK_HOOK_DEADLINE_S"),
         ("--parallel", "MAPEK_PARALLEL"),
+        ("--parallel-on-vm", "MAPEK_PARALLEL_ON_VM"),
+        ("--retry-for-s", "MAPEK_RETRY_FOR_S"),
+        ("--on-restart", "MAPEK_ON_RESTART"),
+        ("--observe-every-s", "MAPEK_OBSERVE_EVERY_S"),
         ("--docker-host", "DOCKER_HOST"),
     ] {
         assert!(

@@ -10,7 +10,9 @@
 
 mod bad_input;
 mod command_line;
+mod events;
 mod old_clients;
+mod requests;
 mod server;
 mod solve;
 mod state;

@@ -54,6 +54,43 @@ impl Server {
         answer(self.client.get(format!("{}{path}", self.base))).await
     }
 
+    /// A stream of events, after the one with that number where it is given.
+    pub async fn stream(&self, path: &str, after: Option<u64>) -> reqwest::Response {
+        let mut request = self.client.get(format!("{}{path}", self.base));
+        if let Some(after) = after {
+            request = request.header("last-event-id", after.to_string());
+        }
+        request.send().await.unwrap()
+    }
+
+    /// A body that is no JSON.
+    pub async fn text(&self, path: &str) -> String {
+        let response = self
+            .client
+            .get(format!("{}{path}", self.base))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        response.text().await.unwrap()
+    }
+
+    /// Status and body.
+    pub async fn head(&self, path: &str) -> (u16, String) {
+        let response = self
+            .client
+            .head(format!("{}{path}", self.base))
+            .send()
+            .await
+            .unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    pub async fn put_with(&self, path: &str, body: &Value, headers: reqwest::header::HeaderMap) -> Answer {
+        let request = self.client.put(format!("{}{path}", self.base));
+        answer(request.headers(headers).body(body.to_string())).await
+    }
+
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PUT, path, body.to_string()).await
     }

@@ -108,5 +108,13 @@ fn the_command_line_fails_with_the_reason_when_there_is_no_solution() {
     assert_eq!(output.status.code(), Some(1));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["code"], "infeasible");
+    assert!(
+        answer["details"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|detail| detail["repair"].is_string()),
+        "{answer}"
+    );
     assert!(!output.stderr.is_empty());
 }

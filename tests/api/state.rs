@@ -85,3 +85,50 @@ async fn a_second_service_on_the_same_data_refuses_to_start() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("in use by another mapek"), "{said}");
 }
+
+#[tokio::test]
+async fn as_many_vms_are_kept_as_the_topology_says_even_idle() {
+    let server = Server::start();
+    let mut document = topology();
+    document["infrastructure"]["min_vms"] = json!(2);
+    server.put("/api/topology", &document).await;
+    let answer = server.put("/api/translate", &json!({})).await;
+    assert_eq!(
+        answer.body["actions"],
+        json!([["create vm 'vm1'", "create vm 'vm2'"]]),
+        "{}",
+        answer.body
+    );
+
+    let vm = |used: Value| json!({ "ip": "127.0.0.1", "cpu_cores": 2, "mem_units": 8, "used": used });
+    let held = json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 1 } });
+    let question = json!({
+        "topology": document,
+        "allocation": { "vm1": vm(held), "vm2": vm(json!({})) },
+        "plan": {}
+    });
+    let answer = server.post("/api/solve", &question).await;
+    assert_eq!(
+        answer.body["actions"],
+        json!([["delete container 'rubis_db' from vm 'vm1'"]]),
+        "{}",
+        answer.body
+    );
+    assert_eq!(answer.body["allocation"].as_object().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn no_more_vms_are_used_than_the_topology_says() {
+    let server = Server::start();
+    let mut document = topology();
+    document["infrastructure"]["max_vms"] = json!(1);
+    server.put("/api/topology", &document).await;
+    let plan = json!({ "rubis_web": { "cpu_cores": 3, "mem_units": 3 } });
+    let answer = server.put("/api/translate", &plan).await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (422, &json!("infeasible")),
+        "{}",
+        answer.body
+    );
+}

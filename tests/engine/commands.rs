@@ -173,6 +173,6 @@ fn files_are_unpacked_where_they_are_asked_to_be() {
         assert_eq!(missing.kind, EngineErrorKind::Missing);
         vm.docker(&["stop", "app_one"]);
         let stopped = engine.run("app_one", &shell("true")).await.unwrap_err();
-        assert_eq!(stopped.kind, EngineErrorKind::Unhealthy);
+        assert_eq!(stopped.kind, EngineErrorKind::Down);
     });
 }

@@ -17,6 +17,8 @@ fn infrastructure(vm: Size) -> Infrastructure {
         cpu_mode: CpuMode::Cpuset,
         docker: DockerAccess::default(),
         weights: Weights::default(),
+        on_failure: mapek::model::topology::OnFailure::default(),
+        self_heal: false,
     }
 }
 

@@ -120,6 +120,6 @@ fn limits_that_can_not_be_had_are_an_error_that_says_why() {
             .ensure_limits("app_one", &cores(&[0], 32))
             .await
             .unwrap_err();
-        assert_eq!(stopped.kind, EngineErrorKind::Unhealthy);
+        assert_eq!(stopped.kind, EngineErrorKind::Down);
     });
 }

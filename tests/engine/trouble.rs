@@ -98,7 +98,7 @@ async fn what_is_no_engine_is_said_to_be_none() {
 type Case = (Reply, EngineErrorKind, Effect);
 
 fn changes_gone_wrong() -> [Case; 7] {
-    use EngineErrorKind::{Garbled, Refused, TimedOut, Unreachable};
+    use EngineErrorKind::{Failing, Garbled, Refused, TimedOut, Unreachable};
     [
         (Reply::Cut, Unreachable, Effect::Unknown),
         (Reply::Silence, TimedOut, Effect::Unknown),
@@ -110,10 +110,10 @@ fn changes_gone_wrong() -> [Case; 7] {
         ),
         (
             Reply::Json(500, r#"{"message": "out of paper"}"#),
-            Refused,
+            Failing,
             Effect::Unknown,
         ),
-        (Reply::Json(502, "Bad Gateway"), Refused, Effect::Unknown),
+        (Reply::Json(502, "Bad Gateway"), Failing, Effect::Unknown),
         (
             Reply::Json(400, r#"{"message": "out of paper"}"#),
             Refused,

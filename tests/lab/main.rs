@@ -21,6 +21,9 @@ mod sandbox;
 
 // What the lab is made of.
 mod daemons;
+mod fault_http;
+mod fault_lab;
+mod fault_proxy;
 mod git;
 mod http;
 mod images;
@@ -38,7 +41,14 @@ mod smoke;
 mod example_hooks;
 
 mod containers;
+mod crash;
+mod disk;
+mod drift;
+mod engines;
+mod fault_lasting;
+mod fault_transient;
 mod hooks;
 mod limits;
+mod soak;
 mod three_tiers;
 mod troubles;

@@ -32,13 +32,17 @@ impl Service {
 
     /// The same, with these variables in its environment.
     pub fn start_with(environment: &[(&str, &str)]) -> Self {
-        let data = PathBuf::from("/run/lab/mapek");
+        Self::start_at(Path::new("/run/lab/mapek"), environment)
+    }
+
+    /// The same, with its state in this folder.
+    pub fn start_at(data: &Path, environment: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(owned).collect();
         Self {
             api: Api::at(&format!("http://{}:{PORT}", network::HOST)),
-            daemon: launch(&data, &environment),
-            data,
+            daemon: launch(data, &environment),
+            data: data.to_owned(),
             environment,
         }
     }
@@ -56,6 +60,18 @@ impl Service {
     /// Starts it again on the state that it left.
     pub fn start_again(&mut self) {
         self.daemon = launch(&self.data, &self.environment);
+    }
+
+    /// The same, with these variables in its environment besides, for this time.
+    pub fn start_again_with(&mut self, environment: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let both: Vec<_> = self
+            .environment
+            .iter()
+            .cloned()
+            .chain(environment.iter().map(owned))
+            .collect();
+        self.daemon = launch(&self.data, &both);
     }
 
     /// Puts a topology, which must be taken.

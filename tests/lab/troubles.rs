@@ -131,7 +131,12 @@ fn a_restart_keeps_what_the_service_knew() {
             .docker(&["update", "--memory", "32m", "--memory-swap", "32m", "rubis_two"]);
         service.start_again();
         assert_eq!(known(&service).await, before);
-        assert_eq!(service.translate(&wanted).await, Vec::<Vec<String>>::new());
+        // A plan sets out from what is, not from what was hoped.
+        let mended = vec![
+            format!("create container 'rubis_one' on vm '{one}' with cpu cores=2 and mem_units=1"),
+            format!("update container 'rubis_two' on vm '{two}' with cpu cores=2 and mem_units=1"),
+        ];
+        assert_eq!(service.translate(&wanted).await, [mended]);
         let seen = service.api.get("/api/inspect").await.expect(200);
         assert_ne!(seen[&one]["rubis_one"]["drift"], json!([]), "{seen:#}");
         assert_ne!(seen[&two]["rubis_two"]["drift"], json!([]), "{seen:#}");

@@ -132,13 +132,17 @@ impl Caller {
     pub fn failed(&self, what: &str, worst: Effect, error: Error) -> Failed {
         let (status, said, kind, effect, advice) = match error {
             Error::DockerResponseServerError { status_code, message } => {
-                let effect = if status_code >= 500 { worst } else { Effect::None };
+                let (kind, effect) = if status_code >= 500 {
+                    (EngineErrorKind::Failing, worst)
+                } else {
+                    (EngineErrorKind::Refused, Effect::None)
+                };
                 let said = if message.trim().is_empty() {
                     format!("status {status_code} without a word")
                 } else {
                     message.trim().to_owned()
                 };
-                (Some(status_code), said, EngineErrorKind::Refused, effect, "")
+                (Some(status_code), said, kind, effect, "")
             }
             Error::HyperLegacyError { err } if err.is_connect() => (
                 None,

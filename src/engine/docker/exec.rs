@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::ExecInspectResponse;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, interval, timeout};
 
@@ -22,6 +23,10 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long killing may take.
 const KILL_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is asked at most when the question itself fails, and the first pause between.
+const ASK_AT_MOST: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const ASK: &str = "ask how a command ended";
 /// Exit code for a command that could not be started, where the engine says none.
 const NOT_STARTED: i64 = 126;
 
@@ -44,7 +49,7 @@ pub async fn run(caller: &Caller, name: &str, command: &Command) -> Result<Finis
             "container '{name}' does not run (it is {:?}), so nothing can be run in it",
             found.seen.state
         );
-        return Err(caller.error(EngineErrorKind::Unhealthy, Effect::None, message));
+        return Err(caller.error(EngineErrorKind::Down, Effect::None, message));
     }
     let mark = uuid::Uuid::now_v7().to_string();
     let mut environment: Vec<String> = command
@@ -70,6 +75,14 @@ pub async fn run(caller: &Caller, name: &str, command: &Command) -> Result<Finis
                 output: output.text(),
             });
         }
+        // The answer was lost. The command is not to run twice, so it is asked whether it runs.
+        Err(failed) if failed.error.effect == Effect::Unknown => match begun(caller, &id).await? {
+            true => Box::pin(futures_util::stream::empty()),
+            false => {
+                let EngineError { kind, message, .. } = failed.error;
+                return Err(caller.error(kind, Effect::None, message));
+            }
+        },
         Err(failed) => return Err(failed.error),
     };
     let code = tokio::select! {
@@ -157,18 +170,43 @@ async fn follow(
 
 /// The command's exit code; None while it runs.
 async fn exit_code(caller: &Caller, id: &str) -> Result<Option<i64>, EngineError> {
-    let answer = caller
-        .look("ask how a command ended", caller.docker.inspect_exec(id))
-        .await
-        .map_err(|mut failed| {
-            // The command itself was started.
-            failed.error.effect = Effect::Unknown;
-            failed.error
-        })?;
+    let answer = asked(caller, id).await?;
     if answer.running.unwrap_or_default() {
         return Ok(None);
     }
     Ok(answer.exit_code)
+}
+
+/// Whether the command was started, by now or before.
+async fn begun(caller: &Caller, id: &str) -> Result<bool, EngineError> {
+    let answer = asked(caller, id).await?;
+    Ok(answer.running.unwrap_or_default() || answer.exit_code.is_some())
+}
+
+/// What the engine knows of a command. Asked again where that fails for a passing reason: who does
+/// not know how it ended would have to run it twice.
+async fn asked(caller: &Caller, id: &str) -> Result<ExecInspectResponse, EngineError> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..ASK_AT_MOST {
+        match caller.look(ASK, caller.docker.inspect_exec(id)).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) if failed.status == Some(404) => {
+                let message =
+                    format!("could not {ASK}: the engine has forgotten it, as one does that is restarted");
+                return Err(caller.error(EngineErrorKind::Failing, Effect::Unknown, message));
+            }
+            Err(failed) if failed.error.kind == EngineErrorKind::Refused => break,
+            Err(failed) => tracing::warn!(error = %failed.error, "asking again how a command ended"),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    let mut answer = caller.look(ASK, caller.docker.inspect_exec(id)).await;
+    if let Err(failed) = &mut answer {
+        // The command itself may have been started.
+        failed.error.effect = Effect::Unknown;
+    }
+    Ok(answer?)
 }
 
 /// Kills a command that hangs, where the container has a shell and grep to do it with. As the

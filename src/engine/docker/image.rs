@@ -80,7 +80,10 @@ async fn pull(caller: &Caller, image: &str) -> Result<(), EngineError> {
 
 /// The engine answers for the registry, so its refusal is about the image.
 fn refused(caller: &Caller, image: &str, failed: Failed) -> EngineError {
-    if failed.error.kind != EngineErrorKind::Refused {
+    if !matches!(
+        failed.error.kind,
+        EngineErrorKind::Refused | EngineErrorKind::Failing
+    ) {
         return failed.error;
     }
     let message = format!(

@@ -12,7 +12,7 @@ pub async fn running(caller: &Caller, name: &str, asked: &Limits) -> Result<Obse
             "container '{name}' does not run (it is {:?}), so its limits were left as they are",
             found.seen.state
         );
-        return Err(caller.error(EngineErrorKind::Unhealthy, Effect::None, message));
+        return Err(caller.error(EngineErrorKind::Down, Effect::None, message));
     }
     // Even where the engine reports these limits already: it writes them down before it has the
     // kernel hold them, and may have been killed between the two.
@@ -40,12 +40,15 @@ async fn apply(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Obser
         // The engine has answered, so what it reports now is what is.
         Err(failed) if failed.status.is_some_and(|status| status <= 500) => {
             let now = look::ours(caller, &seen.name).await?;
-            let advice = if failed.said.contains("memory limit")
+            // The kernel's own no, which the engine answers with 500.
+            let (kind, advice) = if failed.said.contains("memory limit")
                 || failed.said.contains("device or resource busy")
             {
-                "; the container may be using more memory than the new limit allows: let it free some, or replace it"
+                let advice = "; the container may be using more memory than the new limit allows: let it free some, \
+                              or replace it";
+                (EngineErrorKind::Refused, advice)
             } else {
-                ""
+                (failed.error.kind, "")
             };
             let message = format!("{}{advice}", failed.error.message);
             let same = |a: &Observed, b: &Observed| {
@@ -57,7 +60,7 @@ async fn apply(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Obser
             } else {
                 Effect::Unknown
             };
-            Err(caller.error(EngineErrorKind::Refused, effect, message))
+            Err(caller.error(kind, effect, message))
         }
         Err(failed) => Err(failed.error),
         Ok(()) => {

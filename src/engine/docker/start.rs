@@ -61,6 +61,8 @@ async fn not_started(caller: &Caller, seen: &Observed, failed: Failed) -> Starte
     if advice.is_empty() {
         Started::Broken(error)
     } else {
+        // Well understood, and no better the next time.
+        error.kind = EngineErrorKind::Refused;
         Started::Failed(error)
     }
 }

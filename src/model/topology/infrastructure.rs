@@ -30,6 +30,36 @@ pub struct Infrastructure {
     pub docker: DockerAccess,
     /// Weights of the placement's objective (`weights`).
     pub weights: Weights,
+    /// What an execution does when an action fails (`on_failure`).
+    pub on_failure: OnFailure,
+    /// Whether drift is repaired by an execution of its own (`self_heal`).
+    pub self_heal: bool,
+}
+
+/// What an execution does when an action fails for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// It ends; what was done is kept.
+    #[default]
+    Stop,
+    /// What was done is undone.
+    Rollback,
+    /// What does not depend on the failed action is done all the same.
+    Continue,
+}
+
+impl OnFailure {
+    /// From its name in JSON.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "stop" => Some(Self::Stop),
+            "rollback" => Some(Self::Rollback),
+            "continue" => Some(Self::Continue),
+            _ => None,
+        }
+    }
 }
 
 /// Where VMs come from.
@@ -163,6 +193,13 @@ impl Infrastructure {
         }
         let docker = DockerAccess::read(notes, fields.get("docker"));
         let weights = Weights::read(notes, fields.get("weights"));
+        let on_failure = read_on_failure(notes, &mut fields);
+        let self_heal = fields.get("self_heal").is_some_and(|at| {
+            at.value.as_bool().unwrap_or_else(|| {
+                at.wrong(notes, "true or false");
+                false
+            })
+        });
         fields.finish(notes);
         Some(Self {
             cloud: cloud?,
@@ -174,6 +211,8 @@ impl Infrastructure {
             cpu_mode,
             docker,
             weights,
+            on_failure,
+            self_heal,
         })
     }
 }
@@ -206,6 +245,22 @@ fn read_cpu_mode(notes: &mut Notes, fields: &mut Fields<'_>) -> CpuMode {
         }
         None => CpuMode::default(),
     }
+}
+
+fn read_on_failure(notes: &mut Notes, fields: &mut Fields<'_>) -> OnFailure {
+    let Some(at) = fields.get("on_failure") else {
+        return OnFailure::default();
+    };
+    let Some(name) = at.text(notes) else {
+        return OnFailure::default();
+    };
+    OnFailure::parse(name).unwrap_or_else(|| {
+        notes.problem(
+            &at.path,
+            format!("should be \"stop\", \"rollback\" or \"continue\", is {name:?}"),
+        );
+        OnFailure::default()
+    })
 }
 
 fn read_shape(notes: &mut Notes, fields: &mut Fields<'_>, mode: CpuMode) -> Option<Size> {

@@ -42,6 +42,21 @@ fn all_new_containers_of_a_dependency_come_before_what_depends_on_it() {
 }
 
 #[test]
+fn a_dependency_whose_second_container_waits_for_room_is_waited_for() {
+    let scene = Scene::new()
+        .vm("v", 4, 4)
+        .vm("w", 1, 1)
+        .needs("web", "db")
+        .runs("other", "w", 1, 1)
+        .wants("db", "v", 1, 1)
+        .wants("db", "w", 1, 1)
+        .wants("web", "v", 1, 1);
+    assert_eq!(scene.stage_of("create container 'db' on vm 'v'"), 0);
+    assert_eq!(scene.stage_of("create container 'db' on vm 'w'"), 1);
+    assert_eq!(scene.stage_of("create container 'web'"), 2);
+}
+
+#[test]
 fn a_dependency_that_can_only_grow_when_its_dependent_has_moved_does_not_hold_it_up() {
     // db's second container goes where web is now.
     let scene = Scene::new()

@@ -98,6 +98,23 @@ fn a_dependency_that_vanishes_is_a_reason_for_a_hook() {
 }
 
 #[test]
+fn a_tier_hook_waits_for_the_last_of_several_dependencies() {
+    let scene = Scene::new()
+        .vm("v", 4, 4)
+        .vm("w", 4, 4)
+        .needs("lb", "web")
+        .needs("lb", "api")
+        .tier_hook("lb", "reload")
+        .keeps("lb", "v", 1, 1)
+        .runs("web", "v", 1, 1)
+        .wants("web", "w", 1, 1)
+        .wants("api", "v", 1, 1);
+    assert_eq!(scene.stage_of("create container 'api'"), 0);
+    assert_eq!(scene.stage_of("delete container 'web'"), 1);
+    assert_eq!(scene.stage_of("run tier hook for container 'lb'"), 2);
+}
+
+#[test]
 fn a_change_further_down_the_chain_is_no_reason_for_a_hook() {
     let scene = Scene::new()
         .vm("v", 4, 4)

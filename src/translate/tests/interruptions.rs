@@ -124,6 +124,27 @@ fn a_ring_of_five_full_vms_costs_one_interruption() {
 }
 
 #[test]
+fn an_interruption_begins_no_earlier_than_it_must() {
+    // b can start on v only when the two that it comes to depend on run.
+    let scene = Scene::new()
+        .vm("v", 1, 1)
+        .vm("w", 1, 1)
+        .vm("x", 2, 2)
+        .needs("b", "cache")
+        .needs("cache", "store")
+        .runs("a", "v", 1, 1)
+        .wants("a", "w", 1, 1)
+        .runs("b", "w", 1, 1)
+        .wants("b", "v", 1, 1)
+        .wants("cache", "x", 1, 1)
+        .wants("store", "x", 1, 1);
+    assert_eq!(scene.interrupted(), ["a"]);
+    assert_eq!(scene.stage_of("create container 'cache'"), 1);
+    assert_eq!(scene.stage_of("delete container 'a'"), 1);
+    assert_eq!(scene.stage_of("create container 'b'"), 2);
+}
+
+#[test]
 fn two_swaps_far_from_each_other_cost_one_interruption_each() {
     let mut scene = Scene::new();
     for pair in ["x", "y"] {

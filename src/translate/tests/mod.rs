@@ -44,6 +44,8 @@ impl Scene {
             min_vms: 0,
             cpu_mode: CpuMode::Cpuset,
             docker: DockerAccess::default(),
+            on_failure: crate::model::topology::OnFailure::default(),
+            self_heal: false,
             weights: Weights::default(),
         };
         Self {

@@ -41,7 +41,12 @@ fn scene(bounds: Bounds, numbers: &[u16]) -> Scene {
             scene = scene.port(&tier(index), 80 + next(2) as u16);
         }
         if index > 0 && next(2) == 0 {
-            scene = scene.needs(&tier(index), &tier(next(index)));
+            let first = next(index);
+            scene = scene.needs(&tier(index), &tier(first));
+            let second = next(index);
+            if second != first {
+                scene = scene.needs(&tier(index), &tier(second));
+            }
         }
         if next(2) == 0 {
             scene = scene.scale_hook(&tier(index), "fit");

@@ -1,0 +1,127 @@
+//! For tests of crashes: a journal that ends the process at a chosen record, as `kill -9` does.
+//!
+//! Built only with debug assertions, so that no released program has it.
+
+use std::process;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::execute::{Frozen, Stamped};
+use crate::model::Allocation;
+
+use super::{Entry, Journal, JournalError, Kept};
+
+/// A journal around another one.
+pub struct KillingJournal<J> {
+    inner: J,
+    at: KillAt,
+    written: u64,
+}
+
+/// When the process ends: before or after the given record of executions is written, counted
+/// from 1 since the start of the process. The record that begins an execution counts, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillAt {
+    /// The effect has happened, its record is missing.
+    Before(u64),
+    /// The record is there, nothing after it has happened.
+    After(u64),
+}
+
+impl KillAt {
+    /// From `before:N` or `after:N`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':')? {
+            ("before", count) => count.parse().ok().map(Self::Before),
+            ("after", count) => count.parse().ok().map(Self::After),
+            _ => None,
+        }
+    }
+}
+
+impl<J: Journal> KillingJournal<J> {
+    /// Around `inner`.
+    pub fn new(inner: J, at: KillAt) -> Self {
+        Self {
+            inner,
+            at,
+            written: 0,
+        }
+    }
+
+    fn around<T>(
+        &mut self,
+        write: impl FnOnce(&mut J) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        self.written += 1;
+        if self.at == KillAt::Before(self.written) {
+            die();
+        }
+        let result = write(&mut self.inner);
+        if self.at == KillAt::After(self.written) {
+            die();
+        }
+        result
+    }
+}
+
+/// Ends the process without anything being tidied up.
+fn die() -> ! {
+    let id = process::id().to_string();
+    // The signal comes at once; where there is no `kill`, abort leaves nothing tidied up either.
+    let _ = process::Command::new("kill").args(["-9", &id]).status();
+    process::abort()
+}
+
+impl<J: Journal> Journal for KillingJournal<J> {
+    fn load(&self) -> Result<Kept, JournalError> {
+        self.inner.load()
+    }
+
+    fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
+        self.inner.put_topology(document)
+    }
+
+    fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {
+        self.around(|inner| inner.begin(execution))
+    }
+
+    fn record(
+        &mut self,
+        execution: Uuid,
+        event: &Stamped,
+        allocation: Option<&Allocation>,
+    ) -> Result<(), JournalError> {
+        self.around(|inner| inner.record(execution, event, allocation))
+    }
+
+    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
+        self.inner.note(event)
+    }
+
+    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
+        self.inner.events_after(seq, limit)
+    }
+
+    fn newest_event(&self) -> Result<u64, JournalError> {
+        self.inner.newest_event()
+    }
+
+    fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {
+        self.inner.execution(id)
+    }
+
+    fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError> {
+        self.inner.under_key(key)
+    }
+
+    fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError> {
+        self.inner.executions(limit)
+    }
+
+    fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {
+        self.inner.unfinished()
+    }
+}

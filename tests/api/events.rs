@@ -1,0 +1,95 @@
+//! Events as they come, and as they came.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use crate::bad_input::topology;
+use crate::server::Server;
+
+/// Events are there within this.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The first events of a stream: number, kind and data of each.
+async fn first(response: reqwest::Response, count: usize) -> Vec<(u64, String, Value)> {
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut text = String::new();
+    let mut stream = response.bytes_stream();
+    let read = async {
+        while text.matches("\ndata: ").count() < count || !text.ends_with("\n\n") {
+            text.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
+        }
+    };
+    tokio::time::timeout(LIMIT, read).await.unwrap();
+    let field = |block: &str, name: &str| {
+        let line = block.lines().find_map(|line| line.strip_prefix(name));
+        line.map(str::to_owned)
+    };
+    text.split("\n\n")
+        .filter_map(|block| {
+            let (id, kind) = (field(block, "id: ")?, field(block, "event: ")?);
+            Some((
+                id.parse().unwrap(),
+                kind,
+                serde_json::from_str(&field(block, "data: ")?).unwrap(),
+            ))
+        })
+        .collect()
+}
+
+fn kinds(events: &[(u64, String, Value)]) -> Vec<&str> {
+    events.iter().map(|(_, kind, _)| kind.as_str()).collect()
+}
+
+#[tokio::test]
+async fn events_come_as_they_happen_and_are_told_again_after_a_kill() {
+    let server = Server::start();
+    let stream = server.stream("/api/events", None).await;
+    server.put("/api/topology", &topology()).await;
+    let id = server.put("/api/execute", &json!({})).await.body["execution"].clone();
+    let events = first(stream, 3).await;
+    assert_eq!(
+        kinds(&events),
+        ["topology_put", "execution_begun", "finished"],
+        "{events:?}"
+    );
+    assert!(
+        events
+            .iter()
+            .skip(1)
+            .all(|(_, _, event)| event["execution"] == id),
+        "{events:?}"
+    );
+    assert!(
+        events.iter().all(|(_, _, event)| event["at"].is_string()),
+        "{events:?}"
+    );
+
+    let server = server.kill_and_restart();
+    let again = first(server.stream("/api/events", Some(events[0].0)).await, 2).await;
+    assert_eq!(again, events[1..]);
+    let answer = server.get("/api/events?last_event_id=x").await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (400, &json!("request_invalid"))
+    );
+}
+
+#[tokio::test]
+async fn what_is_counted_is_told_to_prometheus() {
+    let server = Server::start();
+    server.put("/api/topology", &topology()).await;
+    server.put("/api/execute", &json!({})).await;
+    let text = server.text("/metrics").await;
+    for line in [
+        "mapek_executions_total{outcome=\"succeeded\"} 1",
+        "mapek_drift_containers 0",
+        "mapek_vms 0",
+    ] {
+        assert!(
+            text.lines().any(|other| other == line),
+            "{line} is not in\n{text}"
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! Requests that are sent again, and answers that come at once.
+
+use reqwest::header::HeaderMap;
+use serde_json::json;
+
+use crate::bad_input::topology;
+use crate::server::Server;
+
+fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+    fields
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_request_under_the_same_key_is_carried_out_once() {
+    let server = Server::start();
+    server.put("/api/topology", &topology()).await;
+    let key = headers(&[("idempotency-key", "today-1")]);
+    let first = server.put_with("/api/execute", &json!({}), key.clone()).await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let server = server.kill_and_restart();
+    let again = server.put_with("/api/execute", &json!({}), key.clone()).await;
+    assert_eq!(
+        (again.status, &again.body["execution"]),
+        (200, &first.body["execution"])
+    );
+    assert_eq!(again.body["outcome"], "succeeded");
+    let other = json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 1 } });
+    let reused = server.put_with("/api/execute", &other, key).await;
+    assert_eq!((reused.status, &reused.body["code"]), (422, &json!("key_reused")));
+    let fresh = server
+        .put_with(
+            "/api/execute",
+            &json!({}),
+            headers(&[("idempotency-key", "today-2")]),
+        )
+        .await;
+    assert_ne!(fresh.body["execution"], first.body["execution"]);
+    let bad = server
+        .put_with("/api/execute", &json!({}), headers(&[("idempotency-key", "")]))
+        .await;
+    assert_eq!((bad.status, &bad.body["code"]), (400, &json!("request_invalid")));
+}
+
+#[tokio::test]
+async fn who_prefers_it_is_answered_at_once_with_where_to_look() {
+    let server = Server::start();
+    server.put("/api/topology", &topology()).await;
+    let asynchronous = headers(&[("prefer", "wait=5, respond-async")]);
+    let answer = server.put_with("/api/execute", &json!({}), asynchronous).await;
+    assert_eq!(
+        (answer.status, &answer.headers["preference-applied"]),
+        (202, &"respond-async".parse().unwrap())
+    );
+    let location = answer.headers["location"].to_str().unwrap();
+    assert_eq!(server.get(location).await.body["id"], answer.body["execution"]);
+    assert_eq!(server.get(location).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_unknown_policy_is_told() {
+    let server = Server::start();
+    server.put("/api/topology", &topology()).await;
+    let answer = server.put("/api/execute?on_failure=hope", &json!({})).await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (400, &json!("request_invalid"))
+    );
+    let answer = server.put("/api/execute?on_failure=rollback", &json!({})).await;
+    assert_eq!(answer.status, 200);
+}

@@ -1,0 +1,136 @@
+//! A disk that is full: nothing is begun that can't be recorded, and all goes on when there is room.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::fault_proxy::{Call, Fault, Proxies, Rule};
+use crate::process::{run, wait_until};
+use crate::service::Service;
+use crate::topologies::{idle, on_hosts, plan, with};
+
+use serde_json::{Value, json};
+
+/// Where the service keeps its state.
+const DATA: &str = "/run/lab/mapek";
+const FILLER: &str = "/run/lab/mapek/filler";
+
+/// Puts a disk of one MiB where the service keeps its state.
+fn small_disk() {
+    fs::create_dir_all(DATA).unwrap();
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "data", DATA]));
+}
+
+/// Fills it to the last byte.
+fn fill() {
+    let mut filler = File::create(FILLER).unwrap();
+    let mut written = 0_u64;
+    while filler.write_all(&[0; 4096]).is_ok() {
+        written += 1;
+    }
+    assert!(written > 0, "the disk was full before");
+}
+
+fn make_room() {
+    fs::remove_file(FILLER).unwrap();
+}
+
+/// One VM behind a proxy, and tiers `one` and `two`, which depends on `one`.
+async fn topology(vm: &crate::daemons::Vm, proxies: &Proxies) -> Value {
+    let hosts = json!({&vm.name: {"docker": proxies.before(&vm.endpoint()).await, "ip": vm.ip}});
+    let two = with(idle(), json!({"depends_on": ["one"]}));
+    let mut topology = on_hosts(hosts, json!({"one": idle(), "two": two}));
+    topology["infrastructure"]
+        .as_object_mut()
+        .unwrap()
+        .remove("hooks_git_repo");
+    topology
+}
+
+#[test]
+fn with_a_full_disk_nothing_is_begun() {
+    in_lab!(1, async |lab| {
+        small_disk();
+        let (service, proxies, vm) = (Service::start(), Proxies::default(), &lab.vms[0]);
+        service.put_topology(&topology(vm, &proxies).await).await;
+        service.execute(&plan(&[("one", 1.0, 1)])).await;
+        let (before, executions) = (service.allocation().await, service.executions().await);
+
+        fill();
+        proxies.set(&[]);
+        for _ in 0..2 {
+            let answer = service
+                .try_execute(&plan(&[("one", 1.0, 2), ("two", 1.0, 1)]))
+                .await;
+            assert_eq!(answer.body["code"], "journal_unavailable", "{:#}", answer.body);
+            let error = answer.error(&[503]);
+            assert!(error.contains("room on the disk"), "{error}");
+        }
+        for call in [Call::Update, Call::Create] {
+            for container in ["rubis_one", "rubis_two"] {
+                assert_eq!(proxies.done(container, call), 0, "{call:?} of {container}");
+            }
+        }
+        // What is known can still be asked for, and a dry run needs no room.
+        assert_eq!(service.allocation().await, before);
+        assert_eq!(service.executions().await, executions);
+        assert!(!service.translate(&plan(&[("one", 1.0, 2)])).await.is_empty());
+
+        make_room();
+        service.execute(&plan(&[("one", 1.0, 2), ("two", 1.0, 1)])).await;
+        assert_eq!(vm.containers(), ["rubis_one", "rubis_two"]);
+        assert_eq!(crate::kernel::memory(vm, "rubis_one"), 128 << 20);
+    });
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_holds_the_execution_until_there_is_room() {
+    in_lab!(1, async |lab| {
+        small_disk();
+        let (service, proxies, vm) = (Service::start(), Proxies::default(), &lab.vms[0]);
+        service.put_topology(&topology(vm, &proxies).await).await;
+
+        // While the engine's answer is on its way, the disk fills up.
+        let slow = Fault::LateAnswer(Duration::from_secs(1));
+        proxies.set(&[Rule::once("rubis_one", Call::Create, slow)]);
+        let api = service.api.clone();
+        let wanted = plan(&[("one", 1.0, 1), ("two", 1.0, 1)]);
+        let answer = tokio::spawn(async move { api.put("/api/execute", &wanted).await });
+        let limit = Duration::from_secs(60);
+        let tell = || "rubis_one is never made".to_owned();
+        wait_until(limit, tell, || proxies.done("rubis_one", Call::Create) > 0);
+        fill();
+
+        // The first container comes up, which can't be recorded; so the second is not begun.
+        let tell = || format!("the log says nothing of it:\n{}", service.daemon.log_end());
+        wait_until(limit, tell, || {
+            service
+                .daemon
+                .log()
+                .contains("waiting until the record can be written")
+        });
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(vm.containers(), ["rubis_one"]);
+        assert_eq!(proxies.done("rubis_two", Call::Create), 0);
+        assert!(!answer.is_finished(), "it waits");
+        let history = service.executions().await;
+        assert_eq!(history["executions"][0]["state"], "running", "{history:#}");
+        assert_eq!(
+            service.allocation().await["vm1"]["used"],
+            json!({}),
+            "what is not recorded is not told"
+        );
+
+        make_room();
+        answer.await.unwrap().expect(200);
+        assert_eq!(vm.containers(), ["rubis_one", "rubis_two"]);
+        assert_eq!(
+            proxies.done("rubis_one", Call::Create),
+            1,
+            "nothing is done twice"
+        );
+        let used = service.allocation().await["vm1"]["used"].clone();
+        assert_eq!(used.as_object().unwrap().len(), 2, "{used:#}");
+    });
+}
