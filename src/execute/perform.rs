@@ -173,7 +173,6 @@ async fn attempt(world: &World, view: &View, old: &Allocation, action: &Action) 
                 .get(container)
                 .ok_or_else(|| unknown(container))?;
             let spec = spec::container(&world.topology, tier, *size, cores, &view.allocation);
-            engine.ensure_image(&spec.image).await?;
             engine.ensure_running(&spec).await?;
             Ok(Finding::default())
         }

@@ -59,17 +59,13 @@ pub async fn up(caller: &Caller, seen: &Observed, since: Since) -> Result<Observ
             None if started.elapsed() >= settle => return Ok(found.seen),
             None => {}
         }
-        let rest = match found.seen.health {
-            Some(_) => caller.settings.health,
-            None => settle,
+        // Without a health check nothing can be learnt before the moment is over: whether it ended
+        // or was restarted meanwhile shows then, too.
+        let nap = match found.seen.health {
+            Some(_) => pause.min(caller.settings.health.saturating_sub(started.elapsed())),
+            None => settle.saturating_sub(started.elapsed()),
         };
-        sleep(
-            pause.min(
-                rest.saturating_sub(started.elapsed())
-                    .max(Duration::from_millis(1)),
-            ),
-        )
-        .await;
+        sleep(nap.max(Duration::from_millis(1))).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
