@@ -12,7 +12,7 @@ use super::instance::{Amount, Instance, Tier, Vm, Weights};
 use super::problem::Problem;
 use super::rng::Rng;
 use super::watch::Watch;
-use super::{bound, parts, relax};
+use super::{bound, chunks, parts, relax};
 
 /// Re-plans of 2 to 6 tiers on up to 4 VMs, some filled exactly, with other weights now and then.
 fn instance(rng: &mut Rng) -> Instance {
@@ -127,4 +127,27 @@ fn bounds_hold_and_the_tree_agrees_with_highs() {
         solvable > 80 && impossible > 20,
         "{solvable} solvable, {impossible} not"
     );
+}
+
+/// What fits into one container depends on the largest VM, so a part must not have a larger one
+/// than the whole, and must not be far below it for that reason.
+#[test]
+fn no_part_has_a_larger_vm_than_the_whole() {
+    let mut rng = Rng::new(5);
+    let mut strangers = 0;
+    for round in 0..200 {
+        let instance = instance(&mut rng);
+        let problem = Problem::new(&instance);
+        let largest = |p: &Problem, r: usize| p.existing.iter().map(|c| c[r]).max().unwrap_or(0);
+        for part in chunks::cut(&problem, 1, true) {
+            strangers += part.elsewhere;
+            for r in 0..2 {
+                assert!(
+                    largest(&part.problem, r) <= largest(&problem, r),
+                    "round {round}: {instance:?}"
+                );
+            }
+        }
+    }
+    assert!(strangers > 50, "only {strangers} VMs stood for others");
 }
