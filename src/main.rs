@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mapek::config::{Command, CommandLine, Options};
 use mapek::{cli, startup, telemetry};
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = CommandLine::read();
     let result = match line.command {
-        Some(Command::Solve(options)) => cli::solve(&options),
         Some(Command::Serve(options)) => serve(options),
+        Some(command) => return cli::run(&command, &line.client),
         None => serve(line.serve),
     };
     match result {

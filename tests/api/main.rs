@@ -9,6 +9,8 @@
 )]
 
 mod bad_input;
+mod cli;
+mod cli_connections;
 mod command_line;
 mod events;
 mod old_clients;

@@ -41,6 +41,11 @@ impl Server {
         }
     }
 
+    /// Its address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a body as `curl -d` does: with a form type.
     pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         let request = self.client.request(method, format!("{}{path}", self.base));
