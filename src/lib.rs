@@ -24,6 +24,7 @@
 //! | [`service`] | the one owner of the current state | |
 //! | [`api`] | REST | |
 //! | [`cli`] | commands besides the service | |
+//! | [`meter`] | what several rooms measure | |
 //! | [`config`], [`telemetry`], [`startup`] | putting it together | |
 
 pub mod api;
@@ -35,6 +36,7 @@ pub mod execute;
 pub mod fault;
 pub mod hooks;
 pub mod journal;
+pub mod meter;
 pub mod model;
 pub mod service;
 pub mod solve;

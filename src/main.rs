@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 
 fn serve(options: Options) -> anyhow::Result<()> {
     let config = options.decide(startup::data_home())?;
-    telemetry::init(config.log_format, &config.log);
+    let _telemetry = telemetry::init(config.log_format, &config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(startup::serve(config))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use async_trait::async_trait;
@@ -16,9 +17,10 @@ use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
 use crate::fault::{Code, Fault};
 use crate::hooks::{Fetcher, HookSet};
-use crate::journal::{Journal, SqliteJournal};
+use crate::journal::{JOURNAL_FILE, Journal, SqliteJournal};
 #[cfg(debug_assertions)]
 use crate::journal::{KillAt, KillingJournal};
+use crate::meter::Meter;
 use crate::model::Topology;
 use crate::model::topology::Cloud as CloudSpec;
 use crate::service::{OnRestart, Platform, Service, Settings};
@@ -92,8 +94,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         answer: config.engine_timeout,
         ..DockerSettings::default()
     };
+    let meter = Meter::default();
     let platform = RealPlatform {
-        engines: Arc::new(DockerEngines::new(docker)),
+        engines: Arc::new(DockerEngines::new(docker).measured(meter.calls.clone())),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
     };
@@ -103,6 +106,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         parallel: config.parallel,
         parallel_on_vm: config.parallel_on_vm,
         retry_for: config.retry_for,
+        meter: meter.clone(),
+        journal_file: Some(config.data_dir.join(JOURNAL_FILE)),
     };
     let service = Service::open(journal, Arc::new(platform), settings)?;
     let handle = service.clone();
@@ -110,7 +115,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         App::new()
             .app_data(web::Data::new(handle.clone()))
             .app_data(BodyLimit::default())
+            .app_data(web::Data::new(meter.requests.clone()))
             .configure(api::routes)
+            .wrap(from_fn(api::measure))
     })
     .workers(2)
     .disable_signals()

@@ -16,10 +16,11 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     [
         ("model", &[][..]),
         ("fault", &[]),
+        ("meter", &[]),
         ("solve", &["model"]),
         ("translate", &["model"]),
-        ("engine", &["model"]),
-        ("cloud", &["model", "engine"]),
+        ("engine", &["meter", "model"]),
+        ("cloud", &["meter", "model", "engine"]),
         ("hooks", &["model", "engine"]),
         (
             "execute",
@@ -29,6 +30,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "service",
             &[
+                "meter",
                 "model",
                 "fault",
                 "solve",
@@ -40,14 +42,17 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "journal",
             ],
         ),
-        ("api", &["model", "fault", "execute", "journal", "service"]),
+        (
+            "api",
+            &["meter", "model", "fault", "execute", "journal", "service"],
+        ),
         ("config", &[]),
         ("telemetry", &["config"]),
         ("cli", &["config", "service"]),
         (
             "startup",
             &[
-                "api", "config", "cloud", "engine", "fault", "hooks", "journal", "model", "service",
+                "api", "config", "cloud", "engine", "fault", "hooks", "journal", "meter", "model", "service",
             ],
         ),
     ]

@@ -4,12 +4,14 @@
 mod allocation;
 mod answer;
 mod body;
+mod dashboard;
 mod error;
 mod events;
 mod execute;
 mod executions;
 mod health;
 mod inspect;
+mod measure;
 mod solve;
 mod topology;
 mod translate;
@@ -22,6 +24,7 @@ use crate::service::Service;
 
 pub use body::BodyLimit;
 pub use error::status;
+pub use measure::measure;
 
 /// Registers every path.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -70,6 +73,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(health::metrics)),
         )
         .service(route("/api/events").get(events::get))
+        .service(
+            route("/")
+                .get(dashboard::page)
+                .route(web::head().to(dashboard::page)),
+        )
+        .service(
+            route("/ui/{name}")
+                .get(dashboard::asset)
+                .route(web::head().to(dashboard::asset)),
+        )
         .default_service(web::to(no_such_path));
 }
 

@@ -13,6 +13,9 @@ use crate::model::Allocation;
 
 use super::{Entry, Journal, JournalError, Kept, schema};
 
+/// The name of the record's main file in its folder.
+pub const JOURNAL_FILE: &str = "journal.sqlite";
+
 /// The record in a folder.
 pub struct SqliteJournal {
     connection: Connection,
@@ -42,7 +45,7 @@ impl SqliteJournal {
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(name())),
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
-        let mut connection = Connection::open(folder.join("journal.sqlite"))?;
+        let mut connection = Connection::open(folder.join(JOURNAL_FILE))?;
         schema::prepare(&mut connection)?;
         Ok(Self {
             connection,

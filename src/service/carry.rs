@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::execute::{
-    self, Direction, Execution, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World, preflight,
+    self, Direction, Event, Execution, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World, preflight,
 };
 use crate::fault::{Code, Fault};
 use crate::model::Topology;
@@ -216,7 +217,8 @@ impl Service {
             ended: ended.clone(),
         });
         let service = self.clone();
-        self.inner.runtime.spawn(async move {
+        let span = tracing::debug_span!("execution", execution = %id, ?direction);
+        let whole = async move {
             tracing::info!(execution = %id, ?direction, "begun");
             let ledger = Arc::new(service.clone());
             let (outcome, failure) =
@@ -233,7 +235,8 @@ impl Service {
             }
             drop(running);
             tell.send_replace(Some(Ended { id, outcome, fault }));
-        });
+        };
+        self.inner.runtime.spawn(whole.instrument(span));
         ended
     }
 
@@ -317,6 +320,13 @@ impl Ledger for Service {
             .with_book(move |book| book.record(execution, &recorded))
             .await?;
         self.inner.metrics.event(&event.event, action.as_ref());
+        if matches!(event.event, Event::Finished { .. }) {
+            // Counting must not spoil what is recorded.
+            match Service::execution(self, execution).await {
+                Ok(execution) => self.inner.metrics.ended(&execution),
+                Err(error) => tracing::warn!(%execution, %error, "could not count the execution"),
+            }
+        }
         Ok(())
     }
 

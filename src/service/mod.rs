@@ -12,11 +12,13 @@ mod leftovers;
 mod metrics;
 mod observer;
 mod platform;
+mod process;
 mod propose;
 mod recover;
 mod redact;
 mod topology;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use uuid::Uuid;
 use crate::execute::{Direction, Execution, Halt};
 use crate::fault::{Code, Fault, chain};
 use crate::journal::{Entry, Journal, JournalError};
+use crate::meter::Meter;
 
 pub use book::Snapshot;
 pub use carry::{Begun, Ended, Request};
@@ -51,6 +54,10 @@ pub struct Settings {
     pub parallel_on_vm: usize,
     /// How long an action is tried again that fails for a passing reason.
     pub retry_for: Duration,
+    /// What others measure, to be told with the service's own numbers.
+    pub meter: Meter,
+    /// The journal's main file, whose size is told; None where there is none.
+    pub journal_file: Option<PathBuf>,
 }
 
 /// A handle to the service. Clones are the same service.
@@ -83,6 +90,7 @@ impl Service {
         settings: Settings,
     ) -> Result<Self, JournalError> {
         let (book, snapshot) = Book::open(journal)?;
+        let metrics = metrics::Metrics::new(&settings.meter, settings.journal_file.as_deref());
         let inner = Inner {
             book: Arc::new(Mutex::new(book)),
             snapshot,
@@ -91,7 +99,7 @@ impl Service {
             runtime: Handle::current(),
             solvers: Arc::new(Semaphore::new(2)),
             running: Mutex::new(None),
-            metrics: metrics::Metrics::default(),
+            metrics,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -187,13 +195,18 @@ impl Service {
         self.with_book(|book| book.newest_event()).await
     }
 
-    /// What is counted, in the text format of Prometheus.
+    /// What is counted, in the text format of OpenMetrics, or in Prometheus' older one.
     ///
     /// # Errors
     ///
     /// When it can't be written down, which would be a defect.
-    pub fn metrics(&self) -> Result<String, Fault> {
-        self.inner.metrics.text(&self.snapshot())
+    pub fn metrics(&self, openmetrics: bool) -> Result<String, Fault> {
+        let text = self.inner.metrics.text(&self.snapshot())?;
+        Ok(if openmetrics {
+            text
+        } else {
+            metrics::classic(&text)
+        })
     }
 
     /// Runs `work` on the book, off the async threads.

@@ -220,15 +220,19 @@ impl Service {
             .map_err(closed)?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
+        let span = tracing::debug_span!("solve");
         let task = move || {
-            let _permit = permit;
+            let (_permit, _span) = (permit, span.entered());
             work_out(&topology, &allocation, &plan, offer, effort, &stop)
         };
-        self.inner
+        let result = self
+            .inner
             .runtime
             .spawn_blocking(task)
             .await
-            .unwrap_or_else(|error| Err(super::crashed(&error)))
+            .unwrap_or_else(|error| Err(super::crashed(&error)));
+        self.inner.metrics.solved(&result);
+        result
     }
 
     /// Answers a what-if. State is neither read nor changed.

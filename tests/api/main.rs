@@ -8,11 +8,16 @@
     clippy::panic
 )]
 
+#[path = "../browser/mod.rs"]
+mod browser;
+
 mod bad_input;
 mod cli;
 mod cli_connections;
 mod command_line;
+mod dashboard;
 mod events;
+mod metrics;
 mod old_clients;
 mod requests;
 mod server;

@@ -19,6 +19,9 @@
 #[macro_use]
 mod sandbox;
 
+#[path = "../browser/mod.rs"]
+mod browser;
+
 // What the lab is made of.
 mod daemons;
 mod fault_http;
@@ -40,8 +43,10 @@ mod smoke;
 
 mod example_hooks;
 
+mod cli;
 mod containers;
 mod crash;
+mod dashboard;
 mod disk;
 mod drift;
 mod engines;
@@ -49,6 +54,7 @@ mod fault_lasting;
 mod fault_transient;
 mod hooks;
 mod limits;
+mod metrics;
 mod soak;
 mod three_tiers;
 mod troubles;

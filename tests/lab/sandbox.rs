@@ -71,7 +71,7 @@ fn outside(path: &str) {
         .env_clear()
         .env("PATH", search_path())
         .env("HOME", "/run/lab/home")
-        .envs(std::env::vars_os().filter(|(name, _)| name == "RUST_BACKTRACE"))
+        .envs(std::env::vars_os().filter(|(name, _)| name == "RUST_BACKTRACE" || name == "MAPEK_SCREENSHOTS"))
         .env("MAPEK_CACHE_DIR", images::cache())
         .env(INSIDE, &cgroup.name)
         .stdin(Stdio::null())
@@ -131,6 +131,7 @@ fn refuse_unless_complete() {
         "runc",
         "git",
         "python3",
+        "chromedriver",
     ]
     .iter()
     .filter(|tool| !found(tool))
