@@ -1,7 +1,7 @@
 # The commands of daily work. What they do is in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help run clean-run test test-lab fmt lint doc bench-execute bench-solver
+.PHONY: help run clean-run test test-lab fmt lint doc fuzz bench-execute bench-http bench-solver
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,13 @@ lint: ## everything that a linter can say: Rust, and the scripts where shellchec
 
 doc: ## the API documentation of the crate
 	@scripts/doc
+
+fuzz: ## a million topologies, plans and allocations that may be anything (CASES=… for another count)
+	@MAPEK_FUZZ_CASES=$(or $(CASES),1000000) scripts/test --test fuzz
+
+bench-http: ## measure the service beside nginx, requests per second
+	@scripts/setup bench
+	@scripts/bench-http
 
 bench-execute: ## measure executions beside a bare Docker client
 	@scripts/setup test

@@ -42,7 +42,7 @@ impl Progress {
                 // What went wrong stays on the screen.
                 let tell = matches!(
                     change,
-                    Change::Over(_, _, Some(_)) | Change::Again(..) | Change::Resumed
+                    Change::Over(_, _, Some(_)) | Change::Again(..) | Change::Resumed | Change::Lost(_)
                 );
                 if let Some(line) = line.filter(|_| tell) {
                     bars.say(&line);
@@ -98,6 +98,7 @@ fn line(track: &Track, change: &Change) -> Option<String> {
             let (stage, text) = of(index)?;
             Some(format!("{stage}  again  {text}: {why}"))
         }
+        Change::Lost(what) => Some(format!("{}  {what}", paint(DELETE, "lost"))),
         Change::Back => Some("undoing what was done".to_owned()),
         Change::Resumed => Some("the service was started again, and goes on".to_owned()),
     }

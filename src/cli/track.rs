@@ -65,6 +65,8 @@ pub enum Change {
     Back,
     /// The service was started again and goes on.
     Resumed,
+    /// A container that ran does not run any more, and why it could not be started again.
+    Lost(String),
     /// Nothing more happens.
     Ended(String),
 }
@@ -166,6 +168,12 @@ impl Track {
                 Some(Change::Back)
             }
             "resumed" => Some(Change::Resumed),
+            "lost" => Some(Change::Lost(format!(
+                "'{}' on '{}': {}",
+                text(event, "container"),
+                text(event, "vm"),
+                text(event, "error")
+            ))),
             "finished" => {
                 let outcome = text(event, "outcome").to_owned();
                 self.outcome = Some(outcome.clone());

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::model::{Container, CoreSet, Size, VmId};
+use crate::fault::{Code, Fault};
+use crate::model::{Container, CoreSet, Size, TierId, VmId};
 use crate::translate::Stage;
 
 /// One thing that happened. `action` counts through all stages from 0, and on through the stages
@@ -62,6 +64,9 @@ pub enum Event {
     },
     /// A service took the execution up after another one had ended in the middle of it.
     Resumed {},
+    /// A last look found that a container which was confirmed does not run any more, and it could
+    /// not be started again.
+    Lost(Lost),
     /// Nothing more happens.
     Finished {
         /// How it ended.
@@ -79,8 +84,32 @@ impl Event {
             | Self::ActionSucceeded { action, .. }
             | Self::ActionFailed { action, .. }
             | Self::ActionSkipped { action, .. } => Some(*action),
-            Self::RollbackBegun { .. } | Self::Resumed {} | Self::Finished { .. } => None,
+            Self::RollbackBegun { .. } | Self::Resumed {} | Self::Lost(_) | Self::Finished { .. } => None,
         }
+    }
+}
+
+/// A container that was confirmed, does not run any more at the end, and could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Where it was.
+    pub vm: VmId,
+    /// Which.
+    pub container: TierId,
+    /// Why it could not be started again, for a person.
+    pub error: String,
+}
+
+impl Lost {
+    /// What the execution fails with.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let Self { vm, container, error } = self;
+        let message = format!(
+            "container '{container}' on vm '{vm}' was confirmed, but does not run any more and could not be started again: {error}"
+        );
+        let particulars = json!({ "vm": vm, "container": container });
+        Fault::new(Code::ContainerUnhealthy, message).with([particulars])
     }
 }
 

@@ -7,6 +7,7 @@ mod consequence;
 mod effect;
 mod event;
 mod fault;
+mod last_look;
 mod perform;
 mod preflight;
 mod reality;
@@ -20,7 +21,7 @@ mod tests;
 mod world;
 
 pub use effect::{Bindings, confirm, real_name, settle};
-pub use event::{Event, Finding, FoundVm, Left, Outcome, Stamped};
+pub use event::{Event, Finding, FoundVm, Left, Lost, Outcome, Stamped};
 pub use preflight::preflight;
 pub use reality::{held, overlay};
 pub use record::{Execution, Frozen, Pinned};

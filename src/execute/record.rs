@@ -1,6 +1,7 @@
 //! One execution as it is kept: what was asked, what was shown, what happened.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::translate::{Action, Stage};
 
 use crate::fault::{Code, Fault};
 
-use super::event::{Outcome, Stamped};
+use super::event::{Lost, Outcome, Stamped};
 use super::state::{Illegal, Progress, Status};
 
 /// What is fixed before the first effect.
@@ -125,7 +126,22 @@ impl Execution {
     /// Why it is no success: the first failure, or the cancelling. None while it runs, too.
     #[must_use]
     pub fn failure(&self) -> Option<Fault> {
-        let failed = self.actions().find_map(|(index, action)| {
+        let failed = self.failed_among(0..self.progress.actions.len());
+        match self.progress.outcome {
+            Some(Outcome::Succeeded) => None,
+            Some(Outcome::Cancelled) if failed.is_none() => Some(Fault::new(
+                Code::Cancelled,
+                "the execution was cancelled; what was done is kept",
+            )),
+            _ => failed.or_else(|| self.progress.lost.first().map(Lost::fault)),
+        }
+    }
+
+    /// The first failure among the actions with these numbers.
+    #[must_use]
+    pub fn failed_among(&self, numbers: Range<usize>) -> Option<Fault> {
+        let mut among = self.actions().filter(|(index, _)| numbers.contains(index));
+        among.find_map(|(index, action)| {
             let state = self
                 .progress
                 .actions
@@ -138,15 +154,7 @@ impl Execution {
                 .unwrap_or(Code::Internal);
             let fault = Fault::new(code, state.error.clone().unwrap_or_default());
             Some(told(action, index, fault, state.output.clone()))
-        });
-        match self.progress.outcome {
-            Some(Outcome::Succeeded) => None,
-            Some(Outcome::Cancelled) if failed.is_none() => Some(Fault::new(
-                Code::Cancelled,
-                "the execution was cancelled; what was done is kept",
-            )),
-            _ => failed,
-        }
+        })
     }
 
     /// The actions of all stages, numbered through, those of the way back last.
@@ -214,6 +222,9 @@ impl Execution {
             }
             details.insert("on_failure".to_owned(), json!(self.frozen.on_failure));
             details.insert("resumed".to_owned(), json!(self.progress.resumed));
+            if !self.progress.lost.is_empty() {
+                details.insert("lost".to_owned(), json!(self.progress.lost));
+            }
         }
         details
     }

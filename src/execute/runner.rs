@@ -20,7 +20,9 @@ use crate::model::topology::OnFailure;
 use crate::translate::{Action, Stage};
 
 use super::consequence::follows;
-use super::event::{Event, Outcome, Stamped};
+use super::effect::real_name;
+use super::event::{Event, Lost, Outcome, Stamped};
+use super::last_look::last_look;
 use super::perform::{Failure, clean_up, perform};
 use super::record::{Execution, told};
 use super::retry;
@@ -122,7 +124,10 @@ impl Run {
                 .iter()
                 .any(|action| action.state != Status::Succeeded);
             if !left && direction == Direction::Forward {
-                return self.finish(Outcome::Succeeded, None).await;
+                failure = self.look_once_more(&execution).await?;
+                if failure.is_none() {
+                    return self.finish(Outcome::Succeeded, None).await;
+                }
             }
             if self.halted() == Halt::Cancel {
                 return self.finish(Outcome::Cancelled, failure).await;
@@ -147,13 +152,18 @@ impl Run {
         };
         let failure = failure.or_else(|| execution.failure());
         let failed = self.stages(back.first, &back.stages).await?;
-        if self.halted() == Halt::Stop && failed.is_none() {
-            let after = self.ledger.execution(self.id).await?;
-            let mut left = after.progress.actions.iter().skip(back.first);
-            if left.any(|action| action.state == Status::Pending) {
-                return Ok((None, failure));
-            }
+        let after = self.ledger.execution(self.id).await?;
+        let mut left = after.progress.actions.iter().skip(back.first);
+        if failed.is_none() && left.any(|action| action.state == Status::Pending) {
+            return match self.halted() {
+                Halt::Cancel => self.finish(Outcome::Cancelled, failure).await,
+                Halt::Stop | Halt::No => Ok((None, failure)),
+            };
         }
+        let failed = match failed {
+            None => self.look_once_more(&after).await?,
+            failed => failed,
+        };
         match failed {
             None => self.finish(Outcome::RolledBack, failure).await,
             Some(undo) => {
@@ -167,6 +177,22 @@ impl Run {
                 self.finish(Outcome::RollbackFailed, Some(told)).await
             }
         }
+    }
+
+    /// Makes sure, before the end, that what is confirmed still runs on every VM that an action was
+    /// about. Answers with the first container that does not and could not be started.
+    async fn look_once_more(&self, execution: &Execution) -> Result<Option<Fault>, Fault> {
+        let view = self.ledger.view();
+        let vms = execution
+            .actions()
+            .map(|(_, action)| real_name(&view.bindings, action.vm()).clone())
+            .collect();
+        let mut lost = execution.progress.lost_here().to_vec();
+        for more in last_look(&self.world, &view, vms).await {
+            self.record(Event::Lost(more.clone())).await?;
+            lost.push(more);
+        }
+        Ok(lost.first().map(Lost::fault))
     }
 
     async fn finish(&self, outcome: Outcome, failure: Option<Fault>) -> Result<Ending, Fault> {
@@ -204,12 +230,14 @@ impl Run {
         let mut failure = None;
         for stage in stages {
             let failed = self.stage(first, stage).await?;
-            failure = failure.or(failed);
+            let execution = self.ledger.execution(self.id).await?;
+            // An earlier run may have left the failure on record.
+            let on_record = || execution.failed_among(first..first + stage.len());
+            failure = failure.or(failed).or_else(on_record);
             if self.halted() != Halt::No {
                 break;
             }
             if failure.is_some() {
-                let execution = self.ledger.execution(self.id).await?;
                 let go_on =
                     execution.frozen.on_failure == OnFailure::Continue && execution.progress.back.is_none();
                 if !go_on {

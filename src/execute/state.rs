@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::model::TierId;
 use crate::translate::Stage;
 
-use super::event::{Event, Outcome, Stamped};
+use super::event::{Event, Lost, Outcome, Stamped};
 
 /// Where one action stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,6 +61,8 @@ pub struct Progress {
     pub back: Option<Back>,
     /// How often another service took it up.
     pub resumed: u32,
+    /// What was confirmed, and did not run any more at the end.
+    pub lost: Vec<Lost>,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
     /// When it ended.
@@ -73,6 +76,8 @@ pub struct Back {
     pub first: usize,
     /// Its stages.
     pub stages: Vec<Stage>,
+    /// How many containers had been lost when it was begun.
+    pub lost: usize,
 }
 
 /// An event that can't happen in the state that the execution is in.
@@ -100,6 +105,9 @@ pub enum Illegal {
     /// The execution can't have succeeded, since an action has not.
     #[error("action {0} has not succeeded, so the execution can't have")]
     Unfinished(usize),
+    /// The execution can't have succeeded, since a container has been lost.
+    #[error("container {0} has been lost, so the execution can't have succeeded")]
+    Lost(TierId),
     /// The action belongs to the way out, and the execution is on its way back.
     #[error("the execution is on its way back, so action {0} can't be begun")]
     OnTheWayBack(usize),
@@ -173,6 +181,7 @@ impl Progress {
             Event::ActionSkipped { action, because } => self.skip(*action, *because)?,
             Event::RollbackBegun { stages } => self.turn_back(stages)?,
             Event::Resumed {} => self.resumed += 1,
+            Event::Lost(lost) => self.lost.push(lost.clone()),
             Event::Finished { outcome } => self.finish(*outcome, at)?,
         }
         Ok(())
@@ -227,6 +236,7 @@ impl Progress {
         self.back = Some(Back {
             first,
             stages: stages.to_vec(),
+            lost: self.lost.len(),
         });
         Ok(())
     }
@@ -237,13 +247,20 @@ impl Progress {
         match (outcome, first_back) {
             (Outcome::Succeeded, None) => self.all_succeeded(0)?,
             (Outcome::RolledBack, Some(first)) => self.all_succeeded(first)?,
-            (Outcome::Failed | Outcome::Cancelled, None) | (Outcome::RollbackFailed, Some(_)) => {}
-            (Outcome::Succeeded | Outcome::Failed | Outcome::Cancelled, Some(_))
+            (Outcome::Failed, None) | (Outcome::Cancelled, _) | (Outcome::RollbackFailed, Some(_)) => {}
+            (Outcome::Succeeded | Outcome::Failed, Some(_))
             | (Outcome::RolledBack | Outcome::RollbackFailed, None) => return Err(Illegal::Back),
         }
         self.outcome = Some(outcome);
         self.finished_at = Some(at);
         Ok(())
+    }
+
+    /// The containers that were lost in the direction that the execution goes in.
+    #[must_use]
+    pub fn lost_here(&self) -> &[Lost] {
+        let before = self.back.as_ref().map_or(0, |back| back.lost);
+        self.lost.get(before..).unwrap_or_default()
     }
 
     fn none_running(&self) -> Result<(), Illegal> {
@@ -258,6 +275,9 @@ impl Progress {
     }
 
     fn all_succeeded(&self, first: usize) -> Result<(), Illegal> {
+        if let Some(lost) = self.lost_here().first() {
+            return Err(Illegal::Lost(lost.container.clone()));
+        }
         let mut actions = self.actions.iter().enumerate().skip(first);
         match actions.find(|(_, action)| action.state != Status::Succeeded) {
             Some((action, _)) => Err(Illegal::Unfinished(action)),

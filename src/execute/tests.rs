@@ -142,3 +142,28 @@ proptest! {
         }
     }
 }
+
+fn lost() -> Stamped {
+    at(Event::Lost(Lost {
+        vm: crate::model::VmId::new("vm1"),
+        container: crate::model::TierId::new("app_tier"),
+        error: "e".into(),
+    }))
+}
+
+#[test]
+fn an_execution_that_lost_a_container_has_not_succeeded() {
+    let way = [started(0), succeeded(0), lost()];
+    let end = |outcome| [way.to_vec(), vec![finished(outcome)]].concat();
+    assert!(matches!(
+        Progress::replay(1, &end(Outcome::Succeeded)),
+        Err(Illegal::Lost(_))
+    ));
+    assert!(Progress::replay(1, &end(Outcome::Failed)).is_ok());
+    // Lost on the way out, it may be there again on the way back.
+    let back = at(Event::RollbackBegun { stages: vec![] });
+    let undone = [way.to_vec(), vec![back.clone(), finished(Outcome::RolledBack)]].concat();
+    assert!(Progress::replay(1, &undone).is_ok());
+    let not_undone = [way.to_vec(), vec![back, lost(), finished(Outcome::RolledBack)]].concat();
+    assert!(matches!(Progress::replay(1, &not_undone), Err(Illegal::Lost(_))));
+}

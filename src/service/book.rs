@@ -273,6 +273,10 @@ fn take_in(
             settle(allocation, bindings, action, left);
             true
         }
+        Event::Lost(lost) => {
+            let vm = allocation.vms.get_mut(&lost.vm);
+            vm.is_some_and(|vm| vm.used.remove(&lost.container).is_some())
+        }
         Event::ActionStarted { .. }
         | Event::AttemptFailed { .. }
         | Event::ActionFailed { .. }

@@ -229,7 +229,8 @@ impl Metrics {
             Event::Finished { .. }
             | Event::ActionStarted { .. }
             | Event::RollbackBegun { .. }
-            | Event::Resumed {} => return,
+            | Event::Resumed {}
+            | Event::Lost(_) => return,
         };
         if let Some(action) = action {
             let kind = kind(action);

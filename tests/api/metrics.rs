@@ -19,7 +19,7 @@ fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
                 .map_or_else(|| home.join(".cache"), PathBuf::from)
                 .join("mapek")
         });
-    let mut child = Command::new(cache.join("prometheus/promtool"))
+    let mut child = Command::new(cache.join("tools/promtool"))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -85,6 +85,33 @@ fn with_a_full_disk_nothing_is_begun() {
 }
 
 #[test]
+fn with_a_disk_that_went_bad_nothing_is_begun() {
+    in_lab!(1, async |lab| {
+        let disk = Ext4::mount();
+        let (mut service, proxies, vm) = (Service::start(), Proxies::default(), &lab.vms[0]);
+        service.put_topology(&topology(vm, &proxies).await).await;
+        service.execute(&plan(&[("one", 1.0, 1)])).await;
+        let before = service.allocation().await;
+
+        // As the kernel does over a disk with errors: from now on it can only be read.
+        disk.fail();
+        proxies.set(&[]);
+        let answer = service.try_execute(&plan(&[("one", 1.0, 2)])).await;
+        assert_eq!(answer.body["code"], "journal_unavailable", "{:#}", answer.body);
+        answer.error(&[503]);
+        assert_eq!(proxies.done("rubis_one", Call::Update), 0);
+        assert_eq!(service.allocation().await, before);
+
+        // Repaired, and mounted again.
+        service.terminate();
+        disk.repair();
+        service.start_again();
+        service.execute(&plan(&[("one", 1.0, 2)])).await;
+        assert_eq!(crate::kernel::memory(vm, "rubis_one"), 128 << 20);
+    });
+}
+
+#[test]
 fn a_disk_that_fills_up_in_the_middle_holds_the_execution_until_there_is_room() {
     in_lab!(1, async |lab| {
         small_disk();
@@ -133,4 +160,45 @@ fn a_disk_that_fills_up_in_the_middle_holds_the_execution_until_there_is_room() 
         let used = service.allocation().await["vm1"]["used"].clone();
         assert_eq!(used.as_object().unwrap().len(), 2, "{used:#}");
     });
+}
+
+/// A file system of its own where the service keeps its state, which can go bad.
+struct Ext4;
+
+impl Ext4 {
+    const FILE: &str = "/run/lab/disk";
+
+    fn mount() -> Self {
+        run(Command::new("truncate").args(["-s", "16M", Self::FILE]));
+        run(Command::new("mkfs.ext4").args(["-q", Self::FILE]));
+        Self.mount_again();
+        Self
+    }
+
+    fn mount_again(&self) {
+        fs::create_dir_all(DATA).unwrap();
+        run(Command::new("mount").args(["-o", "loop,errors=remount-ro", Self::FILE, DATA]));
+    }
+
+    /// Has the kernel find an error in it.
+    fn fail(&self) {
+        let device = run(Command::new("findmnt").args(["-n", "-o", "SOURCE", DATA]));
+        let device = device.trim().trim_start_matches("/dev/").to_owned();
+        fs::write(
+            format!("/sys/fs/ext4/{device}/trigger_fs_error"),
+            "as the test wants it",
+        )
+        .unwrap();
+    }
+
+    fn repair(&self) {
+        run(Command::new("umount").arg(DATA));
+        // It says by 1 that it has corrected something.
+        let mended = Command::new("e2fsck")
+            .args(["-f", "-y", Self::FILE])
+            .output()
+            .unwrap();
+        assert!(mended.status.code().is_some_and(|code| code <= 1), "{mended:?}");
+        self.mount_again();
+    }
 }

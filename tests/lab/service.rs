@@ -74,6 +74,15 @@ impl Service {
         self.daemon = launch(&self.data, &both);
     }
 
+    /// The same, and does not wait until it is ready: it may die before.
+    pub fn start_again_to_die(&mut self, environment: &[(&str, &str)]) {
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        self.daemon = spawn(&self.data, &environment);
+    }
+
     /// Puts a topology, which must be taken.
     pub async fn put_topology(&self, topology: &Value) -> Value {
         self.api.put("/api/topology", topology).await.expect(200)
@@ -126,6 +135,14 @@ impl Service {
 }
 
 fn launch(data: &Path, environment: &[(String, String)]) -> Daemon {
+    let mut daemon = spawn(data, environment);
+    let limit = Duration::from_secs(60);
+    let listen = format!("{}:{PORT}", network::HOST);
+    daemon.wait_ready(limit, || healthy(&listen));
+    daemon
+}
+
+fn spawn(data: &Path, environment: &[(String, String)]) -> Daemon {
     let listen = format!("{}:{PORT}", network::HOST);
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapek"));
     command
@@ -133,10 +150,7 @@ fn launch(data: &Path, environment: &[(String, String)]) -> Daemon {
         .arg(data)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    let mut daemon = Daemon::start("mapek", Path::new("/run/lab/mapek.log"), &mut command);
-    let limit = Duration::from_secs(60);
-    daemon.wait_ready(limit, || healthy(&listen));
-    daemon
+    Daemon::start("mapek", Path::new("/run/lab/mapek.log"), &mut command)
 }
 
 /// Whether `GET /healthz` is answered with 200.

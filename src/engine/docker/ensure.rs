@@ -150,8 +150,14 @@ async fn remove(caller: &Caller, found: &Found) -> Result<(), EngineError> {
     {
         Ok(()) => Ok(()),
         Err(failed) if failed.status == Some(404) => Ok(()),
-        // Somebody else is removing it already.
-        Err(failed) if failed.status == Some(409) => wait::gone(caller, seen).await,
+        // Somebody else is removing it already, unless the engine just won't.
+        Err(failed) if failed.status == Some(409) => match look::one(caller, &seen.id).await? {
+            None => Ok(()),
+            Some(still) if matches!(still.seen.state, State::Removing | State::Dead) => {
+                wait::gone(caller, seen).await
+            }
+            Some(_) => Err(failed.error),
+        },
         Err(failed) => Err(failed.error),
     }
 }
