@@ -79,7 +79,7 @@ fn a_tier_grows_under_load_and_shrinks_after() {
             .env("MAPEK_SERVER", service.api.url(""));
         let mut planner = Daemon::start("the planner", Path::new("/run/lab/planner.log"), &mut command);
 
-        // More than a VM has: the tier is on two.
+        // More than a VM has: the tier is on two, and stays on the first, since that costs least.
         let traffic = Traffic::to(&format!("http://{}:8081/", lab.vm(&at[0]).ip));
         let grown = until(&service, &planner, "it grows", |allocation| {
             cores(allocation, "shop_web") > 2.0
