@@ -25,9 +25,12 @@
 //! | [`api`] | REST | |
 //! | [`cli`] | commands besides the service | |
 //! | [`meter`] | what several rooms measure | |
+//! | [`auth`] | who may do what | yes |
+//! | [`listen`] | connections, TLS | |
 //! | [`config`], [`telemetry`], [`startup`] | putting it together | |
 
 pub mod api;
+pub mod auth;
 pub mod cli;
 pub mod cloud;
 pub mod config;
@@ -36,6 +39,7 @@ pub mod execute;
 pub mod fault;
 pub mod hooks;
 pub mod journal;
+pub mod listen;
 pub mod meter;
 pub mod model;
 pub mod service;

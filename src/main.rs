@@ -1,13 +1,15 @@
 //! Parses the command line and runs.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use mapek::config::{Command, CommandLine, Options};
-use mapek::{cli, startup, telemetry};
+use mapek::config::{Command, CommandLine, Description, Options};
+use mapek::{api, cli, startup, telemetry};
 
 fn main() -> ExitCode {
     let line = CommandLine::read();
     let result = match line.command {
+        Some(Command::Describe { what }) => describe(what),
         Some(Command::Serve(options)) => serve(options),
         Some(command) => return cli::run(&command, &line.client),
         None => serve(line.serve),
@@ -19,6 +21,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn describe(what: Description) -> anyhow::Result<()> {
+    let text = match what {
+        Description::Openapi => api::openapi_text()?,
+        Description::Errors => api::errors_text(),
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 fn serve(options: Options) -> anyhow::Result<()> {

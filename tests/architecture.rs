@@ -42,17 +42,22 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "journal",
             ],
         ),
+        ("auth", &[]),
+        ("listen", &[]),
         (
             "api",
-            &["meter", "model", "fault", "execute", "journal", "service"],
+            &[
+                "meter", "model", "fault", "execute", "journal", "service", "auth", "listen",
+            ],
         ),
-        ("config", &[]),
+        ("config", &["auth"]),
         ("telemetry", &["config"]),
         ("cli", &["config", "service"]),
         (
             "startup",
             &[
-                "api", "config", "cloud", "engine", "fault", "hooks", "journal", "meter", "model", "service",
+                "api", "auth", "listen", "config", "cloud", "engine", "fault", "hooks", "journal", "meter",
+                "model", "service",
             ],
         ),
     ]
@@ -76,10 +81,11 @@ const EFFECTS: [&str; 13] = [
     "SystemTime",
 ];
 
-const PURE: [&str; 14] = [
+const PURE: [&str; 16] = [
     "src/model",
     "src/solve",
     "src/translate",
+    "src/auth.rs",
     "src/fault.rs",
     "src/execute/event.rs",
     "src/execute/state.rs",
@@ -88,6 +94,7 @@ const PURE: [&str; 14] = [
     "src/execute/reality.rs",
     "src/execute/consequence.rs",
     "src/execute/retry.rs",
+    "src/execute/seal.rs",
     "src/execute/spec.rs",
     "src/service/drift.rs",
     "src/service/redact.rs",

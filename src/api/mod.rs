@@ -1,10 +1,13 @@
 //! The REST interface: one file per resource, each turning a request into one typed call on the
 //! service. Nothing is decided here.
 
+mod access;
 mod allocation;
 mod answer;
 mod body;
+mod by;
 mod dashboard;
+mod door;
 mod error;
 mod events;
 mod execute;
@@ -12,7 +15,10 @@ mod executions;
 mod health;
 mod inspect;
 mod measure;
+mod openapi;
+mod schema;
 mod solve;
+mod tags;
 mod topology;
 mod translate;
 
@@ -23,8 +29,10 @@ use crate::fault::{Code, Fault};
 use crate::service::Service;
 
 pub use body::BodyLimit;
+pub use door::{Gate, door};
 pub use error::status;
 pub use measure::measure;
+pub use openapi::{errors_text, openapi_text};
 
 /// Registers every path.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -68,9 +76,29 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(health::live)),
         )
         .service(
+            route("/readyz")
+                .get(health::ready)
+                .route(web::head().to(health::ready)),
+        )
+        .service(
             route("/metrics")
                 .get(health::metrics)
                 .route(web::head().to(health::metrics)),
+        )
+        .service(
+            route("/openapi.json")
+                .get(openapi::description)
+                .route(web::head().to(openapi::description)),
+        )
+        .service(
+            route("/docs")
+                .get(openapi::to_docs)
+                .route(web::head().to(openapi::to_docs)),
+        )
+        .service(
+            route("/docs/{path:.*}")
+                .get(openapi::docs)
+                .route(web::head().to(openapi::docs)),
         )
         .service(route("/api/events").get(events::get))
         .service(

@@ -17,7 +17,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use crate::config::client::{ClientOptions, Secret};
+use crate::config::Secret;
+use crate::config::client::ClientOptions;
 
 use super::problem::{Exit, Problem};
 
@@ -242,12 +243,12 @@ fn token(options: &ClientOptions) -> Result<Option<Secret>, Problem> {
             Exit::Usage,
             format!("there is no token in {}", file.display()),
         )),
-        token => Ok(Some(Secret::new(token))),
+        token => Ok(Some(Secret::from(token))),
     }
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, Problem> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.0))
         .map_err(|_| Problem::new(Exit::Usage, "the token has characters in it that can't be sent"))?;
     value.set_sensitive(true);
     Ok(value)

@@ -53,7 +53,9 @@ async fn dispatch(command: &Command, options: &ClientOptions) -> Result<(), Prob
     let output = options.output.unwrap_or(Output::Table);
     let client = || Client::new(options);
     match command {
-        Command::Serve(_) => Err(Problem::new(Exit::Usage, "the service is no client of itself")),
+        Command::Serve(_) | Command::Describe { .. } => {
+            Err(Problem::new(Exit::Usage, "this asks no service"))
+        }
         Command::Topology(TopologyCommand::Get) => state::topology(&client()?, options.output).await,
         Command::Topology(TopologyCommand::Put(file)) => state::put_topology(&client()?, file, output).await,
         Command::Translate(options) => state::translate(&client()?, options, output).await,

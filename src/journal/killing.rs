@@ -7,7 +7,7 @@ use std::process;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::execute::{Frozen, Stamped};
+use crate::execute::{Frozen, Seal, Stamped};
 use crate::model::Allocation;
 
 use super::{Entry, Journal, JournalError, Kept};
@@ -99,6 +99,18 @@ impl<J: Journal> Journal for KillingJournal<J> {
 
     fn note(&mut self, event: &Value) -> Result<(), JournalError> {
         self.inner.note(event)
+    }
+
+    fn check(&mut self) -> Result<(), JournalError> {
+        self.inner.check()
+    }
+
+    fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
+        self.inner.seal(seal)
+    }
+
+    fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError> {
+        self.inner.sealed(id)
     }
 
     fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {

@@ -13,7 +13,7 @@ mod tests;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::execute::{Frozen, Stamped};
+use crate::execute::{Frozen, Seal, Stamped};
 use crate::model::Allocation;
 
 #[cfg(debug_assertions)]
@@ -84,6 +84,27 @@ pub trait Journal: Send {
     ///
     /// When it is not surely on disk.
     fn note(&mut self, event: &Value) -> Result<(), JournalError>;
+
+    /// Writes what is there already.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn check(&mut self) -> Result<(), JournalError>;
+
+    /// Keeps what was shown, until many others were shown after it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn seal(&mut self, seal: &Seal) -> Result<(), JournalError>;
+
+    /// What was shown under that id.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError>;
 
     /// Events of every kind after the one with the number `seq`, oldest first.
     ///

@@ -8,13 +8,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::execute::{Event, Frozen, Pinned, Stamped};
+use crate::execute::{Event, Frozen, Pinned, Seal, Stamped};
 use crate::model::Allocation;
 
 use super::{Entry, Journal, JournalError, Kept, schema};
 
 /// The name of the record's main file in its folder.
 pub const JOURNAL_FILE: &str = "journal.sqlite";
+/// Shown plans that are kept, and their bytes together; older ones go.
+const SEALS: i64 = 1000;
+const SEAL_BYTES: i64 = 64 << 20;
 
 /// The record in a folder.
 pub struct SqliteJournal {
@@ -135,8 +138,11 @@ impl Journal for SqliteJournal {
             ],
         )?;
         transaction.execute("UPDATE state SET allocation = ?1", [write(&execution.from)?])?;
-        let begun =
+        let mut begun =
             json!({ "event": "execution_begun", "at": execution.created_at, "execution": execution.id });
+        if let (Some(begun), Value::Object(by)) = (begun.as_object_mut(), json!(execution.requested_by)) {
+            begun.extend(by);
+        }
         transaction.execute(
             "INSERT INTO events (execution, event) VALUES (NULL, ?1)",
             [write(&begun)?],
@@ -180,6 +186,44 @@ impl Journal for SqliteJournal {
             .prepare_cached("INSERT INTO events (execution, event) VALUES (NULL, ?1)")?
             .execute([write(event)?])?;
         Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), JournalError> {
+        self.connection
+            .execute("UPDATE state SET generation = generation", [])?;
+        Ok(())
+    }
+
+    fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
+        let text = write(seal)?;
+        let bytes = i64::try_from(text.len()).unwrap_or(i64::MAX);
+        let transaction = self.connection.transaction()?;
+        transaction
+            .prepare_cached("DELETE FROM seals WHERE id = ?1")?
+            .execute([&seal.id])?;
+        transaction
+            .prepare_cached("INSERT INTO seals (id, bytes, seal) VALUES (?1, ?2, ?3)")?
+            .execute(params![seal.id, bytes, text])?;
+        // The newest stays, however large it is.
+        transaction
+            .prepare_cached(
+                "DELETE FROM seals WHERE seq IN (SELECT seq FROM (SELECT seq, id, \
+                 ROW_NUMBER() OVER newer AS place, SUM(bytes) OVER newer AS bytes FROM seals \
+                 WINDOW newer AS (ORDER BY seq DESC)) WHERE id <> ?1 AND (place > ?2 OR bytes > ?3))",
+            )?
+            .execute(params![seal.id, SEALS, SEAL_BYTES])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError> {
+        let text = self
+            .connection
+            .query_row("SELECT seal FROM seals WHERE id = ?1", [id], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()?;
+        text.map(|text| read(&text)).transpose()
     }
 
     fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {

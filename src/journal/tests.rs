@@ -31,6 +31,8 @@ fn frozen() -> Frozen {
         hooks_revision: None,
         on_failure: crate::model::topology::OnFailure::Stop,
         idempotency_key: None,
+        plan_id: None,
+        requested_by: crate::execute::By::itself(),
     }
 }
 

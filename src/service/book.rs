@@ -1,18 +1,22 @@
 //! The current state and its record: whatever changes, changes here, and on disk first.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::execute::{Bindings, Event, Execution, Frozen, Progress, Stamped, View, confirm, settle};
+use crate::execute::{
+    Bindings, By, Event, Execution, Frozen, Progress, Seal, Stamped, View, confirm, settle,
+};
 use crate::fault::{Code, Fault};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::model::{Allocation, Topology};
 use crate::translate::Action;
+
+use super::document::{Document, Tags};
 
 /// What is, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -29,9 +33,22 @@ pub struct Snapshot {
     pub running: Option<Uuid>,
     /// Real names of VMs that the running execution has made.
     pub bindings: Bindings,
+    /// The topology as it is answered; made when it is first asked for.
+    pub(super) shown_topology: Arc<OnceLock<Document>>,
+    /// The allocation as it is answered; made when it is first asked for.
+    pub(super) shown_allocation: Arc<OnceLock<Document>>,
 }
 
 impl Snapshot {
+    /// Takes in what is confirmed now.
+    fn change(&mut self, allocation: Allocation) {
+        if allocation != self.allocation {
+            self.revision += 1;
+            self.allocation = allocation;
+            self.shown_allocation = Arc::default();
+        }
+    }
+
     /// The topology.
     ///
     /// # Errors
@@ -122,19 +139,52 @@ impl Book {
         self.publish.send_replace(Arc::new(self.now.clone()));
     }
 
-    /// Takes a new topology, unless an execution runs or the allocation stands in its way.
-    pub fn put_topology(&mut self, topology: Topology) -> Result<u64, Fault> {
+    /// Takes a new topology, unless an execution runs or the allocation stands in its way, or the
+    /// old one is none of those that the client has `seen`, where it says so.
+    pub fn put_topology(
+        &mut self,
+        topology: Topology,
+        by: &By,
+        seen: Option<&Tags>,
+    ) -> Result<Arc<Snapshot>, Fault> {
+        if let Some(seen) = seen {
+            self.now.topology_seen(seen)?;
+        }
         self.now.idle()?;
         super::topology::check_against_use(self.now.topology.as_deref(), &topology, &self.now.allocation)?;
         let generation = self.journal.put_topology(&topology.document)?;
         self.now.generation = generation;
         self.now.topology = Some(Arc::new(topology));
+        self.now.shown_topology = Arc::default();
         // The topology is taken, whether or not it can be noted.
-        if let Err(error) = self.note("topology_put", json!({ "generation": generation })) {
+        if let Err(error) = self.note_by("topology_put", json!({ "generation": generation }), by) {
             tracing::warn!(%error, "could not note the new topology among the events");
             self.publish();
         }
-        Ok(generation)
+        Ok(Arc::new(self.now.clone()))
+    }
+
+    /// Whether the record can be written.
+    pub fn check(&mut self) -> Result<(), Fault> {
+        Ok(self.journal.check()?)
+    }
+
+    /// Keeps what was shown.
+    pub fn seal(&mut self, seal: &Seal) -> Result<(), Fault> {
+        Ok(self.journal.seal(seal)?)
+    }
+
+    /// What was shown under that id.
+    pub fn sealed(&self, id: &str) -> Result<Option<Seal>, Fault> {
+        Ok(self.journal.sealed(id)?)
+    }
+
+    /// Keeps an event of somebody's making.
+    pub fn note_by(&mut self, kind: &str, mut event: Value, by: &By) -> Result<(), Fault> {
+        if let (Some(fields), Value::Object(by)) = (event.as_object_mut(), json!(by)) {
+            fields.extend(by);
+        }
+        self.note(kind, event)
     }
 
     /// Begins an execution that was planned on `planned_on`.
@@ -147,8 +197,7 @@ impl Book {
         }
         self.journal.begin(frozen)?;
         let from = Allocation::from(frozen.from.clone());
-        self.now.revision += u64::from(from != self.now.allocation);
-        self.now.allocation = from;
+        self.now.change(from);
         let progress = Progress::new(frozen.actions().count());
         self.running = Some(Execution {
             frozen: frozen.clone(),
@@ -187,8 +236,7 @@ impl Book {
             .and_then(|index| running.actions().nth(index).map(|(_, action)| action.clone()));
         let ended = running.progress.outcome.is_some();
         if let Some((allocation, bindings)) = changed {
-            self.now.revision += u64::from(allocation != self.now.allocation);
-            self.now.allocation = allocation;
+            self.now.change(allocation);
             self.now.bindings = bindings;
         }
         if ended {

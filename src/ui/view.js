@@ -13,6 +13,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+const count = (value, one) => `${number(value)} ${one}${value === 1 ? "" : "s"}`;
 export const number = (value) => String(Math.round(value * 1000) / 1000);
 const time = (text) => (text ? new Date(text).toLocaleString() : "");
 const clock = (text) => (text ? new Date(text).toLocaleTimeString() : "");
@@ -113,7 +114,7 @@ export function execution(record, cancel) {
   const back = (record.rollback_stages ?? []).map((actions, index) => stage(`Back ${index + 1}`, actions));
   return [
     h("div", { class: "row" }, state(record.state), h("span", { class: "mono" }, record.id),
-      h("span", { class: "faint" }, `${record.actions_done} of ${record.actions} actions, began ${clock(record.created_at)} ${seconds(record.created_at, record.finished_at)}`),
+      h("span", { class: "faint" }, `${record.actions_done} of ${record.actions} actions, began ${clock(record.created_at)}${record.finished_at ? `, took ${seconds(record.created_at, record.finished_at)}` : ""}`),
       h("span", { class: "grow" }), stop),
     h("div", { class: "meter", role: "progressbar", "aria-valuenow": Math.round(part) }, h("div", { width: `${part}%` })),
     h("div", { class: "stages" }, stages, back),
@@ -142,10 +143,10 @@ function sizes(action) {
   if (action.kind.startsWith("run_")) return `${action.kind === "run_tier_hook" ? "tier hook" : "scale hook"} ${(action.hooks ?? [action.hook]).join(", ")}`;
   const part = (key, name) => {
     const [before, after] = [action.was?.[key], action[key]];
-    const value = before !== undefined && after !== undefined && before !== after ? `${number(before)} → ${number(after)}` : number(after ?? before);
-    return `${value} ${name}`;
+    const changes = before !== undefined && after !== undefined && before !== after;
+    return changes ? `${number(before)} → ${count(after, name)}` : count(after ?? before, name);
   };
-  return `${part("cpu_cores", "cores")}, ${part("mem_units", "memory units")}`;
+  return `${part("cpu_cores", "core")}, ${part("mem_units", "memory unit")}`;
 }
 
 export function proposal(answer) {
@@ -168,7 +169,7 @@ export function proposal(answer) {
   return [
     actions.length === 0 ? h("p", { class: "good" }, "Nothing to do: what runs is what the plan asks for.") : h("div", { class: "changes" }, groups),
     interrupts, warnings,
-    h("p", { class: "faint" }, `${actions.length} actions in ${(answer.stages ?? []).length} stages. The placement costs ${number(answer.objective)}, ${gap}, found in ${number(answer.solve_ms)} ms.`),
+    h("p", { class: "faint" }, `${count(actions.length, "action")} in ${count((answer.stages ?? []).length, "stage")}. The placement costs ${number(answer.objective)}, ${gap}, found in ${number(answer.solve_ms)} ms.`),
   ].flat();
 }
 

@@ -348,3 +348,32 @@ fn completions_know_the_commands_and_options() {
     )
     .expect(0);
 }
+
+#[test]
+fn a_token_that_may_not_is_told_from_one_that_is_none() {
+    let server = Server::start_with(&["--tokens", &crate::auth::tokens()]);
+    let with = |token: Option<&str>, arguments: &[&str], input: &str| {
+        let mut command = client(server.base(), arguments);
+        command.envs(token.map(|token| ("MAPEK_TOKEN", token)));
+        run(&mut command, input)
+    };
+    let topology = topology().to_string();
+    for token in [None, Some("a-token-that-is-none")] {
+        let said = with(token, &["allocation"], "").expect(7);
+        assert!(
+            said.err.contains("MAPEK_TOKEN") && !said.err.contains("that-is-none"),
+            "{}",
+            said.err
+        );
+    }
+    with(Some(crate::auth::READER), &["allocation"], "").expect(0);
+    let said = with(Some(crate::auth::READER), &["topology", "put", "-"], &topology).expect(7);
+    assert!(said.err.contains("write"), "{}", said.err);
+    with(Some(crate::auth::WRITER), &["topology", "put", "-"], &topology).expect(0);
+    let json = with(
+        Some(crate::auth::READER),
+        &["events", "-o", "json", "--after", "nonsense"],
+        "",
+    );
+    assert_eq!(json.code, Some(2));
+}

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::auth::{READER, tokens};
 use crate::bad_input::topology;
 use crate::browser::{Screen, browse};
 use crate::server::Server;
@@ -49,7 +50,7 @@ async fn a_pasted_plan_is_shown_as_what_it_would_change_and_changes_nothing() {
         for part in [
             "+ VM vm1",
             "rubis_web",
-            "1 cores, 2 memory units",
+            "1 core, 2 memory units",
             "proven to be the least",
             "would not get far",
         ] {
@@ -124,4 +125,34 @@ async fn the_files_carry_what_keeps_a_browser_from_harm() {
         assert!(!text.contains("https://"), "{path} names something elsewhere");
     }
     assert_eq!(server.get("/ui/nothing.js").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_where_the_service_wants_one_and_kept_for_the_tab() {
+    let server = Server::start_with(&["--tokens", &tokens()]);
+    browse(Screen::Desk, async |page| {
+        page.open(server.base()).await;
+        page.shows("#why", "token").await;
+        page.write("#token", "a-token-that-is-none").await;
+        page.press("#login button.main").await;
+        page.shows("#why", "none of those").await;
+        page.picture("login").await;
+        page.write("#token", READER).await;
+        page.press("#login button.main").await;
+        // Events, too: they are read with the token.
+        page.shows("#link", "live").await;
+        page.shows("#vms", "No VM is in use.").await;
+        assert_eq!(
+            page.script("return Object.values(sessionStorage)[0]").await,
+            READER
+        );
+        assert_eq!(
+            page.script("return Object.keys(localStorage).join()").await,
+            "mapek.theme"
+        );
+        page.press("#forget").await;
+        page.shows("#why", "token").await;
+        assert_eq!(page.script("return sessionStorage.length").await, 0);
+    })
+    .await;
 }

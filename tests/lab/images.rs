@@ -33,10 +33,16 @@ pub fn registry_binary() -> PathBuf {
     cache().join("registry/docker-registry")
 }
 
+/// The program that makes up requests.
+pub fn schemathesis() -> PathBuf {
+    cache().join("schemathesis-venv/bin/st")
+}
+
 /// What of all this is not there.
 pub fn missing() -> Vec<String> {
     let mut files = archives();
     files.push(registry_binary());
+    files.push(schemathesis());
     files
         .iter()
         .filter(|file| !file.is_file())

@@ -116,6 +116,10 @@ impl Engine for DockerEngine {
         Ok(look::one(&self.caller, name).await?.map(|found| found.seen))
     }
 
+    async fn image(&self, image: &str) -> Result<Option<String>, EngineError> {
+        image::id(&self.caller, image).await
+    }
+
     async fn ensure_image(&self, image: &str) -> Result<(), EngineError> {
         image::ensure(&self.caller, image).await
     }
