@@ -1,5 +1,7 @@
 //! Flags, environment and file, in this order of precedence, over the defaults.
 
+pub mod client;
+
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
@@ -11,9 +13,29 @@ use serde::Deserialize;
 
 use crate::auth::{BadTokens, Tokens};
 
+use client::{
+    ClientOptions, CompletionsOptions, EventsOptions, ExecuteOptions, ExecutionArgument, ExecutionsOptions,
+    TopologyCommand, TranslateOptions,
+};
+
+/// Told at the end of the help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   it worked; an execution succeeded
+  1   something else went wrong, on this side
+  2   the command line is wrong
+  3   the service refused: the request makes no sense, or has no solution
+  4   something is in the way: another execution runs, or the plan's seal is broken
+  5   the execution was begun and did not succeed
+  6   the service can't be reached
+  7   the service wants another token
+  8   the service, an engine, a cloud or the hooks failed
+  9   nobody said yes, so nothing was done
+  130 interrupted; an execution that was begun goes on";
+
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "mapek", version, about, args_conflicts_with_subcommands = true)]
+#[command(name = "mapek", version, about, after_help = EXIT_CODES)]
 pub struct CommandLine {
     /// What to do; the service is started without one.
     #[command(subcommand)]
@@ -21,6 +43,9 @@ pub struct CommandLine {
     /// Options of the service.
     #[command(flatten)]
     pub serve: Options,
+    /// Options of the commands that ask a service.
+    #[command(flatten)]
+    pub client: ClientOptions,
 }
 
 /// What the program can do.
@@ -29,14 +54,83 @@ pub struct CommandLine {
 pub enum Command {
     /// Start the service (the default)
     Serve(Options),
-    /// Place a plan without any engine, host or cloud: reads {"topology", "allocation", "plan"} and writes the answer of POST /api/solve
+    /// Show or put the topology
+    #[command(subcommand)]
+    Topology(TopologyCommand),
+    /// Show what a plan would change; nothing is changed
+    Translate(TranslateOptions),
+    /// Show what a plan would change, ask, and carry it out
+    Execute(ExecuteOptions),
+    /// Show the VMs in use and what the containers on them hold
+    Allocation,
+    /// Show what really runs, live from the engines
+    Inspect,
+    /// Show the history of executions, or one with its actions
+    Executions(ExecutionsOptions),
+    /// Follow what happens
+    Events(EventsOptions),
+    /// Stop an execution after its running actions
+    Cancel(ExecutionArgument),
+    /// Carry an execution that is held to its end
+    Resume(ExecutionArgument),
+    /// Undo what an execution that is held has done
+    Rollback(ExecutionArgument),
+    /// Place a plan without any service, engine, host or cloud: reads {"topology", "allocation", "plan"} and writes the answer of POST /api/solve
     Solve(SolveOptions),
+    /// Write completions for a shell to standard output
+    Completions(CompletionsOptions),
     /// Write a description of the service to standard output
     #[command(hide = true)]
     Describe {
         /// Which
         what: Description,
     },
+}
+
+impl CommandLine {
+    /// Reads the command line; a mistake ends the program with usage.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut command = <Self as clap::CommandFactory>::command();
+        let matches = command.get_matches_mut();
+        let read = <Self as clap::FromArgMatches>::from_arg_matches(&matches);
+        let line = read.unwrap_or_else(|error| error.format(&mut command).exit());
+        if let Some(stray) = line.stray(&matches) {
+            command
+                .error(clap::error::ErrorKind::ArgumentConflict, stray)
+                .exit();
+        }
+        line
+    }
+
+    /// Options of the service before a command, or of clients without one, would be ignored, which
+    /// is never what was meant.
+    fn stray(&self, matches: &clap::ArgMatches) -> Option<String> {
+        let given = |options: clap::Command| {
+            let ids: Vec<_> = options
+                .get_arguments()
+                .map(|option| option.get_id().clone())
+                .collect();
+            ids.into_iter()
+                .find(|id| matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine))
+        };
+        let name = |id: clap::Id| format!("--{}", id.as_str().replace('_', "-"));
+        let empty = || clap::Command::new("options");
+        match &self.command {
+            None => given(<ClientOptions as clap::Args>::augment_args(empty()))
+                .map(|id| format!("{} is for the commands that ask a service: which one?", name(id))),
+            Some(Command::Serve(_)) => {
+                given(<ClientOptions as clap::Args>::augment_args(empty())).map(|id| {
+                    format!(
+                        "{} is for the commands that ask a service, not for `serve`",
+                        name(id)
+                    )
+                })
+            }
+            Some(_) => given(<Options as clap::Args>::augment_args(empty()))
+                .map(|id| format!("{} is an option of the service: put it after `serve`", name(id))),
+        }
+    }
 }
 
 /// What the program can describe.
@@ -59,6 +153,9 @@ pub struct SolveOptions {
     /// Search until the answer is proven to be the cheapest
     #[arg(long)]
     pub exact: bool,
+    /// Let the service search, instead of this machine
+    #[arg(long)]
+    pub remote: bool,
 }
 
 /// Options of the service. What is not given stays open for the file and the defaults.

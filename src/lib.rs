@@ -24,6 +24,7 @@
 //! | [`service`] | the one owner of the current state | |
 //! | [`api`] | REST | |
 //! | [`cli`] | commands besides the service | |
+//! | [`meter`] | what several rooms measure | |
 //! | [`auth`] | who may do what | yes |
 //! | [`listen`] | connections, TLS | |
 //! | [`config`], [`telemetry`], [`startup`] | putting it together | |
@@ -39,6 +40,7 @@ pub mod fault;
 pub mod hooks;
 pub mod journal;
 pub mod listen;
+pub mod meter;
 pub mod model;
 pub mod service;
 pub mod solve;

@@ -3,16 +3,15 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use mapek::config::{Command, CommandLine, Description, Options};
 use mapek::{api, cli, startup, telemetry};
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = CommandLine::read();
     let result = match line.command {
-        Some(Command::Solve(options)) => cli::solve(&options),
         Some(Command::Describe { what }) => describe(what),
         Some(Command::Serve(options)) => serve(options),
+        Some(command) => return cli::run(&command, &line.client),
         None => serve(line.serve),
     };
     match result {
@@ -34,7 +33,7 @@ fn describe(what: Description) -> anyhow::Result<()> {
 
 fn serve(options: Options) -> anyhow::Result<()> {
     let config = options.decide(startup::data_home())?;
-    telemetry::init(config.log_format, &config.log);
+    let _telemetry = telemetry::init(config.log_format, &config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(startup::serve(config))
 }

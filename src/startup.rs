@@ -18,10 +18,11 @@ use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
 use crate::fault::{Code, Fault};
 use crate::hooks::{Fetcher, HookSet};
-use crate::journal::{Journal, SqliteJournal};
+use crate::journal::{JOURNAL_FILE, Journal, SqliteJournal};
 #[cfg(debug_assertions)]
 use crate::journal::{KillAt, KillingJournal};
 use crate::listen::{self, Tls};
+use crate::meter::Meter;
 use crate::model::Topology;
 use crate::model::topology::{Cloud as CloudSpec, Infrastructure};
 use crate::service::{OnRestart, Platform, Service, Settings};
@@ -109,8 +110,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         answer: config.engine_timeout,
         ..DockerSettings::default()
     };
+    let meter = Meter::default();
     let platform = RealPlatform {
-        engines: Arc::new(DockerEngines::new(docker)),
+        engines: Arc::new(DockerEngines::new(docker).measured(meter.calls.clone())),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
         group: Mutex::default(),
@@ -121,12 +123,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         parallel: config.parallel,
         parallel_on_vm: config.parallel_on_vm,
         retry_for: config.retry_for,
+        meter: meter.clone(),
+        journal_file: Some(config.data_dir.join(JOURNAL_FILE)),
         solves: config.solves,
     };
     let service = Service::open(journal, Arc::new(platform), settings)?;
     let gate = Gate::new(config.tokens.read()?, config.cors_origins.clone());
     let tls = config.tls.as_ref().map(certificates).transpose()?.map(Arc::new);
-    let server = listen_for(&config, &service, &gate, tls.clone())?;
+    let server = listen_for(&config, &service, &gate, &meter, tls.clone())?;
     let stopper = server.handle();
     let running = tokio::spawn(server);
     tokio::spawn(reload(config.tokens.clone(), gate, tls));
@@ -164,6 +168,7 @@ fn listen_for(
     config: &Config,
     service: &Service,
     gate: &Gate,
+    meter: &Meter,
     tls: Option<Arc<Tls>>,
 ) -> anyhow::Result<actix_web::dev::Server> {
     let limits = listen::Limits {
@@ -182,13 +187,16 @@ fn listen_for(
     let address = socket.local_addr()?;
     let body = BodyLimit::new(config.max_body_bytes, config.request_timeout.saturating_mul(3));
     let (service, gate, origins) = (service.clone(), gate.clone(), config.cors_origins.clone());
+    let requests = meter.requests.clone();
     let server = listen::serve(socket, tls, limits, move || {
         App::new()
             .app_data(web::Data::new(service.clone()))
             .app_data(web::Data::new(gate.clone()))
             .app_data(body.clone())
+            .app_data(web::Data::new(requests.clone()))
             .wrap(from_fn(api::door))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(from_fn(api::measure))
             .configure(api::routes)
     })?;
     tracing::info!(data_dir = %config.data_dir.display(), "listening on {scheme}://{address}");

@@ -16,10 +16,11 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     [
         ("model", &[][..]),
         ("fault", &[]),
+        ("meter", &[]),
         ("solve", &["model"]),
         ("translate", &["model"]),
-        ("engine", &["model"]),
-        ("cloud", &["model", "engine"]),
+        ("engine", &["meter", "model"]),
+        ("cloud", &["meter", "model", "engine"]),
         ("hooks", &["model", "engine"]),
         (
             "execute",
@@ -29,6 +30,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "service",
             &[
+                "meter",
                 "model",
                 "fault",
                 "solve",
@@ -45,7 +47,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "api",
             &[
-                "model", "fault", "execute", "journal", "service", "auth", "listen",
+                "meter", "model", "fault", "execute", "journal", "service", "auth", "listen",
             ],
         ),
         ("config", &["auth"]),
@@ -54,8 +56,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "startup",
             &[
-                "api", "auth", "listen", "config", "cloud", "engine", "fault", "hooks", "journal", "model",
-                "service",
+                "api", "auth", "listen", "config", "cloud", "engine", "fault", "hooks", "journal", "meter",
+                "model", "service",
             ],
         ),
     ]

@@ -76,7 +76,9 @@ pub async fn get(
         changes: service.changes(),
         service: service.get_ref().clone(),
         after,
-        ready: VecDeque::from([Bytes::from_static(b": mapek\n\n")]),
+        // The number alone is no event, but a client whose connection breaks before the first one
+        // then knows where to go on.
+        ready: VecDeque::from([Bytes::from(format!(": mapek\nid: {after}\n\n"))]),
     };
     HttpResponse::Ok()
         .content_type("text/event-stream")

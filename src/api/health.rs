@@ -1,7 +1,7 @@
 //! `/healthz`, `/readyz`, `/metrics`
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
 use super::Handle;
@@ -46,14 +46,27 @@ pub async fn ready(service: Handle, timer: Timer, Trusted(trusted): Trusted) -> 
     timer.send(status, json!({ "ready": ready, "parts": parts }))
 }
 
-/// What is counted, for Prometheus.
+/// What is counted, for Prometheus: as OpenMetrics for those who say that they read it.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "service", responses(
-    (status = 200, description = "In the OpenMetrics text format.",
-        content_type = "application/openmetrics-text", body = String)))]
-pub async fn metrics(service: Handle, timer: Timer) -> HttpResponse {
-    match service.metrics() {
+    (status = 200, description = "In the text format of Prometheus; of OpenMetrics where Accept names it.",
+        content((String = "text/plain"), (String = "application/openmetrics-text")))))]
+pub async fn metrics(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
+    let accept = request
+        .headers()
+        .get_all("accept")
+        .filter_map(|value| value.to_str().ok());
+    let openmetrics = accept
+        .into_iter()
+        .any(|value| value.contains("application/openmetrics-text"));
+    let format = if openmetrics {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
+    match service.metrics(openmetrics) {
         Ok(text) => HttpResponse::Ok()
-            .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+            .content_type(format)
+            .insert_header(("vary", "accept"))
             .body(text),
         Err(fault) => timer.fail(&fault),
     }

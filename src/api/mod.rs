@@ -6,6 +6,7 @@ mod allocation;
 mod answer;
 mod body;
 mod by;
+mod dashboard;
 mod door;
 mod error;
 mod events;
@@ -13,6 +14,7 @@ mod execute;
 mod executions;
 mod health;
 mod inspect;
+mod measure;
 mod openapi;
 mod schema;
 mod solve;
@@ -29,6 +31,7 @@ use crate::service::Service;
 pub use body::BodyLimit;
 pub use door::{Gate, door};
 pub use error::status;
+pub use measure::measure;
 pub use openapi::{errors_text, openapi_text};
 
 /// Registers every path.
@@ -99,6 +102,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(openapi::docs)),
         )
         .service(route("/api/events").get(events::get))
+        .service(
+            route("/")
+                .get(dashboard::page)
+                .route(web::head().to(dashboard::page)),
+        )
+        .service(
+            route("/ui/{name}")
+                .get(dashboard::asset)
+                .route(web::head().to(dashboard::asset)),
+        )
         .default_service(web::to(no_such_path));
 }
 

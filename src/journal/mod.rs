@@ -18,7 +18,7 @@ use crate::model::Allocation;
 
 #[cfg(debug_assertions)]
 pub use killing::{KillAt, KillingJournal};
-pub use sqlite::SqliteJournal;
+pub use sqlite::{JOURNAL_FILE, SqliteJournal};
 
 /// What is kept between runs.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -13,6 +13,8 @@ use crate::model::Allocation;
 
 use super::{Entry, Journal, JournalError, Kept, schema};
 
+/// The name of the record's main file in its folder.
+pub const JOURNAL_FILE: &str = "journal.sqlite";
 /// Shown plans that are kept, and their bytes together; older ones go.
 const SEALS: i64 = 1000;
 const SEAL_BYTES: i64 = 64 << 20;
@@ -46,7 +48,7 @@ impl SqliteJournal {
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(name())),
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
-        let mut connection = Connection::open(folder.join("journal.sqlite"))?;
+        let mut connection = Connection::open(folder.join(JOURNAL_FILE))?;
         schema::prepare(&mut connection)?;
         Ok(Self {
             connection,

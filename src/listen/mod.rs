@@ -112,7 +112,7 @@ where
             async move {
                 let peer = stream.peer_addr().ok();
                 // A refused connection is closed without a word: nothing of it was read.
-                let slot = slots.take().ok_or_else(full)?;
+                let slot = slots.take(limits.head).await.ok_or_else(full)?;
                 // An answer that waits for another packet to be full is late.
                 stream.set_nodelay(true).map_err(DispatchError::Io)?;
                 let wire = match tls {

@@ -10,7 +10,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::execute::{
-    self, By, Direction, Execution, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World, preflight,
+    self, By, Direction, Event, Execution, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World,
+    preflight,
 };
 use crate::fault::{Code, Fault};
 use crate::model::Topology;
@@ -233,7 +234,8 @@ impl Service {
             ended: ended.clone(),
         });
         let service = self.clone();
-        let carried = async move {
+        let span = tracing::debug_span!("execution", execution = %id, ?direction);
+        let whole = async move {
             tracing::info!(execution = %id, ?direction, "begun");
             let ledger = Arc::new(service.clone());
             let (outcome, failure) =
@@ -252,7 +254,7 @@ impl Service {
             tell.send_replace(Some(Ended { id, outcome, fault }));
         };
         // With the request's id on every line, long after it was answered.
-        self.inner.runtime.spawn(carried.in_current_span());
+        self.inner.runtime.spawn(whole.instrument(span).in_current_span());
         ended
     }
 
@@ -332,6 +334,13 @@ impl Ledger for Service {
             .with_book(move |book| book.record(execution, &recorded))
             .await?;
         self.inner.metrics.event(&event.event, action.as_ref());
+        if matches!(event.event, Event::Finished { .. }) {
+            // Counting must not spoil what is recorded.
+            match Service::execution(self, execution).await {
+                Ok(execution) => self.inner.metrics.ended(&execution),
+                Err(error) => tracing::warn!(%execution, %error, "could not count the execution"),
+            }
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod members;
 mod metrics;
 mod observer;
 mod platform;
+mod process;
 mod propose;
 mod ready;
 mod reality;
@@ -24,6 +25,7 @@ mod sealed;
 mod topology;
 mod turns;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ use uuid::Uuid;
 use crate::execute::{By, Direction, Execution, Halt};
 use crate::fault::{Code, Fault, chain};
 use crate::journal::{Entry, Journal, JournalError};
+use crate::meter::Meter;
 
 pub use book::Snapshot;
 pub use carry::{Begun, Ended, Request};
@@ -61,6 +64,10 @@ pub struct Settings {
     pub parallel_on_vm: usize,
     /// How long an action is tried again that fails for a passing reason.
     pub retry_for: Duration,
+    /// What others measure, to be told with the service's own numbers.
+    pub meter: Meter,
+    /// The journal's main file, whose size is told; None where there is none.
+    pub journal_file: Option<PathBuf>,
     /// How many placements are searched for at the same time, for plans and for what-ifs each.
     pub solves: usize,
 }
@@ -98,6 +105,7 @@ impl Service {
         settings: Settings,
     ) -> Result<Self, JournalError> {
         let (book, snapshot) = Book::open(journal)?;
+        let metrics = metrics::Metrics::new(&settings.meter, settings.journal_file.as_deref());
         let solvers = turns::Turns::new(settings.solves);
         let what_ifs = turns::Turns::new(settings.solves);
         let inner = Inner {
@@ -110,7 +118,7 @@ impl Service {
             what_ifs,
             running: Mutex::new(None),
             ready: tokio::sync::Mutex::default(),
-            metrics: metrics::Metrics::default(),
+            metrics,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -212,13 +220,18 @@ impl Service {
         self.with_book(|book| book.newest_event()).await
     }
 
-    /// What is counted, in the text format of Prometheus.
+    /// What is counted, in the text format of OpenMetrics, or in Prometheus' older one.
     ///
     /// # Errors
     ///
     /// When it can't be written down, which would be a defect.
-    pub fn metrics(&self) -> Result<String, Fault> {
-        self.inner.metrics.text(&self.snapshot())
+    pub fn metrics(&self, openmetrics: bool) -> Result<String, Fault> {
+        let text = self.inner.metrics.text(&self.snapshot())?;
+        Ok(if openmetrics {
+            text
+        } else {
+            metrics::classic(&text)
+        })
     }
 
     /// Runs `work` on the book, off the async threads.

@@ -194,17 +194,21 @@ impl Service {
         let turn = turns.take().await?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
-        let span = tracing::Span::current();
+        let span = tracing::debug_span!("solve");
+        let outer = tracing::Span::current();
         let task = move || {
             let _turn = turn;
-            let _inside = span.enter();
+            let (_outer, _inside) = (outer.entered(), span.entered());
             work_out(&topology, &allocation, &plan, offer, effort, &stop)
         };
-        self.inner
+        let result = self
+            .inner
             .runtime
             .spawn_blocking(task)
             .await
-            .unwrap_or_else(|error| Err(super::crashed(&error)))
+            .unwrap_or_else(|error| Err(super::crashed(&error)));
+        self.inner.metrics.solved(&result);
+        result
     }
 
     /// Answers a what-if. State is neither read nor changed.

@@ -208,7 +208,7 @@ async fn many_large_bodies_at_once_do_not_fill_the_memory() {
     );
     let mut large = JoinSet::new();
     for _ in 0..16 {
-        let (mut stream, text) = (connect(&server).await, head.clone() + &half);
+        let (mut stream, text) = (connect(&server).await, head.clone() + half.as_str());
         large.spawn(async move {
             // Those for whom there is no room are told so, whatever of it has come.
             let _ = stream.write_all(text.as_bytes()).await;
@@ -237,7 +237,7 @@ async fn json_a_thousand_levels_deep_is_refused_and_the_service_stands() {
     for deep in [
         "[".repeat(1000),
         "{\"a\":".repeat(1000),
-        "[".repeat(1000) + &"]".repeat(1000),
+        "[".repeat(1000) + &*"]".repeat(1000),
     ] {
         for path in ["/api/topology", "/api/translate", "/api/execute"] {
             let answer = server.send(Method::PUT, path, deep.clone()).await;

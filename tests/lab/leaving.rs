@@ -31,7 +31,7 @@ fn a_client_that_leaves_in_the_middle_takes_nothing_with_it() {
             "PUT /api/execute HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        stream.write_all((head + &body).as_bytes()).unwrap();
+        stream.write_all((head + body.as_str()).as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(60);
         let waits = || {
             let look = ["exec", "rubis_one", "test", "-e", "/tmp/begun"];

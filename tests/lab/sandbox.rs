@@ -73,7 +73,9 @@ fn outside(path: &str) {
         .env("PATH", search_path())
         .env("HOME", "/run/lab/home")
         .envs(std::env::vars_os().filter(|(name, _)| {
-            name == "RUST_BACKTRACE" || name.to_string_lossy().starts_with("MAPEK_FUZZ_")
+            name == "RUST_BACKTRACE"
+                || name == "MAPEK_SCREENSHOTS"
+                || name.to_string_lossy().starts_with("MAPEK_FUZZ_")
         }))
         .env("MAPEK_CACHE_DIR", images::cache())
         .env(INSIDE, &cgroup.name)
@@ -138,6 +140,7 @@ fn refuse_unless_complete() {
         "runc",
         "git",
         "python3",
+        "chromedriver",
     ]
     .iter()
     .filter(|tool| !found(tool))

@@ -53,7 +53,7 @@ fn run(arguments: &[&str]) -> Result<(), String> {
         .output()
         .unwrap();
     let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr);
     println!("{said}");
     if output.status.success() {
         Ok(())
