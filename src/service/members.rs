@@ -90,7 +90,9 @@ mod tests {
     use super::*;
     use crate::model::{Container, TierId};
 
-    const SHAPE: Size = Size::new(2, 8);
+    fn shape() -> Size {
+        Size::new(2, 8)
+    }
 
     fn vm(name: &str, standing: Standing) -> CloudVm {
         CloudVm {
@@ -104,7 +106,7 @@ mod tests {
     fn holding(names: &[(&str, bool)]) -> Allocation {
         let mut allocation = Allocation::default();
         for (name, holds) in names {
-            let mut vm = Vm::empty(None, SHAPE);
+            let mut vm = Vm::empty(None, shape());
             if *holds {
                 let held = Container {
                     size: Size::new(1, 1),
@@ -139,7 +141,7 @@ mod tests {
             ("i-leaving", true),
             ("i-gone", true),
         ]);
-        let found = members(&before, &offer, SHAPE);
+        let found = members(&before, &offer, shape());
         let names: Vec<&str> = found.allocation.vms.keys().map(VmId::as_str).collect();
         assert_eq!(names, ["i-aside", "i-idle", "i-used"]);
         assert_eq!(found.idle, [VmId::new("i-idle")]);
@@ -157,10 +159,14 @@ mod tests {
             vm("vm2", Standing::Ready),
             vm("vm3", Standing::Ready),
         ]);
-        let found = members(&before, &offer, SHAPE);
+        let found = members(&before, &offer, shape());
         assert_eq!(found.allocation, before);
         // What an empty group left behind when the driver was changed is no host.
-        let other = members(&before, &Offer::of_named(vec![vm("vm1", Standing::Ready)]), SHAPE);
+        let other = members(
+            &before,
+            &Offer::of_named(vec![vm("vm1", Standing::Ready)]),
+            shape(),
+        );
         assert_eq!(other.allocation, holding(&[("vm1", true)]));
     }
 
@@ -171,13 +177,13 @@ mod tests {
             let mut allocation = Allocation::default();
             let mut target = Allocation::default();
             for number in 0..from {
-                allocation.vms.insert(name(number), Vm::empty(None, SHAPE));
+                allocation.vms.insert(name(number), Vm::empty(None, shape()));
                 if number >= stay {
-                    target.vms.insert(name(number), Vm::empty(None, SHAPE));
+                    target.vms.insert(name(number), Vm::empty(None, shape()));
                 }
             }
             for number in 0..made {
-                target.vms.insert(VmId::new_vm(number), Vm::empty(None, SHAPE));
+                target.vms.insert(VmId::new_vm(number), Vm::empty(None, shape()));
             }
             let before = target.clone();
             let kept = keep_unremovable(&allocation, &mut target, Some(removable));

@@ -1,10 +1,35 @@
 //! Hosts: taken into use and released.
 
-use mapek::cloud::{Cloud, CloudErrorKind, Hosts, LOCALHOST, More, embedded};
+use async_trait::async_trait;
+use mapek::cloud::{Cloud, CloudError, CloudErrorKind, Hosts, LOCALHOST, More, Notebook, Wish, embedded};
 use mapek::model::topology::{CpuMode, DockerAccess, Host, Infrastructure, Weights};
 use mapek::model::{Size, VmId};
 
 use crate::helpers::{FOREVER, engine, engines, spec};
+
+/// A notebook that nobody should write in: hosts have names of their own.
+struct Blank;
+
+#[async_trait]
+impl Notebook for Blank {
+    fn fellows(&self) -> Vec<VmId> {
+        panic!("hosts need to know of no others")
+    }
+
+    async fn read(&self) -> Result<Option<serde_json::Value>, CloudError> {
+        panic!("there is nothing to be read")
+    }
+
+    async fn write(&self, note: serde_json::Value) -> Result<(), CloudError> {
+        panic!("there is nothing to be written, and this was: {note}")
+    }
+
+    async fn tell(&self, _progress: &str) {}
+
+    fn wish(&self) -> Wish {
+        Wish::Go
+    }
+}
 
 fn infrastructure(vm: Size) -> Infrastructure {
     Infrastructure {
@@ -51,19 +76,22 @@ fn hosts_are_checked_when_they_are_taken_into_use_and_kept_while_something_runs(
             [Some("10.77.1.1"), Some("172.20.2.1"), Some("192.0.2.3"), None]
         );
 
-        let one = cloud.ensure_vm(&VmId::new("one")).await.unwrap();
+        let one = cloud.ensure_vm(&VmId::new("one"), &Blank).await.unwrap();
         assert_eq!(one, offer.vms[0]);
-        assert_eq!(cloud.ensure_vm(&VmId::new("two")).await.unwrap(), offer.vms[1]);
+        assert_eq!(
+            cloud.ensure_vm(&VmId::new("two"), &Blank).await.unwrap(),
+            offer.vms[1]
+        );
         for name in ["three", "four"] {
-            let error = cloud.ensure_vm(&VmId::new(name)).await.unwrap_err();
+            let error = cloud.ensure_vm(&VmId::new(name), &Blank).await.unwrap_err();
             assert_eq!(error.kind, CloudErrorKind::Unreachable, "{error}");
             assert!(error.message.contains(name), "{error}");
         }
-        let unknown = cloud.ensure_vm(&VmId::new("five")).await.unwrap_err();
+        let unknown = cloud.ensure_vm(&VmId::new("five"), &Blank).await.unwrap_err();
         assert_eq!(unknown.kind, CloudErrorKind::Misconfigured);
 
         let greedy = Hosts::new(hosts, &infrastructure(Size::new(64, 1)), engines());
-        let error = greedy.ensure_vm(&VmId::new("one")).await.unwrap_err();
+        let error = greedy.ensure_vm(&VmId::new("one"), &Blank).await.unwrap_err();
         assert_eq!(error.kind, CloudErrorKind::Misconfigured);
         assert!(
             error.message.contains("cpu_cores is 64, and it has 2 cores"),
@@ -92,6 +120,6 @@ fn the_embedded_default_is_one_host_at_the_address_that_its_containers_reach() {
         assert_eq!(offer.vms.len(), 1);
         assert_eq!(offer.vms[0].name.as_str(), LOCALHOST);
         assert_eq!(offer.vms[0].ip.as_deref(), Some("172.20.1.1"));
-        cloud.ensure_vm(&VmId::new(LOCALHOST)).await.unwrap();
+        cloud.ensure_vm(&VmId::new(LOCALHOST), &Blank).await.unwrap();
     });
 }

@@ -136,6 +136,45 @@ async fn at_every_call(aws: &Aws, moment: &str) {
         .await;
 }
 
+/// Killed while an instance is on its way, and told to undo that: it goes again.
+async fn taken_back(aws: &Aws, number: u16, out: &str) {
+    let row = format!("killed after {out}, and rolled back");
+    let group = format!("back{number}");
+    aws.make_group(&group, 0, 4, 0).await;
+    let mut service = Aws::service(8300 + number, &[]);
+    let tiers = json!({"one": with(idle(), json!({"stop_grace_s": 0}))});
+    service
+        .put_topology(&Aws::topology(&aws.endpoint, &group, tiers))
+        .await;
+    service.terminate();
+    service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("after:{out}"))]);
+    dies(&mut service, &one(), &row).await;
+    service.start_again_with(&[("MAPEK_ON_RESTART", "rollback")]);
+    let until = Instant::now() + ENDS;
+    loop {
+        let newest = service.executions().await["executions"][0]["state"].clone();
+        if newest != "running" {
+            assert_eq!(newest, "rolled_back", "{row}\n{}", service.daemon.log_end());
+            break;
+        }
+        assert!(Instant::now() < until, "{row}\n{}", service.daemon.log_end());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(aws.members(&group).await.is_empty(), "{row}");
+    assert_eq!(aws.group(&group).await.desired_capacity, Some(0), "{row}");
+    assert_eq!(service.allocation().await, json!({}), "{row}");
+}
+
+#[test]
+fn killed_and_rolled_back_the_group_is_as_it_was() {
+    in_lab!(0, async |lab| {
+        let aws = &Aws::start(lab).await;
+        let rows = ["set_desired:1", "group:3", "protect:1"].into_iter().zip(0..);
+        let rows = rows.map(|(out, number)| taken_back(aws, number, out));
+        futures_util::future::join_all(rows).await;
+    });
+}
+
 #[test]
 fn killed_before_any_call_of_aws_no_instance_is_lost_or_left_over() {
     in_lab!(0, async |lab| at_every_call(&Aws::start(lab).await, "before")

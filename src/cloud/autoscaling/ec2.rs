@@ -284,7 +284,7 @@ fn read_error(text: &str) -> Result<ErrorMetadata, XmlDecodeError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
