@@ -145,7 +145,7 @@ fn beside_nginx() {
 
         println!();
         println!(
-            "| at 64 connections | mapek, requests/s | nginx, requests/s | ratio | mapek, 99 % within | nginx, 99 % within |"
+            "| at 64 connections; translate at 4 | mapek, requests/s | nginx, requests/s | ratio | mapek, 99 % within | nginx, 99 % within |"
         );
         println!("|---|---|---|---|---|---|");
         for (name, ours, theirs) in rows {

@@ -7,6 +7,8 @@ use serde_json::Value;
 use crate::process::run;
 
 const CONNECTIONS: usize = 64;
+/// Placements are bounded in number: more at a time are asked to come again.
+const PLACING: usize = 4;
 
 /// A kind of request, made over and over.
 pub struct Load {
@@ -44,7 +46,12 @@ impl Load {
             "--threads",
             "2",
             "--connections",
-            &CONNECTIONS.to_string(),
+            &if self.script.is_some() {
+                PLACING
+            } else {
+                CONNECTIONS
+            }
+            .to_string(),
             "--latency",
         ]);
         command.args(["--duration", &format!("{seconds}s"), "--timeout", "20s"]);

@@ -70,7 +70,7 @@ fn a_tier_grows_under_load_and_shrinks_after() {
                 "--least",
                 "0.25",
                 "--most",
-                "4",
+                "3",
                 "--interval",
                 "0.5",
                 "--patience",
