@@ -129,6 +129,13 @@ impl AutoScalingGroup {
                     "{id} never got ready: terminated, and another one is started"
                 )))
             }
+            Next::Spare(id) => {
+                self.api.terminate(&id, true).await?;
+                self.forget().await;
+                Ok(Step::On(format!(
+                    "{id} never got ready: terminated, and another one is taken"
+                )))
+            }
             Next::Raise(wanted) => {
                 self.raise(&group, wanted, wait).await?;
                 Ok(Step::On(format!(

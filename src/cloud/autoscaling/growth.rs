@@ -79,6 +79,9 @@ pub enum Next {
     Never,
     /// Terminate this instance, and let the group start another one in its place.
     Replace(String),
+    /// Terminate this instance, and lower the desired capacity with it: another one is there
+    /// already, since a VM that it was for was given up.
+    Spare(String),
     /// Set the desired capacity to this; MaxSize first, where it is less.
     Raise(u32),
     /// Write down that this instance is the VM's.
@@ -152,7 +155,12 @@ impl Growth {
         if let Some(id) = self.replaced.get(name)
             && there(group, id)
         {
-            return Next::Replace(id.clone());
+            let spare = group.desired > self.wanted() && !self.free(group).is_empty();
+            return if spare {
+                Next::Spare(id.clone())
+            } else {
+                Next::Replace(id.clone())
+            };
         }
         if let Some(id) = self.claims.get(name) {
             return match group.members.get(id).filter(|member| member.stays()) {
@@ -175,9 +183,9 @@ impl Growth {
     /// What is left to be undone for the VM `name`, which is given up.
     #[must_use]
     pub fn undo(&self, group: &Group, name: &VmId) -> Undo {
-        if let Some(id) = self.claims.get(name)
-            && there(group, id)
-        {
+        // One that was to be replaced may still be there, where that was cut off.
+        let own = self.claims.get(name).into_iter().chain(self.replaced.get(name));
+        if let Some(id) = own.into_iter().find(|id| there(group, id)) {
             return Undo::Terminate(id.clone());
         }
         let there = group.members.keys().filter(|id| there(group, id)).count();

@@ -90,9 +90,10 @@ fn drive(aws: &mut Aws, growth: &mut Growth, name: &VmId, lost: bool) -> bool {
         Next::Look(_) => return true,
         Next::Claim(id) => drop(growth.claims.insert(name.clone(), id)),
         Next::Forget => drop(growth.claims.remove(name)),
-        Next::Raise(_) | Next::Replace(_) if lost => {}
+        Next::Raise(_) | Next::Replace(_) | Next::Spare(_) if lost => {}
         Next::Raise(wanted) => aws.group.desired = wanted,
         Next::Replace(id) => aws.terminate(&id, false),
+        Next::Spare(id) => aws.terminate(&id, true),
         Next::Await(..) | Next::Wait => {}
         Next::Never => panic!("{name} was not given up"),
     }
