@@ -1,7 +1,7 @@
 # The commands of daily work. What they do is in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help run clean-run test test-lab fmt lint doc bench-execute bench-solver
+.PHONY: help run clean-run test test-lab fuzz fuzz-api fmt lint doc openapi bench-execute bench-http bench-solver
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,11 @@ test-lab: ## only the lab's tests (TEST=name for some of them)
 	@scripts/setup test
 	@scripts/test --test lab -- $(TEST)
 
+fuzz-api: ## make up many requests from openapi.json (CASES=200, SEED=1)
+	@scripts/setup test
+	@MAPEK_FUZZ_CASES=$${CASES:-200} MAPEK_FUZZ_SEED=$${SEED:-$$RANDOM} MAPEK_FUZZ_SECONDS=7200 \
+		scripts/test --test lab -- made_up_requests --nocapture
+
 fmt: ## lay out the code
 	@cargo fmt
 
@@ -28,6 +33,16 @@ lint: ## everything that a linter can say: Rust, and the scripts where shellchec
 
 doc: ## the API documentation of the crate
 	@scripts/doc
+
+fuzz: ## a million topologies, plans and allocations that may be anything (CASES=… for another count)
+	@MAPEK_FUZZ_CASES=$(or $(CASES),1000000) scripts/test --test fuzz
+
+bench-http: ## measure the service beside nginx, requests per second
+	@scripts/setup bench
+	@scripts/bench-http
+
+openapi: ## write openapi.json and docs/errors.md anew, from the code
+	@scripts/openapi
 
 bench-execute: ## measure executions beside a bare Docker client
 	@scripts/setup test

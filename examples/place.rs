@@ -65,7 +65,8 @@ fn report(
     let tail = match result {
         Ok(a) => json!({
             "objective": a.objective, "bound": a.bound, "gap": a.gap,
-            "ended_by": format!("{:?}", a.ended_by), "solve_ms": ms.round(),
+            "ended_by": format!("{:?}", a.ended_by), "solve_ms": (ms * 100.0).round() / 100.0,
+            "peak_mb": peak_mb(),
             "used": a.placement.len(), "neighbourhoods": a.counters.neighbourhoods,
             "nodes": a.counters.nodes, "programs": a.counters.programs,
         }),
@@ -74,6 +75,14 @@ fn report(
     let mut all = head.as_object().cloned().unwrap_or_default();
     all.extend(tail.as_object().cloned().unwrap_or_default());
     Value::Object(all)
+}
+
+/// The most memory that this process has had so far, in MB; nothing where the system does not tell.
+fn peak_mb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kb: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kb.div_ceil(1000))
 }
 
 /// The instance of a request body.

@@ -24,9 +24,13 @@
 //! | [`service`] | the one owner of the current state | |
 //! | [`api`] | REST | |
 //! | [`cli`] | commands besides the service | |
+//! | [`meter`] | what several rooms measure | |
+//! | [`auth`] | who may do what | yes |
+//! | [`listen`] | connections, TLS | |
 //! | [`config`], [`telemetry`], [`startup`] | putting it together | |
 
 pub mod api;
+pub mod auth;
 pub mod cli;
 pub mod cloud;
 pub mod config;
@@ -35,6 +39,8 @@ pub mod execute;
 pub mod fault;
 pub mod hooks;
 pub mod journal;
+pub mod listen;
+pub mod meter;
 pub mod model;
 pub mod service;
 pub mod solve;

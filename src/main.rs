@@ -1,16 +1,17 @@
 //! Parses the command line and runs.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use mapek::config::{Command, CommandLine, Options};
-use mapek::{cli, startup, telemetry};
+use mapek::config::{Command, CommandLine, Description, Options};
+use mapek::{api, cli, startup, telemetry};
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = CommandLine::read();
     let result = match line.command {
-        Some(Command::Solve(options)) => cli::solve(&options),
+        Some(Command::Describe { what }) => describe(what),
         Some(Command::Serve(options)) => serve(options),
+        Some(command) => return cli::run(&command, &line.client),
         None => serve(line.serve),
     };
     match result {
@@ -22,9 +23,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn describe(what: Description) -> anyhow::Result<()> {
+    let text = match what {
+        Description::Openapi => api::openapi_text()?,
+        Description::Errors => api::errors_text(),
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
 fn serve(options: Options) -> anyhow::Result<()> {
     let config = options.decide(startup::data_home())?;
-    telemetry::init(config.log_format, &config.log);
+    let _telemetry = telemetry::init(config.log_format, &config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(startup::serve(config))
 }

@@ -4,21 +4,25 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::{App, HttpServer, web};
+use actix_cors::Cors;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App, http, web};
 use anyhow::Context;
 use async_trait::async_trait;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::api::{self, BodyLimit};
+use crate::api::{self, BodyLimit, Gate};
 use crate::cloud::{AutoScalingGroup, Cloud, Hosts, embedded};
 use crate::config::{self, Config};
 use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
 use crate::fault::{Code, Fault};
 use crate::hooks::{Fetcher, HookSet};
-use crate::journal::{Journal, SqliteJournal};
+use crate::journal::{JOURNAL_FILE, Journal, SqliteJournal};
 #[cfg(debug_assertions)]
 use crate::journal::{KillAt, KillingJournal};
+use crate::listen::{self, Tls};
+use crate::meter::Meter;
 use crate::model::Topology;
 use crate::model::topology::{Cloud as CloudSpec, Infrastructure};
 use crate::service::{OnRestart, Platform, Service, Settings};
@@ -106,8 +110,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         answer: config.engine_timeout,
         ..DockerSettings::default()
     };
+    let meter = Meter::default();
     let platform = RealPlatform {
-        engines: Arc::new(DockerEngines::new(docker)),
+        engines: Arc::new(DockerEngines::new(docker).measured(meter.calls.clone())),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
         group: Mutex::default(),
@@ -118,31 +123,17 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         parallel: config.parallel,
         parallel_on_vm: config.parallel_on_vm,
         retry_for: config.retry_for,
+        meter: meter.clone(),
+        journal_file: Some(config.data_dir.join(JOURNAL_FILE)),
+        solves: config.solves,
     };
     let service = Service::open(journal, Arc::new(platform), settings)?;
-    let handle = service.clone();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(handle.clone()))
-            .app_data(BodyLimit::default())
-            .configure(api::routes)
-    })
-    .workers(2)
-    .disable_signals()
-    .shutdown_timeout(5)
-    .bind(config.listen)
-    .with_context(|| {
-        format!(
-            "can't listen on {}: is another mapek running? --listen takes another address",
-            config.listen
-        )
-    })?;
-    for address in server.addrs() {
-        tracing::info!(data_dir = %config.data_dir.display(), "listening on http://{address}");
-    }
-    let server = server.run();
+    let gate = Gate::new(config.tokens.read()?, config.cors_origins.clone());
+    let tls = config.tls.as_ref().map(certificates).transpose()?.map(Arc::new);
+    let server = listen_for(&config, &service, &gate, &meter, tls.clone())?;
     let stopper = server.handle();
     let running = tokio::spawn(server);
+    tokio::spawn(reload(config.tokens.clone(), gate, tls));
     let on_restart = match config.on_restart {
         config::OnRestart::Resume => OnRestart::Resume,
         config::OnRestart::Rollback => OnRestart::Rollback,
@@ -170,6 +161,116 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .context("the server failed")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The server on the configured address.
+fn listen_for(
+    config: &Config,
+    service: &Service,
+    gate: &Gate,
+    meter: &Meter,
+    tls: Option<Arc<Tls>>,
+) -> anyhow::Result<actix_web::dev::Server> {
+    let limits = listen::Limits {
+        connections: connections(config.max_connections),
+        head: config.request_timeout,
+        idle: config.idle_timeout,
+        write: config.request_timeout.saturating_mul(3),
+    };
+    let socket = listen::bind(config.listen).with_context(|| {
+        format!(
+            "can't listen on {}: is another mapek running? --listen takes another address",
+            config.listen
+        )
+    })?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = socket.local_addr()?;
+    let body = BodyLimit::new(config.max_body_bytes, config.request_timeout.saturating_mul(3));
+    let (service, gate, origins) = (service.clone(), gate.clone(), config.cors_origins.clone());
+    let requests = meter.requests.clone();
+    let server = listen::serve(socket, tls, limits, move || {
+        App::new()
+            .app_data(web::Data::new(service.clone()))
+            .app_data(web::Data::new(gate.clone()))
+            .app_data(body.clone())
+            .app_data(web::Data::new(requests.clone()))
+            .wrap(from_fn(api::door))
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(from_fn(api::measure))
+            .configure(api::routes)
+    })?;
+    tracing::info!(data_dir = %config.data_dir.display(), "listening on {scheme}://{address}");
+    if config.tokens.read()?.is_empty() {
+        tracing::warn!("there are no tokens: whoever reaches this address may do everything");
+    }
+    Ok(server)
+}
+
+/// As many connections as are wanted and files may be open for.
+fn connections(wanted: usize) -> usize {
+    /// For the journal, engines, hooks.
+    const OTHERS: u64 = 256;
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    let possible = usize::try_from(limit.saturating_sub(OTHERS))
+        .unwrap_or(usize::MAX)
+        .max(64);
+    if possible < wanted {
+        tracing::warn!("only {limit} files may be open: taking {possible} connections, not {wanted}");
+    }
+    wanted.min(possible)
+}
+
+/// Nobody's pages but those of these origins.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "HEAD", "PUT", "POST"])
+        .allowed_headers([
+            http::header::AUTHORIZATION,
+            http::header::CONTENT_TYPE,
+            http::header::IF_MATCH,
+            http::header::IF_NONE_MATCH,
+        ])
+        .allowed_headers(["idempotency-key", "prefer", "last-event-id", "x-request-id"])
+        .expose_headers(["etag", "location", "retry-after", "x-request-id"])
+        .max_age(600);
+    origins
+        .iter()
+        .fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+fn certificates(files: &config::TlsFiles) -> anyhow::Result<Tls> {
+    Ok(Tls::load(listen::Files {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        clients: files.clients.clone(),
+    })?)
+}
+
+/// Reads tokens and certificates again at every SIGHUP. What can't be used changes nothing.
+async fn reload(tokens: config::TokenSource, gate: Gate, tls: Option<Arc<Tls>>) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        tracing::error!("can't wait for SIGHUP; tokens and certificates stay as they are");
+        return;
+    };
+    // Opening the service to everyone takes a start without tokens.
+    let closed = tokens.read().is_ok_and(|tokens| !tokens.is_empty());
+    while hangups.recv().await.is_some() {
+        match tokens.read() {
+            Ok(new) if new.is_empty() && closed => {
+                tracing::error!("SIGHUP: no tokens are left; the old ones stay");
+            }
+            Ok(new) => {
+                tracing::info!(tokens = new.len(), "SIGHUP: tokens read again");
+                gate.replace(new);
+            }
+            Err(error) => tracing::error!(%error, "SIGHUP: the tokens stay as they were"),
+        }
+        match tls.as_ref().map(|tls| tls.reload()) {
+            None => {}
+            Some(Ok(())) => tracing::info!("SIGHUP: certificates read again"),
+            Some(Err(error)) => tracing::error!(%error, "SIGHUP: the certificates stay as they were"),
+        }
+    }
 }
 
 fn journal(config: &Config) -> anyhow::Result<Box<dyn Journal>> {

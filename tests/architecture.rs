@@ -16,10 +16,11 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     [
         ("model", &[][..]),
         ("fault", &[]),
+        ("meter", &[]),
         ("solve", &["model"]),
         ("translate", &["model"]),
-        ("engine", &["model"]),
-        ("cloud", &["model", "engine"]),
+        ("engine", &["meter", "model"]),
+        ("cloud", &["meter", "model", "engine"]),
         ("hooks", &["model", "engine"]),
         (
             "execute",
@@ -29,6 +30,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "service",
             &[
+                "meter",
                 "model",
                 "fault",
                 "solve",
@@ -40,14 +42,22 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "journal",
             ],
         ),
-        ("api", &["model", "fault", "execute", "journal", "service"]),
-        ("config", &[]),
+        ("auth", &[]),
+        ("listen", &[]),
+        (
+            "api",
+            &[
+                "meter", "model", "fault", "execute", "journal", "service", "auth", "listen",
+            ],
+        ),
+        ("config", &["auth"]),
         ("telemetry", &["config"]),
         ("cli", &["config", "service"]),
         (
             "startup",
             &[
-                "api", "config", "cloud", "engine", "fault", "hooks", "journal", "model", "service",
+                "api", "auth", "listen", "config", "cloud", "engine", "fault", "hooks", "journal", "meter",
+                "model", "service",
             ],
         ),
     ]
@@ -71,10 +81,11 @@ const EFFECTS: [&str; 13] = [
     "SystemTime",
 ];
 
-const PURE: [&str; 18] = [
+const PURE: [&str; 20] = [
     "src/model",
     "src/solve",
     "src/translate",
+    "src/auth.rs",
     "src/fault.rs",
     "src/execute/event.rs",
     "src/execute/state.rs",
@@ -83,6 +94,7 @@ const PURE: [&str; 18] = [
     "src/execute/reality.rs",
     "src/execute/consequence.rs",
     "src/execute/retry.rs",
+    "src/execute/seal.rs",
     "src/execute/spec.rs",
     "src/cloud/autoscaling/group.rs",
     "src/cloud/autoscaling/growth.rs",

@@ -1,12 +1,38 @@
 //! `/api/allocation`
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
+
+use crate::model::VmId;
 
 use super::Handle;
 use super::answer::Timer;
+use super::by::Asked;
+use super::schema::{AllocationShown, GivenUp};
 
 /// The VMs in use and what each container on them holds: what was confirmed.
-pub async fn get(service: Handle, timer: Timer) -> HttpResponse {
-    timer.answer(Ok(json!(service.snapshot().allocation)))
+///
+/// With `If-None-Match`, 304 where the client has it already.
+#[utoipa::path(get, path = "/api/allocation", operation_id = "get_allocation", tag = "state",
+    params(("If-None-Match" = Option<String>, Header, description = "Tags that the client has.")),
+    responses(
+        (status = 200, description = "The VMs by name.", body = AllocationShown,
+            headers(("ETag" = String, description = "Changes when the allocation does."))),
+        (status = 304, description = "The client has it.")))]
+pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
+    timer.document(&request, service.snapshot().allocation_document())
+}
+
+/// Gives up a VM that is gone for good.
+///
+/// A VM whose engine does not answer is left as it was last confirmed, since it may come back, and a
+/// plan that needs it is refused. This takes it out of the allocation with all that was on it, so
+/// that the next plan puts that elsewhere. A VM that answers is not given up. A host that is given
+/// up should be taken out of the topology, too: a plan may take it into use again.
+#[utoipa::path(delete, path = "/api/allocation/{vm}", operation_id = "give_up_vm", tag = "state",
+    params(("vm" = String, Path, description = "The VM's name.")),
+    responses((status = 200, description = "It is given up.", body = GivenUp)))]
+pub async fn delete(service: Handle, timer: Timer, Asked(by): Asked, vm: web::Path<String>) -> HttpResponse {
+    let given_up = service.give_up(VmId::new(vm.as_str()), by).await;
+    timer.answer(given_up.map(|containers| json!({ "given_up": containers })))
 }

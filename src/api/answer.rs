@@ -4,13 +4,16 @@ use std::future::{Ready, ready};
 use std::time::Instant;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
+use actix_web::http::ConnectionType;
+use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
+use crate::service::Document;
 
 use super::error::status;
+use super::tags;
 
 /// Measures a request and makes its answer.
 pub struct Timer(Instant);
@@ -25,6 +28,11 @@ impl FromRequest for Timer {
 }
 
 impl Timer {
+    /// From now on.
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
     /// 200 with a JSON object, or the fault.
     pub fn answer(&self, result: Result<Value, Fault>) -> HttpResponse {
         match result {
@@ -44,7 +52,40 @@ impl Timer {
             "code": fault.code.as_str(),
             "details": fault.details,
         });
-        self.send(status, body)
+        let mut response = self.send(status, body);
+        if matches!(
+            fault.code,
+            Code::Overloaded | Code::Stopping | Code::JournalUnavailable
+        ) {
+            let seconds = header::HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if matches!(fault.code, Code::BodyTooLarge | Code::RequestTimeout) {
+            // What is left of the body is not waited for.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        response
+    }
+
+    /// A document, or 304 where the client has it already.
+    pub fn document(&self, request: &HttpRequest, document: &Document) -> HttpResponse {
+        let tag = (header::ETAG, document.tag.as_str());
+        // Whoever keeps it has to ask each time whether it still holds.
+        let cache = (header::CACHE_CONTROL, "no-cache");
+        if tags::if_none_match(request).is_some_and(|seen| seen.has(&document.tag)) {
+            return HttpResponse::NotModified()
+                .insert_header(tag)
+                .insert_header(cache)
+                .finish();
+        }
+        let seconds = self.0.elapsed().as_secs_f64();
+        let text = document.text.strip_suffix('}').unwrap_or(&document.text);
+        let comma = if text.len() > 1 { "," } else { "" };
+        HttpResponse::Ok()
+            .insert_header(tag)
+            .insert_header(cache)
+            .content_type(header::ContentType::json())
+            .body(format!("{text}{comma}\"time\":\"{seconds:.2}\"}}"))
     }
 
     /// Any status with a JSON object.

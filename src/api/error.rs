@@ -9,14 +9,20 @@ use crate::fault::Code;
 pub const fn status(code: Code) -> StatusCode {
     match code {
         Code::JsonUnreadable | Code::RequestInvalid => StatusCode::BAD_REQUEST,
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::TopologyMissing
         | Code::ExecutionRunning
         | Code::ExecutionEnded
         | Code::InUse
         | Code::Conflict
+        | Code::PlanMoved
+        | Code::PlanUnknown
         | Code::NameTaken
         | Code::PortTaken
         | Code::Cancelled => StatusCode::CONFLICT,
@@ -42,7 +48,7 @@ pub const fn status(code: Code) -> StatusCode {
             StatusCode::GATEWAY_TIMEOUT
         }
         Code::CloudUnsupported => StatusCode::NOT_IMPLEMENTED,
-        Code::Stopping | Code::JournalUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Overloaded | Code::Stopping | Code::JournalUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -1,6 +1,7 @@
 //! `/api/events`: Server-Sent Events of everything that is recorded.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -8,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::{Code, Fault};
 use crate::journal::Entry;
@@ -18,6 +20,9 @@ use super::answer::Timer;
 
 /// A sign of life, so that a client notices a broken connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The most clients that follow the events at the same time.
+const MOST: usize = 256;
+static FOLLOWERS: OnceLock<Arc<Semaphore>> = OnceLock::new();
 /// Events that are read from the journal at once.
 const BATCH: u32 = 200;
 
@@ -26,8 +31,18 @@ pub struct Query {
     last_event_id: Option<String>,
 }
 
+/// Everything that is recorded, as Server-Sent Events.
+///
 /// Events from now on; from the one after `Last-Event-ID` (or `?last_event_id=`) where it is given,
-/// however long ago that was.
+/// however long ago that was. `event` says the kind; `data` is an object with the time in `at`, and with
+/// `execution` where it belongs to one, and `by` where somebody asked for it.
+#[utoipa::path(get, path = "/api/events", operation_id = "events", tag = "executions",
+    params(
+        ("Last-Event-ID" = Option<u64>, Header, description = "The number of the last event that the client has."),
+        ("last_event_id" = Option<u64>, Query, description = "The same, for clients that can't set a header."),
+    ),
+    responses((status = 200, description = "A stream that does not end.", content_type = "text/event-stream",
+        body = String)))]
 pub async fn get(
     request: HttpRequest,
     query: web::Query<Query>,
@@ -51,11 +66,19 @@ pub async fn get(
         Ok(after) => after,
         Err(fault) => return timer.fail(&fault),
     };
+    let Ok(place) = Arc::clone(FOLLOWERS.get_or_init(|| Arc::new(Semaphore::new(MOST)))).try_acquire_owned()
+    else {
+        let message = format!("{MOST} clients follow the events already; end one, or ask again later");
+        return timer.fail(&Fault::new(Code::Overloaded, message));
+    };
     let follower = Follower {
+        _place: place,
         changes: service.changes(),
         service: service.get_ref().clone(),
         after,
-        ready: VecDeque::from([Bytes::from_static(b": mapek\n\n")]),
+        // The number alone is no event, but a client whose connection breaks before the first one
+        // then knows where to go on.
+        ready: VecDeque::from([Bytes::from(format!(": mapek\nid: {after}\n\n"))]),
     };
     HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -68,6 +91,7 @@ pub async fn get(
 
 /// One client that follows the events.
 struct Follower {
+    _place: OwnedSemaphorePermit,
     service: Service,
     changes: tokio::sync::watch::Receiver<std::sync::Arc<crate::service::Snapshot>>,
     after: u64,

@@ -5,28 +5,52 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::execute::By;
 use crate::fault::{Code, Fault};
 use crate::model::topology::OnFailure;
-use crate::service::{Begun, Request};
+use crate::service::{Begun, Request, Tags};
 
 use super::Handle;
 use super::answer::Timer;
-use super::body::JsonBody;
+use super::body::PlanBody;
+use super::by::Asked;
+use super::schema::{Accepted, Ended, OnFailure as OnFailureShape, Plan};
+use super::tags;
 
 /// The query of a request.
 #[derive(Debug, Default, Deserialize)]
 struct Query {
     on_failure: Option<String>,
+    plan_id: Option<String>,
 }
 
-/// Carries a plan out and answers when it has ended; at once with `Prefer: respond-async`.
+/// Carries a plan out and answers when it has ended.
+///
+/// The execution goes on when the client leaves. One runs at a time.
+#[utoipa::path(method(put, post), path = "/api/execute", operation_id = "execute", tag = "plans",
+    params(
+        ("plan_id" = Option<String>, Query, min_length = 1,
+            description = "The sealed plan that is to be carried out as it was shown; the body may then be empty."),
+        ("on_failure" = Option<OnFailureShape>, Query,
+            description = "What to do when an action fails for good; the topology says it otherwise."),
+        ("If-Match" = Option<String>, Header, description = "The same as plan_id, in double quotes."),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+            description = "The same request under the same key is carried out once."),
+        ("Prefer" = Option<String>, Header, description = "`respond-async` is answered at once with 202."),
+    ),
+    request_body(content = Plan, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It was carried out.", body = Ended),
+        (status = 202, description = "It was begun.", body = Accepted,
+            headers(("Location" = String, description = "Where to look for it.")))))]
 pub async fn put(
     request: HttpRequest,
     service: Handle,
     timer: Timer,
-    JsonBody(body): JsonBody,
+    Asked(by): Asked,
+    PlanBody(body): PlanBody,
 ) -> HttpResponse {
-    let wanted = body.and_then(|plan| read(&request, plan));
+    let wanted = body.and_then(|plan| read(&request, plan, by));
     let begun = match wanted {
         Ok(wanted) => service.begin(wanted).await,
         Err(fault) => Err(fault),
@@ -54,7 +78,7 @@ fn accepted(timer: &Timer, begun: &Begun) -> HttpResponse {
     response
 }
 
-fn read(request: &HttpRequest, plan: serde_json::Value) -> Result<Request, Fault> {
+fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Result<Request, Fault> {
     let bad = |message: String| Fault::new(Code::RequestInvalid, message);
     let query = web::Query::<Query>::from_query(request.query_string())
         .map_err(|error| bad(format!("the query can't be read: {error}")))?;
@@ -69,7 +93,9 @@ fn read(request: &HttpRequest, plan: serde_json::Value) -> Result<Request, Fault
     let idempotency_key = match request.headers().get("idempotency-key") {
         None => None,
         Some(value) => match value.to_str() {
-            Ok(key) if !key.is_empty() && key.len() <= 255 => Some(key.to_owned()),
+            Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Some(key.to_owned())
+            }
             _ => {
                 return Err(bad(
                     "Idempotency-Key should be 1 to 255 visible ASCII characters".to_owned()
@@ -79,9 +105,33 @@ fn read(request: &HttpRequest, plan: serde_json::Value) -> Result<Request, Fault
     };
     Ok(Request {
         plan,
+        plan_id: plan_id(request, query.into_inner().plan_id)?,
+        by,
         on_failure,
         idempotency_key,
     })
+}
+
+/// The sealed plan that is asked for: in the query, or as the one tag of `If-Match`.
+fn plan_id(request: &HttpRequest, query: Option<String>) -> Result<Option<String>, Fault> {
+    let bad = |message: &str| Err(Fault::new(Code::RequestInvalid, message));
+    let header = match tags::if_match(request) {
+        None => None,
+        Some(Tags::These(tags)) if tags.len() == 1 => tags.into_iter().next(),
+        Some(_) => return bad("If-Match should be one plan_id, in double quotes"),
+    };
+    let header = header.map(|tag| tag.trim_matches('"').to_owned());
+    match (query, header) {
+        (Some(query), Some(header)) if query != header => {
+            bad("plan_id and If-Match name two plans; send one of them")
+        }
+        (query, header) => match query.or(header) {
+            Some(id) if id.is_empty() => {
+                bad("plan_id is empty; it should be the one that translate answered")
+            }
+            id => Ok(id),
+        },
+    }
 }
 
 fn responds_async(request: &HttpRequest) -> bool {

@@ -5,16 +5,20 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::execute::{Direction, Execution, Halt};
+use crate::execute::{By, Direction, Execution, Halt};
 use crate::fault::{Code, Fault};
 
 use super::Handle;
 use super::answer::Timer;
+use super::by::Asked;
+use super::schema::{Accepted, Details, Executions};
 
 /// The most executions that one answer lists.
 const MOST: u32 = 200;
 
 /// The newest executions, newest first.
+#[utoipa::path(get, path = "/api/executions", operation_id = "list_executions", tag = "executions",
+    responses((status = 200, description = "The newest 200.", body = Executions)))]
 pub async fn list(service: Handle, timer: Timer) -> HttpResponse {
     let executions = service.executions(MOST).await;
     timer.answer(executions.map(|executions| {
@@ -23,7 +27,10 @@ pub async fn list(service: Handle, timer: Timer) -> HttpResponse {
     }))
 }
 
-/// One execution with every action.
+/// One execution with every action: its state, times, attempts, error and hook output.
+#[utoipa::path(get, path = "/api/executions/{id}", operation_id = "get_execution", tag = "executions",
+    params(("id" = String, Path, description = "Its id.", format = "uuid")),
+    responses((status = 200, description = "The execution.", body = Details)))]
 pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
     let result = match parse(&id) {
         Ok(id) => service.execution(id).await,
@@ -33,9 +40,14 @@ pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpRe
 }
 
 /// Lets the running actions end and begins no more.
-pub async fn cancel(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
+///
+/// What was done is kept.
+#[utoipa::path(post, path = "/api/executions/{id}/cancel", operation_id = "cancel_execution", tag = "executions",
+    params(("id" = String, Path, description = "Its id.", format = "uuid")),
+    responses((status = 202, description = "It will be.", body = Accepted)))]
+pub async fn cancel(service: Handle, timer: Timer, Asked(by): Asked, id: web::Path<String>) -> HttpResponse {
     let result = match parse(&id) {
-        Ok(id) => service.cancel(id).await.map(|()| id),
+        Ok(id) => service.cancel(id, by).await.map(|()| id),
         Err(fault) => Err(fault),
     };
     match result {
@@ -45,18 +57,31 @@ pub async fn cancel(service: Handle, timer: Timer, id: web::Path<String>) -> Htt
 }
 
 /// Carries an execution that is held to its end.
-pub async fn resume(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
-    take_up(&service, &timer, &id, Direction::Forward).await
+///
+/// One is held that was cut off, where the service was started with `--on-restart hold`.
+#[utoipa::path(post, path = "/api/executions/{id}/resume", operation_id = "resume_execution", tag = "executions",
+    params(("id" = String, Path, description = "Its id.", format = "uuid")),
+    responses((status = 202, description = "It will be.", body = Accepted)))]
+pub async fn resume(service: Handle, timer: Timer, Asked(by): Asked, id: web::Path<String>) -> HttpResponse {
+    take_up(&service, &timer, &id, Direction::Forward, by).await
 }
 
 /// Undoes what an execution that is held has done.
-pub async fn rollback(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
-    take_up(&service, &timer, &id, Direction::Back).await
+#[utoipa::path(post, path = "/api/executions/{id}/rollback", operation_id = "rollback_execution", tag = "executions",
+    params(("id" = String, Path, description = "Its id.", format = "uuid")),
+    responses((status = 202, description = "It will be.", body = Accepted)))]
+pub async fn rollback(
+    service: Handle,
+    timer: Timer,
+    Asked(by): Asked,
+    id: web::Path<String>,
+) -> HttpResponse {
+    take_up(&service, &timer, &id, Direction::Back, by).await
 }
 
-async fn take_up(service: &Handle, timer: &Timer, id: &str, direction: Direction) -> HttpResponse {
+async fn take_up(service: &Handle, timer: &Timer, id: &str, direction: Direction, by: By) -> HttpResponse {
     let result = match parse(id) {
-        Ok(id) => service.take_up(id, direction, Halt::No).await.map(|()| id),
+        Ok(id) => service.take_up(id, direction, Halt::No, by).await.map(|()| id),
         Err(fault) => Err(fault),
     };
     match result {

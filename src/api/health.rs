@@ -1,23 +1,72 @@
-//! `/healthz`, `/metrics`
+//! `/healthz`, `/readyz`, `/metrics`
 
-use actix_web::HttpResponse;
-use serde_json::json;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Map, Value, json};
 
 use super::Handle;
 use super::answer::Timer;
+use super::by::Trusted;
+use super::schema::{Alive, Readiness};
 
-/// The service answers.
+/// Whether the service answers.
+///
+/// Says nothing of whether it can carry plans out: `/readyz` does.
+#[utoipa::path(get, path = "/healthz", operation_id = "alive", tag = "service",
+    responses((status = 200, description = "It does.", body = Alive)))]
 pub async fn live(timer: Timer) -> HttpResponse {
     timer.answer(Ok(
         json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }),
     ))
 }
 
-/// What is counted, for Prometheus.
-pub async fn metrics(service: Handle, timer: Timer) -> HttpResponse {
-    match service.metrics() {
+/// Whether the service can carry plans out, and which part can't do its own.
+///
+/// The journal must take writes; a topology must be there; its cloud, and the engines of the VMs in
+/// use, must answer. Why a part is not ready is told to holders of tokens only, where there are any.
+#[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "service", responses(
+    (status = 200, description = "All parts are ready.", body = Readiness),
+    (status = 503, description = "A part is not.", body = Readiness)))]
+pub async fn ready(service: Handle, timer: Timer, Trusted(trusted): Trusted) -> HttpResponse {
+    let parts = service.readiness().await;
+    let ready = parts.iter().all(|(_, problem)| problem.is_none());
+    let shown = parts.into_iter().map(|(part, problem)| {
+        let mut shown = json!({ "ready": problem.is_none() });
+        if let (true, Some(problem), Some(fields)) = (trusted, problem, shown.as_object_mut()) {
+            fields.insert("problem".to_owned(), Value::String(problem));
+        }
+        (part.to_owned(), shown)
+    });
+    let parts: Map<String, Value> = shown.collect();
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    timer.send(status, json!({ "ready": ready, "parts": parts }))
+}
+
+/// What is counted, for Prometheus: as OpenMetrics for those who say that they read it.
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "service", responses(
+    (status = 200, description = "In the text format of Prometheus; of OpenMetrics where Accept names it.",
+        content((String = "text/plain"), (String = "application/openmetrics-text")))))]
+pub async fn metrics(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
+    let accept = request
+        .headers()
+        .get_all("accept")
+        .filter_map(|value| value.to_str().ok());
+    let openmetrics = accept
+        .into_iter()
+        .any(|value| value.contains("application/openmetrics-text"));
+    let format = if openmetrics {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
+    match service.metrics(openmetrics) {
         Ok(text) => HttpResponse::Ok()
-            .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+            .content_type(format)
+            .insert_header(("vary", "accept"))
             .body(text),
         Err(fault) => timer.fail(&fault),
     }

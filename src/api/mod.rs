@@ -1,16 +1,24 @@
 //! The REST interface: one file per resource, each turning a request into one typed call on the
 //! service. Nothing is decided here.
 
+mod access;
 mod allocation;
 mod answer;
 mod body;
+mod by;
+mod dashboard;
+mod door;
 mod error;
 mod events;
 mod execute;
 mod executions;
 mod health;
 mod inspect;
+mod measure;
+mod openapi;
+mod schema;
 mod solve;
+mod tags;
 mod topology;
 mod translate;
 
@@ -21,7 +29,10 @@ use crate::fault::{Code, Fault};
 use crate::service::Service;
 
 pub use body::BodyLimit;
+pub use door::{Gate, door};
 pub use error::status;
+pub use measure::measure;
+pub use openapi::{errors_text, openapi_text};
 
 /// Registers every path.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -38,6 +49,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .get(allocation::get)
                 .route(web::head().to(allocation::get)),
         )
+        .service(route("/api/allocation/{vm}").delete(allocation::delete))
         .service(
             route("/api/inspect")
                 .get(inspect::get)
@@ -65,11 +77,41 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(health::live)),
         )
         .service(
+            route("/readyz")
+                .get(health::ready)
+                .route(web::head().to(health::ready)),
+        )
+        .service(
             route("/metrics")
                 .get(health::metrics)
                 .route(web::head().to(health::metrics)),
         )
+        .service(
+            route("/openapi.json")
+                .get(openapi::description)
+                .route(web::head().to(openapi::description)),
+        )
+        .service(
+            route("/docs")
+                .get(openapi::to_docs)
+                .route(web::head().to(openapi::to_docs)),
+        )
+        .service(
+            route("/docs/{path:.*}")
+                .get(openapi::docs)
+                .route(web::head().to(openapi::docs)),
+        )
         .service(route("/api/events").get(events::get))
+        .service(
+            route("/")
+                .get(dashboard::page)
+                .route(web::head().to(dashboard::page)),
+        )
+        .service(
+            route("/ui/{name}")
+                .get(dashboard::asset)
+                .route(web::head().to(dashboard::asset)),
+        )
         .default_service(web::to(no_such_path));
 }
 
@@ -84,6 +126,7 @@ fn allowed(path: &str) -> &'static str {
         "/api/topology" => "GET, HEAD, PUT",
         "/api/translate" | "/api/execute" => "PUT, POST",
         "/api/solve" => "POST",
+        path if path.starts_with("/api/allocation/") => "DELETE",
         path if ["/cancel", "/resume", "/rollback"]
             .iter()
             .any(|end| path.ends_with(end)) =>

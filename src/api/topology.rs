@@ -1,22 +1,57 @@
 //! `/api/topology`
 
-use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::Handle;
 use super::answer::Timer;
 use super::body::JsonBody;
+use super::by::Asked;
+use super::schema::{Topology, TopologyShown, TopologyTaken};
+use super::{Handle, tags};
 
 /// The topology as it was put, `{}` before that. Never a secret.
-pub async fn get(service: Handle, timer: Timer) -> HttpResponse {
-    timer.answer(Ok(service.topology_document()))
+///
+/// With `If-None-Match`, 304 where the client has it already.
+#[utoipa::path(get, path = "/api/topology", operation_id = "get_topology", tag = "state",
+    params(("If-None-Match" = Option<String>, Header, description = "Tags that the client has.")),
+    responses(
+        (status = 200, description = "The topology.", body = TopologyShown,
+            headers(("ETag" = String, description = "Changes when the topology does."))),
+        (status = 304, description = "The client has it.")))]
+pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
+    timer.document(&request, service.snapshot().topology_document())
 }
 
-/// Takes a topology.
-pub async fn put(service: Handle, timer: Timer, JsonBody(body): JsonBody) -> HttpResponse {
+/// Checks a topology as a whole and takes it.
+///
+/// All problems are told at once, each with its JSON path. With `If-Match` it is taken only in the
+/// place of the one with that tag.
+#[utoipa::path(put, path = "/api/topology", operation_id = "put_topology", tag = "state",
+    params(("If-Match" = Option<String>, Header, description = "The tag of the topology that is to be replaced.")),
+    request_body(content = Topology, content_type = "application/json"),
+    responses((status = 200, description = "It was taken.", body = TopologyTaken,
+        headers(("ETag" = String, description = "The tag of the one that was put.")))))]
+pub async fn put(
+    request: HttpRequest,
+    service: Handle,
+    timer: Timer,
+    Asked(by): Asked,
+    JsonBody(body): JsonBody,
+) -> HttpResponse {
+    let seen = tags::if_match(&request);
     let result = match body {
-        Ok(document) => service.put_topology(document).await,
+        Ok(document) => service.put_topology(document, seen, by).await,
         Err(fault) => Err(fault),
     };
-    timer.answer(result.map(|put| json!({ "generation": put.generation, "warnings": put.warnings })))
+    let put = match result {
+        Ok(put) => put,
+        Err(fault) => return timer.fail(&fault),
+    };
+    let answer = json!({ "generation": put.generation, "warnings": put.warnings });
+    let mut response = timer.answer(Ok(answer));
+    if let Ok(tag) = header::HeaderValue::from_str(&put.tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }

@@ -1,16 +1,34 @@
 //! `/api/translate`
 
 use actix_web::HttpResponse;
+use actix_web::http::header;
 
 use super::Handle;
 use super::answer::Timer;
 use super::body::JsonBody;
+use super::schema::{Placement, Plan};
 
-/// Shows what execute would do. Nothing is changed.
+/// Shows what execute would do, and seals it.
+///
+/// Nothing that runs is changed. The seal's id is in `plan_id`, and in `ETag`: execute with it runs
+/// exactly these actions, or says what has moved since.
+#[utoipa::path(method(put, post), path = "/api/translate", operation_id = "translate", tag = "plans",
+    request_body(content = Plan, content_type = "application/json"),
+    responses((status = 200, description = "What would be done.", body = Placement,
+        headers(("ETag" = String, description = "The plan_id, in double quotes.")))))]
 pub async fn put(service: Handle, timer: Timer, JsonBody(body): JsonBody) -> HttpResponse {
     let result = match body {
         Ok(plan) => service.translate(plan).await,
         Err(fault) => Err(fault),
     };
-    timer.answer(result.map(|proposal| proposal.to_json()))
+    let proposal = match result {
+        Ok(proposal) => proposal,
+        Err(fault) => return timer.fail(&fault),
+    };
+    let mut response = timer.answer(Ok(proposal.to_json()));
+    let tag = proposal.plan_id.map(|id| format!("\"{id}\""));
+    if let Some(tag) = tag.and_then(|tag| header::HeaderValue::from_str(&tag).ok()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }

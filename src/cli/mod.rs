@@ -1,5 +1,80 @@
-//! Commands besides the service.
+//! Commands besides the service: its clients, and what needs no service at all.
+//!
+//! Clients know the service by its REST interface alone, so that they work with one of another
+//! version: what they don't know they show as it came, or leave out.
 
+mod action;
+mod events;
+mod execute;
+mod executions;
+mod http;
+mod input;
+mod problem;
+mod progress;
+mod show;
 mod solve;
+mod sse;
+mod state;
+mod style;
+mod summary;
+mod track;
 
-pub use solve::solve;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::config::client::{ClientOptions, Output, TopologyCommand};
+use crate::config::{Command, CommandLine};
+
+use http::Client;
+use problem::{Exit, Problem, written};
+
+/// Runs a command, and answers with the exit code.
+#[must_use]
+pub fn run(command: &Command, options: &ClientOptions) -> ExitCode {
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new(Exit::Failed, error.to_string()))
+        .and_then(|runtime| runtime.block_on(dispatch(command, options)));
+    let Err(problem) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // For scripts, the reason is JSON as well. The person's text goes to standard error in any case.
+    let json = options.output == Some(Output::Json) || matches!(command, Command::Solve(_));
+    if json && problem.exit != Exit::Usage {
+        let _ = show::print_json(&problem.to_json());
+    }
+    progress::say(&format!("mapek: {problem}"));
+    ExitCode::from(problem.exit as u8)
+}
+
+async fn dispatch(command: &Command, options: &ClientOptions) -> Result<(), Problem> {
+    let output = options.output.unwrap_or(Output::Table);
+    let client = || Client::new(options);
+    match command {
+        Command::Serve(_) | Command::Describe { .. } => {
+            Err(Problem::new(Exit::Usage, "this asks no service"))
+        }
+        Command::Topology(TopologyCommand::Get) => state::topology(&client()?, options.output).await,
+        Command::Topology(TopologyCommand::Put(file)) => state::put_topology(&client()?, file, output).await,
+        Command::Translate(options) => state::translate(&client()?, options, output).await,
+        Command::Execute(options) => execute::execute(&client()?, options, output).await,
+        Command::Allocation => state::allocation(&client()?, output).await,
+        Command::Inspect => state::inspect(&client()?, output).await,
+        Command::Executions(options) => executions::executions(&client()?, options, output).await,
+        Command::Events(options) => executions::events(&client()?, options, output).await,
+        Command::Cancel(id) => executions::direct(&client()?, id, "cancel", output).await,
+        Command::Resume(id) => executions::direct(&client()?, id, "resume", output).await,
+        Command::Rollback(id) => executions::direct(&client()?, id, "rollback", output).await,
+        Command::Solve(question) => {
+            let client = if question.remote { Some(client()?) } else { None };
+            solve::solve(question, client.as_ref(), options.output).await
+        }
+        Command::Completions(options) => {
+            let mut script = Vec::new();
+            clap_complete::generate(options.shell, &mut CommandLine::command(), "mapek", &mut script);
+            written(std::io::Write::write_all(&mut std::io::stdout(), &script))
+        }
+    }
+}

@@ -1,25 +1,36 @@
-//! `mapek solve`: a what-if without any service.
+//! `mapek solve`: a what-if without any service, unless one is asked for.
 
-use std::fs;
-use std::io::{Read, Write};
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::config::SolveOptions;
+use crate::config::client::Output;
 use crate::service::what_if;
+
+use super::http::Client;
+use super::input;
+use super::problem::{Exit, Problem};
+use super::show::{print, print_json};
+use super::summary::summary;
 
 /// Reads the question and writes the answer to standard output.
 ///
 /// # Errors
 ///
-/// When the question can't be read or has no solution: the fault as JSON is on standard output
-/// then, too.
-pub fn solve(options: &SolveOptions) -> anyhow::Result<()> {
-    let mut question = read(options.file.as_deref())?;
+/// When the question can't be read or has no solution.
+pub async fn solve(
+    options: &SolveOptions,
+    client: Option<&Client>,
+    output: Option<Output>,
+) -> Result<(), Problem> {
+    let file = options
+        .file
+        .as_deref()
+        .unwrap_or_else(|| std::path::Path::new("-"));
+    let mut question = input::read(file)?;
     if let Some(fields) = question.as_object_mut() {
         if let Some(deadline) = options.deadline_ms {
             fields.insert("deadline_ms".to_owned(), json!(deadline));
@@ -28,34 +39,25 @@ pub fn solve(options: &SolveOptions) -> anyhow::Result<()> {
             fields.insert("exact".to_owned(), json!(true));
         }
     }
-    match what_if(&question, Duration::from_secs(2), &AtomicBool::new(false)) {
-        Ok(proposal) => print(&proposal.to_json()),
-        Err(fault) => {
-            print(&json!({ "error": fault.message, "code": fault.code.as_str(), "details": fault.details }))?;
-            bail!("{}", fault.message)
-        }
-    }
-}
-
-fn print(answer: &Value) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(answer)?;
-    match writeln!(std::io::stdout(), "{text}") {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("can't write the answer"),
-    }
-}
-
-fn read(file: Option<&Path>) -> anyhow::Result<Value> {
-    let text = match file.filter(|path| path.as_os_str() != "-") {
-        Some(path) => fs::read(path).with_context(|| format!("can't read {}", path.display()))?,
-        None => {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .read_to_end(&mut bytes)
-                .context("can't read standard input")?;
-            bytes
-        }
+    let answer = match client {
+        Some(client) => client.ask(Method::POST, "/api/solve", Some(&question)).await?,
+        None => here(&question)?,
     };
-    serde_json::from_slice(&text).context("the question is not JSON")
+    match output {
+        Some(Output::Table) => print(&summary(&answer, true)),
+        _ => print_json(&answer),
+    }
+}
+
+fn here(question: &Value) -> Result<Value, Problem> {
+    let proposal = what_if(question, Duration::from_secs(2), &AtomicBool::new(false));
+    proposal
+        .map(|proposal| proposal.to_json())
+        .map_err(|fault| Problem {
+            exit: Exit::Refused,
+            message: fault.message.clone(),
+            answer: Some(
+                json!({ "error": fault.message, "code": fault.code.as_str(), "details": fault.details }),
+            ),
+        })
 }

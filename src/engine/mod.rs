@@ -40,6 +40,9 @@ pub trait Engine: Send + Sync {
     /// One container by name.
     async fn find(&self, name: &str) -> Result<Option<Observed>, EngineError>;
 
+    /// The engine's id of an image; None where it has no such image.
+    async fn image(&self, image: &str) -> Result<Option<String>, EngineError>;
+
     /// Makes sure that the image is there, pulling it when it is absent.
     async fn ensure_image(&self, image: &str) -> Result<(), EngineError>;
 

@@ -1,6 +1,6 @@
 //! Carrying out: the record of an execution as a state machine, and the effects.
 //!
-//! `event`, `state`, `effect`, `record` and `spec` are pure. `perform` turns one action into
+//! `event`, `state`, `effect`, `record`, `seal` and `spec` are pure. `perform` turns one action into
 //! driver calls, `preflight` looks before anything is done, `runner` goes through the stages.
 
 mod consequence;
@@ -15,6 +15,7 @@ mod reality;
 mod record;
 mod retry;
 mod runner;
+mod seal;
 mod spec;
 mod state;
 #[cfg(test)]
@@ -25,7 +26,8 @@ pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Event, Finding, FoundVm, Left, Lost, Outcome, Stamped};
 pub use preflight::{preflight, remarks};
 pub use reality::{held, overlay};
-pub use record::{Execution, Frozen, Pinned};
+pub use record::{By, Execution, Frozen, Pinned};
 pub use runner::{Direction, Ending, Halt, Ledger, RETRY_FOR, run};
+pub use seal::{Basis, Held, Moved, Seal};
 pub use state::{ActionState, Back, Illegal, Progress, Status};
 pub use world::{View, World};

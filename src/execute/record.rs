@@ -40,6 +40,37 @@ pub struct Frozen {
     /// The client's `Idempotency-Key`: the same request under the same key is carried out once.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// The sealed plan that it carries out, where it does.
+    #[serde(default)]
+    pub plan_id: Option<String>,
+    /// Who asked for it.
+    #[serde(default)]
+    pub requested_by: By,
+}
+
+/// Who asked for a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// The name of the token; `anonymous` without one; `mapek` where the service acted by itself.
+    #[serde(rename = "by")]
+    pub name: String,
+    /// The address that the request came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The request's id, as in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl By {
+    /// The service itself.
+    #[must_use]
+    pub fn itself() -> Self {
+        Self {
+            name: "mapek".to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Frozen {
@@ -56,6 +87,14 @@ pub struct Pinned {
     pub allocation: Allocation,
     /// Cores, by VM and tier.
     pub cores: BTreeMap<VmId, BTreeMap<TierId, CoreSet>>,
+}
+
+impl Pinned {
+    /// What a VM holds, cores included.
+    #[must_use]
+    pub fn on(&self, vm: &VmId) -> Value {
+        json!([self.allocation.vms.get(vm).map(|vm| &vm.used), self.cores.get(vm)])
+    }
 }
 
 impl From<&Allocation> for Pinned {
@@ -184,6 +223,7 @@ impl Execution {
             "finished_at": self.progress.finished_at,
             "actions": self.progress.actions.len(),
             "actions_done": done,
+            "requested_by": self.frozen.requested_by.name,
         })
     }
 
@@ -221,6 +261,12 @@ impl Execution {
                 details.insert("rollback_stages".to_owned(), json!(back));
             }
             details.insert("on_failure".to_owned(), json!(self.frozen.on_failure));
+            details.insert("plan_id".to_owned(), json!(self.frozen.plan_id));
+            details.insert(
+                "request_id".to_owned(),
+                json!(self.frozen.requested_by.request_id),
+            );
+            details.insert("address".to_owned(), json!(self.frozen.requested_by.address));
             details.insert("resumed".to_owned(), json!(self.progress.resumed));
             if !self.progress.lost.is_empty() {
                 details.insert("lost".to_owned(), json!(self.progress.lost));

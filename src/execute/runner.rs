@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
@@ -363,7 +364,12 @@ impl Run {
             tracing::info!(execution = %id, action = index, attempt, "{action}");
             let Failure {
                 fault, output, again, ..
-            } = match perform(&self.world, &self.ledger.view(), old, action, &page).await {
+            } = match perform(&self.world, &self.ledger.view(), old, action, &page)
+                .instrument(
+                    tracing::debug_span!("action", execution = %id, action = index, attempt, what = %action),
+                )
+                .await
+            {
                 Ok(finding) => {
                     self.record(Event::ActionSucceeded {
                         action: index,

@@ -7,7 +7,7 @@ use std::process;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::execute::{Frozen, Stamped};
+use crate::execute::{Frozen, Seal, Stamped};
 use crate::model::Allocation;
 
 use super::{Entry, Journal, JournalError, Kept};
@@ -97,8 +97,20 @@ impl<J: Journal> Journal for KillingJournal<J> {
         self.around(|inner| inner.record(execution, event, allocation))
     }
 
-    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
-        self.inner.note(event)
+    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError> {
+        self.inner.note(event, allocation)
+    }
+
+    fn check(&mut self) -> Result<(), JournalError> {
+        self.inner.check()
+    }
+
+    fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
+        self.inner.seal(seal)
+    }
+
+    fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError> {
+        self.inner.sealed(id)
     }
 
     fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {

@@ -13,12 +13,12 @@ mod tests;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::execute::{Frozen, Stamped};
+use crate::execute::{Frozen, Seal, Stamped};
 use crate::model::Allocation;
 
 #[cfg(debug_assertions)]
 pub use killing::{KillAt, KillingJournal};
-pub use sqlite::SqliteJournal;
+pub use sqlite::{JOURNAL_FILE, SqliteJournal};
 
 /// What is kept between runs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,12 +78,34 @@ pub trait Journal: Send {
         allocation: Option<&Allocation>,
     ) -> Result<(), JournalError>;
 
-    /// Keeps an event that belongs to no execution's history: drift, a new topology.
+    /// Keeps an event that belongs to no execution's history: drift, a new topology; and the
+    /// allocation where the event changed it, together.
+    ///
+    /// # Errors
+    ///
+    /// When they are not surely on disk.
+    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError>;
+
+    /// Writes what is there already.
     ///
     /// # Errors
     ///
     /// When it is not surely on disk.
-    fn note(&mut self, event: &Value) -> Result<(), JournalError>;
+    fn check(&mut self) -> Result<(), JournalError>;
+
+    /// Keeps what was shown, until many others were shown after it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn seal(&mut self, seal: &Seal) -> Result<(), JournalError>;
+
+    /// What was shown under that id.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError>;
 
     /// Events of every kind after the one with the number `seq`, oldest first.
     ///

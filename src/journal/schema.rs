@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The version that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE state (
@@ -29,6 +29,16 @@ CREATE TABLE events (
 CREATE INDEX events_of_execution ON events (execution, seq);
 ";
 
+/// What version 2 has besides: plans as they were shown.
+const SEALS: &str = "
+CREATE TABLE seals (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL UNIQUE,
+    bytes       INTEGER NOT NULL,
+    seal        TEXT NOT NULL
+) STRICT;
+";
+
 /// Sets the connection up and makes the tables where they are missing.
 pub fn prepare(connection: &mut Connection) -> Result<(), super::JournalError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -36,9 +46,12 @@ pub fn prepare(connection: &mut Connection) -> Result<(), super::JournalError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
-        0 => {
+        0 | 1 => {
             let transaction = connection.transaction()?;
-            transaction.execute_batch(TABLES)?;
+            if version == 0 {
+                transaction.execute_batch(TABLES)?;
+            }
+            transaction.execute_batch(SEALS)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
             Ok(())

@@ -3,15 +3,21 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::execute::{Event, Frozen, Pinned, Stamped};
+use crate::execute::{Event, Frozen, Pinned, Seal, Stamped};
 use crate::model::Allocation;
 
 use super::{Entry, Journal, JournalError, Kept, schema};
+
+/// The name of the record's main file in its folder.
+pub const JOURNAL_FILE: &str = "journal.sqlite";
+/// Shown plans that are kept, and their bytes together; older ones go.
+const SEALS: i64 = 1000;
+const SEAL_BYTES: i64 = 64 << 20;
 
 /// The record in a folder.
 pub struct SqliteJournal {
@@ -42,7 +48,7 @@ impl SqliteJournal {
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(name())),
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
-        let mut connection = Connection::open(folder.join("journal.sqlite"))?;
+        let mut connection = Connection::open(folder.join(JOURNAL_FILE))?;
         schema::prepare(&mut connection)?;
         Ok(Self {
             connection,
@@ -78,6 +84,14 @@ fn write<T: serde::Serialize>(value: &T) -> Result<String, JournalError> {
 }
 
 /// SQLite's integers have a sign, counters have none.
+/// Puts the allocation in the place of the one that was.
+fn keep(transaction: &Transaction<'_>, allocation: &Allocation) -> Result<(), JournalError> {
+    transaction
+        .prepare_cached("UPDATE state SET allocation = ?1")?
+        .execute([write(&Pinned::from(allocation))?])?;
+    Ok(())
+}
+
 fn counter(value: i64) -> Result<u64, JournalError> {
     u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
 }
@@ -132,8 +146,11 @@ impl Journal for SqliteJournal {
             ],
         )?;
         transaction.execute("UPDATE state SET allocation = ?1", [write(&execution.from)?])?;
-        let begun =
+        let mut begun =
             json!({ "event": "execution_begun", "at": execution.created_at, "execution": execution.id });
+        if let (Some(begun), Value::Object(by)) = (begun.as_object_mut(), json!(execution.requested_by)) {
+            begun.extend(by);
+        }
         transaction.execute(
             "INSERT INTO events (execution, event) VALUES (NULL, ?1)",
             [write(&begun)?],
@@ -150,17 +167,12 @@ impl Journal for SqliteJournal {
     ) -> Result<(), JournalError> {
         let id = execution.to_string();
         let event_text = write(event)?;
-        let allocation = allocation
-            .map(|allocation| write(&Pinned::from(allocation)))
-            .transpose()?;
         let transaction = self.connection.transaction()?;
         transaction
             .prepare_cached("INSERT INTO events (execution, event) VALUES (?1, ?2)")?
             .execute([&id, &event_text])?;
         if let Some(allocation) = allocation {
-            transaction
-                .prepare_cached("UPDATE state SET allocation = ?1")?
-                .execute([allocation])?;
+            keep(&transaction, allocation)?;
         }
         if let Event::Finished { outcome } = event.event {
             transaction.execute(
@@ -172,11 +184,54 @@ impl Journal for SqliteJournal {
         Ok(())
     }
 
-    fn note(&mut self, event: &Value) -> Result<(), JournalError> {
-        self.connection
+    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        transaction
             .prepare_cached("INSERT INTO events (execution, event) VALUES (NULL, ?1)")?
             .execute([write(event)?])?;
+        if let Some(allocation) = allocation {
+            keep(&transaction, allocation)?;
+        }
+        transaction.commit()?;
         Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), JournalError> {
+        self.connection
+            .execute("UPDATE state SET generation = generation", [])?;
+        Ok(())
+    }
+
+    fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
+        let text = write(seal)?;
+        let bytes = i64::try_from(text.len()).unwrap_or(i64::MAX);
+        let transaction = self.connection.transaction()?;
+        transaction
+            .prepare_cached("DELETE FROM seals WHERE id = ?1")?
+            .execute([&seal.id])?;
+        transaction
+            .prepare_cached("INSERT INTO seals (id, bytes, seal) VALUES (?1, ?2, ?3)")?
+            .execute(params![seal.id, bytes, text])?;
+        // The newest stays, however large it is.
+        transaction
+            .prepare_cached(
+                "DELETE FROM seals WHERE seq IN (SELECT seq FROM (SELECT seq, id, \
+                 ROW_NUMBER() OVER newer AS place, SUM(bytes) OVER newer AS bytes FROM seals \
+                 WINDOW newer AS (ORDER BY seq DESC)) WHERE id <> ?1 AND (place > ?2 OR bytes > ?3))",
+            )?
+            .execute(params![seal.id, SEALS, SEAL_BYTES])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError> {
+        let text = self
+            .connection
+            .query_row("SELECT seal FROM seals WHERE id = ?1", [id], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()?;
+        text.map(|text| read(&text)).transpose()
     }
 
     fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {

@@ -31,6 +31,8 @@ fn frozen() -> Frozen {
         hooks_revision: None,
         on_failure: crate::model::topology::OnFailure::Stop,
         idempotency_key: None,
+        plan_id: None,
+        requested_by: crate::execute::By::itself(),
     }
 }
 
@@ -172,4 +174,38 @@ fn an_execution_is_found_under_its_clients_key_which_is_taken_once() {
         ..frozen()
     };
     assert!(journal.begin(&again).is_err());
+}
+
+#[test]
+fn what_was_shown_is_kept_until_many_others_were_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    let seal = |number: usize| {
+        let plan = json!({ "a": { "b": number } });
+        let mut seal = Seal::over(
+            plan,
+            Default::default(),
+            &allocation(),
+            &frozen().stages,
+            &[],
+            Timestamp::now(),
+        );
+        seal.id = number.to_string();
+        seal
+    };
+    let first = seal(0);
+    journal.seal(&first).unwrap();
+    assert_eq!(journal.sealed("0").unwrap().unwrap().plan, first.plan);
+    for number in 1..1000 {
+        journal.seal(&seal(number)).unwrap();
+    }
+    // Shown again, it is one of the newest.
+    journal.seal(&first).unwrap();
+    journal.seal(&seal(1000)).unwrap();
+    assert!(journal.sealed("0").unwrap().is_some());
+    assert!(journal.sealed("1").unwrap().is_none());
+    assert!(journal.sealed("2").unwrap().is_some());
+    drop(journal);
+    let journal = SqliteJournal::open(folder.path()).unwrap();
+    assert_eq!(journal.sealed("1000").unwrap().unwrap().stages, frozen().stages);
 }

@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for Cpu {
 pub fn hundredths_of(number: &serde_json::Number) -> Option<u64> {
     let most = u64::from(MOST);
     if let Some(whole) = number.as_u64() {
-        return (whole <= most).then_some(whole * 100);
+        return (whole <= most).then(|| whole * 100);
     }
     let value = number.as_f64()?;
     #[expect(clippy::cast_precision_loss)]

@@ -1,18 +1,22 @@
 //! The current state and its record: whatever changes, changes here, and on disk first.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::execute::{Bindings, Event, Execution, Frozen, Progress, Stamped, View, confirm, settle};
+use crate::execute::{
+    Bindings, By, Event, Execution, Frozen, Progress, Seal, Stamped, View, confirm, settle,
+};
 use crate::fault::{Code, Fault};
 use crate::journal::{Entry, Journal, JournalError};
-use crate::model::{Allocation, Topology};
+use crate::model::{Allocation, TierId, Topology, VmId};
 use crate::translate::Action;
+
+use super::document::{Document, Tags};
 
 /// What is, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -29,9 +33,22 @@ pub struct Snapshot {
     pub running: Option<Uuid>,
     /// Real names of VMs that the running execution has made.
     pub bindings: Bindings,
+    /// The topology as it is answered; made when it is first asked for.
+    pub(super) shown_topology: Arc<OnceLock<Document>>,
+    /// The allocation as it is answered; made when it is first asked for.
+    pub(super) shown_allocation: Arc<OnceLock<Document>>,
 }
 
 impl Snapshot {
+    /// Takes in what is confirmed now.
+    fn change(&mut self, allocation: Allocation) {
+        if allocation != self.allocation {
+            self.revision += 1;
+            self.allocation = allocation;
+            self.shown_allocation = Arc::default();
+        }
+    }
+
     /// The topology.
     ///
     /// # Errors
@@ -122,19 +139,49 @@ impl Book {
         self.publish.send_replace(Arc::new(self.now.clone()));
     }
 
-    /// Takes a new topology, unless an execution runs or the allocation stands in its way.
-    pub fn put_topology(&mut self, topology: Topology) -> Result<u64, Fault> {
+    /// Takes a new topology, unless an execution runs or the allocation stands in its way, or the
+    /// old one is none of those that the client has `seen`, where it says so.
+    pub fn put_topology(
+        &mut self,
+        topology: Topology,
+        by: &By,
+        seen: Option<&Tags>,
+    ) -> Result<Arc<Snapshot>, Fault> {
+        if let Some(seen) = seen {
+            self.now.topology_seen(seen)?;
+        }
         self.now.idle()?;
         super::topology::check_against_use(self.now.topology.as_deref(), &topology, &self.now.allocation)?;
         let generation = self.journal.put_topology(&topology.document)?;
         self.now.generation = generation;
         self.now.topology = Some(Arc::new(topology));
+        self.now.shown_topology = Arc::default();
         // The topology is taken, whether or not it can be noted.
-        if let Err(error) = self.note("topology_put", json!({ "generation": generation })) {
+        if let Err(error) = self.note_by("topology_put", json!({ "generation": generation }), by) {
             tracing::warn!(%error, "could not note the new topology among the events");
             self.publish();
         }
-        Ok(generation)
+        Ok(Arc::new(self.now.clone()))
+    }
+
+    /// Whether the record can be written.
+    pub fn check(&mut self) -> Result<(), Fault> {
+        Ok(self.journal.check()?)
+    }
+
+    /// Keeps what was shown.
+    pub fn seal(&mut self, seal: &Seal) -> Result<(), Fault> {
+        Ok(self.journal.seal(seal)?)
+    }
+
+    /// What was shown under that id.
+    pub fn sealed(&self, id: &str) -> Result<Option<Seal>, Fault> {
+        Ok(self.journal.sealed(id)?)
+    }
+
+    /// Keeps an event of somebody's making.
+    pub fn note_by(&mut self, kind: &str, event: Value, by: &By) -> Result<(), Fault> {
+        self.note(kind, signed(event, by))
     }
 
     /// Begins an execution that was planned on `planned_on`.
@@ -147,8 +194,7 @@ impl Book {
         }
         self.journal.begin(frozen)?;
         let from = Allocation::from(frozen.from.clone());
-        self.now.revision += u64::from(from != self.now.allocation);
-        self.now.allocation = from;
+        self.now.change(from);
         let progress = Progress::new(frozen.actions().count());
         self.running = Some(Execution {
             frozen: frozen.clone(),
@@ -187,8 +233,7 @@ impl Book {
             .and_then(|index| running.actions().nth(index).map(|(_, action)| action.clone()));
         let ended = running.progress.outcome.is_some();
         if let Some((allocation, bindings)) = changed {
-            self.now.revision += u64::from(allocation != self.now.allocation);
-            self.now.allocation = allocation;
+            self.now.change(allocation);
             self.now.bindings = bindings;
         }
         if ended {
@@ -200,12 +245,28 @@ impl Book {
     }
 
     /// Keeps an event that belongs to no execution's history, and wakes whoever listens.
-    pub fn note(&mut self, kind: &str, mut event: Value) -> Result<(), Fault> {
-        if let Some(fields) = event.as_object_mut() {
-            fields.insert("event".to_owned(), json!(kind));
-            fields.insert("at".to_owned(), json!(Timestamp::now()));
+    pub fn note(&mut self, kind: &str, event: Value) -> Result<(), Fault> {
+        self.journal.note(&stamped(kind, event), None)?;
+        self.publish();
+        Ok(())
+    }
+
+    /// Takes a VM that is gone for good, and what was on it, out of the allocation.
+    pub fn give_up(&mut self, vm: &VmId, planned_on: &Snapshot, by: &By) -> Result<(), Fault> {
+        self.now.idle()?;
+        if self.now.revision != planned_on.revision {
+            let message = "the allocation changed while the VM was looked for; send it again";
+            return Err(Fault::new(Code::Conflict, message));
         }
-        self.journal.note(&event)?;
+        let mut allocation = self.now.allocation.clone();
+        let lost = allocation.vms.remove(vm);
+        let containers: Vec<&TierId> = lost.iter().flat_map(|vm| vm.used.keys()).collect();
+        let event = stamped(
+            "vm_given_up",
+            signed(json!({ "vm": vm, "containers": containers }), by),
+        );
+        self.journal.note(&event, Some(&allocation))?;
+        self.now.change(allocation);
         self.publish();
         Ok(())
     }
@@ -240,6 +301,23 @@ impl Book {
     pub fn executions(&self, limit: u32) -> Result<Vec<Execution>, Fault> {
         self.journal.executions(limit)?.into_iter().map(replay).collect()
     }
+}
+
+/// The event with its kind and the time.
+fn stamped(kind: &str, mut event: Value) -> Value {
+    if let Some(fields) = event.as_object_mut() {
+        fields.insert("event".to_owned(), json!(kind));
+        fields.insert("at".to_owned(), json!(Timestamp::now()));
+    }
+    event
+}
+
+/// The event with who is behind it.
+fn signed(mut event: Value, by: &By) -> Value {
+    if let (Some(fields), Value::Object(by)) = (event.as_object_mut(), json!(by)) {
+        fields.extend(by);
+    }
+    event
 }
 
 /// Takes into the allocation what an event confirms. Answers whether it confirms anything.

@@ -6,28 +6,35 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::execute::{
-    self, Direction, Execution, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World, preflight,
+    self, By, Direction, Event, Execution, Frozen, Halt, Ledger, Outcome, Pinned, Stamped, View, World,
+    preflight,
 };
 use crate::fault::{Code, Fault};
 use crate::model::Topology;
 use crate::model::topology::OnFailure;
 use crate::translate::{Action, Stage, translate};
 
-use super::propose::Proposal;
+use super::propose::Seen;
+use super::sealed::Course;
 use super::{Service, Snapshot};
 
 /// A plan to be carried out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The plan.
-    pub plan: Value,
+    /// The plan; one that was sealed needs not be sent again.
+    pub plan: Option<Value>,
+    /// The sealed plan that is to be carried out as it was shown.
+    pub plan_id: Option<String>,
     /// What to do when an action fails; the topology says it otherwise.
     pub on_failure: Option<OnFailure>,
     /// The same request under the same key is carried out once.
     pub idempotency_key: Option<String>,
+    /// Who asks.
+    pub by: By,
 }
 
 /// How an execution ended.
@@ -122,31 +129,25 @@ impl Service {
             }
             let snapshot = self.snapshot();
             snapshot.idle()?;
-            let proposal = self.propose(&snapshot, &request.plan).await?;
             let topology = snapshot.topology()?;
+            let (plan, course) = self.course(&snapshot, &request).await?;
             let on_failure = request.on_failure.unwrap_or(topology.infrastructure.on_failure);
-            let needs_hooks = needs_hooks(&proposal.translation.stages)
-                || (on_failure == OnFailure::Rollback && names_hooks(&topology));
-            let world = self.world(&topology, &proposal, needs_hooks).await?;
-            refuse(
-                preflight(
-                    &world,
-                    &snapshot.view(),
-                    &proposal.seen,
-                    &proposal.translation.stages,
-                )
-                .await,
-            )?;
+            let needs_hooks =
+                needs_hooks(&course.stages) || (on_failure == OnFailure::Rollback && names_hooks(&topology));
+            let world = self.world(&topology, &course.seen, needs_hooks).await?;
+            refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
             let frozen = Frozen {
                 id: Uuid::now_v7(),
                 created_at: Timestamp::now(),
-                plan: request.plan.clone(),
-                from: Pinned::from(&proposal.from),
-                target: proposal.target.clone(),
-                stages: proposal.translation.stages.clone(),
+                plan,
+                from: Pinned::from(&course.seen.allocation),
+                target: course.target,
+                stages: course.stages,
                 hooks_revision: world.hooks.as_ref().map(|hooks| hooks.revision.clone()),
                 on_failure,
                 idempotency_key: request.idempotency_key.clone(),
+                plan_id: request.plan_id.clone(),
+                requested_by: request.by.clone(),
             };
             let id = frozen.id;
             let planned_on = Arc::clone(&snapshot);
@@ -164,6 +165,19 @@ impl Service {
         }
     }
 
+    /// The plan of a request, and the way to be gone for it: as it was shown, or worked out now.
+    async fn course(&self, snapshot: &Arc<Snapshot>, request: &Request) -> Result<(Value, Course), Fault> {
+        if let Some(id) = &request.plan_id {
+            let seal = self.sealed(id).await?;
+            let plan = request.plan.clone().unwrap_or_else(|| seal.plan.clone());
+            return Ok((plan, self.unseal(snapshot, seal, request.plan.as_ref()).await?));
+        }
+        let missing = || Fault::new(Code::JsonUnreadable, "the body is empty; it should be a plan");
+        let plan = request.plan.clone().ok_or_else(missing)?;
+        let proposal = self.propose(snapshot, &plan).await?;
+        Ok((plan, proposal.into()))
+    }
+
     /// The execution that the same request began before.
     async fn begun_before(&self, request: &Request) -> Result<Option<Begun>, Fault> {
         let Some(key) = request.idempotency_key.clone() else {
@@ -173,7 +187,11 @@ impl Service {
             return Ok(None);
         };
         let id = before.frozen.id;
-        if before.frozen.plan != request.plan {
+        let same = match &request.plan {
+            Some(plan) => before.frozen.plan == *plan,
+            None => request.plan_id.is_some(),
+        };
+        if !same || before.frozen.plan_id != request.plan_id {
             let message = format!(
                 "this Idempotency-Key was sent with another plan before, as execution {id}; use a new one"
             );
@@ -216,7 +234,8 @@ impl Service {
             ended: ended.clone(),
         });
         let service = self.clone();
-        self.inner.runtime.spawn(async move {
+        let span = tracing::debug_span!("execution", execution = %id, ?direction);
+        let whole = async move {
             tracing::info!(execution = %id, ?direction, "begun");
             let ledger = Arc::new(service.clone());
             let (outcome, failure) =
@@ -233,7 +252,9 @@ impl Service {
             }
             drop(running);
             tell.send_replace(Some(Ended { id, outcome, fault }));
-        });
+        };
+        // With the request's id on every line, long after it was answered.
+        self.inner.runtime.spawn(whole.instrument(span).in_current_span());
         ended
     }
 
@@ -241,7 +262,7 @@ impl Service {
     pub(super) async fn world(
         &self,
         topology: &Arc<Topology>,
-        proposal: &Proposal,
+        seen: &Seen,
         needs_hooks: bool,
     ) -> Result<World, Fault> {
         let hooks = if needs_hooks {
@@ -253,14 +274,10 @@ impl Service {
         Ok(World {
             cloud: self.inner.platform.cloud(topology)?,
             engines: self.inner.platform.engines(),
-            vms: proposal
-                .vms
-                .iter()
-                .map(|vm| (vm.name.clone(), vm.clone()))
-                .collect(),
+            vms: seen.vms.iter().map(|vm| (vm.name.clone(), vm.clone())).collect(),
             hooks,
             hook_deadline: settings.hook_deadline,
-            from: proposal.from.clone(),
+            from: seen.allocation.clone(),
             parallel: settings.parallel,
             parallel_on_vm: settings.parallel_on_vm,
             retry_for: settings.retry_for,
@@ -317,6 +334,13 @@ impl Ledger for Service {
             .with_book(move |book| book.record(execution, &recorded))
             .await?;
         self.inner.metrics.event(&event.event, action.as_ref());
+        if matches!(event.event, Event::Finished { .. }) {
+            // Counting must not spoil what is recorded.
+            match Service::execution(self, execution).await {
+                Ok(execution) => self.inner.metrics.ended(&execution),
+                Err(error) => tracing::warn!(%execution, %error, "could not count the execution"),
+            }
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Reading what really runs, live from the engines, beside what the allocation says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
@@ -78,14 +79,7 @@ impl Service {
         if snapshot.allocation.vms.is_empty() {
             return Ok(json!({}));
         }
-        let cloud = self.inner.platform.cloud(&topology)?;
-        let known: BTreeMap<VmId, CloudVm> = cloud
-            .offer()
-            .await?
-            .vms
-            .into_iter()
-            .map(|vm| (vm.name.clone(), vm))
-            .collect();
+        let known = self.known(&topology).await?;
         let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
             let (snapshot, topology) = (&snapshot, &topology);
             let known = known.get(id);
@@ -97,7 +91,13 @@ impl Service {
         Ok(Value::Object(join_all(looks).await.into_iter().collect()))
     }
 
-    async fn look(
+    /// The VMs that the cloud has.
+    pub(super) async fn known(&self, topology: &Arc<Topology>) -> Result<BTreeMap<VmId, CloudVm>, Fault> {
+        let offer = self.inner.platform.cloud(topology)?.offer().await?;
+        Ok(offer.vms.into_iter().map(|vm| (vm.name.clone(), vm)).collect())
+    }
+
+    pub(super) async fn look(
         &self,
         snapshot: &Snapshot,
         topology: &Topology,

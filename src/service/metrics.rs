@@ -1,5 +1,6 @@
 //! What is counted, for Prometheus.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -7,24 +8,46 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::execute::{Event, Outcome};
+use crate::execute::{Event, Execution, Outcome};
 use crate::fault::{Code, Fault};
+use crate::meter::{Meter, Seconds, seconds};
+use crate::model::{Allocation, Size};
 use crate::translate::Action;
 
 use super::Snapshot;
+use super::process::Process;
+use super::propose::Proposal;
+
+type Number = Gauge<u64, AtomicU64>;
+type Amount = Gauge<f64, AtomicU64>;
 
 /// Counters and gauges, with the registry that writes them down.
 pub struct Metrics {
     registry: Registry,
+    /// The journal's main file.
+    journal: Option<PathBuf>,
     executions: Family<Ended, Counter>,
+    execution_seconds: Seconds<Ended>,
+    stage_seconds: Seconds<Stage>,
     actions: Family<Done, Counter>,
-    drift: Gauge<u64, AtomicU64>,
+    action_seconds: Seconds<Kind>,
+    solves: Family<Solved, Counter>,
+    solve_seconds: Histogram,
+    solve_gap: Amount,
+    drift: Number,
     looks: Counter,
-    vms: Gauge<u64, AtomicU64>,
-    containers: Gauge<u64, AtomicU64>,
-    running: Gauge<u64, AtomicU64>,
+    vms: Number,
+    containers: Number,
+    cores: Family<Share, Amount>,
+    memory: Family<Share, Number>,
+    running: Number,
+    generation: Number,
+    journal_size: Number,
+    process: Process,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,55 +56,169 @@ struct Ended {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Solved {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stage {
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Done {
     kind: &'static str,
     outcome: &'static str,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::with_prefix("mapek");
-        let (executions, actions) = (Family::default(), Family::default());
-        let (drift, vms, containers, running) = (
-            Gauge::default(),
-            Gauge::default(),
-            Gauge::default(),
-            Gauge::default(),
-        );
-        let looks = Counter::default();
-        registry.register(
-            "executions",
-            "Executions that ended, by outcome",
-            executions.clone(),
-        );
-        registry.register("actions", "Actions, by kind and outcome", actions.clone());
-        registry.register(
-            "drift_containers",
-            "Containers that differ from the allocation",
-            drift.clone(),
-        );
-        registry.register("drift_looks", "Looks for drift", looks.clone());
-        registry.register("vms", "VMs in the allocation", vms.clone());
-        registry.register("containers", "Containers in the allocation", containers.clone());
-        registry.register(
-            "execution_running",
-            "1 while an execution runs or is held",
-            running.clone(),
-        );
-        Self {
-            registry,
-            executions,
-            actions,
-            drift,
-            looks,
-            vms,
-            containers,
-            running,
-        }
-    }
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Share {
+    share: &'static str,
 }
 
 impl Metrics {
+    /// Nothing counted yet.
+    pub fn new(meter: &Meter, journal: Option<&Path>) -> Self {
+        let mut registry = Registry::default();
+        let metrics = Self {
+            journal: journal.map(Path::to_owned),
+            executions: Family::default(),
+            execution_seconds: Family::new_with_constructor(seconds),
+            stage_seconds: Family::new_with_constructor(seconds),
+            actions: Family::default(),
+            action_seconds: Family::new_with_constructor(seconds),
+            solves: Family::default(),
+            solve_seconds: seconds(),
+            solve_gap: Gauge::default(),
+            drift: Gauge::default(),
+            looks: Counter::default(),
+            vms: Gauge::default(),
+            containers: Gauge::default(),
+            cores: Family::default(),
+            memory: Family::default(),
+            running: Gauge::default(),
+            generation: Gauge::default(),
+            journal_size: Gauge::default(),
+            process: Process::default(),
+            registry: Registry::default(),
+        };
+        metrics.process.register(&mut registry);
+        let ours = registry.sub_registry_with_prefix("mapek");
+        meter.requests.register(ours);
+        meter.calls.register(ours);
+        metrics.register(ours);
+        metrics.begin_at_zero();
+        Self { registry, ..metrics }
+    }
+
+    /// What has not happened yet is told as 0: a series that begins at 1 shows no rise from 0.
+    fn begin_at_zero(&self) {
+        const OUTCOMES: [Outcome; 5] = [
+            Outcome::Succeeded,
+            Outcome::Failed,
+            Outcome::Cancelled,
+            Outcome::RolledBack,
+            Outcome::RollbackFailed,
+        ];
+        for outcome in OUTCOMES.map(Outcome::as_str) {
+            drop(self.executions.get_or_create(&Ended { outcome }));
+            drop(self.execution_seconds.get_or_create(&Ended { outcome }));
+        }
+        for kind in KINDS {
+            drop(self.action_seconds.get_or_create(&Kind { kind }));
+            for outcome in ["succeeded", "failed", "skipped", "tried_again"] {
+                drop(self.actions.get_or_create(&Done { kind, outcome }));
+            }
+        }
+        for result in ["proven", "unproven", "infeasible", "failed"] {
+            drop(self.solves.get_or_create(&Solved { result }));
+        }
+        drop(self.stage_seconds.get_or_create(&Stage { stage: ordinal(0) }));
+    }
+
+    fn register(&self, to: &mut Registry) {
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        to.register("build", "Which mapek this is", version);
+        to.register(
+            "executions",
+            "Executions that ended, by outcome",
+            self.executions.clone(),
+        );
+        to.register(
+            "execution_duration_seconds",
+            "How long executions took, by outcome",
+            self.execution_seconds.clone(),
+        );
+        to.register(
+            "execution_stage_duration_seconds",
+            "How long the stages of executions took, by their number; those of the way back as one",
+            self.stage_seconds.clone(),
+        );
+        to.register("actions", "Actions, by kind and outcome", self.actions.clone());
+        to.register(
+            "action_duration_seconds",
+            "How long actions took that succeeded, with all attempts, by kind",
+            self.action_seconds.clone(),
+        );
+        to.register(
+            "solves",
+            "Searches for a placement, by result",
+            self.solves.clone(),
+        );
+        to.register(
+            "solve_duration_seconds",
+            "How long a placement was searched for",
+            self.solve_seconds.clone(),
+        );
+        to.register(
+            "solve_gap_ratio",
+            "How far the last placement may be from the cheapest: (objective - bound) / objective",
+            self.solve_gap.clone(),
+        );
+        to.register(
+            "drift_containers",
+            "Containers that differ from the allocation",
+            self.drift.clone(),
+        );
+        to.register("drift_looks", "Looks for drift", self.looks.clone());
+        to.register("vms", "VMs in the allocation", self.vms.clone());
+        to.register(
+            "containers",
+            "Containers in the allocation",
+            self.containers.clone(),
+        );
+        to.register(
+            "cpu_cores",
+            "Cores of the VMs in the allocation, used and free",
+            self.cores.clone(),
+        );
+        to.register(
+            "memory_units",
+            "Memory units of the VMs in the allocation, used and free",
+            self.memory.clone(),
+        );
+        to.register(
+            "execution_running",
+            "1 while an execution runs or is held",
+            self.running.clone(),
+        );
+        to.register(
+            "topology_generation",
+            "How often a topology was put",
+            self.generation.clone(),
+        );
+        to.register(
+            "journal_size_bytes",
+            "Size of the journal's files on disk",
+            self.journal_size.clone(),
+        );
+    }
+
     /// Counts an event; `action` is the one that it is about.
     pub fn event(&self, event: &Event, action: Option<&Action>) {
         let outcome = match event {
@@ -89,15 +226,8 @@ impl Metrics {
             Event::ActionFailed { .. } => "failed",
             Event::ActionSkipped { .. } => "skipped",
             Event::AttemptFailed { .. } => "tried_again",
-            Event::Finished { outcome } => {
-                self.executions
-                    .get_or_create(&Ended {
-                        outcome: Outcome::as_str(*outcome),
-                    })
-                    .inc();
-                return;
-            }
-            Event::ActionStarted { .. }
+            Event::Finished { .. }
+            | Event::ActionStarted { .. }
             | Event::ActionProgressed { .. }
             | Event::CloudNoted { .. }
             | Event::RollbackBegun { .. }
@@ -105,29 +235,80 @@ impl Metrics {
             | Event::Lost(_) => return,
         };
         if let Some(action) = action {
-            self.actions
-                .get_or_create(&Done {
-                    kind: kind(action),
-                    outcome,
-                })
-                .inc();
+            let kind = kind(action);
+            self.actions.get_or_create(&Done { kind, outcome }).inc();
         }
+    }
+
+    /// Counts an execution that has ended, and takes its times.
+    pub fn ended(&self, execution: &Execution) {
+        let outcome = execution.progress.outcome.map_or("unknown", Outcome::as_str);
+        self.executions.get_or_create(&Ended { outcome }).inc();
+        let whole = Ended { outcome };
+        let between = |from: jiff::Timestamp, to: jiff::Timestamp| to.duration_since(from).as_secs_f64();
+        if let Some(end) = execution.progress.finished_at {
+            let took = between(execution.frozen.created_at, end);
+            self.execution_seconds.get_or_create(&whole).observe(took);
+        }
+        let forward = execution.frozen.stages.len();
+        let mut states = execution.progress.actions.iter();
+        for (number, stage) in execution.stages().enumerate() {
+            let (mut begin, mut end) = (None, None);
+            for (action, state) in stage.iter().zip(&mut states) {
+                let (Some(from), Some(to)) = (state.started_at, state.finished_at) else {
+                    continue;
+                };
+                begin = begin.map_or(Some(from), |begin: jiff::Timestamp| Some(begin.min(from)));
+                end = end.map_or(Some(to), |end: jiff::Timestamp| Some(end.max(to)));
+                if state.state == crate::execute::Status::Succeeded {
+                    let kind = Kind { kind: kind(action) };
+                    self.action_seconds
+                        .get_or_create(&kind)
+                        .observe(between(from, to));
+                }
+            }
+            if let (Some(begin), Some(end)) = (begin, end) {
+                let stage = if number < forward { ordinal(number) } else { "back" };
+                self.stage_seconds
+                    .get_or_create(&Stage { stage })
+                    .observe(between(begin, end));
+            }
+        }
+    }
+
+    /// Counts a search for a placement.
+    pub fn solved(&self, result: &Result<Proposal, Fault>) {
+        let result = match result {
+            Ok(proposal) => {
+                self.solve_seconds.observe(proposal.solve_time.as_secs_f64());
+                self.solve_gap.set(proposal.answer.gap);
+                if proposal.answer.proven_optimal {
+                    "proven"
+                } else {
+                    "unproven"
+                }
+            }
+            Err(fault) if fault.code == Code::Infeasible => "infeasible",
+            Err(_) => "failed",
+        };
+        self.solves.get_or_create(&Solved { result }).inc();
     }
 
     /// Takes the result of a look for drift.
     pub fn drift(&self, containers: usize) {
         self.looks.inc();
-        self.drift.set(u64::try_from(containers).unwrap_or(u64::MAX));
+        self.drift.set(count(containers));
     }
 
-    /// Everything, in the text format of Prometheus.
+    /// Everything, in the text format of OpenMetrics.
     pub fn text(&self, snapshot: &Snapshot) -> Result<String, Fault> {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        self.vms.set(count(snapshot.allocation.vms.len()));
-        self.containers.set(count(
-            snapshot.allocation.vms.values().map(|vm| vm.used.len()).sum(),
-        ));
+        self.take(&snapshot.allocation);
         self.running.set(u64::from(snapshot.running.is_some()));
+        self.generation.set(snapshot.generation);
+        if let Some(journal) = &self.journal {
+            self.journal_size.set(size(journal));
+        }
+        self.process.look();
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(|error| {
             Fault::new(
@@ -137,7 +318,61 @@ impl Metrics {
         })?;
         Ok(text)
     }
+
+    fn take(&self, allocation: &Allocation) {
+        let vms = || allocation.vms.values();
+        self.vms.set(count(allocation.vms.len()));
+        self.containers.set(count(vms().map(|vm| vm.used.len()).sum()));
+        let used: Size = vms().map(crate::model::Vm::held).sum();
+        // Found running may be more than there is.
+        let free = vms().map(|vm| {
+            let held = vm.held();
+            let cpu = vm
+                .capacity
+                .cpu
+                .in_hundredths()
+                .saturating_sub(held.cpu.in_hundredths());
+            (cpu, vm.capacity.mem.saturating_sub(held.mem))
+        });
+        let (cpu, mem) = free.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        #[expect(clippy::cast_precision_loss)]
+        let cores = |hundredths: u64| hundredths as f64 / 100.0;
+        for (share, cpu, mem) in [("used", used.cpu.in_hundredths(), used.mem), ("free", cpu, mem)] {
+            self.cores.get_or_create(&Share { share }).set(cores(cpu));
+            self.memory.get_or_create(&Share { share }).set(mem);
+        }
+    }
 }
+
+/// What SQLite keeps beside its main file counts, too.
+fn size(journal: &Path) -> u64 {
+    let beside = ["", "-wal", "-shm"].map(|end| {
+        let mut path = journal.as_os_str().to_owned();
+        path.push(end);
+        std::fs::metadata(path).map_or(0, |file| file.len())
+    });
+    beside.iter().sum()
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// The number of a stage, as a label of which there are only so many.
+fn ordinal(stage: usize) -> &'static str {
+    const NAMES: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+    NAMES.get(stage).copied().unwrap_or("later")
+}
+
+const KINDS: [&str; 7] = [
+    "create_vm",
+    "delete_vm",
+    "create_container",
+    "update_container",
+    "delete_container",
+    "run_scale_hook",
+    "run_tier_hook",
+];
 
 const fn kind(action: &Action) -> &'static str {
     match action {
@@ -148,5 +383,58 @@ const fn kind(action: &Action) -> &'static str {
         Action::DeleteContainer { .. } => "delete_container",
         Action::RunScaleHook { .. } => "run_scale_hook",
         Action::RunTierHook { .. } => "run_tier_hook",
+    }
+}
+
+/// The same text in the older format, which everything reads: there a counter is named with its
+/// `_total`, and an info with its `_info`, wherever it is named.
+#[must_use]
+pub fn classic(openmetrics: &str) -> String {
+    let mut kinds = std::collections::HashMap::new();
+    for line in openmetrics.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            kinds.insert(name, kind);
+        }
+    }
+    let mut text = String::with_capacity(openmetrics.len() + 1024);
+    for line in openmetrics.lines() {
+        let comment = ["# HELP ", "# TYPE "]
+            .iter()
+            .find_map(|start| Some((start, line.strip_prefix(start)?)));
+        let Some((start, (name, rest))) =
+            comment.and_then(|(start, rest)| Some((start, rest.split_once(' ')?)))
+        else {
+            if !line.starts_with('#') {
+                text.push_str(line);
+                text.push('\n');
+            }
+            continue;
+        };
+        let (end, known) = match kinds.get(name) {
+            Some(&"counter") => ("_total", rest),
+            Some(&"info") => ("_info", rest),
+            _ => ("", rest),
+        };
+        let rest = if *start == "# TYPE " && known == "info" {
+            "gauge"
+        } else {
+            known
+        };
+        text.push_str(&format!("{start}{name}{end} {rest}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_names_counters_and_infos_in_full() {
+        let modern = "# HELP a_b Things.\n# TYPE a_b counter\na_b_total{c=\"d # e\"} 1\n# HELP v Version.\n\
+                      # TYPE v info\nv_info{version=\"1\"} 1\n# HELP g G.\n# TYPE g gauge\n# UNIT g bytes\ng 2\n# EOF\n";
+        let old = "# HELP a_b_total Things.\n# TYPE a_b_total counter\na_b_total{c=\"d # e\"} 1\n# HELP v_info Version.\n\
+                   # TYPE v_info gauge\nv_info{version=\"1\"} 1\n# HELP g G.\n# TYPE g gauge\ng 2\n";
+        assert_eq!(classic(modern), old);
     }
 }

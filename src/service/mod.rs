@@ -6,35 +6,46 @@
 
 mod book;
 mod carry;
+mod document;
 mod drift;
+mod give_up;
 mod inspect;
 mod leftovers;
 mod members;
 mod metrics;
 mod observer;
 mod platform;
+mod process;
 mod propose;
+mod ready;
 mod reality;
 mod recover;
 mod redact;
+mod sealed;
 mod topology;
+mod turns;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::json;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::execute::{Direction, Execution, Halt};
+use crate::execute::{By, Direction, Execution, Halt};
 use crate::fault::{Code, Fault, chain};
 use crate::journal::{Entry, Journal, JournalError};
+use crate::meter::Meter;
 
 pub use book::Snapshot;
 pub use carry::{Begun, Ended, Request};
+pub use document::{Document, Tags};
 pub use platform::Platform;
 pub use propose::{Proposal, WhatIf, what_if};
+pub use ready::Readiness;
 pub use recover::OnRestart;
 pub use topology::PutTopology;
 
@@ -53,6 +64,12 @@ pub struct Settings {
     pub parallel_on_vm: usize,
     /// How long an action is tried again that fails for a passing reason.
     pub retry_for: Duration,
+    /// What others measure, to be told with the service's own numbers.
+    pub meter: Meter,
+    /// The journal's main file, whose size is told; None where there is none.
+    pub journal_file: Option<PathBuf>,
+    /// How many placements are searched for at the same time, for plans and for what-ifs each.
+    pub solves: usize,
 }
 
 /// A handle to the service. Clones are the same service.
@@ -67,9 +84,12 @@ struct Inner {
     platform: Arc<dyn Platform>,
     settings: Settings,
     runtime: Handle,
-    /// Placements are searched for on so many threads at once; others wait for their turn.
-    solvers: Arc<Semaphore>,
+    /// Turns at searching for placements of plans.
+    solvers: turns::Turns,
+    /// The same for what-ifs, which may take as long as they say, and so have turns of their own.
+    what_ifs: turns::Turns,
     running: Mutex<Option<carry::Running>>,
+    ready: tokio::sync::Mutex<Option<(std::time::Instant, Readiness)>>,
     metrics: metrics::Metrics,
 }
 
@@ -85,15 +105,20 @@ impl Service {
         settings: Settings,
     ) -> Result<Self, JournalError> {
         let (book, snapshot) = Book::open(journal)?;
+        let metrics = metrics::Metrics::new(&settings.meter, settings.journal_file.as_deref());
+        let solvers = turns::Turns::new(settings.solves);
+        let what_ifs = turns::Turns::new(settings.solves);
         let inner = Inner {
             book: Arc::new(Mutex::new(book)),
             snapshot,
             platform,
             settings,
             runtime: Handle::current(),
-            solvers: Arc::new(Semaphore::new(2)),
+            solvers,
+            what_ifs,
             running: Mutex::new(None),
-            metrics: metrics::Metrics::default(),
+            ready: tokio::sync::Mutex::default(),
+            metrics,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -104,15 +129,6 @@ impl Service {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.snapshot.borrow().clone()
-    }
-
-    /// The topology as it was put, without secrets; an empty object before the first.
-    #[must_use]
-    pub fn topology_document(&self) -> Value {
-        self.snapshot().topology.as_ref().map_or_else(
-            || Value::Object(serde_json::Map::new()),
-            |topology| redact::without_secrets(&topology.document),
-        )
     }
 
     /// The newest executions, newest first.
@@ -139,20 +155,35 @@ impl Service {
     /// # Errors
     ///
     /// When there is no such execution, or it has ended.
-    pub async fn cancel(&self, id: Uuid) -> Result<(), Fault> {
-        if self.halt(Some(id), Halt::Cancel) {
-            return Ok(());
-        }
+    pub async fn cancel(&self, id: Uuid, by: By) -> Result<(), Fault> {
         let execution = self.execution(id).await?;
         if execution.progress.outcome.is_none() {
+            // A full disk is no reason to go on with what nobody wants.
+            if let Err(error) = self.note_wish("cancel_requested", id, by.clone()).await {
+                tracing::warn!(execution = %id, %error, "could not note the wish to cancel among the events");
+            }
+            if self.halt(Some(id), Halt::Cancel) {
+                return Ok(());
+            }
             // It is held: what was cut off in the middle is looked up, and the end recorded.
-            return self.take_up(id, Direction::Forward, Halt::Cancel).await;
+            return self.take_up(id, Direction::Forward, Halt::Cancel, by).await;
         }
         let message = format!(
             "execution {id} has {}; there is nothing to cancel",
             execution.state()
         );
         Err(Fault::new(Code::ExecutionEnded, message))
+    }
+
+    /// Puts on record who wished for a change of an execution.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    async fn note_wish(&self, kind: &'static str, id: Uuid, by: By) -> Result<(), Fault> {
+        tracing::info!(execution = %id, by = by.name, "{kind}");
+        self.with_book(move |book| book.note_by(kind, json!({ "execution": id }), &by))
+            .await
     }
 
     /// Lets the running actions end, begins no more, and waits for that.
@@ -189,13 +220,18 @@ impl Service {
         self.with_book(|book| book.newest_event()).await
     }
 
-    /// What is counted, in the text format of Prometheus.
+    /// What is counted, in the text format of OpenMetrics, or in Prometheus' older one.
     ///
     /// # Errors
     ///
     /// When it can't be written down, which would be a defect.
-    pub fn metrics(&self) -> Result<String, Fault> {
-        self.inner.metrics.text(&self.snapshot())
+    pub fn metrics(&self, openmetrics: bool) -> Result<String, Fault> {
+        let text = self.inner.metrics.text(&self.snapshot())?;
+        Ok(if openmetrics {
+            text
+        } else {
+            metrics::classic(&text)
+        })
     }
 
     /// Runs `work` on the book, off the async threads.
@@ -205,7 +241,11 @@ impl Service {
         W: FnOnce(&mut Book) -> Result<T, Fault> + Send + 'static,
     {
         let book = Arc::clone(&self.inner.book);
-        let task = move || work(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
+        let span = tracing::Span::current();
+        let task = move || {
+            let _inside = span.enter();
+            work(&mut book.lock().unwrap_or_else(PoisonError::into_inner))
+        };
         self.inner
             .runtime
             .spawn_blocking(task)
@@ -221,7 +261,7 @@ impl Service {
     {
         self.inner
             .runtime
-            .spawn(work)
+            .spawn(work.in_current_span())
             .await
             .unwrap_or_else(|error| Err(crashed(&error)))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::execute::Outcome;
+use crate::execute::{By, Outcome};
 use crate::fault::{Code, Fault};
 
 use super::Service;
@@ -127,7 +127,8 @@ impl Service {
         tracing::warn!("repairing the drift by carrying out the last plan again");
         let ended = self
             .begin(Request {
-                plan,
+                plan: Some(plan),
+                by: By::itself(),
                 ..Request::default()
             })
             .await?

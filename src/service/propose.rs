@@ -9,20 +9,19 @@ use serde_json::{Value, json};
 
 use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::engine::Observed;
-use crate::execute::{preflight, remarks};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
-use crate::model::{Allocation, Plan, Topology, Vm, VmId};
+use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
 use crate::solve::pose::{PoseError, pose};
 use crate::solve::{Answer, EndedBy, Limits, SolveError, solve};
 use crate::translate::{Translation, translate};
 
-use super::carry::needs_hooks;
 use super::leftovers::sweep;
 use super::members::keep_unremovable;
-use super::reality::{Reality, told};
+use super::reality::told;
 use super::topology::invalid;
+use super::turns::Turns;
 use super::{Service, Snapshot};
 
 /// What would be done for a plan, and how good it is.
@@ -38,12 +37,23 @@ pub struct Proposal {
     pub solve_time: Duration,
     /// What the plan's author should know.
     pub warnings: Vec<Warning>,
+    /// What the plan asks for.
+    pub plan: BTreeMap<TierId, Size>,
+    /// What is.
+    pub seen: Seen,
+    /// Under which id it is sealed, where it is.
+    pub plan_id: Option<String>,
+}
+
+/// What is, as far as it could be seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
     /// VMs that the cloud knows.
     pub vms: Vec<CloudVm>,
-    /// What is: the confirmed allocation, with what the engines report of it.
-    pub from: Allocation,
+    /// The confirmed allocation, with what the engines report of it.
+    pub allocation: Allocation,
     /// What the engines of the allocation's VMs were seen to run.
-    pub seen: BTreeMap<VmId, Vec<Observed>>,
+    pub containers: BTreeMap<VmId, Vec<Observed>>,
 }
 
 impl Proposal {
@@ -56,7 +66,7 @@ impl Proposal {
             .map(|stage| stage.iter().map(ToString::to_string).collect())
             .collect();
         let milliseconds = self.solve_time.as_secs_f64() * 1000.0;
-        json!({
+        let mut answer = json!({
             "actions": texts,
             "stages": stages,
             "interrupts": self.translation.interrupts,
@@ -68,7 +78,11 @@ impl Proposal {
             "ended_by": ended_by(self.answer.ended_by),
             "solve_ms": (milliseconds * 1000.0).round() / 1000.0,
             "warnings": self.warnings,
-        })
+        });
+        if let (Some(answer), Some(id)) = (answer.as_object_mut(), &self.plan_id) {
+            answer.insert("plan_id".to_owned(), json!(id));
+        }
+        answer
     }
 }
 
@@ -80,9 +94,6 @@ fn ended_by(ended: EndedBy) -> &'static str {
         EndedBy::Stopped => "stopped",
     }
 }
-
-/// How long translate looks at engines and hooks for what would stop an execution.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Says what bounds the number of VMs, where no placement was found.
 fn bounded(mut fault: Fault, bounds: &[String]) -> Fault {
@@ -122,39 +133,6 @@ impl Drop for StopOnDrop {
 }
 
 impl Service {
-    /// Shows what execute would do. Nothing is changed.
-    ///
-    /// # Errors
-    ///
-    /// When the plan is not valid or has no solution, or the cloud can't be asked.
-    pub async fn translate(&self, plan: Value) -> Result<Proposal, Fault> {
-        let snapshot = self.snapshot();
-        let mut proposal = self.propose(&snapshot, &plan).await?;
-        let service = self.clone();
-        let checked = proposal.clone();
-        let look = async move {
-            let stages = &checked.translation.stages;
-            let world = service
-                .world(&snapshot.topology()?, &checked, needs_hooks(stages))
-                .await?;
-            let faults = preflight(&world, &snapshot.view(), &checked.seen, stages).await;
-            Ok((faults, remarks(&world, stages).await))
-        };
-        // What would stop an execution is no reason not to show the plan.
-        let late = || Fault::new(Code::EngineTimeout, "not everything could be looked at in time");
-        let (obstacles, remarks) = match tokio::time::timeout(LOOK_LIMIT, self.to_the_end(look)).await {
-            Ok(looked) => looked.unwrap_or_else(|fault| (vec![fault], Vec::new())),
-            Err(_) => (vec![late()], Vec::new()),
-        };
-        let warn = |fault: Fault| Warning {
-            path: String::new(),
-            problem: format!("execute would not get far now: {}", fault.message),
-        };
-        proposal.warnings.extend(obstacles.into_iter().map(warn));
-        proposal.warnings.extend(remarks.into_iter().map(told));
-        Ok(proposal)
-    }
-
     /// Places a plan on what is.
     pub(super) async fn propose(&self, snapshot: &Snapshot, plan: &Value) -> Result<Proposal, Fault> {
         let topology = snapshot.topology()?;
@@ -166,53 +144,71 @@ impl Service {
             deadline: self.inner.settings.solve_deadline,
             exact: false,
         };
-        let Reality {
-            allocation,
-            seen,
-            warnings: seen_warnings,
-        } = self.reality(snapshot, &topology, &offer).await?;
+        let reality = self.reality(snapshot, &topology, &offer).await?;
         let bounds = offer.bounds.clone();
         let mut proposal = self
-            .place(Arc::clone(&topology), allocation, plan, offer, effort)
+            .place(
+                &self.inner.solvers,
+                Arc::clone(&topology),
+                reality.allocation,
+                plan,
+                offer,
+                effort,
+            )
             .await
             .map_err(|fault| bounded(fault, &bounds))?;
         sweep(
             &topology,
             &proposal.target,
-            &seen,
+            &reality.seen,
             &mut proposal.translation.stages,
         );
         proposal.warnings.extend(warnings);
-        proposal.warnings.extend(seen_warnings);
-        proposal.seen = seen;
+        proposal.warnings.extend(reality.warnings);
+        proposal.seen.containers = reality.seen;
         Ok(proposal)
+    }
+
+    /// Looks at what is.
+    pub(super) async fn see(&self, snapshot: &Snapshot, topology: &Arc<Topology>) -> Result<Seen, Fault> {
+        let cloud = self.inner.platform.cloud(topology)?;
+        let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
+        let reality = self.reality(snapshot, topology, &offer).await?;
+        Ok(Seen {
+            vms: offer.vms,
+            allocation: reality.allocation,
+            containers: reality.seen,
+        })
     }
 
     /// Runs the solver off the async threads. It is stopped when the caller goes away.
     async fn place(
         &self,
+        turns: &Turns,
         topology: Arc<Topology>,
         allocation: Allocation,
         plan: Plan,
         offer: Offer,
         effort: Effort,
     ) -> Result<Proposal, Fault> {
-        let closed = |_| Fault::new(Code::Stopping, "the service is stopping");
-        let permit = Arc::clone(&self.inner.solvers)
-            .acquire_owned()
-            .await
-            .map_err(closed)?;
+        let turn = turns.take().await?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
+        let span = tracing::debug_span!("solve");
+        let outer = tracing::Span::current();
         let task = move || {
-            let _permit = permit;
+            let _turn = turn;
+            let (_outer, _inside) = (outer.entered(), span.entered());
             work_out(&topology, &allocation, &plan, offer, effort, &stop)
         };
-        self.inner
+        let result = self
+            .inner
             .runtime
             .spawn_blocking(task)
             .await
-            .unwrap_or_else(|error| Err(super::crashed(&error)))
+            .unwrap_or_else(|error| Err(super::crashed(&error)));
+        self.inner.metrics.solved(&result);
+        result
     }
 
     /// Answers a what-if. State is neither read nor changed.
@@ -230,7 +226,9 @@ impl Service {
             warnings,
         } = what_if;
         let offer = imagined(&topology);
-        let mut proposal = self.place(topology, allocation, plan, offer, effort).await?;
+        let mut proposal = self
+            .place(&self.inner.what_ifs, topology, allocation, plan, offer, effort)
+            .await?;
         proposal.warnings.extend(warnings);
         Ok(proposal)
     }
@@ -392,17 +390,19 @@ fn work_out(
         }
     }
     let translation = translate(topology, allocation, &target);
-    let from = allocation.clone();
-    let seen = BTreeMap::new();
     Ok(Proposal {
         target,
         translation,
         answer,
         solve_time,
         warnings,
-        vms: offer.vms,
-        from,
-        seen,
+        plan: plan.tiers.clone(),
+        seen: Seen {
+            vms: offer.vms,
+            allocation: allocation.clone(),
+            containers: BTreeMap::new(),
+        },
+        plan_id: None,
     })
 }
 

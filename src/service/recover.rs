@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::execute::{Direction, Event, Execution, Halt, Stamped, World};
+use crate::execute::{By, Direction, Event, Execution, Halt, Stamped, World};
 use crate::fault::{Code, Fault};
 use crate::model::Topology;
 
@@ -42,7 +42,7 @@ impl Service {
                 return Ok(());
             }
         };
-        self.take_up(id, direction, Halt::No).await
+        self.take_up(id, direction, Halt::No, By::itself()).await
     }
 
     /// Takes up an execution that is held.
@@ -50,13 +50,13 @@ impl Service {
     /// # Errors
     ///
     /// When there is no such execution, it has ended, or runs already.
-    pub async fn take_up(&self, id: Uuid, direction: Direction, halt: Halt) -> Result<(), Fault> {
+    pub async fn take_up(&self, id: Uuid, direction: Direction, halt: Halt, by: By) -> Result<(), Fault> {
         let service = self.clone();
-        self.to_the_end(async move { service.take_up_here(id, direction, halt).await })
+        self.to_the_end(async move { service.take_up_here(id, direction, halt, by).await })
             .await
     }
 
-    async fn take_up_here(&self, id: Uuid, direction: Direction, halt: Halt) -> Result<(), Fault> {
+    async fn take_up_here(&self, id: Uuid, direction: Direction, halt: Halt, by: By) -> Result<(), Fault> {
         let execution = self.execution(id).await?;
         if execution.progress.outcome.is_some() {
             let message = format!(
@@ -73,6 +73,14 @@ impl Service {
         }
         let topology = self.snapshot().topology()?;
         let world = self.world_again(&topology, &execution).await?;
+        // A wish to cancel is on record already.
+        if by != By::itself() && halt == Halt::No {
+            let wish = match direction {
+                Direction::Forward => "resume_requested",
+                Direction::Back => "rollback_requested",
+            };
+            self.note_wish(wish, id, by).await?;
+        }
         let event = Stamped {
             at: Timestamp::now(),
             event: Event::Resumed {},

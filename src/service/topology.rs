@@ -2,30 +2,40 @@
 
 use serde_json::{Value, json};
 
+use crate::execute::By;
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud;
 use crate::model::{Allocation, Problems, Topology};
 
 use super::Service;
+use super::document::Tags;
 
 /// The answer to a topology.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutTopology {
     /// How often a topology was put.
     pub generation: u64,
+    /// The tag of the one that was put.
+    pub tag: String,
     /// What its author should know.
     pub warnings: Vec<Warning>,
 }
 
 impl Service {
-    /// Checks a topology as a whole and takes it.
+    /// Checks a topology as a whole and takes it, if the old one is one of those that the client
+    /// has `seen`, where it says so.
     ///
     /// # Errors
     ///
     /// When it is not valid, claims more than a machine has, drops what is in use, or an execution
     /// runs. The old one stays then.
-    pub async fn put_topology(&self, document: Value) -> Result<PutTopology, Fault> {
+    pub async fn put_topology(
+        &self,
+        document: Value,
+        seen: Option<Tags>,
+        by: By,
+    ) -> Result<PutTopology, Fault> {
         let service = self.clone();
         let work = async move {
             let parsed = Topology::parse(&document)
@@ -40,9 +50,17 @@ impl Service {
                 }),
             }
             let topology = parsed.topology;
-            let generation = service.with_book(move |book| book.put_topology(topology)).await?;
-            tracing::info!(generation, warnings = warnings.len(), "topology taken");
-            Ok(PutTopology { generation, warnings })
+            let name = by.name.clone();
+            let put = move |book: &mut super::book::Book| book.put_topology(topology, &by, seen.as_ref());
+            let now = service.with_book(put).await?;
+            let generation = now.generation;
+            tracing::info!(generation, by = name, warnings = warnings.len(), "topology taken");
+            let tag = now.topology_document().tag.clone();
+            Ok(PutTopology {
+                generation,
+                tag,
+                warnings,
+            })
         };
         self.to_the_end(work).await
     }

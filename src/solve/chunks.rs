@@ -120,6 +120,11 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) 
     } else {
         0
     };
+    // No larger than any VM there is: what fits into one container depends on it.
+    let largest = problem
+        .existing
+        .iter()
+        .fold([0i64; 2], |a, c| [a[0].max(c[0]), a[1].max(c[1])]);
     let sub = Problem {
         items: items
             .iter()
@@ -137,7 +142,7 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) 
         existing: vms
             .iter()
             .map(|&v| problem.existing[v])
-            .chain(std::iter::repeat_n(problem.sum, strangers))
+            .chain(std::iter::repeat_n(largest, strangers))
             .collect(),
         held: vms
             .iter()

@@ -32,7 +32,10 @@ pub enum End {
 /// HiGHS's numbers for its model statuses and for "a feasible point is known".
 const OPTIMAL: i32 = 7;
 const INFEASIBLE: i32 = 8;
-const FEASIBLE_POINT: i32 = 2;
+/// Statuses at which the bound of a mixed-integer program is one: optimal, or a limit reached
+/// (time, iterations, solutions, interrupt).
+const LIMITED: [i32; 5] = [OPTIMAL, 13, 14, 16, 17];
+const FEASIBLE_POINT: i64 = 2;
 
 /// Options of a run.
 #[derive(Debug, Clone, Copy)]
@@ -59,20 +62,24 @@ pub fn run(problem: HighsProblem, options: Options) -> Option<Run> {
         model.try_set_option("mip_feasibility_tolerance", 1e-7).ok()?;
     }
     let solved = model.try_solve().ok()?;
-    let end = match solved.status() as i32 {
+    let status = solved.status() as i32;
+    let end = match status {
         OPTIMAL => End::Optimal,
         INFEASIBLE => End::Infeasible,
         _ => End::Cut,
     };
-    let known = solved.primal_solution_status() as i32 == FEASIBLE_POINT;
+    // Asked for by name: the binding's own question panics where HiGHS has not computed it.
+    let point = solved.int_info_value(c"primal_solution_status");
+    let known = point.is_ok_and(|p| p == FEASIBLE_POINT);
     let objective = solved.objective_value();
     let bound = match (end, options.integer) {
         (End::Infeasible, _) => f64::INFINITY,
         (End::Optimal, false) => objective,
-        (_, true) => solved
+        // Elsewhere HiGHS may not have come as far as a bound, and its number means nothing.
+        (_, true) if LIMITED.contains(&status) => solved
             .double_info_value(c"mip_dual_bound")
             .unwrap_or(f64::NEG_INFINITY),
-        (End::Cut, false) => f64::NEG_INFINITY,
+        _ => f64::NEG_INFINITY,
     };
     let solution = known.then(|| solved.get_solution());
     let values = solution

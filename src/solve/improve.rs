@@ -33,8 +33,8 @@ pub fn improve(
     counters: &mut Counters,
 ) {
     let mut picker = Picker { chosen: Vec::new() };
-    for step in 0..effort.steps {
-        if step % 16 == 0 && ended(packing.cost) {
+    for _ in 0..effort.steps {
+        if ended(packing.cost) {
             return;
         }
         let mut slots = picker.pick(problem, packing, rng, mine.is_none());
@@ -50,8 +50,11 @@ pub fn improve(
     }
 }
 
+/// Fewest VMs in most neighbourhoods. Those of two or three cost less each, but the search then
+/// comes to rest sooner, and at a dearer placement.
+const MIN_VMS: usize = 4;
 /// Most VMs in one neighbourhood.
-const MAX_VMS: usize = 6;
+const MAX_VMS: usize = 8;
 
 struct Picker {
     chosen: Vec<usize>,
@@ -66,7 +69,7 @@ impl Picker {
 
     fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng, grow: bool) -> Vec<usize> {
         self.chosen.clear();
-        let size = 2 + rng.below(3);
+        let size = MIN_VMS + rng.below(MAX_VMS - MIN_VMS);
         match rng.below(10) {
             0..=3 => self.divided_tier(problem, packing, rng),
             4 | 5 => self.light_vm(packing, rng),

@@ -19,6 +19,7 @@ mod bound;
 mod chunks;
 mod cluster;
 mod construct;
+mod course;
 mod exact;
 mod explain;
 mod highs;
@@ -35,10 +36,14 @@ mod rng;
 mod search;
 mod starts;
 mod team;
+mod terms;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use answer::{Answer, Counters, EndedBy, PlacedVm, VmRef};
 pub use explain::{Infeasible, Reason, ReasonCode};
 pub use instance::{Amount, HostPort, Instance, Protocol, Tier, TierIx, Vm, Weights};
 pub use repair::{Change, Repair};
-pub use search::{Limits, SolveError, solve};
+pub use search::solve;
+pub use terms::{Limits, SolveError};

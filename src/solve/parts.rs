@@ -20,6 +20,12 @@ const SIZE: usize = 100;
 /// A bound from the parts, and what they would keep. `None` if a part came to nothing.
 #[must_use]
 pub fn solve(problem: &Problem, toll: [f64; 2], seconds: f64) -> Option<Relaxed> {
+    solve_by(problem, toll, seconds, SIZE)
+}
+
+/// The same with parts of about `size` tiers.
+#[must_use]
+pub fn solve_by(problem: &Problem, toll: [f64; 2], seconds: f64, size: usize) -> Option<Relaxed> {
     // A new VM must not pay for itself by the toll alone.
     let gain = toll[0] * problem.new_vm[0] as f64 + toll[1] * problem.new_vm[1] as f64;
     let scale = if problem.max_new > 0 && gain > problem.new_cost as f64 {
@@ -28,7 +34,7 @@ pub fn solve(problem: &Problem, toll: [f64; 2], seconds: f64) -> Option<Relaxed>
         1.0
     };
     let toll = [toll[0] * scale, toll[1] * scale];
-    let parts = chunks::cut(problem, SIZE, true);
+    let parts = chunks::cut(problem, size, true);
     let share = seconds / parts.len().max(1) as f64;
     // The constant part: what all demand, and all waste unless avoided, pays.
     let mut bound = 0.0;

@@ -235,13 +235,14 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         of_vm_whole[keep.vm].0 += w;
         of_vm_whole[keep.vm].1.push(demand);
     }
-    for (vm, (count, demands)) in of_vm_whole.into_iter().enumerate() {
+    // Of a VM that stands for others elsewhere it is not known what else is on it.
+    for (vm, (count, demands)) in of_vm_whole.into_iter().enumerate().take(owned) {
         let most = most_together(&demands, problem.existing[vm]);
         if most < demands.len() {
             model.add_constraint(constraint!(count <= most as f64 * used[vm]));
         }
     }
-    for (vm, keeps) in of_vm.iter().enumerate() {
+    for (vm, keeps) in of_vm.iter().enumerate().take(owned) {
         for r in 0..2 {
             let load: Expression = keeps.iter().map(|k| k.amount[r]).sum();
             model.add_constraint(constraint!(load <= problem.existing[vm][r] as f64 * used[vm]));

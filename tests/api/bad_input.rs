@@ -63,7 +63,7 @@ fn cases() -> Vec<Case> {
         case("no JSON", Method::PUT, "/api/translate", "{\"a\":".into(), 400, "json_unreadable", "line 1 column"),
         case("a form", Method::PUT, "/api/execute", "a=1&b=2".into(), 400, "json_unreadable", "not JSON"),
         case("two documents", Method::PUT, "/api/execute", "{}{}".into(), 400, "json_unreadable", "trailing"),
-        case("JSON too deep", Method::PUT, "/api/topology", "[".repeat(1000), 400, "json_unreadable", "recursion"),
+        case("JSON too deep", Method::PUT, "/api/topology", "[".repeat(1000), 400, "json_unreadable", "nested deeper than 127 levels"),
         case("a body too large", Method::PUT, "/api/topology", " ".repeat(17 << 20), 413, "body_too_large", "16777216"),
         case("no such path", Method::GET, "/api/plan", String::new(), 404, "not_found", "/api/plan"),
         case("no such execution", Method::GET, "/api/executions/0", String::new(), 404, "not_found", "\"0\""),

@@ -5,7 +5,7 @@ use std::process::Output;
 use crate::server::program;
 
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+    String::from_utf8_lossy(&output.stderr).into_owned() + &*String::from_utf8_lossy(&output.stdout)
 }
 
 #[test]
@@ -25,6 +25,18 @@ fn help_names_every_option_with_its_environment_variable() {
         ("--on-restart", "MAPEK_ON_RESTART"),
         ("--observe-every-s", "MAPEK_OBSERVE_EVERY_S"),
         ("--docker-host", "DOCKER_HOST"),
+        ("--tokens-file", "MAPEK_TOKENS_FILE"),
+        ("--tokens", "MAPEK_TOKENS"),
+        ("--insecure", "MAPEK_INSECURE"),
+        ("--tls-cert", "MAPEK_TLS_CERT"),
+        ("--tls-key", "MAPEK_TLS_KEY"),
+        ("--tls-client-ca", "MAPEK_TLS_CLIENT_CA"),
+        ("--cors-origin", "MAPEK_CORS_ORIGIN"),
+        ("--max-connections", "MAPEK_MAX_CONNECTIONS"),
+        ("--max-body-bytes", "MAPEK_MAX_BODY_BYTES"),
+        ("--request-timeout-s", "MAPEK_REQUEST_TIMEOUT_S"),
+        ("--idle-timeout-s", "MAPEK_IDLE_TIMEOUT_S"),
+        ("--solves", "MAPEK_SOLVES"),
     ] {
         assert!(
             text.contains(option) && text.contains(variable),

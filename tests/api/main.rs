@@ -8,11 +8,24 @@
     clippy::panic
 )]
 
+#[path = "../browser/mod.rs"]
+mod browser;
+
+mod access;
+mod auth;
 mod bad_input;
+mod cli;
+mod cli_connections;
 mod command_line;
+mod conditional;
+mod dashboard;
 mod events;
+mod hostile;
+mod metrics;
 mod old_clients;
+mod openapi;
 mod requests;
 mod server;
 mod solve;
 mod state;
+mod tls;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::bad_input::topology;
 use crate::server::Server;
 
-fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+pub fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     fields
         .iter()
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))

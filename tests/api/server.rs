@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -14,6 +15,8 @@ pub struct Server {
     child: Child,
     base: String,
     client: reqwest::Client,
+    arguments: Vec<String>,
+    log: Arc<Mutex<String>>,
     /// Its data folder.
     pub data: TempDir,
 }
@@ -32,13 +35,65 @@ impl Server {
     }
 
     pub fn start_in(data: TempDir) -> Self {
-        let (child, base) = launch(data.path());
+        Self::start_in_with(data, &[])
+    }
+
+    /// With these arguments besides.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_in_with(TempDir::new().unwrap(), arguments)
+    }
+
+    fn start_in_with(data: TempDir, arguments: &[&str]) -> Self {
+        let log = Arc::default();
+        let arguments: Vec<String> = arguments.iter().map(|one| (*one).to_owned()).collect();
+        let (child, base) = launch(data.path(), &arguments, &log);
         Self {
             child,
             base,
             client: reqwest::Client::new(),
+            arguments,
+            log,
             data,
         }
+    }
+
+    /// Where it listens: scheme, address and port.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Address and port.
+    pub fn address(&self) -> String {
+        self.base.split_once("://").unwrap().1.to_owned()
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it has logged these words so many times.
+    pub async fn logged(&self, words: &str, times: usize) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.log().matches(words).count() < times {
+            assert!(
+                Instant::now() < until,
+                "{words:?} was not logged:\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
     /// Sends a body as `curl -d` does: with a form type.
@@ -61,6 +116,31 @@ impl Server {
             request = request.header("last-event-id", after.to_string());
         }
         request.send().await.unwrap()
+    }
+
+    /// The first events of a stream: kind and data of each.
+    pub async fn events(&self, headers: reqwest::header::HeaderMap, count: usize) -> Vec<(String, Value)> {
+        let request = self
+            .client
+            .get(format!("{}/api/events", self.base))
+            .headers(headers);
+        let mut response = request.send().await.unwrap();
+        let mut text = String::new();
+        while text.matches("\ndata: ").count() < count || !text.ends_with("\n\n") {
+            let more = tokio::time::timeout(Duration::from_secs(30), response.chunk()).await;
+            text.push_str(std::str::from_utf8(&more.unwrap().unwrap().unwrap()).unwrap());
+        }
+        let field = |block: &str, name: &str| {
+            let line = block.lines().find_map(|line| line.strip_prefix(name));
+            line.map(str::to_owned)
+        };
+        let blocks = text.split("\n\n");
+        blocks
+            .filter_map(|block| {
+                let data = serde_json::from_str(&field(block, "data: ")?).unwrap();
+                Some((field(block, "event: ")?, data))
+            })
+            .collect()
     }
 
     /// A body that is no JSON.
@@ -86,6 +166,39 @@ impl Server {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// Status, headers and body of a request without one.
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: reqwest::header::HeaderMap,
+    ) -> (u16, reqwest::header::HeaderMap, String) {
+        self.raw_with(method, path, headers, String::new()).await
+    }
+
+    /// The status alone, without waiting for the body.
+    pub async fn status(&self, method: Method, path: &str, headers: reqwest::header::HeaderMap) -> u16 {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        request.headers(headers).send().await.unwrap().status().as_u16()
+    }
+
+    /// The same with a body.
+    pub async fn raw_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: reqwest::header::HeaderMap,
+        body: String,
+    ) -> (u16, reqwest::header::HeaderMap, String) {
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .body(body);
+        let response = request.headers(headers).send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, response.text().await.unwrap())
+    }
+
     pub async fn put_with(&self, path: &str, body: &Value, headers: reqwest::header::HeaderMap) -> Answer {
         let request = self.client.put(format!("{}{path}", self.base));
         answer(request.headers(headers).body(body.to_string())).await
@@ -103,7 +216,7 @@ impl Server {
     pub fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let (child, base) = launch(self.data.path());
+        let (child, base) = launch(self.data.path(), &self.arguments, &self.log);
         self.child = child;
         self.base = base;
         self
@@ -111,14 +224,7 @@ impl Server {
 
     /// Asks the service to end, and answers with whether it ended well.
     pub fn terminate(&mut self) -> bool {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("-TERM");
         let until = Instant::now() + Duration::from_secs(30);
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -147,20 +253,21 @@ pub fn program() -> Command {
     command
 }
 
-fn launch(data: &Path) -> (Child, String) {
+fn launch(data: &Path, arguments: &[String], log: &Arc<Mutex<String>>) -> (Child, String) {
     let mut child = program()
         .args(["--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data)
+        .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut seen = Vec::new();
     let base = loop {
         let Some(Ok(line)) = lines.next() else {
-            panic!("the service did not start:\n{}", seen.join("\n"))
+            panic!("the service did not start:\n{}", log.lock().unwrap())
         };
+        keep(log, &line);
         if let Some((_, rest)) = line.split_once("listening on ") {
             break rest
                 .split_whitespace()
@@ -169,11 +276,21 @@ fn launch(data: &Path) -> (Child, String) {
                 .trim_end_matches('"')
                 .to_owned();
         }
-        seen.push(line);
     };
     // Reads on, so that the service never waits for a full pipe.
-    std::thread::spawn(move || for _ in lines.map_while(Result::ok) {});
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            keep(&log, &line);
+        }
+    });
     (child, base)
+}
+
+fn keep(log: &Mutex<String>, line: &str) {
+    let mut log = log.lock().unwrap();
+    log.push_str(line);
+    log.push('\n');
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> Answer {

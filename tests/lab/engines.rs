@@ -113,3 +113,36 @@ fn an_engine_that_is_frozen_is_given_up_in_time_and_used_again_when_it_thaws() {
         stage.undisturbed(lab, &small()).await;
     });
 }
+
+#[test]
+fn a_vm_that_is_gone_for_good_can_be_given_up_and_one_that_answers_can_not() {
+    in_lab!(2, async |lab| {
+        let environment = [("MAPEK_ENGINE_TIMEOUT_S", "2"), ("MAPEK_RETRY_FOR_S", "1")];
+        let stage = Stage::set_up(lab, &environment).await;
+        stage.undisturbed(lab, &large()).await;
+        let api = &stage.service.api;
+        let refused = api.delete("/api/allocation/vm2").await.error(&[409]);
+        assert!(refused.contains("vm2") && refused.contains("plan"), "{refused}");
+        api.delete("/api/allocation/vm3").await.error(&[404]);
+
+        let (left, seen) = (lab.vms[1].containers(), stage.service.allocation().await);
+        lab.vms[1].kill_engine();
+        let refused = stage.service.try_execute(&small()).await.error(&[502, 504]);
+        assert!(refused.contains("vm2"), "{refused}");
+        assert_eq!(stage.service.allocation().await, seen);
+
+        let given_up = api.delete("/api/allocation/vm2").await.expect(200);
+        assert_eq!(given_up["given_up"], json!(left), "{given_up:#}");
+        let allocation = stage.service.allocation().await;
+        assert_eq!(
+            allocation.as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["vm1"]
+        );
+        stage.service.execute(&small()).await;
+
+        // It comes back after all, with what it ran: that is in nobody's way.
+        lab.vms[1].restart_engine();
+        stage.undisturbed(lab, &large()).await;
+        stage.undisturbed(lab, &small()).await;
+    });
+}

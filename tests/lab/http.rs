@@ -27,6 +27,7 @@ pub async fn get(url: &str) -> (u16, String) {
 pub struct Api {
     base: String,
     client: reqwest::Client,
+    token: Option<String>,
 }
 
 impl Api {
@@ -35,7 +36,13 @@ impl Api {
         Self {
             base: base.to_owned(),
             client: client(),
+            token: None,
         }
+    }
+
+    /// Sends this token from now on.
+    pub fn take_token(&mut self, token: &str) {
+        self.token = Some(token.to_owned());
     }
 
     /// The address of a path.
@@ -48,15 +55,29 @@ impl Api {
         self.send(self.client.get(format!("{}{path}", self.base))).await
     }
 
-    /// PUT, with the content type that `curl -d` sends.
+    /// PUT, with the content type that `curl -d` sends; null is sent as no body.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         let request = self.client.put(format!("{}{path}", self.base));
         let form = "application/x-www-form-urlencoded";
-        self.send(request.header(CONTENT_TYPE, form).body(body.to_string()))
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.send(request.header(CONTENT_TYPE, form).body(body)).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.client.delete(format!("{}{path}", self.base)))
             .await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
         let (client, request) = request.build_split();
         let request = request.unwrap();
         let what = format!("{} {}", request.method(), request.url().path());

@@ -33,6 +33,11 @@ pub fn registry_binary() -> PathBuf {
     cache().join("registry/docker-registry")
 }
 
+/// The program that makes up requests.
+pub fn schemathesis() -> PathBuf {
+    cache().join("schemathesis-venv/bin/st")
+}
+
 /// The server of moto, which stands in for AWS.
 pub fn moto_server() -> PathBuf {
     cache().join("moto/bin/moto_server")
@@ -42,6 +47,7 @@ pub fn moto_server() -> PathBuf {
 pub fn missing() -> Vec<String> {
     let mut files = archives();
     files.push(registry_binary());
+    files.push(schemathesis());
     files.push(moto_server());
     files
         .iter()

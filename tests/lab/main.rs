@@ -19,6 +19,9 @@
 #[macro_use]
 mod sandbox;
 
+#[path = "../browser/mod.rs"]
+mod browser;
+
 // What the lab is made of.
 mod aws;
 mod aws_proxy;
@@ -46,19 +49,26 @@ mod example_hooks;
 mod aws_crash;
 mod aws_faults;
 mod aws_scaling;
+mod cli;
 mod containers;
 mod crash;
 mod crash_failures;
 mod crash_moments;
 mod crash_scene;
 mod crash_truth;
+mod dashboard;
 mod disk;
 mod drift;
 mod engines;
 mod fault_lasting;
 mod fault_transient;
 mod hooks;
+mod leaving;
 mod limits;
+mod metrics;
+mod planner;
+mod schemathesis;
+mod sealed;
 mod soak;
 mod three_tiers;
 mod troubles;

@@ -19,7 +19,8 @@ const INSIDE: &str = "MAPEK_LAB_INSIDE";
 /// Printed by the inner self once the body is through. An exit code alone would not do: a test
 /// name that matches nothing also ends well.
 const FINISHED: &str = "lab: the body ran to its end";
-/// Longest that one lab test may take before it is stopped and counts as failed.
+/// Longest that one lab test may take before it is stopped and counts as failed; MAPEK_FUZZ_SECONDS
+/// gives it more.
 const DEADLINE: Duration = Duration::from_secs(240);
 
 /// The body of a lab test: `in_lab!(3, async |lab| { … })` starts three VMs in a sandbox and
@@ -71,7 +72,11 @@ fn outside(path: &str) {
         .env_clear()
         .env("PATH", search_path())
         .env("HOME", "/run/lab/home")
-        .envs(std::env::vars_os().filter(|(name, _)| name == "RUST_BACKTRACE"))
+        .envs(std::env::vars_os().filter(|(name, _)| {
+            name == "RUST_BACKTRACE"
+                || name == "MAPEK_SCREENSHOTS"
+                || name.to_string_lossy().starts_with("MAPEK_FUZZ_")
+        }))
         .env("MAPEK_CACHE_DIR", images::cache())
         .env(INSIDE, &cgroup.name)
         .stdin(Stdio::null())
@@ -90,16 +95,20 @@ fn outside(path: &str) {
         finished
     });
 
+    let more = std::env::var("MAPEK_FUZZ_SECONDS")
+        .ok()
+        .and_then(|value| value.parse().ok());
+    let deadline = DEADLINE + Duration::from_secs(more.unwrap_or(0));
     let started = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if started.elapsed() > DEADLINE {
+        if started.elapsed() > deadline {
             child.kill().unwrap();
             child.wait().unwrap();
             relay.join().unwrap();
-            panic!("{name} was stopped: not through after {DEADLINE:?}");
+            panic!("{name} was stopped: not through after {deadline:?}");
         }
         std::thread::sleep(Duration::from_millis(20));
     };
@@ -131,6 +140,7 @@ fn refuse_unless_complete() {
         "runc",
         "git",
         "python3",
+        "chromedriver",
     ]
     .iter()
     .filter(|tool| !found(tool))

@@ -153,7 +153,7 @@ fn spawn(port: u16, data: &Path, environment: &[(String, String)]) -> Daemon {
     let listen = format!("{}:{port}", network::HOST);
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapek"));
     command
-        .args(["serve", "--listen", &listen, "--data-dir"])
+        .args(["serve", "--insecure", "--listen", &listen, "--data-dir"])
         .arg(data)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(env!("CARGO_MANIFEST_DIR"));

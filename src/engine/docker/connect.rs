@@ -19,8 +19,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use tracing::Instrument;
+
+use super::calls::name;
 use super::ssh::SshConnector;
 use crate::engine::endpoint::Endpoint;
+use crate::meter::{CallOutcome, Calls};
 use crate::model::topology::Tls;
 
 /// Seconds after which the client itself would give up. Never reached: every call is bounded by
@@ -35,13 +39,18 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 ///
 /// The client sends requests without a version in their path, so that the engine answers in the
 /// newest version it has; fields that an old engine does not know are ignored there.
-pub fn connect(endpoint: &Endpoint, tls: Option<&Tls>, timeout: Duration) -> Result<Docker, String> {
+pub fn connect(
+    endpoint: &Endpoint,
+    tls: Option<&Tls>,
+    timeout: Duration,
+    calls: &Calls,
+) -> Result<Docker, String> {
     match endpoint {
         Endpoint::Unix(path) => {
             let host: String = path.bytes().map(|byte| format!("{byte:02x}")).collect();
-            client(hyperlocal::UnixConnector, &format!("unix://{host}"))
+            client(hyperlocal::UnixConnector, &format!("unix://{host}"), calls)
         }
-        Endpoint::Plain(at) => client(tcp(timeout), &format!("http://{at}")),
+        Endpoint::Plain(at) => client(tcp(timeout), &format!("http://{at}"), calls),
         Endpoint::Tls(at) => {
             let files = tls.ok_or_else(|| {
                 "needs TLS files: give infrastructure.docker.tls with ca, cert and key".to_owned()
@@ -51,6 +60,7 @@ pub fn connect(endpoint: &Endpoint, tls: Option<&Tls>, timeout: Duration) -> Res
             client(
                 HttpsConnector::from((plain, tls_config(files)?)),
                 &format!("https://{at}"),
+                calls,
             )
         }
         Endpoint::Ssh { user, host, port } => {
@@ -60,7 +70,7 @@ pub fn connect(endpoint: &Endpoint, tls: Option<&Tls>, timeout: Duration) -> Res
                 port: *port,
                 timeout,
             };
-            pooled(connector, "http://docker")
+            pooled(connector, "http://docker", calls)
         }
     }
 }
@@ -76,22 +86,22 @@ fn tcp(timeout: Duration) -> HttpConnector {
 /// One connection for each request: connections that were taken over by a running command can't
 /// be used again, and a pooled one that the engine closed meanwhile would make the outcome of a
 /// change unknown.
-fn client<C>(connector: C, address: &str) -> Result<Docker, String>
+fn client<C>(connector: C, address: &str, calls: &Calls) -> Result<Docker, String>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    keeping(0, connector, address)
+    keeping(0, connector, address, calls)
 }
 
 /// Connections are kept for the next requests, because making one takes long.
-fn pooled<C>(connector: C, address: &str) -> Result<Docker, String>
+fn pooled<C>(connector: C, address: &str, calls: &Calls) -> Result<Docker, String>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    keeping(KEPT, connector, address)
+    keeping(KEPT, connector, address, calls)
 }
 
-fn keeping<C>(idle: usize, connector: C, address: &str) -> Result<Docker, String>
+fn keeping<C>(idle: usize, connector: C, address: &str, calls: &Calls) -> Result<Docker, String>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
@@ -100,9 +110,22 @@ where
         .pool_idle_timeout(KEPT_FOR)
         .pool_max_idle_per_host(idle)
         .build(connector);
+    let calls = calls.clone();
+    // Every request to an engine goes through here, so here they are measured: until the head of
+    // the answer is there.
     let transport = move |request: BollardRequest| {
+        let call = calls.begin("docker", name(request.method().as_str(), request.uri().path()));
+        let span = tracing::debug_span!("engine", call = call.name());
         let answer = client.request(request);
-        async move { answer.await.map_err(Error::from) }
+        let whole = async move {
+            let result = answer.await;
+            call.end(match &result {
+                Ok(answer) => CallOutcome::of_status(answer.status().as_u16()),
+                Err(_) => CallOutcome::Failed,
+            });
+            result.map_err(Error::from)
+        };
+        whole.instrument(span)
     };
     Docker::connect_with_custom_transport(transport, Some(address), CLIENT_LIMIT_S, API_DEFAULT_VERSION)
         .map_err(|error| error.to_string())

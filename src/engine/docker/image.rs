@@ -34,10 +34,15 @@ pub async fn ensure(caller: &Caller, image: &str) -> Result<(), EngineError> {
 }
 
 async fn present(caller: &Caller, image: &str) -> Result<bool, EngineError> {
+    Ok(id(caller, image).await?.is_some())
+}
+
+/// The engine's id of the image, a hash of what it is made of.
+pub async fn id(caller: &Caller, image: &str) -> Result<Option<String>, EngineError> {
     let what = format!("look for image '{image}'");
     match caller.look(&what, caller.docker.inspect_image(image)).await {
-        Ok(_) => Ok(true),
-        Err(failed) if failed.status == Some(404) => Ok(false),
+        Ok(found) => Ok(Some(found.id.unwrap_or_default())),
+        Err(failed) if failed.status == Some(404) => Ok(None),
         Err(failed) => Err(failed.error),
     }
 }

@@ -6,6 +6,7 @@
 
 mod archive;
 mod call;
+mod calls;
 mod connect;
 mod ensure;
 mod exec;
@@ -34,6 +35,7 @@ use super::{
     Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Machine,
     Observed,
 };
+use crate::meter::Calls;
 use crate::model::topology::Tls;
 use call::Caller;
 pub use settings::Settings;
@@ -42,6 +44,7 @@ pub use settings::Settings;
 pub struct DockerEngines {
     settings: Settings,
     known: Mutex<HashMap<Key, Arc<DockerEngine>>>,
+    calls: Calls,
 }
 
 /// An endpoint, and the TLS files (authority, certificate, key) that go with it.
@@ -54,7 +57,14 @@ impl DockerEngines {
         Self {
             settings,
             known: Mutex::new(HashMap::new()),
+            calls: Calls::default(),
         }
+    }
+
+    /// Counts its calls into these.
+    #[must_use]
+    pub fn measured(self, calls: Calls) -> Self {
+        Self { calls, ..self }
     }
 }
 
@@ -77,8 +87,8 @@ impl Engines for DockerEngines {
             return Ok(engine.clone());
         }
         let shown = key.0.to_string();
-        let docker =
-            connect::connect(&key.0, tls, self.settings.connect).map_err(|problem| wrong(&shown, problem))?;
+        let docker = connect::connect(&key.0, tls, self.settings.connect, &self.calls)
+            .map_err(|problem| wrong(&shown, problem))?;
         let engine = Arc::new(DockerEngine {
             caller: Caller::new(docker, &shown, self.settings.clone()),
         });
@@ -104,6 +114,10 @@ impl Engine for DockerEngine {
 
     async fn find(&self, name: &str) -> Result<Option<Observed>, EngineError> {
         Ok(look::one(&self.caller, name).await?.map(|found| found.seen))
+    }
+
+    async fn image(&self, image: &str) -> Result<Option<String>, EngineError> {
+        image::id(&self.caller, image).await
     }
 
     async fn ensure_image(&self, image: &str) -> Result<(), EngineError> {

@@ -170,6 +170,8 @@ const DEFAULT_SHAPE: (u32, u64) = (2, 8);
 pub(super) const MOST_CORES: u32 = 10_000;
 /// The most memory units that a VM may be said to have.
 const MOST_MEM_UNITS: u64 = 1_000_000;
+/// The most machines that may be named.
+const MOST_HOSTS: usize = 10_000;
 /// The most VMs that may be asked for.
 const MOST_VMS: u32 = 100_000;
 
@@ -396,6 +398,9 @@ fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {
     }
     if count == 0 {
         notes.problem(&path, "names no host");
+    }
+    if count > MOST_HOSTS {
+        notes.problem(&path, format!("names {count} hosts; {MOST_HOSTS} is the most"));
     }
     Some(hosts)
 }

@@ -23,6 +23,8 @@ pub struct Parsed {
 
 /// The most tiers that a topology may have.
 const MOST_TIERS: usize = 20_000;
+/// The most apps that a topology may have.
+const MOST_APPS: usize = 5_000;
 
 impl Topology {
     /// Reads a topology.
@@ -62,6 +64,9 @@ fn read(notes: &mut Notes, document: &Value) -> Option<Topology> {
         }
     }
     root.finish(notes);
+    if apps.len() > MOST_APPS {
+        notes.problem("apps", format!("are {}; {MOST_APPS} is the most", apps.len()));
+    }
     if tiers.len() > MOST_TIERS {
         notes.problem(
             "apps",

@@ -1,0 +1,342 @@
+//! `/openapi.json` and `/docs`: the API as described by its code.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+use utoipa::OpenApi;
+
+use crate::auth::Role;
+use crate::fault::{Code, Fault};
+
+use super::access::needed;
+use super::answer::Timer;
+use super::error::status;
+use super::schema;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "mapek",
+        description = "The Execute stage of a MAPE-K loop: places containers on VMs with a proof of how good the \
+                       placement is, shows the way there, and carries it out. Bodies are JSON whatever Content-Type \
+                       says.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        super::topology::get,
+        super::topology::put,
+        super::allocation::get,
+        super::allocation::delete,
+        super::inspect::get,
+        super::translate::put,
+        super::execute::put,
+        super::solve::post,
+        super::executions::list,
+        super::executions::get,
+        super::executions::cancel,
+        super::executions::resume,
+        super::executions::rollback,
+        super::events::get,
+        super::health::live,
+        super::health::ready,
+        super::health::metrics,
+        description,
+    ),
+    components(schemas(schema::Error)),
+    tags(
+        (name = "state", description = "What is, and what it is made of."),
+        (name = "plans", description = "From a plan to containers."),
+        (name = "executions", description = "What was and is being done."),
+        (name = "service", description = "The service itself.")
+    )
+)]
+struct Described;
+
+/// The errors that an operation can be answered with, besides those of every operation.
+fn errors(operation: &str) -> Vec<Code> {
+    use Code::*;
+    const WORLD: &[Code] = &[
+        CloudMisconfigured,
+        CloudUnsupported,
+        CloudUnreachable,
+        CloudTimeout,
+        CloudRefused,
+    ];
+    const PLAN: &[Code] = &[
+        JsonUnreadable,
+        BodyTooLarge,
+        RequestTimeout,
+        TopologyMissing,
+        PlanInvalid,
+        Infeasible,
+        Undecided,
+        Overloaded,
+    ];
+    let codes: &[&[Code]] = match operation {
+        "put_topology" => &[&[
+            JsonUnreadable,
+            BodyTooLarge,
+            RequestTimeout,
+            TopologyInvalid,
+            ShapeTooLarge,
+            InUse,
+            ExecutionRunning,
+            PreconditionFailed,
+            Overloaded,
+            JournalUnavailable,
+        ]],
+        "inspect" => &[WORLD],
+        "give_up_vm" => &[
+            &[
+                NotFound,
+                Conflict,
+                ExecutionRunning,
+                TopologyMissing,
+                JournalUnavailable,
+            ],
+            WORLD,
+        ],
+        "translate" => &[PLAN, WORLD],
+        "execute" => &[
+            PLAN,
+            WORLD,
+            &[
+                RequestInvalid,
+                ExecutionRunning,
+                KeyReused,
+                Conflict,
+                PlanMoved,
+                PlanUnknown,
+                NameTaken,
+                PortTaken,
+                Cancelled,
+                HookMissing,
+                HooksUnavailable,
+                HookFailed,
+                HookTimeout,
+                ImageUnavailable,
+                EngineUnreachable,
+                EngineTimeout,
+                EngineRefused,
+                ContainerUnhealthy,
+                LimitsMismatch,
+                JournalUnavailable,
+            ],
+        ],
+        "solve" => &[&[
+            JsonUnreadable,
+            BodyTooLarge,
+            RequestTimeout,
+            RequestInvalid,
+            TopologyInvalid,
+            AllocationInvalid,
+            PlanInvalid,
+            Infeasible,
+            Undecided,
+            Overloaded,
+        ]],
+        "list_executions" => &[&[JournalUnavailable]],
+        "get_execution" => &[&[NotFound, JournalUnavailable]],
+        "cancel_execution" | "resume_execution" | "rollback_execution" => &[
+            &[
+                NotFound,
+                ExecutionEnded,
+                ExecutionRunning,
+                TopologyMissing,
+                JournalUnavailable,
+            ],
+            &[HookMissing, HooksUnavailable],
+            WORLD,
+        ],
+        "events" => &[&[RequestInvalid, Overloaded, JournalUnavailable]],
+        _ => &[],
+    };
+    codes.concat()
+}
+
+/// The whole description.
+#[must_use]
+pub fn document() -> Value {
+    let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
+    let scheme = json!({ "token": {
+        "type": "http", "scheme": "bearer",
+        "description": "A named token with the role `read` or `write`; needed where the service has tokens."
+    } });
+    set(&mut document, "components/securitySchemes", scheme);
+    let embedded =
+        json!({ "type": "object", "maxProperties": 0, "description": "This machine's own engine." });
+    if let Some(drivers) = document.pointer_mut("/components/schemas/CloudDriver/oneOf") {
+        drivers
+            .as_array_mut()
+            .into_iter()
+            .for_each(|drivers| drivers.push(embedded.clone()));
+    }
+    set(
+        &mut document,
+        "components/schemas/Hosts/properties/hosts/minProperties",
+        json!(1),
+    );
+    let example = |code: Code| {
+        let value = json!({ "error": code.meaning(), "code": code.as_str(), "details": [], "time": "0.00" });
+        (
+            code.to_string(),
+            json!({ "summary": code.meaning(), "description": code.remedy(), "value": value }),
+        )
+    };
+    let examples: serde_json::Map<String, Value> = Code::ALL.into_iter().map(example).collect();
+    set(&mut document, "components/examples", json!(examples));
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, operations) in paths.into_iter().flatten() {
+        for (method, operation) in operations.as_object_mut().into_iter().flatten() {
+            complete(path, method, operation);
+        }
+    }
+    document
+}
+
+/// Puts a value at a place, such as `components/schemas`; what is on the way there is made.
+fn set(document: &mut Value, place: &str, value: Value) {
+    let mut at = document;
+    for key in place.split('/') {
+        let Value::Object(fields) = at else { return };
+        at = fields.entry(key).or_insert_with(|| json!({}));
+    }
+    *at = value;
+}
+
+/// Adds what all operations have: who may, and what can go wrong.
+fn complete(path: &str, method: &str, operation: &mut Value) {
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    // The same call by two methods is two operations, and ids are unique.
+    if method == "post" && ["translate", "execute"].contains(&id.as_str()) {
+        set(operation, "operationId", json!(format!("{id}_by_post")));
+    }
+    let mut codes = errors(&id);
+    let verb = actix_web::http::Method::from_bytes(method.to_uppercase().as_bytes());
+    let role = verb.ok().and_then(|verb| needed(&verb, path));
+    match role {
+        None => set(operation, "security", json!([])),
+        Some(role) => {
+            set(operation, "security", json!([{ "token": [role.as_str()] }]));
+            codes.push(Code::Unauthorized);
+        }
+    }
+    // Pages of other sites are turned away everywhere.
+    codes.push(Code::Forbidden);
+    if role == Some(Role::Write) || !codes.is_empty() && role.is_some() {
+        codes.extend([Code::Stopping, Code::Internal]);
+    }
+    let answers: std::collections::BTreeMap<u16, Vec<Code>> =
+        codes.into_iter().fold(Default::default(), |mut answers, code| {
+            answers.entry(status(code).as_u16()).or_default().push(code);
+            answers
+        });
+    for (status, codes) in answers {
+        let mut answer = answer(status, &codes);
+        // Not ready is told in a shape of its own.
+        if let Some(own) = operation["responses"].get(status.to_string()) {
+            answer = own.clone();
+        }
+        set(operation, &format!("responses/{status}"), answer);
+    }
+}
+
+fn answer(status: u16, codes: &[Code]) -> Value {
+    let lines = codes.iter().map(|code| format!("`{code}`: {}", code.meaning()));
+    let lines: Vec<String> = lines.collect();
+    let example = |code: &Code| {
+        let place = format!("#/components/examples/{code}");
+        (code.to_string(), json!({ "$ref": place }))
+    };
+    let examples: serde_json::Map<String, Value> = codes.iter().map(example).collect();
+    let mut answer = json!({
+        "description": lines.join(" "),
+        "content": { "application/json": {
+            "schema": { "$ref": "#/components/schemas/Error" }, "examples": examples } }
+    });
+    let header = match status {
+        401 => Some((
+            "WWW-Authenticate",
+            "The scheme, and what is wrong with the token.",
+        )),
+        503 => Some(("Retry-After", "Seconds until another try is worth it.")),
+        _ => None,
+    };
+    if let Some((name, description)) = header {
+        let headers = json!({ name: { "description": description, "schema": { "type": "string" } } });
+        set(&mut answer, "headers", headers);
+    }
+    answer
+}
+
+/// The description as it is kept in the repository.
+///
+/// # Errors
+///
+/// Never: all of it can be written.
+pub fn openapi_text() -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(&document())? + "\n")
+}
+
+/// docs/errors.md: every code with its status, meaning and remedy.
+#[must_use]
+pub fn errors_text() -> String {
+    let mut text = "# Errors\n\n\
+        Every answer that is no success has a `code` for programs and an `error` for people, who find in it what was\n\
+        wrong, where, and what to do. This list is made by `make openapi` from the table in `src/fault.rs`.\n\n\
+        | code | status | what it means | what to do |\n|---|---|---|---|\n"
+        .to_owned();
+    let mut codes = Code::ALL;
+    codes.sort_by_key(|code| (status(*code).as_u16(), code.as_str()));
+    for code in codes {
+        let status = status(code).as_u16();
+        text.push_str(&format!(
+            "| `{code}` | {status} | {} | {} |\n",
+            code.meaning(),
+            code.remedy()
+        ));
+    }
+    text
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "describe", tag = "service", responses(
+    (status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = Object)))]
+pub async fn description() -> HttpResponse {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| document().to_string());
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .body(text.as_str())
+}
+
+/// What the pages of `/docs` may load: nothing from elsewhere.
+const POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// `/docs`, and the files that it loads.
+pub async fn docs(timer: Timer, path: web::Path<String>) -> HttpResponse {
+    // The validator's badge would ask a server elsewhere.
+    let config = utoipa_swagger_ui::Config::from("../openapi.json").validator_url("none");
+    match utoipa_swagger_ui::serve(&path, Arc::new(config)) {
+        Ok(Some(file)) => HttpResponse::Ok()
+            .content_type(file.content_type.clone())
+            .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+            .body(file.bytes.into_owned()),
+        Ok(None) => timer.fail(&Fault::new(
+            Code::NotFound,
+            format!("there is nothing at /docs/{path}"),
+        )),
+        Err(error) => timer.fail(&Fault::new(Code::Internal, error.to_string())),
+    }
+}
+
+/// The pages are below `/docs/`.
+pub async fn to_docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect()
+        .insert_header((header::LOCATION, "docs/"))
+        .finish()
+}

@@ -1,0 +1,244 @@
+//! Executions.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+use super::{Action, OnFailure, Plan, Vm};
+
+/// An execution that has ended well.
+#[derive(ToSchema)]
+#[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "outcome": "succeeded", "time": "3.06" }))]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// Its id.
+    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    execution: String,
+    /// How it ended.
+    outcome: Outcome,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "3.06")]
+    time: String,
+}
+
+/// How an execution ended.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", example = "succeeded")]
+pub enum Outcome {
+    Succeeded,
+    Failed,
+    Cancelled,
+    RolledBack,
+    RollbackFailed,
+}
+
+/// The wish was taken; what comes of it is told by the execution.
+#[derive(ToSchema)]
+#[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "time": "0.01" }))]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// The execution's id.
+    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    execution: String,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.01")]
+    time: String,
+}
+
+/// A VM was given up.
+#[derive(ToSchema)]
+#[schema(example = json!({ "given_up": ["rubis_db"], "time": "5.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct GivenUp {
+    /// The containers that were on it.
+    given_up: Vec<String>,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.01")]
+    time: String,
+}
+
+/// The newest executions, newest first.
+#[derive(ToSchema)]
+#[schema(example = json!({ "executions": [], "time": "0.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct Executions {
+    /// The newest 200.
+    executions: Vec<Summary>,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
+    time: String,
+}
+
+/// A line of the history.
+#[derive(ToSchema)]
+#[schema(example = json!({ "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "state": "succeeded",
+    "created_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z", "actions": 10, "actions_done": 10,
+    "requested_by": "planner" }))]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Its id; ids sort by time.
+    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    id: String,
+    /// Where it stands.
+    state: ExecutionState,
+    /// When it was accepted.
+    #[schema(format = "date-time", example = "2026-11-21T06:00:00Z")]
+    created_at: String,
+    /// When it ended; null while it runs.
+    #[schema(format = "date-time", example = "2026-11-21T06:00:03Z")]
+    finished_at: Option<String>,
+    /// Its actions.
+    #[schema(example = 10)]
+    actions: u64,
+    /// Those that are done.
+    #[schema(example = 10)]
+    actions_done: u64,
+    /// The name of the token that asked for it; `anonymous` without one; `mapek` for a repair.
+    #[schema(example = "planner")]
+    requested_by: String,
+}
+
+/// `running`, or how it ended.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", example = "running")]
+pub enum ExecutionState {
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+    RolledBack,
+    RollbackFailed,
+}
+
+/// One execution with every action.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "state": "succeeded", "created_at": "2026-11-21T06:00:00Z",
+    "finished_at": "2026-11-21T06:00:03Z", "actions": 1, "actions_done": 1, "requested_by": "planner",
+    "plan": {}, "hooks_revision": null, "from": {}, "target": {},
+    "stages": [[{ "action": { "kind": "delete_vm", "vm": "vm1" }, "text": "delete vm 'vm1'", "state": "succeeded",
+        "attempts": 1, "started_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z" }]],
+    "on_failure": "stop", "plan_id": null, "request_id": "01a1fc6c-c051-7783-a1ac-3b147b0973bf",
+    "address": "127.0.0.1", "resumed": 0, "time": "0.00"
+}))]
+#[serde(deny_unknown_fields)]
+pub struct Details {
+    /// Its id; ids sort by time.
+    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    id: String,
+    /// Where it stands.
+    state: ExecutionState,
+    /// When it was accepted.
+    #[schema(format = "date-time", example = "2026-11-21T06:00:00Z")]
+    created_at: String,
+    /// When it ended; null while it runs.
+    #[schema(format = "date-time", example = "2026-11-21T06:00:03Z")]
+    finished_at: Option<String>,
+    /// Its actions.
+    #[schema(example = 1)]
+    actions: u64,
+    /// Those that are done.
+    #[schema(example = 1)]
+    actions_done: u64,
+    /// The name of the token that asked for it; `anonymous` without one; `mapek` for a repair.
+    #[schema(example = "planner")]
+    requested_by: String,
+    /// The id of the request, as in the log.
+    #[schema(example = "01a1fc6c-c051-7783-a1ac-3b147b0973bf")]
+    request_id: Option<String>,
+    /// The address that the request came from.
+    #[schema(example = "127.0.0.1")]
+    address: Option<String>,
+    /// The sealed plan that it carries out, where it does.
+    #[schema(example = "3f2a9c0d5e6b7a8190b1c2d3e4f50617")]
+    plan_id: Option<String>,
+    /// The plan as it was sent.
+    #[schema(inline = false)]
+    plan: Plan,
+    /// The commit, or content hash, of the hooks.
+    #[schema(example = "9a7a287")]
+    hooks_revision: Option<String>,
+    /// What was.
+    #[schema(example = json!({}))]
+    from: BTreeMap<String, Vm>,
+    /// What should be.
+    #[schema(example = json!({}))]
+    target: BTreeMap<String, Vm>,
+    /// Its stages.
+    stages: Vec<Vec<Step>>,
+    /// Those of the way back, once it was begun.
+    rollback_stages: Option<Vec<Vec<Step>>>,
+    /// What it does when an action fails.
+    on_failure: OnFailure,
+    /// How often a restarted service took it up.
+    #[schema(example = 0)]
+    resumed: u32,
+    /// What was confirmed, did not run any more at the end, and could not be started again.
+    lost: Option<Vec<Lost>>,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
+    time: String,
+}
+
+/// A container that was confirmed and did not run any more at the end.
+#[derive(ToSchema)]
+#[schema(example = json!({ "vm": "vm1", "container": "rubis_db", "error": "the name is taken" }))]
+#[serde(deny_unknown_fields)]
+pub struct Lost {
+    /// Where it was.
+    #[schema(example = "vm1")]
+    vm: String,
+    /// Which.
+    #[schema(example = "rubis_db")]
+    container: String,
+    /// Why it could not be started again.
+    #[schema(example = "the name is taken")]
+    error: String,
+}
+
+/// An action with its history.
+#[derive(ToSchema)]
+#[schema(example = json!({ "action": { "kind": "delete_vm", "vm": "vm1" }, "text": "delete vm 'vm1'",
+    "state": "pending", "attempts": 0 }))]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The action.
+    action: Action,
+    /// Its text.
+    #[schema(example = "delete vm 'vm1'")]
+    text: String,
+    /// Where it stands.
+    state: StepState,
+    /// How often it was begun.
+    #[schema(example = 1)]
+    attempts: u32,
+    /// When it was first begun.
+    #[schema(format = "date-time", example = "2026-11-21T06:00:00Z")]
+    started_at: Option<String>,
+    /// When it ended.
+    #[schema(format = "date-time", example = "2026-11-21T06:00:03Z")]
+    finished_at: Option<String>,
+    /// Why the last attempt failed.
+    #[schema(example = "no answer within 30 s")]
+    error: Option<String>,
+    /// The failure's code.
+    #[schema(example = "engine_timeout")]
+    code: Option<String>,
+    /// What its hooks said.
+    #[schema(example = "2 workers")]
+    output: Option<String>,
+    /// The failed action for which it was skipped.
+    #[schema(example = 0)]
+    because: Option<u64>,
+}
+
+/// Where an action stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", example = "succeeded")]
+pub enum StepState {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    Skipped,
+}

@@ -1,0 +1,380 @@
+//! Topologies.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// The infrastructure, and the apps with their tiers. Fields that are not listed are kept, given
+/// back, and named in `warnings`.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "infrastructure": {
+        "cloud_driver": { "hosts": { "vm1": { "docker": "tcp://10.0.0.1:2375", "ip": "10.0.0.1" } } },
+        "cpu_cores": 2, "mem_units": 8
+    },
+    "apps": [{ "name": "rubis", "tiers": {
+        "web": { "docker_image": "nginx:1.27", "ports": ["8080:80"], "depends_on": ["db"] },
+        "db": { "docker_image": "mysql:8", "max_node": 1 }
+    } }]
+}))]
+pub struct Topology {
+    /// Where VMs come from, and what one has.
+    infrastructure: Infrastructure,
+    /// The apps.
+    apps: Vec<App>,
+}
+
+/// Where VMs come from, what one has, and the rules for all placements.
+#[derive(ToSchema)]
+#[schema(example = json!({ "cpu_cores": 2, "mem_units": 8, "cpu_mode": "quota" }))]
+pub struct Infrastructure {
+    /// Where VMs come from; without it, this machine's own Docker engine is the one VM.
+    cloud_driver: Option<CloudDriver>,
+    /// URL or path of a git repository, or a plain folder, with `scale_hooks/` and `tier_hooks/`.
+    #[schema(pattern = r"\S", example = "https://git.example/hooks.git")]
+    hooks_git_repo: Option<String>,
+    /// Branch, tag or commit.
+    #[schema(pattern = r"\S", example = "main")]
+    hooks_ref: Option<String>,
+    /// Cores of one VM; 2 unless given.
+    #[schema(minimum = 0, maximum = 10000, example = 2)]
+    cpu_cores: Option<f64>,
+    /// Memory units of one VM; 8 unless given.
+    #[schema(minimum = 1, maximum = 1000000, example = 8)]
+    mem_units: Option<u32>,
+    /// MiB in a memory unit; 512 unless given.
+    #[schema(minimum = 1, maximum = 1048576, example = 512)]
+    mem_unit_mb: Option<u32>,
+    /// Most VMs in use.
+    #[schema(minimum = 1, maximum = 100000, example = 10)]
+    max_vms: Option<u32>,
+    /// Fewest VMs kept, even idle.
+    #[schema(minimum = 0, maximum = 100000, example = 1)]
+    min_vms: Option<u32>,
+    /// How processor limits are set.
+    cpu_mode: Option<CpuMode>,
+    /// How Docker is reached on VMs of a cloud, and TLS files.
+    docker: Option<DockerAccess>,
+    /// Weights of the placement's objective.
+    weights: Option<Weights>,
+    /// What an execution does when an action fails for good; `stop` unless given.
+    on_failure: Option<OnFailure>,
+    /// Whether drift is repaired by carrying the last successful plan out again.
+    #[schema(example = true)]
+    self_heal: Option<bool>,
+}
+
+/// Where VMs come from: machines that exist, or an Auto Scaling group; empty, this machine's own
+/// Docker engine.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({ "hosts": { "vm1": { "docker": "ssh://me@10.0.0.1", "ip": "10.0.0.1" } } }))]
+pub enum CloudDriver {
+    /// Machines that exist.
+    Hosts(Hosts),
+    /// An AWS Auto Scaling group.
+    Group(AutoScalingGroup),
+}
+
+/// Machines that exist.
+#[derive(ToSchema)]
+#[schema(example = json!({ "hosts": { "vm1": { "docker": "ssh://me@10.0.0.1", "ip": "10.0.0.1" } } }))]
+pub struct Hosts {
+    /// By name.
+    #[schema(example = json!({ "vm1": { "docker": "ssh://me@10.0.0.1" } }))]
+    hosts: BTreeMap<String, Host>,
+}
+
+/// An AWS Auto Scaling group.
+#[derive(ToSchema)]
+#[schema(example = json!({ "autoscaling_groupname": "workers", "region": "eu-west-1" }))]
+pub struct AutoScalingGroup {
+    /// Its name.
+    #[schema(pattern = r"\S", example = "workers")]
+    autoscaling_groupname: String,
+    /// A file with lines `AWS_ACCESS_KEY_ID=…`, `AWS_SECRET_ACCESS_KEY=…`.
+    #[schema(pattern = r"\S", example = "/etc/mapek/aws")]
+    credentials: Option<String>,
+    /// Its region.
+    #[schema(pattern = r"\S", example = "eu-west-1")]
+    region: Option<String>,
+    /// Another endpoint for the AWS API.
+    #[schema(pattern = r"\S", example = "http://127.0.0.1:5000")]
+    endpoint_url: Option<String>,
+    /// Seconds to wait for a new instance to be usable.
+    #[schema(minimum = 1, maximum = 86400, example = 600)]
+    ready_timeout_s: Option<u32>,
+}
+
+/// A machine that exists.
+#[derive(ToSchema)]
+#[schema(example = json!({ "docker": "tcp://10.0.0.1:2375", "ip": "10.0.0.1" }))]
+pub struct Host {
+    /// Its engine: `unix:///…`, `tcp://IP:2375`, `https://IP:2376` or `ssh://user@IP`.
+    #[schema(
+        pattern = r"^(unix:///|tcp://|http://|https://|ssh://)\S+$",
+        example = "tcp://10.0.0.1:2375"
+    )]
+    docker: String,
+    /// The address at which its published ports are reached.
+    #[schema(format = "ipv4", example = "10.0.0.1")]
+    ip: Option<String>,
+}
+
+/// How processor limits are set: whole cores, each container pinned to cores of its own; or
+/// decimal cores in steps of 0.01.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase", example = "quota")]
+pub enum CpuMode {
+    Cpuset,
+    Quota,
+}
+
+/// What an execution does when an action fails for good: what was done is kept; it is undone; what
+/// does not depend on the failed action is done all the same.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase", example = "rollback")]
+pub enum OnFailure {
+    Stop,
+    Rollback,
+    Continue,
+}
+
+/// How Docker is reached.
+#[derive(ToSchema)]
+#[schema(example = json!({ "endpoint": "https://{private_ip}:2376", "tls_ca": "/etc/mapek/ca.pem",
+    "tls_cert": "/etc/mapek/cert.pem", "tls_key": "/etc/mapek/key.pem" }))]
+pub struct DockerAccess {
+    /// Template for the VMs of a cloud, with `{private_ip}`, `{public_ip}`, `{private_dns}`,
+    /// `{instance_id}`.
+    #[schema(pattern = r"\S", example = "https://{private_ip}:2376")]
+    endpoint: Option<String>,
+    /// Authority of the engines' certificates.
+    #[schema(pattern = r"\S", example = "/etc/mapek/ca.pem")]
+    tls_ca: Option<String>,
+    /// Certificate shown to the engines.
+    #[schema(pattern = r"\S", example = "/etc/mapek/cert.pem")]
+    tls_cert: Option<String>,
+    /// Its key.
+    #[schema(pattern = r"\S", example = "/etc/mapek/key.pem")]
+    tls_key: Option<String>,
+}
+
+/// Weights of the placement's objective.
+#[derive(ToSchema)]
+#[schema(example = json!({ "vm_create": 20, "vm_use": 11 }))]
+pub struct Weights {
+    /// A new VM used; 20.
+    #[schema(maximum = 1000000, example = 20)]
+    vm_create: Option<u32>,
+    /// An existing VM used; 11.
+    #[schema(maximum = 1000000, example = 11)]
+    vm_use: Option<u32>,
+    /// An existing VM not used, so deleted; 2.
+    #[schema(maximum = 1000000, example = 2)]
+    vm_delete: Option<u32>,
+    /// A new container; 4.
+    #[schema(maximum = 1000000, example = 4)]
+    container_create: Option<u32>,
+    /// An existing container kept or resized; 3.
+    #[schema(maximum = 1000000, example = 3)]
+    container_set: Option<u32>,
+    /// An existing container of a tier in the plan, removed; 1.
+    #[schema(maximum = 1000000, example = 1)]
+    container_delete: Option<u32>,
+    /// The same, where the tier has `max_node` 1; 100.
+    #[schema(maximum = 1000000, example = 100)]
+    container_delete_pinned: Option<u32>,
+}
+
+/// An app.
+#[derive(ToSchema)]
+#[schema(example = json!({ "name": "rubis", "tiers": { "db": { "docker_image": "mysql:8", "max_node": 1 } } }))]
+pub struct App {
+    /// Its name, the first part of its containers' names.
+    #[schema(
+        pattern = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+        max_length = 100,
+        example = "rubis"
+    )]
+    name: String,
+    /// Its tiers, by key.
+    tiers: BTreeMap<String, Tier>,
+}
+
+/// One component of an app.
+#[derive(ToSchema)]
+#[schema(example = json!({ "docker_image": "nginx:1.27", "ports": ["8080:80"], "depends_on": ["db"], "max_node": 2 }))]
+pub struct Tier {
+    /// For people; the container is named `{app}_{key}`.
+    #[schema(pattern = r"\S", example = "Load balancer")]
+    name: Option<String>,
+    /// Image.
+    #[schema(
+        pattern = r"^[A-Za-z0-9][A-Za-z0-9._/:@\-]*$",
+        max_length = 512,
+        example = "nginx:1.27"
+    )]
+    docker_image: String,
+    /// Published ports: `[address:]host:container[/tcp|udp|sctp]`, ranges too; a list, or an object
+    /// from host to container port.
+    #[schema(value_type = Option<Ports>, example = json!(["8080:80"]))]
+    ports: Option<Value>,
+    /// Arguments of the image's entrypoint: a string, split as a shell would, or a list.
+    #[schema(value_type = Option<Words>, example = "--workers 2")]
+    entrypoint_params: Option<Value>,
+    /// Replaces the image's entrypoint: a string, split as a shell would, or a list.
+    #[schema(value_type = Option<Words>, example = json!(["/bin/server"]))]
+    command: Option<Value>,
+    /// Most VMs that the tier may be on.
+    #[schema(minimum = 1, maximum = 100000, example = 1)]
+    max_node: Option<u32>,
+    /// Fewest VMs that the tier may be on.
+    #[schema(minimum = 1, maximum = 100000, example = 1)]
+    min_node: Option<u32>,
+    /// Tiers of the same app that run before this one starts.
+    #[schema(value_type = Option<OneOrMore>, example = json!(["db"]))]
+    depends_on: Option<Value>,
+    /// Hooks run in each container that was created or updated.
+    #[schema(value_type = Option<OneOrMore>, example = "set_nginx_workers.sh")]
+    on_node_scale: Option<Value>,
+    /// Hook run in every container of the tier when a dependency changed.
+    #[schema(pattern = r"\S", max_length = 255, example = "reload_server_pool.sh")]
+    on_dependency_scale: Option<String>,
+    /// Environment variables: an object, or a list of `NAME=value`.
+    #[schema(value_type = Option<Environment>, example = json!({ "MODE": "fast" }))]
+    environment: Option<Value>,
+    /// Volumes and bind mounts, in Docker's notation.
+    #[schema(example = json!(["data:/var/lib/mysql"]))]
+    volumes: Option<Vec<String>>,
+    /// How the engine finds out whether a container is healthy.
+    healthcheck: Option<Healthcheck>,
+    /// Seconds between the stop signal and the kill.
+    #[schema(maximum = 86400, example = 10)]
+    stop_grace_s: Option<u32>,
+    /// Labels of the containers; those that begin with `mapek.` are mapek's own.
+    #[schema(value_type = Option<BTreeMap<String, Scalar>>, example = json!({ "team": "shop" }))]
+    labels: Option<Value>,
+    /// User that the containers run as.
+    #[schema(pattern = r"\S", example = "nobody")]
+    user: Option<String>,
+}
+
+/// Published ports.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!(["8080:80"]))]
+pub enum Ports {
+    /// `[address:]host:container[/tcp|udp|sctp]`, ranges too.
+    Listed(Vec<String>),
+    /// Container port by host port.
+    Mapped(BTreeMap<String, Scalar>),
+}
+
+/// A command or its arguments: a string, split as a shell would, or a list.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = "--workers 2")]
+pub enum Words {
+    /// Split as a shell would.
+    Line(String),
+    /// As they are.
+    List(Vec<String>),
+}
+
+/// A name or several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!(["db"]))]
+pub enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several.
+    More(Vec<String>),
+}
+
+/// Environment variables.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({ "MODE": "fast" }))]
+pub enum Environment {
+    /// By name.
+    Named(BTreeMap<String, Scalar>),
+    /// As `NAME=value`.
+    Listed(Vec<String>),
+}
+
+/// A value that is written as text.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = "fast")]
+pub enum Scalar {
+    /// Text.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// True or false.
+    Truth(bool),
+}
+
+/// A health check, with Docker's defaults where a time is not given.
+#[derive(ToSchema)]
+#[schema(example = json!({ "test": "curl -f localhost", "interval_s": 5, "retries": 3 }))]
+pub struct Healthcheck {
+    /// Command that is run in the container: a string, split as a shell would, or a list.
+    test: Words,
+    /// Seconds between checks.
+    #[schema(minimum = 1, maximum = 86400, example = 5)]
+    interval_s: Option<u32>,
+    /// Seconds until one check counts as failed.
+    #[schema(minimum = 1, maximum = 86400, example = 3)]
+    timeout_s: Option<u32>,
+    /// Failures in a row until the container counts as unhealthy.
+    #[schema(minimum = 1, maximum = 1000, example = 3)]
+    retries: Option<u32>,
+    /// Seconds at the start in which failures do not count.
+    #[schema(maximum = 86400, example = 10)]
+    start_period_s: Option<u32>,
+}
+
+/// The topology as it was put, secrets in URLs taken out; only `time` before the first.
+#[derive(ToSchema)]
+#[schema(example = json!({ "infrastructure": { "cpu_cores": 2, "mem_units": 8 }, "apps": [], "time": "0.00" }))]
+pub struct TopologyShown {
+    /// Where VMs come from, and what one has.
+    infrastructure: Option<Infrastructure>,
+    /// The apps.
+    apps: Option<Vec<App>>,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
+    time: String,
+}
+
+/// A topology was taken.
+#[derive(ToSchema)]
+#[schema(example = json!({ "generation": 3, "warnings": [], "time": "0.01" }))]
+#[serde(deny_unknown_fields)]
+pub struct TopologyTaken {
+    /// How often a topology was put.
+    #[schema(example = 3)]
+    generation: u64,
+    /// What its author should know.
+    warnings: Vec<Remark>,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.01")]
+    time: String,
+}
+
+/// Something about a place in a document.
+#[derive(ToSchema)]
+#[schema(example = json!({ "path": "apps[0].tiers.db.max_nodes", "problem": "taken as max_node" }))]
+#[serde(deny_unknown_fields)]
+pub struct Remark {
+    /// JSON path from the root of the body; empty for the root.
+    #[schema(example = "apps[0].tiers.db.max_nodes")]
+    path: String,
+    /// What is the matter there.
+    #[schema(example = "taken as max_node")]
+    problem: String,
+}

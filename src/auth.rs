@@ -1,0 +1,271 @@
+//! Who may do what: named tokens, each with a role. Only hashes of tokens are kept, so that no log,
+//! answer or core dump has one. Pure.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+/// The shortest token that is taken: of random letters, too many to try.
+const SHORTEST: usize = 16;
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// To look, and to ask what would be.
+    Read,
+    /// To change, too.
+    Write,
+}
+
+impl Role {
+    /// As in files and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// A token that the service knows.
+#[derive(Clone, PartialEq, Eq)]
+struct Known {
+    name: String,
+    role: Role,
+    hash: [u8; 32],
+}
+
+/// The tokens that the service knows; without any, everyone may do everything.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tokens(Vec<Known>);
+
+/// Names and roles alone.
+impl fmt::Debug for Tokens {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = self.0.iter().map(|known| (&known.name, known.role));
+        out.debug_map().entries(known).finish()
+    }
+}
+
+/// Why tokens can't be used. Never with a token in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct BadTokens {
+    /// Line or entry, from 1.
+    pub place: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Tokens {
+    /// Reads a file of tokens: a line each, `NAME ROLE TOKEN`; empty lines and lines that begin with
+    /// `#` don't count. In the place of the token may stand `sha256:` and its hash.
+    ///
+    /// # Errors
+    ///
+    /// The first line that can't be used.
+    pub fn from_file(text: &str) -> Result<Self, BadTokens> {
+        let lines = text.lines().enumerate();
+        let lines = lines
+            .map(|(index, line)| (index, line.trim()))
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let entries =
+            lines.map(|(index, line)| (format!("line {}", index + 1), line.split_whitespace().collect()));
+        Self::read(entries, "NAME ROLE TOKEN")
+    }
+
+    /// Reads `NAME:ROLE:TOKEN`, several with commas between.
+    ///
+    /// # Errors
+    ///
+    /// The first entry that can't be used.
+    pub fn from_list(text: &str) -> Result<Self, BadTokens> {
+        let entries = text.split(',').map(str::trim).enumerate();
+        let entries = entries
+            .filter(|(_, entry)| !entry.is_empty())
+            .map(|(index, entry)| (format!("entry {}", index + 1), entry.splitn(3, ':').collect()));
+        Self::read(entries, "NAME:ROLE:TOKEN")
+    }
+
+    fn read<'t>(
+        entries: impl Iterator<Item = (String, Vec<&'t str>)>,
+        shape: &str,
+    ) -> Result<Self, BadTokens> {
+        let mut known: Vec<Known> = Vec::new();
+        for (place, parts) in entries {
+            let bad = |problem: String| BadTokens {
+                place: place.clone(),
+                problem,
+            };
+            let [name, role, token] = parts.as_slice() else {
+                return Err(bad(format!("should be {shape}, with ROLE read or write")));
+            };
+            let letters = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+            if name.is_empty() || name.len() > 64 || !name.chars().all(letters) {
+                let message = "the name should be 1 to 64 letters, digits, '.', '_', '-' or '@'";
+                return Err(bad(message.to_owned()));
+            }
+            if ["anonymous", "mapek"].contains(name) || known.iter().any(|known| known.name == *name) {
+                return Err(bad(format!("the name {name} is taken")));
+            }
+            let role = match *role {
+                "read" => Role::Read,
+                "write" => Role::Write,
+                _ => return Err(bad(format!("the role of {name} should be read or write"))),
+            };
+            let hash = hash_of(token).map_err(|problem| bad(format!("the token of {name} {problem}")))?;
+            if known.iter().any(|known| known.hash == hash) {
+                return Err(bad(format!("{name} has the token of another one")));
+            }
+            known.push(Known {
+                name: (*name).to_owned(),
+                role,
+                hash,
+            });
+        }
+        Ok(Self(known))
+    }
+
+    /// These and those.
+    ///
+    /// # Errors
+    ///
+    /// When both have a token of the same name.
+    pub fn and(mut self, other: Self) -> Result<Self, BadTokens> {
+        for known in other.0 {
+            if self.0.iter().any(|one| one.name == known.name) {
+                return Err(BadTokens {
+                    place: format!("the name {}", known.name),
+                    problem: "is in the file and in the environment".to_owned(),
+                });
+            }
+            self.0.push(known);
+        }
+        Ok(self)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whose token it is, and what it allows. All of them are compared, each in the same time,
+    /// whatever the token is.
+    #[must_use]
+    pub fn find(&self, token: &str) -> Option<(&str, Role)> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let (mut found, mut place) = (Choice::from(0), 0_u64);
+        for (index, known) in (0_u64..).zip(&self.0) {
+            let same = known.hash.ct_eq(&hash);
+            place.conditional_assign(&index, same);
+            found |= same;
+        }
+        if !bool::from(found) {
+            return None;
+        }
+        let known = self.0.get(usize::try_from(place).ok()?)?;
+        Some((&known.name, known.role))
+    }
+}
+
+fn hash_of(token: &str) -> Result<[u8; 32], String> {
+    if let Some(hex) = token.strip_prefix("sha256:") {
+        let digit = |at: usize| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok();
+        let bytes: Option<Vec<u8>> = (0..32).map(digit).collect();
+        let whole = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        return bytes
+            .filter(|_| whole)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| "should have 64 hexadecimal digits after sha256:".to_owned());
+    }
+    if token.len() < SHORTEST {
+        return Err(format!(
+            "is shorter than {SHORTEST} characters; make one with: openssl rand -hex 32"
+        ));
+    }
+    // What a header may carry.
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(Sha256::digest(token.as_bytes()).into())
+    } else {
+        Err("should be visible ASCII characters".to_owned())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "# who\nplanner write 0123456789abcdef\n\n  monitor  read  fedcba9876543210\n";
+
+    #[test]
+    fn a_token_is_found_with_its_name_and_role() {
+        let tokens = Tokens::from_file(FILE).unwrap();
+        assert_eq!(tokens.find("0123456789abcdef"), Some(("planner", Role::Write)));
+        assert_eq!(tokens.find("fedcba9876543210"), Some(("monitor", Role::Read)));
+        for wrong in ["", "0123456789abcde", "0123456789abcdef0", "FEDCBA9876543210"] {
+            assert_eq!(tokens.find(wrong), None, "{wrong}");
+        }
+        assert_eq!(Tokens::default().find(""), None);
+    }
+
+    #[test]
+    fn a_list_is_read_like_a_file_and_a_token_may_have_colons() {
+        let list = "planner:write:0123456789abcdef,monitor:read:fedcba9876543210,";
+        assert!(Tokens::from_list(list) == Tokens::from_file(FILE));
+        let tokens = Tokens::from_list("a:read:one:two:three:four").unwrap();
+        assert_eq!(tokens.find("one:two:three:four"), Some(("a", Role::Read)));
+    }
+
+    #[test]
+    fn the_hash_of_a_token_stands_for_it() {
+        let hash = "sha256:9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
+        let tokens = Tokens::from_file(&format!("a read {hash}")).unwrap();
+        assert_eq!(tokens.find("0123456789abcdef"), Some(("a", Role::Read)));
+        assert_eq!(tokens.find(hash), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place_and_without_the_token() {
+        for (text, words) in [
+            ("a read", "line 1: should be NAME ROLE TOKEN"),
+            ("#\na admin 0123456789abcdef", "line 2: the role of a"),
+            ("a read short-secret", "shorter than 16"),
+            ("a read sha256:12", "64 hexadecimal digits"),
+            (
+                "a read sha256:+f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f",
+                "64 hexadecimal",
+            ),
+            (
+                "a read 0123456789abcdef\na write 0123456789abcdeg",
+                "the name a is taken",
+            ),
+            (
+                "a read 0123456789abcdef\nb write 0123456789abcdef",
+                "the token of another",
+            ),
+            ("mapek read 0123456789abcdef", "the name mapek is taken"),
+            ("a/b read 0123456789abcdef", "the name should be"),
+            ("a read 0123456789abcd\u{e9}\u{e9}", "visible ASCII"),
+        ] {
+            let error = Tokens::from_file(text).unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+            assert!(!error.contains("0123") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_written_has_a_token_or_its_hash() {
+        let text = format!("{:?}", Tokens::from_file(FILE).unwrap());
+        assert_eq!(text, "{\"planner\": Write, \"monitor\": Read}");
+    }
+}

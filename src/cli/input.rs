@@ -1,0 +1,48 @@
+//! What a command reads: JSON from a file or standard input, and answers to questions.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::problem::{Exit, Problem};
+
+/// JSON from a file, or from standard input for `-`.
+///
+/// # Errors
+///
+/// When it can't be read, or is no JSON.
+pub fn read(file: &Path) -> Result<Value, Problem> {
+    let (name, bytes) = if file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut bytes);
+        ("standard input".to_owned(), read.map(|_| bytes))
+    } else {
+        (file.display().to_string(), std::fs::read(file))
+    };
+    let bytes = bytes.map_err(|error| Problem::new(Exit::Failed, format!("can't read {name}: {error}")))?;
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(text)
+        .map_err(|error| Problem::new(Exit::Refused, format!("{name} is not JSON: {error}")))
+}
+
+/// Asks on the terminal; anything but a yes is a no.
+///
+/// # Errors
+///
+/// When it is a no, or there is nobody to ask.
+pub fn confirm(question: &str) -> Result<(), Problem> {
+    let unconfirmed = |text: &str| Err(Problem::new(Exit::Unconfirmed, text));
+    if !std::io::stdin().is_terminal() {
+        return unconfirmed("nothing was changed: there is no terminal to ask on; --yes says yes beforehand");
+    }
+    let mut stderr = anstream::stderr();
+    let _ = write!(stderr, "{question} [y/N] ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" if read.is_ok() => Ok(()),
+        _ => unconfirmed("nothing was changed"),
+    }
+}

@@ -1,0 +1,74 @@
+//! Writing answers to standard output: JSON, and tables without lines.
+
+use std::io::Write;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use super::problem::{Exit, Problem, written};
+
+/// A text, with its colours where they are wanted.
+///
+/// # Errors
+///
+/// When it can't be written.
+pub fn print(text: &str) -> Result<(), Problem> {
+    written(writeln!(anstream::stdout(), "{text}"))
+}
+
+/// JSON, laid out for reading.
+///
+/// # Errors
+///
+/// When it can't be written.
+pub fn print_json(answer: &Value) -> Result<(), Problem> {
+    let text = serde_json::to_string_pretty(answer)
+        .map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
+    written(writeln!(std::io::stdout(), "{text}"))
+}
+
+/// A table. Columns whose heading begins with a space stand to the right.
+#[must_use]
+pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headings.iter().map(|heading| heading.trim_start()));
+    for row in rows {
+        table.add_row(row);
+    }
+    for (index, heading) in headings.iter().enumerate() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_padding((0, 2));
+            if heading.starts_with(' ') {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// The fields of an object, `time` and such left out: those that are objects themselves.
+pub fn objects(answer: &Value) -> impl Iterator<Item = (&String, &serde_json::Map<String, Value>)> {
+    answer
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key, value.as_object()?)))
+}
+
+/// A value as a cell: texts without quotes, nothing as a dash.
+#[must_use]
+pub fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number
+            .as_f64()
+            .map_or_else(|| number.to_string(), super::style::number),
+        Some(other) => other.to_string(),
+    }
+}

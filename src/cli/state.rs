@@ -1,0 +1,221 @@
+//! `mapek topology`, `allocation`, `inspect`, `translate`: what is, and what would be.
+
+use hyper::Method;
+use serde_json::{Map, Value};
+
+use crate::config::client::{FileArgument, Output, TranslateOptions};
+
+use super::http::Client;
+use super::input;
+use super::problem::Problem;
+use super::show::{cell, objects, print, print_json, table};
+use super::style::{CHANGE, DELETE, number, paint};
+use super::summary::summary;
+
+/// Shows the topology.
+///
+/// # Errors
+///
+/// When the service does not answer well.
+pub async fn topology(client: &Client, output: Option<Output>) -> Result<(), Problem> {
+    let answer = untimed(client.ask(Method::GET, "/api/topology", None).await?);
+    if output != Some(Output::Table) {
+        return print_json(&answer);
+    }
+    let mut rows = Vec::new();
+    for app in answer.get("apps").and_then(Value::as_array).into_iter().flatten() {
+        for (key, tier) in app.get("tiers").into_iter().flat_map(objects) {
+            let several = |name: &str| match tier.get(name) {
+                Some(Value::Array(values)) => values
+                    .iter()
+                    .map(|value| cell(Some(value)))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                other => cell(other),
+            };
+            let name = format!("{}_{key}", cell(app.get("name")));
+            let nodes = tier.get("max_node").or_else(|| tier.get("max_nodes"));
+            rows.push(vec![
+                name,
+                several("docker_image"),
+                several("ports"),
+                cell(nodes),
+                several("depends_on"),
+            ]);
+        }
+    }
+    print(&table(
+        &["TIER", "IMAGE", "PORTS", " MAX NODE", "DEPENDS ON"],
+        rows,
+    ))
+}
+
+/// Puts a topology.
+///
+/// # Errors
+///
+/// When the service does not take it.
+pub async fn put_topology(client: &Client, file: &FileArgument, output: Output) -> Result<(), Problem> {
+    let document = input::read(&file.file)?;
+    let answer = client.ask(Method::PUT, "/api/topology", Some(&document)).await?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    for warning in answer
+        .get("warnings")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let text = match (warning.get("path"), warning.get("problem")) {
+            (Some(path), Some(problem)) => format!("{}: {}", cell(Some(path)), cell(Some(problem))),
+            _ => cell(Some(warning)),
+        };
+        print(&format!("{} {text}", paint(CHANGE, "note:")))?;
+    }
+    print(&format!(
+        "Taken, as generation {}",
+        cell(answer.get("generation"))
+    ))
+}
+
+/// Shows what a plan would change.
+///
+/// # Errors
+///
+/// When the plan is not valid or has no solution.
+pub async fn translate(client: &Client, options: &TranslateOptions, output: Output) -> Result<(), Problem> {
+    let plan = input::read(&options.plan)?;
+    let proposal = client.ask(Method::PUT, "/api/translate", Some(&plan)).await?;
+    match output {
+        Output::Json => print_json(&proposal),
+        Output::Table => print(&summary(&proposal, options.stages)),
+    }
+}
+
+/// Shows the VMs in use.
+///
+/// # Errors
+///
+/// When the service does not answer well.
+pub async fn allocation(client: &Client, output: Output) -> Result<(), Problem> {
+    let answer = untimed(client.ask(Method::GET, "/api/allocation", None).await?);
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let mut rows = Vec::new();
+    for (name, vm) in objects(&answer) {
+        let used = || vm.get("used").into_iter().flat_map(objects);
+        let sum = |key: &str| -> f64 {
+            used()
+                .filter_map(|(_, container)| container.get(key)?.as_f64())
+                .sum()
+        };
+        let share = |key: &str| format!("{}/{}", number(sum(key)), cell(vm.get(key)));
+        rows.push(vec![
+            name.clone(),
+            cell(vm.get("ip")),
+            "all".to_owned(),
+            share("cpu_cores"),
+            share("mem_units"),
+        ]);
+        for (container, size) in used() {
+            let of = |key: &str| cell(size.get(key));
+            rows.push(vec![
+                String::new(),
+                String::new(),
+                container.clone(),
+                of("cpu_cores"),
+                of("mem_units"),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return print("No VM is in use.");
+    }
+    print(&table(
+        &["VM", "ADDRESS", "CONTAINER", " CPU CORES", " MEM UNITS"],
+        rows,
+    ))
+}
+
+/// Shows what really runs.
+///
+/// # Errors
+///
+/// When the service does not answer well.
+pub async fn inspect(client: &Client, output: Output) -> Result<(), Problem> {
+    let answer = untimed(client.ask(Method::GET, "/api/inspect", None).await?);
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let mut rows = Vec::new();
+    for (vm, containers) in objects(&answer) {
+        for (name, container) in containers
+            .iter()
+            .filter_map(|(name, seen)| Some((name, seen.as_object()?)))
+        {
+            rows.push(inspected(vm, name, container));
+        }
+    }
+    if rows.is_empty() {
+        return print("Nothing runs.");
+    }
+    print(&table(
+        &[
+            "VM",
+            "CONTAINER",
+            "STATE",
+            "CPUSET",
+            " CPUS",
+            " MEM UNITS",
+            "IMAGE",
+            "DRIFT",
+        ],
+        rows,
+    ))
+}
+
+fn inspected(vm: &str, name: &str, container: &Map<String, Value>) -> Vec<String> {
+    let text = |key: &str| cell(container.get(key));
+    let health = container
+        .get("health")
+        .and_then(Value::as_str)
+        .filter(|health| *health != "none");
+    let state = match health {
+        Some(health) => format!("{} ({health})", text("state")),
+        None => text("state"),
+    };
+    let cpus = container
+        .get("NanoCpus")
+        .and_then(Value::as_f64)
+        .filter(|nano| *nano > 0.0);
+    let drift = container
+        .get("drift")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let drift: Vec<String> = drift.map(|difference| cell(Some(difference))).collect();
+    vec![
+        vm.to_owned(),
+        name.to_owned(),
+        state,
+        text("CpusetCpus"),
+        cpus.map_or_else(|| "-".to_owned(), |nano| number(nano / 1e9)),
+        text("MemUnits"),
+        text("image"),
+        if drift.is_empty() {
+            "-".to_owned()
+        } else {
+            paint(DELETE, drift.join("; "))
+        },
+    ]
+}
+
+/// What goes back into the service as it came out of it.
+fn untimed(mut answer: Value) -> Value {
+    if let Some(fields) = answer.as_object_mut() {
+        fields.shift_remove("time");
+    }
+    answer
+}

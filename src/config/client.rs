@@ -1,0 +1,167 @@
+//! Options of the commands that ask a running service.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Secret;
+
+/// Where the service is, and how to show what it answers.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of the commands that ask a service")]
+pub struct ClientOptions {
+    /// The service to ask; https:// works, too
+    #[arg(
+        long,
+        global = true,
+        env = "MAPEK_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8000"
+    )]
+    pub server: String,
+    /// Token to show to the service; better in the environment or a file, where nobody sees it
+    #[arg(
+        long,
+        global = true,
+        env = "MAPEK_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub token: Option<Secret>,
+    /// File with the token
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
+    pub token_from: Option<PathBuf>,
+    /// Trust only certificates that these authorities have signed, instead of the system's (PEM)
+    #[arg(long, global = true, env = "MAPEK_CA_CERT", value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
+    /// Certificate to show to the service, where it asks for one (PEM)
+    #[arg(
+        long,
+        global = true,
+        env = "MAPEK_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key"
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(
+        long,
+        global = true,
+        env = "MAPEK_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert"
+    )]
+    pub client_key: Option<PathBuf>,
+    /// How answers are shown [default: table; json for `topology get` and `solve`]
+    #[arg(short, long, global = true, value_name = "FORMAT")]
+    pub output: Option<Output>,
+}
+
+/// How answers are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For programs: the service's answer, one JSON document (one a line for `events`).
+    Json,
+    /// For people.
+    Table,
+}
+
+/// A file to read.
+#[derive(Debug, Args)]
+pub struct FileArgument {
+    /// The file to read; - for standard input
+    pub file: PathBuf,
+}
+
+/// What to do with the topology.
+#[derive(Debug, clap::Subcommand)]
+pub enum TopologyCommand {
+    /// Show the topology as it was put
+    Get,
+    /// Put a topology
+    Put(FileArgument),
+}
+
+/// Options of `mapek translate`.
+#[derive(Debug, Args)]
+pub struct TranslateOptions {
+    /// The plan; - for standard input
+    pub plan: PathBuf,
+    /// Also list the actions, stage by stage
+    #[arg(long)]
+    pub stages: bool,
+}
+
+/// Options of `mapek execute`.
+#[derive(Debug, Args)]
+pub struct ExecuteOptions {
+    /// The plan; - for standard input
+    pub plan: PathBuf,
+    /// Do not ask before something is changed
+    #[arg(short, long)]
+    pub yes: bool,
+    /// What to do when an action fails for good [default: what the topology says]
+    #[arg(long, value_name = "WHAT")]
+    pub on_failure: Option<OnFailureChoice>,
+    /// Do not wait for the end: show the execution's id, and leave
+    #[arg(long)]
+    pub detach: bool,
+    /// Also list the actions, stage by stage
+    #[arg(long)]
+    pub stages: bool,
+}
+
+/// What to do when an action fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnFailureChoice {
+    /// What was done is kept.
+    Stop,
+    /// What was done is undone.
+    Rollback,
+    /// What does not depend on the failed action is done.
+    Continue,
+}
+
+impl OnFailureChoice {
+    /// As the API has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Rollback => "rollback",
+            Self::Continue => "continue",
+        }
+    }
+}
+
+/// Options of `mapek executions`.
+#[derive(Debug, Args)]
+pub struct ExecutionsOptions {
+    /// Only this execution, with its actions; `last` for the newest
+    pub id: Option<String>,
+}
+
+/// Options of `mapek cancel`, `resume` and `rollback`.
+#[derive(Debug, Args)]
+pub struct ExecutionArgument {
+    /// The execution; the one that is running, or held, unless given
+    pub id: Option<String>,
+}
+
+/// Options of `mapek events`.
+#[derive(Debug, Args)]
+pub struct EventsOptions {
+    /// Begin after the event with this number, instead of now; 0 shows all there ever were
+    #[arg(long, value_name = "NUMBER")]
+    pub after: Option<u64>,
+    /// Only events of this execution
+    #[arg(long, value_name = "ID")]
+    pub execution: Option<String>,
+}
+
+/// Options of `mapek completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsOptions {
+    /// The shell to write completions for
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,153 @@
+//! Bounds and exact methods against each other, on small random instances.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::answer::Counters;
+use super::exact::{self, Proof};
+use super::instance::{Amount, Instance, Tier, Vm, Weights};
+use super::problem::Problem;
+use super::rng::Rng;
+use super::watch::Watch;
+use super::{bound, chunks, parts, relax};
+
+/// Re-plans of 2 to 6 tiers on up to 4 VMs, some filled exactly, with other weights now and then.
+fn instance(rng: &mut Rng) -> Instance {
+    let mut draw = |n: usize| rng.below(n) as u32;
+    let shape = Amount::new(2 + draw(5), 2 + draw(9));
+    let tiers: Vec<Tier> = (0..2 + draw(3))
+        .map(|ix| {
+            let exact = draw(4) == 0;
+            let cpu = if exact {
+                shape.cpu * (1 + draw(2))
+            } else {
+                1 + draw(8)
+            };
+            Tier {
+                name: format!("a_t{ix}"),
+                demand: Amount::new(cpu, 1 + draw(12)),
+                min_node: if draw(5) == 0 { 2 } else { 1 },
+                max_node: (draw(8) == 0).then(|| 1 + draw(3)),
+                ports: Default::default(),
+            }
+        })
+        .collect();
+    let vms = (0..draw(4))
+        .map(|ix| {
+            let mut free = if draw(3) == 0 {
+                Amount::new(1 + draw(8), 1 + draw(12))
+            } else {
+                shape
+            };
+            let capacity = free;
+            let mut held = Vec::new();
+            for t in 0..tiers.len() {
+                if draw(2) == 0 && free.cpu > 0 && free.mem > 0 {
+                    let amount = Amount::new(1 + draw(free.cpu as usize), 1 + draw(free.mem as usize));
+                    free = Amount::new(free.cpu - amount.cpu, free.mem - amount.mem);
+                    held.push((t, amount));
+                }
+            }
+            Vm {
+                name: format!("i-{ix}"),
+                capacity,
+                held,
+            }
+        })
+        .collect();
+    let mut weights = Weights::default();
+    if draw(4) == 0 {
+        weights.container_set = draw(6);
+        weights.container_delete = draw(6);
+        weights.vm_use = draw(20);
+        weights.vm_delete = draw(20);
+        weights.vm_create = draw(30);
+    }
+    Instance {
+        tiers,
+        vms,
+        new_vm: shape,
+        max_new: Some(3 + draw(2)),
+        max_vms: (draw(4) == 0).then(|| 1 + draw(5)),
+        weights,
+        cpu_step: 100,
+        may_stay: false,
+    }
+}
+
+#[test]
+fn bounds_hold_and_the_tree_agrees_with_highs() {
+    let mut rng = Rng::new(11);
+    let stop = AtomicBool::new(false);
+    let clock = || Duration::ZERO;
+    let watch = Watch::new(&clock, &stop, Duration::from_secs(60));
+    let mut counters = Counters::default();
+    let (mut solvable, mut impossible) = (0, 0);
+    for round in 0..400 {
+        let instance = instance(&mut rng);
+        let problem = Arc::new(Problem::new(&instance));
+        let tree = exact::by_tree(&problem, None, Some(u64::MAX), &watch, &mut counters);
+        let program = exact::by_program(&problem, None, &watch, &mut counters);
+        let cost = match (tree, program) {
+            (Proof::Optimal(a), Proof::Optimal(b)) => {
+                assert_eq!(a.cost, b.cost, "round {round}: {instance:?}");
+                a.cost
+            }
+            (Proof::NoneBelow, Proof::NoneBelow) => {
+                impossible += 1;
+                continue;
+            }
+            (a, b) => panic!("round {round}: {a:?} but {b:?}\n{instance:?}"),
+        };
+        solvable += 1;
+        let volume = bound::containers(&problem) + bound::vms(&problem).unwrap();
+        assert!(
+            volume <= cost,
+            "round {round}: volume {volume} above {cost}: {instance:?}"
+        );
+        let linear = relax::solve(&problem, false, 60.0).unwrap();
+        let whole = relax::solve(&problem, true, 60.0).unwrap();
+        assert!(
+            linear.floor <= cost && whole.floor <= cost,
+            "round {round}: {whole:?} above {cost}: {instance:?}"
+        );
+        for toll in [linear.toll.unwrap_or([0.0, 0.0]), [0.5, 1.5], [2.0, 0.1]] {
+            let pieces = parts::solve_by(&problem, toll, 60.0, 2).unwrap();
+            assert!(
+                pieces.floor <= cost,
+                "round {round}: parts {} above {cost}: {instance:?}",
+                pieces.floor
+            );
+        }
+    }
+    assert!(
+        solvable > 80 && impossible > 20,
+        "{solvable} solvable, {impossible} not"
+    );
+}
+
+/// What fits into one container depends on the largest VM, so a part must not have a larger one
+/// than the whole, and must not be far below it for that reason.
+#[test]
+fn no_part_has_a_larger_vm_than_the_whole() {
+    let mut rng = Rng::new(5);
+    let mut strangers = 0;
+    for round in 0..200 {
+        let instance = instance(&mut rng);
+        let problem = Problem::new(&instance);
+        let largest = |p: &Problem, r: usize| p.existing.iter().map(|c| c[r]).max().unwrap_or(0);
+        for part in chunks::cut(&problem, 1, true) {
+            strangers += part.elsewhere;
+            for r in 0..2 {
+                assert!(
+                    largest(&part.problem, r) <= largest(&problem, r),
+                    "round {round}: {instance:?}"
+                );
+            }
+        }
+    }
+    assert!(strangers > 50, "only {strangers} VMs stood for others");
+}

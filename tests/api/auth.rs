@@ -1,0 +1,234 @@
+//! Who is let in, and what is known of him afterwards.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::bad_input::topology;
+use crate::requests::headers;
+use crate::server::{Server, program};
+
+pub const READER: &str = "a-token-that-reads";
+pub const WRITER: &str = "a-token-that-writes";
+
+pub fn tokens() -> String {
+    format!("monitor:read:{READER},planner:write:{WRITER}")
+}
+
+async fn ask(server: &Server, method: Method, path: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
+    let token = token.map(|token| format!("Bearer {token}"));
+    let fields: Vec<_> = token
+        .iter()
+        .map(|token| ("authorization", token.as_str()))
+        .collect();
+    let (status, _, text) = server
+        .raw_with(method, path, headers(&fields), body.to_string())
+        .await;
+    (status, serde_json::from_str(&text).unwrap())
+}
+
+#[test]
+fn nobody_listens_to_the_world_without_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |arguments: &[&str]| {
+        let mut command = program();
+        command
+            .args(["--listen", "0.0.0.0:0", "--data-dir"])
+            .arg(folder.path())
+            .args(arguments);
+        command
+    };
+    let output = start(&[]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("--tokens-file") && said.contains("--insecure"),
+        "{said}"
+    );
+    let empty = folder.path().join("tokens");
+    std::fs::write(&empty, "# none yet\n").unwrap();
+    let output = start(&["--tokens-file", empty.to_str().unwrap(), "--insecure"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("has no token in it"), "{said}");
+    let output = start(&["--tokens", "me:root:0123456789abcdef"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("role of me should be read or write") && !said.contains("0123456789"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_is_told_what_to_do() {
+    let server = Server::start_with(&["--tokens", &tokens()]);
+    for (fields, status, challenge, words) in [
+        (
+            vec![],
+            401,
+            "Bearer realm=\"mapek\"",
+            "Authorization: Bearer TOKEN",
+        ),
+        (
+            vec![("authorization", "Basic bWU6c2VjcmV0")],
+            401,
+            "Bearer realm=\"mapek\"",
+            "something else",
+        ),
+        (
+            vec![("authorization", "Bearer a-token-that-reads.")],
+            401,
+            "Bearer realm=\"mapek\", error=\"invalid_token\"",
+            "none of those",
+        ),
+        (
+            vec![("authorization", "bearer a-token-that-reads")],
+            403,
+            "Bearer realm=\"mapek\", error=\"insufficient_scope\", scope=\"write\"",
+            "role read, and this needs write",
+        ),
+    ] {
+        let (answered, got, body) = server.raw(Method::PUT, "/api/topology", headers(&fields)).await;
+        assert_eq!(
+            (answered, got["www-authenticate"].to_str().unwrap()),
+            (status, challenge),
+            "{body}"
+        );
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert!(body["error"].as_str().unwrap().contains(words), "{body}");
+        assert!(body["time"].is_string(), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn every_change_is_on_record_with_who_made_it_and_no_token_is_logged() {
+    let server = Server::start_with(&["--tokens", &tokens(), "--log", "trace"]);
+    let put =
+        async |path: &str, token, body: &Value| ask(&server, Method::PUT, path, Some(token), body).await;
+    assert_eq!(put("/api/topology", WRITER, &topology()).await.0, 200);
+    assert_eq!(put("/api/translate", READER, &json!({})).await.0, 200);
+    assert_eq!(put("/api/execute", READER, &json!({})).await.0, 403);
+    let (status, body) = put("/api/execute", WRITER, &json!({})).await;
+    assert_eq!(status, 200, "{body}");
+    let (_, list) = ask(
+        &server,
+        Method::GET,
+        "/api/executions",
+        Some(READER),
+        &Value::Null,
+    )
+    .await;
+    assert_eq!(list["executions"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list["executions"][0]["requested_by"], "planner");
+    let path = format!("/api/executions/{}", body["execution"].as_str().unwrap());
+    let (_, one) = ask(&server, Method::GET, &path, Some(READER), &Value::Null).await;
+    assert_eq!(
+        (&one["requested_by"], &one["address"]),
+        (&json!("planner"), &json!("127.0.0.1"))
+    );
+    let id = one["request_id"].as_str().unwrap();
+    server.logged(&format!("id=\"{id}\""), 1).await;
+
+    let bearer = format!("Bearer {READER}");
+    let fields = headers(&[("authorization", &bearer), ("last-event-id", "0")]);
+    let events = server.events(fields, 2).await;
+    for (kind, event) in events.iter().take(2) {
+        assert_eq!(
+            (&event["by"], &event["address"]),
+            (&json!("planner"), &json!("127.0.0.1")),
+            "{kind}"
+        );
+        assert!(event["request_id"].is_string(), "{kind}");
+    }
+    // A wrong one is no less a secret: it may be right elsewhere.
+    ask(
+        &server,
+        Method::GET,
+        "/api/topology",
+        Some("a-token-of-another-service"),
+        &Value::Null,
+    )
+    .await;
+    let log = server.log();
+    for token in [READER, WRITER, "a-token-of-another-service"] {
+        assert!(!log.contains(token), "{token} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_request_keeps_the_id_that_it_came_with() {
+    let server = Server::start();
+    let (_, got, _) = server
+        .raw(Method::GET, "/healthz", headers(&[("x-request-id", "trace-1")]))
+        .await;
+    assert_eq!(got["x-request-id"], "trace-1");
+    let (_, got, _) = server
+        .raw(Method::GET, "/nowhere", headers(&[("x-request-id", "two words")]))
+        .await;
+    assert_eq!(got["x-request-id"].len(), 36);
+}
+
+#[tokio::test]
+async fn tokens_are_replaced_while_the_service_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "one read 0123456789abcdef\n").unwrap();
+    let server = Server::start_with(&["--tokens-file", file.to_str().unwrap()]);
+    let status = async |token| {
+        ask(&server, Method::GET, "/api/topology", Some(token), &Value::Null)
+            .await
+            .0
+    };
+    assert_eq!(
+        (status("0123456789abcdef").await, status("fedcba9876543210").await),
+        (200, 401)
+    );
+    std::fs::write(&file, "two read fedcba9876543210\n").unwrap();
+    server.signal("-HUP");
+    server.logged("tokens read again", 1).await;
+    assert_eq!(
+        (status("0123456789abcdef").await, status("fedcba9876543210").await),
+        (401, 200)
+    );
+    // What can't be used, or would open the service, changes nothing.
+    std::fs::write(&file, "two read\n").unwrap();
+    server.signal("-HUP");
+    server.logged("the tokens stay as they were", 1).await;
+    std::fs::write(&file, "").unwrap();
+    server.signal("-HUP");
+    server.logged("the tokens stay as they were", 2).await;
+    assert_eq!(
+        (status("0123456789abcdef").await, status("fedcba9876543210").await),
+        (401, 200)
+    );
+}
+
+#[tokio::test]
+async fn web_pages_of_others_change_nothing_unless_they_are_allowed() {
+    let server = Server::start_with(&["--cors-origin", "https://planner.test"]);
+    let put = async |origin: &str| {
+        let fields = headers(&[("origin", origin), ("content-type", "text/plain")]);
+        let (status, got, _) = server
+            .raw_with(Method::PUT, "/api/topology", fields, topology().to_string())
+            .await;
+        (status, got.get("access-control-allow-origin").cloned())
+    };
+    assert_eq!(put("https://evil.test").await.0, 403);
+    assert_eq!(
+        put("https://planner.test").await,
+        (200, Some("https://planner.test".parse().unwrap()))
+    );
+    let ask = [
+        ("origin", "https://planner.test"),
+        ("access-control-request-method", "PUT"),
+    ];
+    let (status, got, _) = server.raw(Method::OPTIONS, "/api/topology", headers(&ask)).await;
+    assert_eq!(
+        (status, got["access-control-allow-origin"].to_str().unwrap()),
+        (200, "https://planner.test")
+    );
+    // Off by default.
+    let server = Server::start();
+    let (status, got, _) = server.raw(Method::GET, "/api/topology", headers(&ask)).await;
+    assert_eq!((status, got.get("access-control-allow-origin")), (200, None));
+}

@@ -1,0 +1,159 @@
+//! The description of the API: as the repository has it, complete, and readable without the world.
+
+use serde_json::{Map, Value, json};
+
+use crate::requests::headers;
+use crate::server::{Server, program};
+use reqwest::Method;
+
+/// The committed description.
+pub fn description() -> Value {
+    serde_json::from_str(include_str!("../../openapi.json")).unwrap()
+}
+
+fn described(what: &str) -> String {
+    String::from_utf8(program().args(["describe", what]).output().unwrap().stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_committed_description_is_that_of_the_code() {
+    let remedy = "run make openapi and look at what changed";
+    assert!(
+        described("openapi") == include_str!("../../openapi.json"),
+        "openapi.json: {remedy}"
+    );
+    assert!(
+        described("errors") == include_str!("../../docs/errors.md"),
+        "docs/errors.md: {remedy}"
+    );
+    let server = Server::start();
+    assert_eq!(server.get("/openapi.json").await.body, description());
+}
+
+#[test]
+fn every_schema_is_described_with_an_example() {
+    let document = description();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(schema["description"].is_string(), "{name} has no description");
+        let example = schema.get("example").or(schema.get("examples"));
+        assert!(example.is_some(), "{name} has no example");
+        let none = Map::new();
+        for (field, of) in schema["properties"].as_object().unwrap_or(&none) {
+            let told = of.get("description").or(of.pointer("/oneOf/0/description"));
+            assert!(told.is_some() || of.get("$ref").is_some(), "{name}.{field}: {of}");
+        }
+    }
+}
+
+#[test]
+fn every_operation_tells_its_errors_and_every_code_has_its_place() {
+    let (document, mut seen) = (description(), std::collections::BTreeSet::new());
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            assert!(
+                operation["summary"].is_string() && operation["operationId"].is_string(),
+                "{method} {path}"
+            );
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                assert!(
+                    answer["description"]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{path} {status}"
+                );
+                let examples = answer.pointer("/content/application~1json/examples");
+                for (code, _) in examples.and_then(Value::as_object).into_iter().flatten() {
+                    seen.insert(code.clone());
+                }
+            }
+        }
+    }
+    // Answers of no operation: a path or a method that is none.
+    seen.insert("method_not_allowed".to_owned());
+    let listed: Vec<&str> = include_str!("../../docs/errors.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let mut once = listed.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), listed.len(), "each code once");
+    assert_eq!(once, seen.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_pages_load_nothing_from_elsewhere() {
+    let server = Server::start_with(&["--tokens", &crate::auth::tokens()]);
+    let get = async |path: &str| server.raw(Method::GET, path, headers(&[])).await;
+    let (status, got, page) = get("/docs/").await;
+    assert_eq!(
+        (status, got["content-type"].to_str().unwrap()),
+        (200, "text/html")
+    );
+    assert!(
+        got["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .starts_with("default-src 'self'")
+    );
+    let mut files = 0;
+    for link in page
+        .split(['"', '\''])
+        .filter(|text| text.ends_with(".js") || text.ends_with(".css"))
+    {
+        assert!(!link.contains("//"), "{link}");
+        let (status, _, _) = get(&format!("/docs/{}", link.trim_start_matches("./"))).await;
+        assert_eq!(status, 200, "{link}");
+        files += 1;
+    }
+    assert!(files >= 3, "{page}");
+    let (_, _, initializer) = get("/docs/swagger-initializer.js").await;
+    assert!(
+        initializer.contains("../openapi.json") && initializer.contains("\"validatorUrl\": \"none\""),
+        "{initializer}"
+    );
+    assert_eq!(get("/docs/nothing.js").await.0, 404);
+    let (status, _, text) = get("/openapi.json").await;
+    assert_eq!(
+        (
+            status,
+            serde_json::from_str::<Value>(&text).unwrap() == description()
+        ),
+        (200, true)
+    );
+}
+
+#[tokio::test]
+async fn readiness_names_the_part_that_is_not() {
+    let server = Server::start_with(&["--tokens", &crate::auth::tokens()]);
+    let ready = async |fields: &[(&'static str, &str)]| {
+        let (status, _, text) = server.raw(Method::GET, "/readyz", headers(fields)).await;
+        (status, serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let (status, body) = ready(&[]).await;
+    assert_eq!((status, &body["ready"]), (503, &json!(false)));
+    assert_eq!(
+        body["parts"]["topology"],
+        json!({ "ready": false }),
+        "why is not told to everyone"
+    );
+    let bearer = format!("Bearer {}", crate::auth::WRITER);
+    let token = [("authorization", bearer.as_str())];
+    let (_, body) = ready(&token).await;
+    assert!(
+        body["parts"]["topology"]["problem"]
+            .as_str()
+            .unwrap()
+            .contains("/api/topology"),
+        "{body}"
+    );
+    let topology = crate::bad_input::topology().to_string();
+    server
+        .raw_with(Method::PUT, "/api/topology", headers(&token), topology)
+        .await;
+    // What is told is a second old at most.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let (status, body) = ready(&[]).await;
+    assert_eq!((status, &body["ready"]), (200, &json!(true)), "{body}");
+}

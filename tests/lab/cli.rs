@@ -1,0 +1,270 @@
+//! `mapek execute` and its kin against real engines: in a pipe, on a terminal, across a kill.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::daemons::Lab;
+use crate::git::Repository;
+use crate::process::wait_until;
+use crate::service::Service;
+use crate::topologies::{idle, on_hosts, plan, with};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How a command ended, and what it said.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// The plan in a file, as users have it.
+fn plan_file(name: &str, plan: &Value) -> String {
+    let path = format!("/run/lab/{name}.json");
+    std::fs::write(&path, plan.to_string()).unwrap();
+    path
+}
+
+fn command(service: &Service, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mapek"));
+    command
+        .env("MAPEK_SERVER", service.api.url(""))
+        .args(arguments)
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(service: &Service, arguments: &[&str]) -> Said {
+    let output = command(service, arguments).output().unwrap();
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The same on a terminal of its own, at which somebody types `input`.
+fn on_terminal(service: &Service, arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    use std::io::Write;
+    let quoted: Vec<String> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
+    let line = format!(
+        "stty cols 120 rows 40; exec {} {}",
+        env!("CARGO_BIN_EXE_mapek"),
+        quoted.join(" ")
+    );
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("MAPEK_SERVER", service.api.url(""))
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut typed = child.stdin.take().unwrap();
+    typed.write_all(input.as_bytes()).unwrap();
+    // The terminal stays until the command has ended.
+    let output = child.wait_with_output().unwrap();
+    drop(typed);
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+async fn two_tiers(lab: &Lab, service: &Service, hook: &str) {
+    let repository = Repository::new("hooks");
+    repository.write("scale_hooks/hook.sh", hook);
+    repository.commit("A hook");
+    let web = with(
+        idle(),
+        json!({"depends_on": ["db"], "on_node_scale": "hook.sh", "stop_grace_s": 0}),
+    );
+    let tiers = json!({"web": web, "db": with(idle(), json!({"stop_grace_s": 0}))});
+    let mut topology = on_hosts(lab.hosts(2), tiers);
+    topology["infrastructure"]["hooks_git_repo"] = json!(repository.path());
+    service.put_topology(&topology).await;
+}
+
+#[test]
+fn a_plan_is_shown_and_carried_out_and_followed_in_a_pipe() {
+    in_lab!(2, async |lab| {
+        let service = Service::start();
+        two_tiers(lab, &service, "#!/bin/sh\nexit 0\n").await;
+        let file = plan_file("plan", &plan(&[("web", 2.0, 2), ("db", 1.0, 1)]));
+
+        let refused = run(&service, &["execute", &file]);
+        assert_eq!(refused.code, Some(9), "{}", refused.err);
+        assert_eq!(service.allocation().await, json!({}));
+
+        let said = run(&service, &["execute", "--yes", &file]);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        assert!(
+            said.out.contains("+ rubis_web") && said.out.contains("Done: execution"),
+            "{}",
+            said.out
+        );
+        let actions: usize = service.executions().await["executions"][0]["actions"]
+            .as_u64()
+            .unwrap()
+            .try_into()
+            .unwrap();
+        let lines: Vec<&str> = said.err.lines().collect();
+        assert_eq!(lines.len(), actions, "one line for each action: {lines:#?}");
+        assert!(
+            lines[0].starts_with("stage 1/") && lines[0].contains("done  create vm"),
+            "{lines:#?}"
+        );
+        assert!(
+            !said.err.contains('\x1b') && !said.out.contains('\x1b'),
+            "{}",
+            said.err
+        );
+
+        // What the tables say is what runs.
+        let allocation = run(&service, &["allocation"]).out;
+        assert!(
+            allocation.contains("rubis_db") && allocation.contains("10.77.1."),
+            "{allocation}"
+        );
+        let inspected = run(&service, &["inspect"]).out;
+        assert!(
+            inspected.contains("rubis_web") && inspected.contains("running"),
+            "{inspected}"
+        );
+
+        // The same plan again has nothing to do, and asks nothing.
+        let again = run(&service, &["execute", "-o", "json", &file]);
+        assert_eq!(again.code, Some(0), "{}", again.err);
+        let record: Value = serde_json::from_str(&again.out).unwrap();
+        assert_eq!(
+            (&record["state"], &record["actions"]),
+            (&json!("succeeded"), &json!(0))
+        );
+        assert!(again.err.contains("Nothing to do"), "{}", again.err);
+    });
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_draws_bars_in_colour() {
+    in_lab!(2, async |lab| {
+        let service = Service::start();
+        // Slow enough to be drawn.
+        two_tiers(lab, &service, "#!/bin/sh\nsleep 1\n").await;
+        let file = plan_file("plan", &plan(&[("web", 1.0, 2), ("db", 1.0, 1)]));
+        let (code, shown) = on_terminal(&service, &["execute", &file], "n\n");
+        assert_eq!(code, Some(9), "{shown}");
+        assert!(
+            shown.contains("Carry this out? [y/N]") && shown.contains("nothing was changed"),
+            "{shown}"
+        );
+        assert_eq!(service.allocation().await, json!({}));
+
+        let (code, shown) = on_terminal(&service, &["execute", &file], "yes\n");
+        assert_eq!(code, Some(0), "{shown}");
+        for part in [
+            "\x1b[32m+",
+            "stage 1/",
+            "====",
+            "actions",
+            "run scale hook",
+            "Done:",
+        ] {
+            assert!(shown.contains(part), "{part:?} is not in {shown}");
+        }
+        assert_ne!(service.allocation().await, json!({}));
+    });
+}
+
+/// Starts `mapek execute`, and waits until it has told of `count` actions.
+fn start_and_see(
+    service: &Service,
+    arguments: &[&str],
+    count: usize,
+) -> (Child, std::thread::JoinHandle<String>) {
+    let mut child = command(service, arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut seen = String::new();
+    for _ in 0..count {
+        let line = lines.next().expect("it goes on").unwrap();
+        seen.push_str(&(line + "\n"));
+    }
+    let rest = std::thread::spawn(move || {
+        lines
+            .map_while(Result::ok)
+            .for_each(|line| seen.push_str(&(line + "\n")));
+        seen
+    });
+    (child, rest)
+}
+
+#[test]
+fn a_service_that_is_killed_in_the_middle_is_waited_for() {
+    in_lab!(2, async |lab| {
+        let mut service = Service::start();
+        two_tiers(lab, &service, "#!/bin/sh\nsleep 2\n").await;
+        let file = plan_file("plan", &plan(&[("web", 1.0, 2), ("db", 1.0, 1)]));
+        let (mut child, said) = start_and_see(&service, &["execute", "--yes", &file], 3);
+        service.kill();
+        service.start_again();
+        wait_until(
+            LIMIT,
+            || "the command goes on".to_owned(),
+            || child.try_wait().unwrap().is_some(),
+        );
+        let said = said.join().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        assert!(said.contains("the service was started again"), "{said}");
+        assert_eq!(said.matches("done  run scale hook").count(), 1, "{said}");
+    });
+}
+
+#[test]
+fn what_does_not_succeed_is_told_by_its_exit_code_and_its_reason() {
+    in_lab!(2, async |lab| {
+        let service = Service::start();
+        two_tiers(lab, &service, "#!/bin/sh\necho out of luck\nexit 3\n").await;
+        let file = plan_file("plan", &plan(&[("web", 1.0, 2), ("db", 1.0, 1)]));
+        let said = run(&service, &["execute", "--yes", "--on-failure", "rollback", &file]);
+        assert_eq!(said.code, Some(5), "{}", said.err);
+        for part in [
+            "failed  run scale hook",
+            "undoing what was done",
+            "back 1/",
+            "has been undone",
+            "out of luck",
+        ] {
+            assert!(said.err.contains(part), "{part} is not in {}", said.err);
+        }
+        let shown = run(&service, &["executions", "last"]);
+        assert!(
+            shown.out.contains("rolled_back") && shown.out.contains("back 1"),
+            "{}",
+            shown.out
+        );
+
+        // Cancelled from elsewhere while it is followed; held to the end of what runs.
+        two_tiers(lab, &service, "#!/bin/sh\nsleep 3\n").await;
+        let (mut child, said) = start_and_see(&service, &["execute", "--yes", &file], 2);
+        let cancelled = run(&service, &["cancel"]);
+        assert_eq!(cancelled.code, Some(0), "{}", cancelled.err);
+        wait_until(
+            LIMIT,
+            || "the command goes on".to_owned(),
+            || child.try_wait().unwrap().is_some(),
+        );
+        let said = said.join().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(5), "{said}");
+        assert!(said.contains("was cancelled"), "{said}");
+
+        let detached = run(&service, &["execute", "--yes", "--detach", &file]);
+        assert_eq!(detached.code, Some(0), "{}", detached.err);
+        assert!(detached.out.contains("Begun as execution"), "{}", detached.out);
+    });
+}
