@@ -89,8 +89,6 @@ pub enum Code {
     CloudCapacity,
     /// The topology's cloud driver can't be used as it is set up.
     CloudMisconfigured,
-    /// This build has no driver for the cloud.
-    CloudUnsupported,
     /// Somebody cancelled the execution.
     Cancelled,
     /// The service is stopping.
@@ -103,7 +101,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 45] = [
         Self::JsonUnreadable,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -145,7 +143,6 @@ impl Code {
         Self::CloudRefused,
         Self::CloudCapacity,
         Self::CloudMisconfigured,
-        Self::CloudUnsupported,
         Self::Cancelled,
         Self::Stopping,
         Self::JournalUnavailable,
@@ -203,7 +200,6 @@ impl Code {
             Self::CloudRefused => "cloud_refused",
             Self::CloudCapacity => "cloud_capacity",
             Self::CloudMisconfigured => "cloud_misconfigured",
-            Self::CloudUnsupported => "cloud_unsupported",
             Self::Cancelled => "cancelled",
             Self::Stopping => "stopping",
             Self::JournalUnavailable => "journal_unavailable",
@@ -271,7 +267,6 @@ impl Code {
             Self::CloudMisconfigured => {
                 "The topology's cloud driver, or an engine's endpoint, can't be used as it is set up."
             }
-            Self::CloudUnsupported => "This build has no driver for the cloud.",
             Self::Cancelled => "Somebody cancelled the execution; what was done is kept.",
             Self::Stopping => "The service is stopping.",
             Self::JournalUnavailable => "The record can't be written or read, so nothing is begun.",
@@ -326,7 +321,6 @@ impl Code {
             Self::CloudRefused => "Mend what its words, in the error, say.",
             Self::CloudCapacity => "Try later, ask for less, or let the group use other types of VMs.",
             Self::CloudMisconfigured => "Mend what the error names in the topology.",
-            Self::CloudUnsupported => "Use `cloud_driver.hosts`, or leave `cloud_driver` out.",
             Self::Cancelled => "Execute a plan to go on.",
             Self::Stopping => "Ask again when it has started.",
             Self::JournalUnavailable => {

@@ -47,7 +47,6 @@ pub const fn status(code: Code) -> StatusCode {
         Code::Undecided | Code::HookTimeout | Code::EngineTimeout | Code::CloudTimeout => {
             StatusCode::GATEWAY_TIMEOUT
         }
-        Code::CloudUnsupported => StatusCode::NOT_IMPLEMENTED,
         Code::Overloaded | Code::Stopping | Code::JournalUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

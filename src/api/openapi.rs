@@ -59,10 +59,10 @@ fn errors(operation: &str) -> Vec<Code> {
     use Code::*;
     const WORLD: &[Code] = &[
         CloudMisconfigured,
-        CloudUnsupported,
         CloudUnreachable,
         CloudTimeout,
         CloudRefused,
+        CloudCapacity,
     ];
     const PLAN: &[Code] = &[
         JsonUnreadable,

@@ -204,12 +204,13 @@ fn address(server: &str) -> Result<(String, String), Problem> {
             format!("--server should be a URL such as http://127.0.0.1:8000: {why}"),
         )
     };
-    let text = server.trim().trim_end_matches('/');
+    let text = server.trim();
     let text = if text.contains("://") {
         text.to_owned()
     } else {
         format!("http://{text}")
     };
+    let text = text.trim_end_matches('/');
     let uri: Uri = text.parse().map_err(|_| wrong("it can't be read"))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(wrong("it names no host"));

@@ -105,7 +105,7 @@ fn the_command_line_fails_with_the_reason_when_there_is_no_solution() {
         .write_all(question.to_string().as_bytes())
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["code"], "infeasible");
     assert!(
