@@ -16,6 +16,8 @@ const LOG_LINES: &str = "20";
 /// First and longest pause between two looks.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How long the next end of a container that ends again and again is waited for.
+const NEXT_END: Duration = Duration::from_secs(1);
 
 /// Since when the container runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub async fn up(caller: &Caller, seen: &Observed, since: Since) -> Result<Observ
         let found = look::ours(caller, &seen.name).await?;
         let restarted = found.restarts > *restarts.get_or_insert(found.restarts);
         if found.seen.state != State::Running || restarted {
-            return Err(down(caller, &found).await);
+            return Err(down(caller, &ended(caller, found).await?).await);
         }
         match found.seen.health {
             Some(Health::Unhealthy) => return Err(unhealthy(caller, &found, "failed its health check").await),
@@ -87,6 +89,17 @@ pub async fn gone(caller: &Caller, seen: &Observed) -> Result<(), EngineError> {
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Ok(())
+}
+
+/// A container that was restarted may run just now: its exit code is told by its next end, which
+/// is waited for a moment.
+async fn ended(caller: &Caller, mut found: Found) -> Result<Found, EngineError> {
+    let until = Instant::now() + NEXT_END;
+    while found.seen.state == State::Running && Instant::now() < until {
+        sleep(FIRST_PAUSE).await;
+        found = look::ours(caller, &found.seen.name).await?;
+    }
+    Ok(found)
 }
 
 /// The container ended, or ends and is restarted again and again.
