@@ -4,7 +4,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // prefix sums are built to the length they are read at
 
-use super::problem::{Problem, VM_CAP};
+use super::problem::{Pair, Problem, VM_CAP};
 
 /// Least price of all containers, each tier on its own: as many as its demand or `min_node`
 /// forces, kept ones first where those are cheaper.
@@ -53,48 +53,99 @@ pub struct Fleet {
 /// The cheapest combination of VMs and spreading that volume allows.
 #[must_use]
 pub fn fleet(problem: &Problem) -> Option<Fleet> {
-    let total = problem.total();
-    let sorted = |r: usize| {
-        let mut sizes: Vec<i64> = problem.existing.iter().map(|c| c[r]).collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        sizes
-    };
-    let sizes = [sorted(0), sorted(1)];
-    let spread = [Spreading::new(problem, 0), Spreading::new(problem, 1)];
+    let volume = Volume::new(problem);
     let mut best: Option<Fleet> = None;
-    let extra = problem.create_cost.min(problem.least_keep());
-    let mut sum = [0i64; 2];
-    for used in 0..=problem.existing.len().min(problem.max_vms) {
-        if used > 0 {
-            sum = [sum[0] + sizes[0][used - 1], sum[1] + sizes[1][used - 1]];
-        }
-        let left = [total[0] - sum[0], total[1] - sum[1]];
-        let Some(least) = news_needed(problem, left) else {
+    for used in 0..=volume.most_used() {
+        let Some(least) = news_needed(problem, volume.left(used)) else {
             continue;
         };
         // More VMs than volume needs save spreading, up to where nothing needs to be spread.
         for news in least..=problem.max_new.min(least.saturating_add(VM_CAP)) {
-            if used.saturating_add(news) > problem.max_vms {
+            let Some(fleet) = volume.fleet(used, news) else {
                 break;
+            };
+            if best.is_none_or(|b| fleet.price < b.price) {
+                best = Some(fleet);
             }
-            let room = |r: usize| problem.new_vm[r] * news as i64 - left[r];
-            let spreads = [spread[0].least(room(0)), spread[1].least(room(1))];
-            let most = spreads[0].max(spreads[1]);
-            let price = used as i64 * problem.use_cost + news as i64 * problem.new_cost + most as i64 * extra;
-            if best.is_none_or(|b| price < b.price) {
-                best = Some(Fleet {
-                    price,
-                    used,
-                    news,
-                    spreads,
-                });
-            }
-            if most == 0 || problem.new_cost <= 0 {
+            if fleet.spreads == [0, 0] || problem.new_cost <= 0 {
                 break;
             }
         }
     }
     best
+}
+
+/// What volume says of numbers of VMs.
+struct Volume<'a> {
+    problem: &'a Problem,
+    /// Room of the largest existing VMs, by their number; each resource on its own.
+    room: Vec<Pair>,
+    spread: [Spreading; 2],
+    /// Least price of one container more.
+    extra: i64,
+    total: Pair,
+}
+
+impl<'a> Volume<'a> {
+    fn new(problem: &'a Problem) -> Self {
+        let sorted = |r: usize| {
+            let mut sizes: Vec<i64> = problem.existing.iter().map(|c| c[r]).collect();
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            sizes
+        };
+        let mut room = vec![[0, 0]];
+        let mut sum = [0, 0];
+        for (cpu, mem) in sorted(0).into_iter().zip(sorted(1)) {
+            sum = [sum[0] + cpu, sum[1] + mem];
+            room.push(sum);
+        }
+        Self {
+            problem,
+            room,
+            spread: [Spreading::new(problem, 0), Spreading::new(problem, 1)],
+            extra: problem.create_cost.min(problem.least_keep()),
+            total: problem.total(),
+        }
+    }
+
+    fn most_used(&self) -> usize {
+        self.problem.existing.len().min(self.problem.max_vms)
+    }
+
+    /// Demand that so many existing VMs have no room for.
+    fn left(&self, used: usize) -> Pair {
+        [0, 1].map(|r| self.total[r] - self.room[used][r])
+    }
+
+    /// The least that these numbers of VMs cost, if they are allowed and enough.
+    fn fleet(&self, used: usize, news: usize) -> Option<Fleet> {
+        let problem = self.problem;
+        if used.saturating_add(news) > problem.max_vms || news > problem.max_new {
+            return None;
+        }
+        let left = self.left(used);
+        let room = [0, 1].map(|r| problem.new_vm[r].saturating_mul(news as i64) - left[r]);
+        if room[0] < 0 || room[1] < 0 {
+            return None;
+        }
+        let spreads = [self.spread[0].least(room[0]), self.spread[1].least(room[1])];
+        let most = spreads[0].max(spreads[1]) as i64;
+        let price = used as i64 * problem.use_cost + news as i64 * problem.new_cost + most * self.extra;
+        Some(Fleet {
+            price,
+            used,
+            news,
+            spreads,
+        })
+    }
+
+    /// The least that so many new VMs cost, together with as many existing ones as they need.
+    fn with_news(&self, news: usize) -> Option<i64> {
+        (0..=self.most_used())
+            .filter_map(|used| self.fleet(used, news))
+            .map(|fleet| fleet.price)
+            .min()
+    }
 }
 
 /// Fewest tiers to be spread so that what the others waste of one resource fits into some room.
@@ -155,6 +206,9 @@ pub fn too_many(problem: &Problem) -> Option<u64> {
     (problem.max_new > 0 && most > VM_CAP as u64).then_some(most)
 }
 
+/// Up to so many VMs each number of new ones is looked at.
+const CLOSELY: usize = 1_000;
+
 /// Most new VMs that a placement cheaper than `below` (relative price) can use.
 #[must_use]
 pub fn most_news(problem: &Problem, below: Option<i64>) -> usize {
@@ -170,7 +224,16 @@ pub fn most_news(problem: &Problem, below: Option<i64>) -> usize {
     };
     let free = problem.use_cost.min(0) * problem.existing.len() as i64;
     let left = below - 1 - containers(problem) - free;
-    usize::try_from(left.max(0) / problem.new_cost)
+    let most = usize::try_from(left.max(0) / problem.new_cost)
         .unwrap_or(spread)
-        .min(spread)
+        .min(spread);
+    if problem.existing.len().max(most) > CLOSELY {
+        return most;
+    }
+    let volume = Volume::new(problem);
+    let rest = below - containers(problem);
+    (0..=most)
+        .rev()
+        .find(|&news| volume.with_news(news).is_some_and(|price| price < rest))
+        .unwrap_or(0)
 }
