@@ -1,23 +1,22 @@
 //! Exact placement on a handful of VMs, by depth-first search over the sets of VMs each tier is on.
 //!
-//! Once it is decided *on which* VMs each tier has a container, amounts that fit exist if and
-//! only if, in each resource on its own, no set `U` of the VMs is asked for more than it has:
-//! tiers that are only on VMs of `U` bring all their demand, every other container on a VM of
-//! `U` at least one step (max-flow min-cut with lower bounds of one). With at most
-//! [`MAX_VMS`] VMs that is a small table of sums, kept up as tiers are decided, so no flow is
+//! Whether amounts exist for sets decided so far is asked of [`super::loads`], so no flow is
 //! computed during the search. It is used on whole small instances and on neighbourhoods.
 //!
 //! It must not allocate in the search itself, and counts its work in nodes, never in time.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // masks and ranks are made here and bounded by the array sizes
 
+use super::loads::{Loads, bits};
+use super::options::{candidates, floor_of};
 use super::problem::Pair;
 
-/// Most VMs in a cluster: the tables have 2^MAX_VMS rows.
-pub const MAX_VMS: usize = 14;
+pub use super::loads::Set;
 
-/// A set of VMs of the cluster, one bit each.
-pub type Set = u16;
+/// Most VMs in a cluster: one table has 2^MAX_VMS rows.
+pub const MAX_VMS: usize = 18;
+/// Most sets of VMs that all tiers together may choose from.
+const MAX_OPTIONS: usize = 2_000_000;
 
 /// A VM of the cluster.
 #[derive(Debug, Clone)]
@@ -92,13 +91,10 @@ struct Search<'a> {
     spread: Vec<i64>,
     /// Least price of VMs, given those used so far: the cheapest superset that can hold all.
     vm_floor: Vec<i64>,
-    room: Vec<Pair>,
-    sets: usize,
     /// For each VM, those of its class with a lower index.
     before: Vec<Set>,
     chosen: Vec<Set>,
-    /// Sums asked of each set of VMs, one table for each rank.
-    loads: Vec<Pair>,
+    loads: Loads,
     best: Option<(i64, Vec<Set>)>,
     tie: Option<Vec<Set>>,
     nodes: u64,
@@ -107,13 +103,16 @@ struct Search<'a> {
 /// Searches for the cheapest placement below the ceiling.
 #[must_use]
 pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
-    let Some(mut search) = Search::new(cluster, reach) else {
-        return Found {
-            best: None,
-            tie: None,
-            complete: true,
-            nodes: 0,
-        };
+    let mut search = match Search::new(cluster, reach) {
+        Ok(search) => search,
+        Err(complete) => {
+            return Found {
+                best: None,
+                tie: None,
+                complete,
+                nodes: 0,
+            };
+        }
     };
     let complete = search.descend(0, 0, 0);
     Found {
@@ -128,8 +127,9 @@ pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
 const NEVER: i64 = i64::MAX / 8;
 
 impl<'a> Search<'a> {
-    /// `None` if some tier has no candidate set at all.
-    fn new(cluster: &'a Cluster, reach: Reach<'a>) -> Option<Self> {
+    /// Otherwise, whether that answers the question: some tier has no candidate set at all, or all
+    /// have too many.
+    fn new(cluster: &'a Cluster, reach: Reach<'a>) -> Result<Self, bool> {
         let k = cluster.vms.len().min(MAX_VMS);
         let sets = 1usize << k;
         let mut room = vec![[0i64; 2]; sets];
@@ -171,34 +171,31 @@ impl<'a> Search<'a> {
         let spare = reach.ceiling.max(reach.tie_at.map_or(i64::MIN, |t| t + 1))
             - least.iter().sum::<i64>()
             - vm_floor[0];
+        let mut left = MAX_OPTIONS;
         let mut options = Vec::with_capacity(order.len());
         let mut spread = Vec::with_capacity(order.len());
         for (rank, &t) in order.iter().enumerate() {
-            let list = candidates(
-                &cluster.tiers[t],
-                cluster,
-                k,
-                &room,
-                least[rank].saturating_add(spare),
-            );
+            let dearest = least[rank].saturating_add(spare);
+            let Some(list) = candidates(&cluster.tiers[t], cluster, dearest, left) else {
+                return Err(false);
+            };
             if list.is_empty() {
-                return None;
+                return Err(true);
             }
+            left -= list.len();
             let wide = list.iter().find(|o| o.1.count_ones() > 1);
             spread.push(wide.map_or(NEVER, |o| o.0));
             options.push(list);
         }
-        Some(Self {
+        Ok(Self {
             cluster,
             reach,
             chosen: vec![0; cluster.tiers.len()],
-            loads: vec![[0; 2]; sets * (order.len() + 1)],
+            loads: Loads::new(cluster.vms.iter().take(k).map(|v| v.capacity).collect()),
             order,
             options,
             spread,
             vm_floor,
-            room,
-            sets,
             before,
             best: None,
             tie: None,
@@ -222,12 +219,11 @@ impl<'a> Search<'a> {
         if self.nodes > self.reach.nodes || (self.nodes.is_multiple_of(1024) && (self.reach.cut)()) {
             return false;
         }
-        let base = rank * self.sets;
         let rest = (rank + 1..self.order.len())
-            .map(|r| self.least_at(r, base))
+            .map(|r| self.least_at(r))
             .fold(0i64, i64::saturating_add)
             .min(NEVER);
-        if self.hopeless(cost + rest + self.least_at(rank, base) + self.vm_floor[usize::from(used)]) {
+        if self.hopeless(cost + rest + self.least_at(rank) + self.vm_floor[used as usize]) {
             return true;
         }
         let tier = self.order[rank];
@@ -239,21 +235,22 @@ impl<'a> Search<'a> {
         for option in 0..self.options[rank].len() {
             let (price, set) = self.options[rank][option];
             // Dearer sets follow: VMs may be free already, so only the containers count here.
-            if self.hopeless(cost + price + rest + self.vm_floor[usize::from(used)]) {
+            if self.hopeless(cost + price + rest + self.vm_floor[used as usize]) {
                 break;
             }
             let now_used = used | set;
             if set & blocked != 0
                 || now_used.count_ones() as usize > self.cluster.max_used
-                || self.hopeless(cost + price + rest + self.vm_floor[usize::from(now_used)])
+                || self.hopeless(cost + price + rest + self.vm_floor[now_used as usize])
                 || !self.canonical(used, set)
-                || !self.add(rank, set, demand)
+                || !self.loads.push(set, demand)
             {
                 continue;
             }
             self.chosen[tier] = set;
             let complete = self.descend(rank + 1, now_used, cost + price);
             self.chosen[tier] = 0;
+            self.loads.pop();
             if !complete {
                 return false;
             }
@@ -267,70 +264,25 @@ impl<'a> Search<'a> {
         floor >= self.reach.ceiling && !ties
     }
 
-    /// Least price of the tier at `rank`, given the table that begins at `base`: on one VM that
-    /// still has room for all of it, if there is one, else spread.
-    fn least_at(&self, rank: usize, base: usize) -> i64 {
+    /// Least price of the tier at `rank`: on one VM that still has room for all of it, if there is
+    /// one, else spread.
+    fn least_at(&self, rank: usize) -> i64 {
         let tier = &self.cluster.tiers[self.order[rank]];
         let mut least = self.spread[rank];
         if tier.min > 1 {
             return least;
         }
         for (v, &price) in tier.cost.iter().enumerate() {
-            if price < least {
-                let (load, room) = (self.loads[base + (1 << v)], self.room[1 << v]);
-                if load[0] + tier.demand[0] <= room[0] && load[1] + tier.demand[1] <= room[1] {
-                    least = price;
-                }
+            if price < least && self.loads.fits(v, tier.demand) {
+                least = price;
             }
         }
         least
     }
 
-    /// Writes the table after placing `demand` on `set`; false if some set of VMs is overloaded.
-    fn add(&mut self, rank: usize, set: Set, demand: Pair) -> bool {
-        let set = usize::from(set);
-        let (done, open) = self.loads.split_at_mut((rank + 1) * self.sets);
-        let now = &done[rank * self.sets..];
-        let next = &mut open[..self.sets];
-        // Single VMs first: they are the commonest reason.
-        let inside = |u: usize| {
-            if set & !u == 0 {
-                demand
-            } else {
-                let n = i64::from((set & u).count_ones());
-                [n, n]
-            }
-        };
-        let mut bits = set;
-        while bits != 0 {
-            let u = bits & bits.wrapping_neg();
-            bits &= bits - 1;
-            let (load, more) = (now[u], inside(u));
-            if load[0] + more[0] > self.room[u][0] || load[1] + more[1] > self.room[u][1] {
-                return false;
-            }
-        }
-        let mut fits = true;
-        for u in 0..self.sets {
-            let (load, more) = (now[u], inside(u));
-            let sum = [load[0] + more[0], load[1] + more[1]];
-            next[u] = sum;
-            fits &= sum[0] <= self.room[u][0] && sum[1] <= self.room[u][1];
-        }
-        fits
-    }
-
     /// Of interchangeable VMs that are still empty, the first ones are taken.
     fn canonical(&self, used: Set, set: Set) -> bool {
-        let mut fresh = set & !used;
-        while fresh != 0 {
-            let v = fresh.trailing_zeros() as usize;
-            fresh &= fresh - 1;
-            if self.before[v] & !(used | set) != 0 {
-                return false;
-            }
-        }
-        true
+        bits(set & !used).all(|v| self.before[v] & !(used | set) == 0)
     }
 
     fn vm_price(&self, used: Set) -> i64 {
@@ -366,45 +318,4 @@ fn vm_floor(cluster: &Cluster, k: usize, room: &[Pair], total: Pair) -> Vec<i64>
         }
     }
     floor
-}
-
-/// Least price of a tier, sizes aside: the cheapest VMs, as many as it must be on, and more
-/// where that is paid for.
-fn floor_of(tier: &ClusterTier) -> i64 {
-    let mut prices = tier.cost.clone();
-    prices.sort_unstable();
-    let forced: i64 = prices.iter().take(tier.min).sum();
-    let paid: i64 = prices.iter().skip(tier.min).filter(|&&p| p < 0).sum();
-    forced + paid
-}
-
-/// The sets of VMs that a tier can be on for at most `dearest`, cheapest first.
-fn candidates(
-    tier: &ClusterTier,
-    cluster: &Cluster,
-    k: usize,
-    room: &[Pair],
-    dearest: i64,
-) -> Vec<(i64, Set)> {
-    let most = tier.max.min(cluster.max_used);
-    let mut list = Vec::new();
-    for set in 1usize..1 << k {
-        let n = set.count_ones() as usize;
-        let steps = n as i64;
-        if n < tier.min || n > most {
-            continue;
-        }
-        if tier.demand[0] < steps || tier.demand[1] < steps {
-            continue;
-        }
-        if room[set][0] < tier.demand[0] || room[set][1] < tier.demand[1] {
-            continue;
-        }
-        let price = (0..k).filter(|v| set >> v & 1 == 1).map(|v| tier.cost[v]).sum();
-        if price <= dearest {
-            list.push((price, set as Set));
-        }
-    }
-    list.sort_by_key(|&(price, set)| (price, set.count_ones(), set));
-    list
 }

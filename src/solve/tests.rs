@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::answer::Counters;
 use super::exact::{self, Proof};
 use super::instance::{Amount, Instance, Tier, Vm, Weights};
+use super::loads::{Loads, Set};
 use super::problem::Problem;
 use super::rng::Rng;
 use super::watch::Watch;
@@ -150,4 +151,86 @@ fn no_part_has_a_larger_vm_than_the_whole() {
         }
     }
     assert!(strangers > 50, "only {strangers} VMs stood for others");
+}
+
+/// Decides random tiers one after the other, now and then one less, and asks every set of VMs.
+#[test]
+fn amounts_exist_when_no_set_of_vms_is_overloaded() {
+    let mut rng = Rng::new(7);
+    let (mut fit, mut refused, mut pieces) = (0, 0, 0);
+    for _ in 0..2_000 {
+        let vms = 2 + rng.below(5);
+        let room: Vec<[i64; 2]> = (0..vms)
+            .map(|_| [2 + rng.below(8) as i64, 2 + rng.below(8) as i64])
+            .collect();
+        let mut loads = Loads::new(room.clone());
+        let mut decided: Vec<(Set, [i64; 2])> = Vec::new();
+        for _ in 0..12 {
+            if rng.below(5) == 0 && !decided.is_empty() {
+                loads.pop();
+                decided.pop();
+                continue;
+            }
+            let set = 1 + rng.below((1 << vms) - 1) as Set;
+            let least = i64::from(set.count_ones());
+            let demand = [0, 1].map(|_| least + rng.below(7) as i64);
+            decided.push((set, demand));
+            let overloaded = (1u32..1 << vms).any(|asked| {
+                (0..2).any(|r| {
+                    let load: i64 = decided
+                        .iter()
+                        .map(|&(set, demand)| {
+                            if set & !asked == 0 {
+                                demand[r]
+                            } else {
+                                i64::from((set & asked).count_ones())
+                            }
+                        })
+                        .sum();
+                    let has: i64 = (0..vms).filter(|v| asked >> v & 1 == 1).map(|v| room[v][r]).sum();
+                    load > has
+                })
+            });
+            let pushed = loads.push(set, demand);
+            assert_eq!(pushed, !overloaded, "{room:?} {decided:?}");
+            if pushed {
+                fit += 1;
+                pieces += usize::from(set.count_ones() > 1);
+            } else {
+                refused += 1;
+                decided.pop();
+            }
+        }
+    }
+    assert!(
+        fit > 3_000 && refused > 3_000 && pieces > 1_000,
+        "{fit} {refused} {pieces}"
+    );
+}
+
+/// The number of new VMs is cut down to what a cheaper placement can use, never below that.
+#[test]
+fn a_cheaper_placement_has_no_more_new_vms_than_said() {
+    let mut rng = Rng::new(23);
+    let stop = AtomicBool::new(false);
+    let clock = || Duration::ZERO;
+    let watch = Watch::new(&clock, &stop, Duration::from_secs(60));
+    let mut counters = Counters::default();
+    let mut cut = 0;
+    for round in 0..400 {
+        let instance = instance(&mut rng);
+        let problem = Arc::new(Problem::new(&instance));
+        let Proof::Optimal(best) = exact::by_program(&problem, None, &watch, &mut counters) else {
+            continue;
+        };
+        let used = best
+            .slots
+            .iter()
+            .filter(|s| s.origin.is_none() && !s.boxes.is_empty())
+            .count();
+        let said = bound::most_news(&problem, Some(best.cost + 1));
+        assert!(said >= used, "round {round}: {said} of {used}: {instance:?}");
+        cut += usize::from(said < bound::most_news(&problem, None));
+    }
+    assert!(cut > 100, "{cut}");
 }

@@ -1,0 +1,96 @@
+//! The sets of VMs that one tier of a cluster can be on, with their prices.
+//!
+//! It looks at each tier alone, as if the VMs were empty.
+
+#![allow(clippy::indexing_slicing)] // VMs are bounded by the list that is gone through
+
+use super::cluster::{Cluster, ClusterTier, ClusterVm, MAX_VMS};
+use super::loads::Set;
+use super::problem::Pair;
+
+/// Least price of a tier, sizes aside: the cheapest VMs, as many as it must be on, and more
+/// where that is paid for.
+#[must_use]
+pub fn floor_of(tier: &ClusterTier) -> i64 {
+    let mut prices = tier.cost.clone();
+    prices.sort_unstable();
+    let forced: i64 = prices.iter().take(tier.min).sum();
+    let paid: i64 = prices.iter().skip(tier.min).filter(|&&p| p < 0).sum();
+    forced + paid
+}
+
+/// The sets of VMs that a tier can be on for at most `dearest`, cheapest first. `None` if they are
+/// more than `limit`.
+#[must_use]
+pub fn candidates(
+    tier: &ClusterTier,
+    cluster: &Cluster,
+    dearest: i64,
+    limit: usize,
+) -> Option<Vec<(i64, Set)>> {
+    let steps = tier.demand[0].min(tier.demand[1]);
+    let most = tier.max.min(cluster.max_used);
+    // What VMs from here on can at most pay.
+    let mut paid = vec![0i64; tier.cost.len() + 1];
+    for (v, &price) in tier.cost.iter().enumerate().rev() {
+        paid[v] = paid[v + 1] + price.min(0);
+    }
+    let mut choice = Choice {
+        tier,
+        vms: &cluster.vms,
+        paid,
+        most: most.min(usize::try_from(steps).unwrap_or(0)),
+        dearest,
+        limit,
+        list: Vec::new(),
+    };
+    if !choice.extend(0, 0, 0, [0, 0]) {
+        return None;
+    }
+    let mut list = choice.list;
+    list.sort_by_key(|&(price, set)| (price, set.count_ones(), set));
+    Some(list)
+}
+
+/// The sets of one tier, made VM by VM.
+struct Choice<'a> {
+    tier: &'a ClusterTier,
+    vms: &'a [ClusterVm],
+    paid: Vec<i64>,
+    most: usize,
+    dearest: i64,
+    limit: usize,
+    list: Vec<(i64, Set)>,
+}
+
+impl Choice<'_> {
+    /// All sets that are `set` and VMs from `from` on. False if the limit is reached.
+    fn extend(&mut self, from: usize, set: Set, price: i64, room: Pair) -> bool {
+        let n = set.count_ones() as usize;
+        let demand = self.tier.demand;
+        if n >= self.tier.min.max(1) && price <= self.dearest && room[0] >= demand[0] && room[1] >= demand[1]
+        {
+            if self.list.len() >= self.limit {
+                return false;
+            }
+            self.list.push((price, set));
+        }
+        if n >= self.most {
+            return true;
+        }
+        for v in from..self.vms.len().min(MAX_VMS) {
+            if price + self.tier.cost[v] + self.paid[v + 1] > self.dearest {
+                continue;
+            }
+            let cap = self.vms[v].capacity;
+            if cap[0] < 1 || cap[1] < 1 {
+                continue;
+            }
+            let wider = [room[0] + cap[0], room[1] + cap[1]];
+            if !self.extend(v + 1, set | 1 << v, price + self.tier.cost[v], wider) {
+                return false;
+            }
+        }
+        true
+    }
+}
