@@ -32,15 +32,15 @@ pub fn improve(
     ended: &dyn Fn(i64) -> bool,
     counters: &mut Counters,
 ) {
-    let mut picker = Picker { chosen: Vec::new() };
+    let mut picker = Picker {
+        mine,
+        chosen: Vec::new(),
+    };
     for _ in 0..effort.steps {
         if ended(packing.cost) {
             return;
         }
-        let mut slots = picker.pick(problem, packing, rng, mine.is_none());
-        if let Some(mine) = mine {
-            slots.retain(|&s| mine[s]);
-        }
+        let slots = picker.pick(problem, packing, rng);
         if slots.len() < 2 {
             continue;
         }
@@ -56,34 +56,39 @@ const MIN_VMS: usize = 4;
 /// Most VMs in one neighbourhood.
 const MAX_VMS: usize = 8;
 
-struct Picker {
+struct Picker<'a> {
+    /// The slots that may be chosen; `None`: all, and new ones.
+    mine: Option<&'a [bool]>,
     chosen: Vec<usize>,
 }
 
-impl Picker {
+impl Picker<'_> {
     fn add(&mut self, slot: usize) {
-        if self.chosen.len() < MAX_VMS && !self.chosen.contains(&slot) {
+        let free = self.mine.is_none_or(|mine| mine[slot]);
+        if free && self.chosen.len() < MAX_VMS && !self.chosen.contains(&slot) {
             self.chosen.push(slot);
         }
     }
 
-    fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng, grow: bool) -> Vec<usize> {
+    fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng) -> Vec<usize> {
         self.chosen.clear();
         let size = MIN_VMS + rng.below(MAX_VMS - MIN_VMS);
         match rng.below(10) {
             0..=3 => self.divided_tier(problem, packing, rng),
             4 | 5 => self.light_vm(packing, rng),
             6 | 7 => self.idle_existing(problem, packing, rng),
-            8 if grow => self.spare(problem, packing, rng),
+            8 if self.mine.is_none() => self.spare(problem, packing, rng),
             _ => {}
         }
         let mut tries = 0;
         while self.chosen.len() < size && tries < 4 * MAX_VMS {
             tries += 1;
-            let slot = if rng.below(2) == 0 {
-                used(packing, rng)
-            } else {
-                roomy(packing, rng)
+            // New VMs are all alike, so being related says little where there are no others.
+            let kinds = if problem.existing.is_empty() { 2 } else { 4 };
+            let slot = match rng.below(kinds) {
+                0 => used(packing, rng),
+                1 => roomy(packing, rng),
+                _ => self.related(problem, packing, rng),
             };
             if let Some(slot) = slot {
                 self.add(slot);
@@ -150,6 +155,20 @@ impl Picker {
             }
             None => {}
         }
+    }
+
+    /// A VM that shares a tier with one already chosen, now or in the placement: what one gives
+    /// up, the other can take in.
+    fn related(&self, problem: &Problem, packing: &Packing, rng: &mut Rng) -> Option<usize> {
+        let from = &packing.slots[*self.chosen.get(rng.below(self.chosen.len().max(1)))?];
+        let held = from
+            .origin
+            .map(|v| problem.held[v].as_slice())
+            .unwrap_or_default();
+        let items = from.boxes.iter().chain(held).map(|b| b.0);
+        let item = items.clone().nth(rng.below(items.count().max(1)))?;
+        let slots = packing.nodes[item].iter().chain(&problem.items[item].held_on);
+        slots.clone().nth(rng.below(slots.count().max(1))).copied()
     }
 }
 
