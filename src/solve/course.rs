@@ -34,6 +34,10 @@ pub enum Aim {
 
 /// Steps of each worker in one round.
 const ROUND: u64 = 1_000;
+/// The same on instances that are small.
+const SMALL_ROUND: u64 = 100;
+/// Long rounds for a small one that the tree could not close.
+const LONG: usize = 8;
 /// Up to so many tiers the exact methods get most of the time.
 const SMALL: usize = 24;
 
@@ -111,6 +115,10 @@ impl<'a> Course<'a> {
         self.best_cost().is_some_and(|c| c <= self.floor)
     }
 
+    fn open(&self) -> bool {
+        !self.proven() && self.watch.cut().is_none()
+    }
+
     /// Searches until the answer is proven or the limits end it.
     pub fn run(&mut self, limits: &Limits, aim: Aim) -> Result<EndedBy, SolveError> {
         let mut begun: Vec<Packing> = Vec::new();
@@ -136,8 +144,14 @@ impl<'a> Course<'a> {
             if !begun.is_empty() {
                 self.improve(begun, limits);
             }
-            if !self.proven() && self.watch.cut().is_none() {
-                self.prove(limits)?;
+            if self.open() {
+                self.by_tree(limits)?;
+            }
+            if self.open() && self.small() {
+                self.carry_on();
+            }
+            if self.open() {
+                self.by_program()?;
             }
         }
         if self.proven() {
@@ -164,25 +178,25 @@ impl<'a> Course<'a> {
         let mut team = Team::new(first, second, limits.seed);
         let mut round = 0;
         let mut waiting = relaxed.is_some();
-        let small = self.problem.items.len() <= SMALL;
-        let (rounds, due) = if small {
+        let (rounds, due) = if self.small() {
             (8, 2)
         } else {
             (400.max(4 * self.problem.items.len() as u64), 30)
         };
-        while !self.proven() && self.watch.cut().is_none() && round < rounds {
-            self.round(&mut team);
+        let steps = if self.small() { SMALL_ROUND } else { ROUND };
+        while self.open() && round < rounds {
+            self.round(&mut team, steps);
             round += 1;
             // What HiGHS says is taken in after a fixed round, so that its speed does not matter;
             // where it may take too long for that, whenever it comes.
             if let Some(pending) = relaxed.as_ref().filter(|_| waiting) {
                 if soon && round == due {
                     while let Some(relaxed) = pending.wait(&self.watch) {
-                        self.take_in(relaxed, &mut team, round);
+                        self.take_in(relaxed, &mut team, (round, steps));
                     }
                     waiting = false;
                 } else if !soon && let Some(relaxed) = pending.poll() {
-                    self.take_in(relaxed, &mut team, round);
+                    self.take_in(relaxed, &mut team, (round, steps));
                     self.clocked = true;
                 }
             }
@@ -195,9 +209,24 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Improves a small one at length, when the tree could not close it.
+    fn carry_on(&mut self) {
+        let Some(best) = self.best.clone() else { return };
+        let mut team = Team::new(best.clone(), best, self.seed.wrapping_add(1));
+        for _ in 0..LONG {
+            if self.open() {
+                self.round(&mut team, ROUND);
+            }
+        }
+    }
+
+    fn small(&self) -> bool {
+        self.problem.items.len() <= SMALL
+    }
+
     /// Takes in a bound, and improves the placement that the relaxation suggests for as long as
     /// the one so far has been, before the two are compared.
-    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team, rounds: u64) {
+    fn take_in(&mut self, relaxed: Relaxed, team: &mut Team, (rounds, steps): (u64, u64)) {
         self.floor = self.floor.max(relaxed.floor);
         self.counters.programs += 1;
         let over = self.proven() || self.watch.cut().is_some();
@@ -224,19 +253,16 @@ impl<'a> Course<'a> {
         let second = begun.next().unwrap_or_else(|| first.clone());
         let mut guided = Team::new(first, second, self.seed);
         for _ in 0..rounds {
-            self.round(&mut guided);
+            self.round(&mut guided, steps);
         }
         team.join(guided.best().clone());
     }
 
     /// One round of both workers, unless the search is over.
-    fn round(&mut self, team: &mut Team) {
+    fn round(&mut self, team: &mut Team, steps: u64) {
         let (floor, watch) = (self.floor, self.watch);
         let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
-        let effort = Effort {
-            steps: ROUND,
-            nodes: 3_000,
-        };
+        let effort = Effort { steps, nodes: 3_000 };
         team.round(self.problem, effort, &ended, &mut self.counters);
         self.offer(team.best().clone());
     }
@@ -257,35 +283,36 @@ impl<'a> Course<'a> {
                     .into_iter()
                     .for_each(answer);
             };
-            parts::solve(&problem, toll, seconds * 0.45)
-                .into_iter()
-                .for_each(&answer);
+            // By then the search has come further than a placement begun from these would.
+            let bound = |relaxed: Relaxed| Relaxed {
+                guide: None,
+                ..relaxed
+            };
+            let parts = parts::solve(&problem, toll, seconds * 0.45);
+            parts.into_iter().map(bound).for_each(&answer);
             if containers <= WHOLE {
-                // Too late to begin anew from what it would keep, but its bound is better.
                 let whole = relax::solve(&problem, true, seconds * 0.35);
-                let bound = whole.map(|w| Relaxed { guide: None, ..w });
-                bound.into_iter().for_each(answer);
+                whole.into_iter().map(bound).for_each(answer);
             }
         })
     }
 
-    /// Tries to close the question for good.
-    fn prove(&mut self, limits: &Limits) -> Result<(), SolveError> {
+    /// Tries to close the question for good by the own tree.
+    fn by_tree(&mut self, limits: &Limits) -> Result<(), SolveError> {
         let nodes = limits.exact.then_some(u64::MAX);
-        let mut proof = exact::by_tree(
-            self.problem,
-            self.best_cost(),
-            nodes,
-            &self.watch,
-            &mut self.counters,
-        );
-        if let Proof::Better(packing) = proof {
-            self.offer(packing);
-            proof = Proof::Open;
-        }
-        if matches!(proof, Proof::Open) {
-            proof = exact::by_program(self.problem, self.best_cost(), &self.watch, &mut self.counters);
-        }
+        let best = self.best_cost();
+        let proof = exact::by_tree(self.problem, best, nodes, &self.watch, &mut self.counters);
+        self.conclude(proof)
+    }
+
+    /// The same by HiGHS.
+    fn by_program(&mut self) -> Result<(), SolveError> {
+        let best = self.best_cost();
+        let proof = exact::by_program(self.problem, best, &self.watch, &mut self.counters);
+        self.conclude(proof)
+    }
+
+    fn conclude(&mut self, proof: Proof) -> Result<(), SolveError> {
         match proof {
             Proof::Open => {}
             Proof::Floor(floor) => self.floor = self.floor.max(floor),

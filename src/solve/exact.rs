@@ -31,8 +31,8 @@ pub enum Proof {
     Open,
 }
 
-/// Rows of the own tree's tables that are written: some hundred million a second.
-const WORK: u64 = 1 << 30;
+/// Nodes of the own tree: some three million a second.
+const NODES: u64 = 6_000_000;
 /// Most binaries (tiers times VMs) for which the whole is given to HiGHS.
 const BINARIES: usize = 6_000;
 
@@ -60,7 +60,7 @@ pub fn by_tree(
     let reach = Reach {
         ceiling,
         tie_at: None,
-        nodes: nodes.unwrap_or((WORK >> slots).max(1_000)),
+        nodes: nodes.unwrap_or(NODES),
         cut: &|| watch.cut().is_some(),
     };
     let found = cluster::search(&cluster, reach);
