@@ -78,7 +78,54 @@ pub struct Reach<'a> {
     /// Nodes to visit.
     pub nodes: u64,
     /// Asked now and then whether to give up.
-    pub cut: &'a dyn Fn() -> bool,
+    pub cut: &'a (dyn Fn() -> bool + Sync),
+    /// Which half of the tree is searched; `None`: all of it.
+    pub half: Option<Half>,
+}
+
+/// Half of a tree. Which one a branch belongs to depends on the branch alone, so that together
+/// the two leave nothing out, whatever else each of them knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// One half.
+    Even,
+    /// The other.
+    Odd,
+}
+
+/// Searches both halves at once, and joins what they found. The answer does not depend on which
+/// is quicker.
+#[must_use]
+pub fn search_by_two(cluster: &Cluster, reach: Reach<'_>) -> Found {
+    let half = |half| {
+        search(
+            cluster,
+            Reach {
+                half: Some(half),
+                ..reach
+            },
+        )
+    };
+    std::thread::scope(|scope| {
+        let odd = scope.spawn(|| half(Half::Odd));
+        let mut found = half(Half::Even);
+        // A search that panicked has found nothing, and proven nothing.
+        let Ok(odd) = odd.join() else {
+            found.complete = false;
+            return found;
+        };
+        let price = |found: &Found| found.best.as_ref().map_or(i64::MAX, |b| b.0);
+        Found {
+            complete: found.complete && odd.complete,
+            nodes: found.nodes + odd.nodes,
+            best: if price(&odd) < price(&found) {
+                odd.best
+            } else {
+                found.best
+            },
+            tie: found.tie.or(odd.tie),
+        }
+    })
 }
 
 struct Search<'a> {
@@ -122,6 +169,9 @@ pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
         nodes: search.nodes,
     }
 }
+
+/// So many tiers are decided before a branch belongs to a half of the tree.
+const DIVIDED: usize = 4;
 
 /// Prices that mean "never"; far from overflow when added to.
 const NEVER: i64 = i64::MAX / 8;
@@ -215,6 +265,9 @@ impl<'a> Search<'a> {
             }
             return true;
         }
+        if rank == DIVIDED && self.reach.half.is_some_and(|half| half != self.half()) {
+            return true;
+        }
         self.nodes += 1;
         if self.nodes > self.reach.nodes || (self.nodes.is_multiple_of(1024) && (self.reach.cut)()) {
             return false;
@@ -256,6 +309,14 @@ impl<'a> Search<'a> {
             }
         }
         true
+    }
+
+    /// Which half of the tree this branch is in.
+    fn half(&self) -> Half {
+        let mixed = self.order.iter().take(DIVIDED).fold(0u32, |mixed, &tier| {
+            (mixed ^ self.chosen[tier]).wrapping_mul(0x9E37_79B1)
+        });
+        if mixed >> 31 == 0 { Half::Even } else { Half::Odd }
     }
 
     /// Whether a placement that costs at least `floor` is of no interest.

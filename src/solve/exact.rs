@@ -31,7 +31,7 @@ pub enum Proof {
     Open,
 }
 
-/// Nodes of the own tree: some three million a second.
+/// Nodes of each half of the own tree: some three million a second.
 const NODES: u64 = 6_000_000;
 /// Most binaries (tiers times VMs) for which the whole is given to HiGHS.
 const BINARIES: usize = 6_000;
@@ -62,8 +62,9 @@ pub fn by_tree(
         tie_at: None,
         nodes: nodes.unwrap_or(NODES),
         cut: &|| watch.cut().is_some(),
+        half: None,
     };
-    let found = cluster::search(&cluster, reach);
+    let found = cluster::search_by_two(&cluster, reach);
     counters.nodes += found.nodes;
     match (found.best, found.complete) {
         (None, true) => Proof::NoneBelow,

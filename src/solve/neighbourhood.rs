@@ -110,6 +110,7 @@ pub fn refill(
         tie_at: drift.then_some(now),
         nodes: node_limit,
         cut: &|| false,
+        half: None,
     };
     let found = cluster::search(&cluster, reach);
     let sets = found.best.map(|b| b.1).or(found.tie);

@@ -19,7 +19,7 @@ use super::{bound, chunks, parts, relax};
 fn instance(rng: &mut Rng) -> Instance {
     let mut draw = |n: usize| rng.below(n) as u32;
     let shape = Amount::new(2 + draw(5), 2 + draw(9));
-    let tiers: Vec<Tier> = (0..2 + draw(3))
+    let tiers: Vec<Tier> = (0..2 + draw(5))
         .map(|ix| {
             let exact = draw(4) == 0;
             let cpu = if exact {
@@ -232,5 +232,5 @@ fn a_cheaper_placement_has_no_more_new_vms_than_said() {
         assert!(said >= used, "round {round}: {said} of {used}: {instance:?}");
         cut += usize::from(said < bound::most_news(&problem, None));
     }
-    assert!(cut > 100, "{cut}");
+    assert!(cut > 30, "{cut}");
 }
