@@ -21,6 +21,7 @@ use crate::config::Secret;
 use crate::config::client::ClientOptions;
 
 use super::problem::{Exit, Problem};
+use super::reached::{causes, told};
 
 /// Until a connection is there.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -146,14 +147,9 @@ impl Client {
         if let Some(token) = &self.token {
             own.insert(AUTHORIZATION, token.clone());
         }
-        self.pool.request(request).await.map_err(|error| {
-            let advice = if error.is_connect() {
-                "; is it running? --server, or MAPEK_SERVER, says where it is"
-            } else {
-                ""
-            };
-            self.unreachable(&format!("{}{advice}", causes(&error)))
-        })
+        let encrypted = self.base.starts_with("https:");
+        let sent = self.pool.request(request).await;
+        sent.map_err(|error| self.unreachable(&told(&error, encrypted)))
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Value, Problem> {
@@ -307,21 +303,6 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
         return Err(failed("there is none in it".to_owned()));
     }
     Ok(found)
-}
-
-/// An error and what caused it, each said once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
