@@ -19,9 +19,10 @@ use serde_json::Value;
 
 use crate::config::Secret;
 use crate::config::client::ClientOptions;
+use crate::fault::chain;
 
 use super::problem::{Exit, Problem};
-use super::reached::{causes, told};
+use super::reached::told;
 
 /// Until a connection is there.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -155,9 +156,7 @@ impl Client {
     async fn read(&self, response: Response<Incoming>) -> Result<Value, Problem> {
         let status = response.status();
         let body = response.into_body().collect().await;
-        let body = body
-            .map_err(|error| self.unreachable(&causes(&error)))?
-            .to_bytes();
+        let body = body.map_err(|error| self.unreachable(&chain(&error)))?.to_bytes();
         let answer: Option<Value> = serde_json::from_slice(&body).ok();
         match answer {
             Some(answer) if status.is_success() => Ok(answer),

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use rustls::{AlertDescription, CertificateError, Error as Tls};
 
+use crate::fault::chain;
+
 /// An error with what caused it, and advice.
 pub fn told(error: &hyper_util::client::legacy::Error, encrypted: bool) -> String {
     let advice = advice(error, encrypted).or_else(|| {
@@ -11,8 +13,8 @@ pub fn told(error: &hyper_util::client::legacy::Error, encrypted: bool) -> Strin
         dialled.then_some("is it running? --server, or MAPEK_SERVER, says where it is")
     });
     match advice {
-        Some(advice) => format!("{}; {advice}", causes(error)),
-        None => causes(error),
+        Some(advice) => format!("{}; {advice}", chain(error)),
+        None => chain(error),
     }
 }
 
@@ -64,19 +66,4 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
         next = error.source();
     }
     None
-}
-
-/// An error and what caused it, each said once.
-pub fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }
