@@ -76,10 +76,9 @@ impl Drop for Busy {
             doing.begun.set(Some(now));
         }
         // A timer that went off meanwhile has to be set again, which whoever reads does.
-        if came || doing.alarm.get().is_none_or(|alarm| alarm <= now) {
-            if let Some(reader) = doing.reader.borrow_mut().take() {
-                reader.wake();
-            }
+        let asleep = came || doing.alarm.get().is_none_or(|alarm| alarm <= now);
+        if asleep && let Some(reader) = doing.reader.borrow_mut().take() {
+            reader.wake();
         }
     }
 }
