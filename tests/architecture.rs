@@ -19,7 +19,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("meter", &[]),
         ("solve", &["model"]),
         ("translate", &["model"]),
-        ("engine", &["meter", "model"]),
+        ("engine", &["meter", "model", "fault"]),
         ("cloud", &["meter", "model", "engine"]),
         ("hooks", &["model", "engine"]),
         (
@@ -52,7 +52,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ),
         ("config", &["auth"]),
         ("telemetry", &["config"]),
-        ("cli", &["config", "service"]),
+        ("cli", &["config", "fault", "service"]),
         (
             "startup",
             &[
@@ -81,7 +81,7 @@ const EFFECTS: [&str; 13] = [
     "SystemTime",
 ];
 
-const PURE: [&str; 20] = [
+const PURE: [&str; 21] = [
     "src/model",
     "src/solve",
     "src/translate",
@@ -102,6 +102,7 @@ const PURE: [&str; 20] = [
     "src/service/drift.rs",
     "src/service/members.rs",
     "src/service/redact.rs",
+    "src/service/replay.rs",
 ];
 
 fn sources(path: &Path) -> Vec<PathBuf> {

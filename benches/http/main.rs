@@ -58,7 +58,7 @@ fn read(name: &str) -> Value {
 fn start() -> Service {
     let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-http");
     let _ = std::fs::remove_dir_all(&data);
-    Service::start_at(&data, &[("MAPEK_OBSERVE_EVERY_S", "0"), ("MAPEK_LOG", "warn")])
+    Service::start_at(&data, &[("MAPEK_OBSERVE_EVERY_S", "0")])
 }
 
 /// Resident memory of processes, in MiB.

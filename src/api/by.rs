@@ -1,11 +1,25 @@
 //! Who asks: filled in by the doorkeeper before a handler runs.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use crate::execute::By;
+
+/// The name of who shows no token.
+pub const ANONYMOUS: Cow<'static, str> = Cow::Borrowed("anonymous");
+
+/// What the doorkeeper found out.
+pub struct Asker {
+    /// The token's name.
+    pub name: Cow<'static, str>,
+    /// Whether he may know what only those may that were let in.
+    pub trusted: bool,
+    /// The request's id.
+    pub id: String,
+}
 
 /// Whether the asker may know what only those may that were let in.
 #[derive(Clone, Copy)]
@@ -16,11 +30,10 @@ impl FromRequest for Trusted {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request
-            .extensions()
-            .get::<Self>()
-            .copied()
-            .unwrap_or(Self(false))))
+        let extensions = request.extensions();
+        ready(Ok(Self(
+            extensions.get().is_some_and(|asker: &Asker| asker.trusted),
+        )))
     }
 }
 
@@ -32,11 +45,12 @@ impl FromRequest for Asked {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let by = request.extensions().get::<By>().cloned();
-        ready(Ok(Self(by.unwrap_or_else(|| By {
-            name: "anonymous".to_owned(),
+        let extensions = request.extensions();
+        let asker = extensions.get::<Asker>();
+        ready(Ok(Self(By {
+            name: asker.map_or(ANONYMOUS, |asker| asker.name.clone()).into_owned(),
             address: request.peer_addr().map(|peer| peer.ip().to_string()),
-            request_id: None,
-        }))))
+            request_id: asker.map(|asker| asker.id.clone()),
+        })))
     }
 }

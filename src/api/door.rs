@@ -1,11 +1,12 @@
 //! The door that every request comes through: it gets its id, is let in or not, and is told of in
 //! the log.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -17,13 +18,12 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::auth::{Role, Tokens};
-use crate::execute::By;
 use crate::fault::{Code, Fault};
 use crate::listen::{Busy, Connection};
 
 use super::access::needed;
 use super::answer::Timer;
-use super::by::Trusted;
+use super::by::{ANONYMOUS, Asker};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -33,7 +33,7 @@ pub struct Gate(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    tokens: RwLock<Arc<Tokens>>,
+    tokens: RwLock<Tokens>,
     /// Web pages of these origins may use the API.
     origins: Vec<String>,
 }
@@ -43,34 +43,35 @@ impl Gate {
     #[must_use]
     pub fn new(tokens: Tokens, origins: Vec<String>) -> Self {
         Self(Arc::new(Inner {
-            tokens: RwLock::new(Arc::new(tokens)),
+            tokens: RwLock::new(tokens),
             origins,
         }))
     }
 
     /// Other tokens from now on.
     pub fn replace(&self, tokens: Tokens) {
-        *self.0.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+        *self.0.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
-    /// Who asks; or why he is not let in, with the challenge for `WWW-Authenticate`.
-    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(String, Trusted), Refusal> {
-        let tokens = self
-            .0
-            .tokens
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+    /// Who asks, and whether he may know what only those may that were let in; or why he is not let
+    /// in, with the challenge for `WWW-Authenticate`.
+    fn admit(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<(Cow<'static, str>, bool), Refusal> {
+        let tokens = self.0.tokens.read().unwrap_or_else(PoisonError::into_inner);
         self.own_page(method, headers, tokens.is_empty())?;
         let needed = needed(method, path);
         if tokens.is_empty() {
-            return Ok(("anonymous".to_owned(), Trusted(true)));
+            return Ok((ANONYMOUS, true));
         }
         let found = bearer(headers).map(|token| tokens.find(token));
         match (needed, found) {
             (Some(needed), Some(Some((name, role)))) if role < needed => Err(weak(name, role, needed)),
-            (_, Some(Some((name, _)))) => Ok((name.to_owned(), Trusted(true))),
-            (None, _) => Ok(("anonymous".to_owned(), Trusted(false))),
+            (_, Some(Some((name, _)))) => Ok((name.to_owned().into(), true)),
+            (None, _) => Ok((ANONYMOUS, false)),
             (Some(_), None) => Err(no_token(headers.contains_key(header::AUTHORIZATION))),
             (Some(_), Some(None)) => Err(wrong_token()),
         }
@@ -179,7 +180,17 @@ fn request_id(headers: &HeaderMap) -> String {
     };
     given
         .filter(fits)
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+        .map_or_else(|| new_id().to_string(), str::to_owned)
+}
+
+/// An id that nobody has. Nobody gains anything by guessing it, so that the system's own source of
+/// randomness need not be asked at every request.
+fn new_id() -> Uuid {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 /// Lets a request in, or answers it here.
@@ -194,25 +205,20 @@ pub async fn door(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let begun = Instant::now();
     let busy = request.conn_data::<Connection>().map(Connection::busy);
-    let id = request_id(request.headers());
-    let (method, path) = (request.method().clone(), request.path().to_owned());
-    let address = request.peer_addr().map(|peer| peer.ip().to_string());
-    let admitted = gate.admit(&method, &path, request.headers());
-    let name = match &admitted {
-        Ok((name, _)) => name.clone(),
-        Err(_) => "nobody".to_owned(),
-    };
-    let span = tracing::info_span!("request", id, %method, path, by = name);
-    let by = By {
-        name,
-        address: address.clone(),
-        request_id: Some(id.clone()),
-    };
+    let (id, peer, method) = (
+        request_id(request.headers()),
+        request.peer_addr(),
+        request.method(),
+    );
+    let looks = method == Method::GET || method == Method::HEAD;
+    let admitted = gate.admit(method, request.path(), request.headers());
+    let name = admitted.as_ref().map_or("nobody", |(name, _)| name);
+    let span = tracing::info_span!("request", id, %method, path = request.path(), by = name);
+    let number = HeaderValue::from_str(&id);
     let answered = async move {
         match admitted {
-            Ok((_, trusted)) => {
-                request.extensions_mut().insert(by);
-                request.extensions_mut().insert(trusted);
+            Ok((name, trusted)) => {
+                request.extensions_mut().insert(Asker { name, trusted, id });
                 next.call(request).await.map(ServiceResponse::map_into_boxed_body)
             }
             Err(refusal) => Ok(request.into_response(refuse(&refusal))),
@@ -221,17 +227,27 @@ pub async fn door(
     .instrument(span.clone())
     .await;
     let mut response = answered?;
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+    if let Ok(number) = number {
+        response.headers_mut().insert(REQUEST_ID, number);
     }
     let status = response.status();
-    let (address, ms) = (address.unwrap_or_default(), begun.elapsed().as_millis());
-    let looks = method == Method::GET || method == Method::HEAD;
+    let address = || peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let ms = || begun.elapsed().as_millis();
     span.in_scope(|| {
         if status.is_success() && looks || status.is_redirection() {
-            tracing::debug!(status = status.as_u16(), address, ms, "answered");
+            tracing::debug!(
+                status = status.as_u16(),
+                address = address(),
+                ms = ms(),
+                "answered"
+            );
         } else {
-            tracing::info!(status = status.as_u16(), address, ms, "answered");
+            tracing::info!(
+                status = status.as_u16(),
+                address = address(),
+                ms = ms(),
+                "answered"
+            );
         }
     });
     Ok(match busy {
@@ -322,5 +338,13 @@ mod tests {
         for bad in ["", "a b", "a\"b", "a\tb"] {
             assert!(id(bad).parse::<Uuid>().is_ok(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn ids_are_new_and_tell_when_they_were_made() {
+        let (one, other) = (new_id(), new_id());
+        assert_ne!(one, other);
+        let of_its_time = |id: Uuid| id.get_version_num() == 7 && id.get_timestamp().is_some();
+        assert!(of_its_time(one) && of_its_time(other));
     }
 }

@@ -19,8 +19,10 @@ use serde_json::Value;
 
 use crate::config::Secret;
 use crate::config::client::ClientOptions;
+use crate::fault::chain;
 
 use super::problem::{Exit, Problem};
+use super::reached::told;
 
 /// Until a connection is there.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -146,22 +148,15 @@ impl Client {
         if let Some(token) = &self.token {
             own.insert(AUTHORIZATION, token.clone());
         }
-        self.pool.request(request).await.map_err(|error| {
-            let advice = if error.is_connect() {
-                "; is it running? --server, or MAPEK_SERVER, says where it is"
-            } else {
-                ""
-            };
-            self.unreachable(&format!("{}{advice}", causes(&error)))
-        })
+        let encrypted = self.base.starts_with("https:");
+        let sent = self.pool.request(request).await;
+        sent.map_err(|error| self.unreachable(&told(&error, encrypted)))
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Value, Problem> {
         let status = response.status();
         let body = response.into_body().collect().await;
-        let body = body
-            .map_err(|error| self.unreachable(&causes(&error)))?
-            .to_bytes();
+        let body = body.map_err(|error| self.unreachable(&chain(&error)))?.to_bytes();
         let answer: Option<Value> = serde_json::from_slice(&body).ok();
         match answer {
             Some(answer) if status.is_success() => Ok(answer),
@@ -307,21 +302,6 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
         return Err(failed("there is none in it".to_owned()));
     }
     Ok(found)
-}
-
-/// An error and what caused it, each said once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

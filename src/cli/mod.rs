@@ -11,6 +11,7 @@ mod http;
 mod input;
 mod problem;
 mod progress;
+mod reached;
 mod show;
 mod solve;
 mod sse;

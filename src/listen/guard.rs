@@ -1,13 +1,14 @@
 //! A connection with an end: one that dribbles a request, or does not read its answer, is cut.
 //!
-//! Actix times the first request's head and the pause between requests. What it leaves open is
-//! closed here: the head of a later request, and an answer that nobody reads.
+//! Actix times the first request's head alone. What it leaves open is closed here: the head of a
+//! later request, the pause between requests, and an answer that nobody reads. One timer serves the
+//! first two, and it is not set anew at every request: it goes off early, and is put right then.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
@@ -33,9 +34,14 @@ struct Doing {
     requests: Cell<u32>,
     /// When the first byte came that belongs to no request yet.
     begun: Cell<Option<Instant>>,
+    /// Since when it serves no request.
+    idle: Cell<Instant>,
     /// Bytes came while a request was served: its body, or the next one's head.
     came: Cell<bool>,
-    tick: RefCell<Option<std::task::Waker>>,
+    /// The timer goes off then, where it was asked.
+    alarm: Cell<Option<Instant>>,
+    /// Who reads.
+    reader: RefCell<Option<Waker>>,
 }
 
 /// A request is being served for as long as it lives.
@@ -49,7 +55,7 @@ impl Connection {
         doing.requests.set(doing.requests.get() + 1);
         doing.begun.set(None);
         doing.came.set(false);
-        doing.slot.set_busy(true);
+        doing.slot.set_busy();
         Busy(self.clone())
     }
 }
@@ -59,45 +65,71 @@ impl Drop for Busy {
         let doing = &self.0.0;
         let left = doing.requests.get().saturating_sub(1);
         doing.requests.set(left);
-        if left == 0 {
-            doing.slot.set_busy(false);
-            if doing.came.take() {
-                doing.begun.set(Some(Instant::now()));
-                if let Some(waker) = doing.tick.borrow_mut().take() {
-                    waker.wake();
-                }
-            }
+        if left > 0 {
+            return;
+        }
+        let now = Instant::now();
+        doing.idle.set(now);
+        doing.slot.set_idle(now);
+        let came = doing.came.take();
+        if came {
+            doing.begun.set(Some(now));
+        }
+        // A timer that went off meanwhile has to be set again, which whoever reads does.
+        let asleep = came || doing.alarm.get().is_none_or(|alarm| alarm <= now);
+        if asleep && let Some(reader) = doing.reader.borrow_mut().take() {
+            reader.wake();
         }
     }
+}
+
+/// How long a connection may take.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    /// For the head of a request.
+    pub head: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// Until something of an answer is read.
+    pub write: Duration,
 }
 
 /// A stream with limits.
 pub struct Guarded {
     wire: Wire,
     doing: Connection,
-    head: Duration,
-    write: Duration,
+    patience: Patience,
     timer: Pin<Box<Sleep>>,
     /// Since when a write waits.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
+/// Why a connection is closed.
+enum Over {
+    /// Nobody is wronged.
+    Idle,
+    /// It was at a request's head for too long, or has to make room.
+    Broken(io::Error),
+}
+
 impl Guarded {
     /// Around `wire`.
-    pub fn new(wire: Wire, slot: Slot, head: Duration, write: Duration) -> Self {
+    pub fn new(wire: Wire, slot: Slot, patience: Patience) -> Self {
+        let now = Instant::now();
         let doing = Doing {
             slot,
             requests: Cell::new(0),
             begun: Cell::new(None),
+            idle: Cell::new(now),
             came: Cell::new(false),
-            tick: RefCell::new(None),
+            alarm: Cell::new(None),
+            reader: RefCell::new(None),
         };
         Self {
             wire,
             doing: Connection(Rc::new(doing)),
-            head,
-            write,
-            timer: Box::pin(sleep_until(Instant::now() + head)),
+            patience,
+            timer: Box::pin(sleep_until(now + patience.head)),
             stuck: None,
         }
     }
@@ -107,30 +139,49 @@ impl Guarded {
         self.doing.clone()
     }
 
-    /// Whether it has been at a request's head for too long, or has to make room.
-    fn is_over(&mut self, context: &mut Context<'_>) -> Option<io::Error> {
+    /// Whether its time is over, or it has to make room.
+    fn is_over(&mut self, context: &mut Context<'_>) -> Option<Over> {
         let doing = &self.doing.0;
-        *doing.tick.borrow_mut() = Some(context.waker().clone());
+        let mut reader = doing.reader.borrow_mut();
+        if !reader
+            .as_ref()
+            .is_some_and(|known| known.will_wake(context.waker()))
+        {
+            *reader = Some(context.waker().clone());
+        }
         if doing.requests.get() > 0 {
             return None;
         }
         if doing.slot.is_evicted(context.waker()) {
-            return Some(io::Error::new(
+            let why = "room is needed for others";
+            return Some(Over::Broken(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "room is needed for others",
-            ));
+                why,
+            )));
         }
-        let end = doing.begun.get()? + self.head;
-        if self.timer.deadline() != end {
+        let end = match doing.begun.get() {
+            Some(begun) => begun + self.patience.head,
+            None => doing.idle.get() + self.patience.idle,
+        };
+        if self.timer.deadline() > end {
             self.timer.as_mut().reset(end);
         }
-        match self.timer.as_mut().poll(context) {
-            Poll::Ready(()) => Some(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the request did not come to its end",
-            )),
-            Poll::Pending => None,
+        while self.timer.as_mut().poll(context).is_ready() {
+            if self.timer.deadline() < end {
+                // It was set for an earlier request.
+                self.timer.as_mut().reset(end);
+                continue;
+            }
+            return Some(match doing.begun.get() {
+                Some(_) => {
+                    let why = "the request did not come to its end";
+                    Over::Broken(io::Error::new(io::ErrorKind::TimedOut, why))
+                }
+                None => Over::Idle,
+            });
         }
+        doing.alarm.set(Some(self.timer.deadline()));
+        None
     }
 
     /// Takes note of whether a write got on; fails when it has not for too long.
@@ -139,7 +190,7 @@ impl Guarded {
             self.stuck = None;
             return result;
         }
-        let end = Instant::now() + self.write;
+        let end = Instant::now() + self.patience.write;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(end)));
         match stuck.as_mut().poll(context) {
             Poll::Ready(()) => {
@@ -172,8 +223,10 @@ impl AsyncRead for Guarded {
         }
         match self.is_over(context) {
             // What has come is for nobody any more.
-            Some(error) => Poll::Ready(Err(error)),
-            None => result,
+            Some(Over::Broken(error)) => Poll::Ready(Err(error)),
+            // As if the client had closed it.
+            Some(Over::Idle) if result.is_pending() => Poll::Ready(Ok(())),
+            _ => result,
         }
     }
 }

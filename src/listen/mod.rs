@@ -14,9 +14,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
 use actix_http::error::DispatchError;
-use actix_http::{Protocol, Request, Response};
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::Error;
@@ -27,7 +26,7 @@ pub use guard::{Busy, Connection};
 pub use slots::Slots;
 pub use tls::{Files, Tls, TlsError};
 
-use guard::{Guarded, Wire};
+use guard::{Guarded, Patience, Wire};
 
 /// What connections may cost.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +96,8 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(limits.idle)
+            // The guard closes those that are idle: Actix would set a timer at every request.
+            .keep_alive(KeepAlive::Os)
             .client_request_timeout(limits.head)
             .client_disconnect_timeout(Duration::from_secs(1))
             .local_addr(address)
@@ -125,7 +125,12 @@ where
                         ))
                     }
                 };
-                let guarded = Guarded::new(wire, slot, limits.head, limits.write);
+                let patience = Patience {
+                    head: limits.head,
+                    idle: limits.idle,
+                    write: limits.write,
+                };
+                let guarded = Guarded::new(wire, slot, patience);
                 Ok::<_, DispatchError>((guarded, Protocol::Http1, peer))
             }
         });

@@ -2,11 +2,14 @@
 //! only holds connections open keeps nobody out.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The places.
 #[derive(Clone)]
@@ -14,6 +17,7 @@ pub struct Slots(Arc<All>);
 
 struct All {
     most: usize,
+    begun: Instant,
     taken: Mutex<Taken>,
     /// Rung when a place was given back, or may be made free.
     freed: Notify,
@@ -22,23 +26,28 @@ struct All {
 #[derive(Default)]
 struct Taken {
     next: u64,
-    slots: BTreeMap<u64, State>,
+    slots: BTreeMap<u64, Arc<State>>,
     /// How many of them were told to go.
     evicted: usize,
 }
 
+/// What the connection itself says, at every request: without a lock, which all would wait for.
+#[derive(Default)]
 struct State {
-    /// Since when it serves no request; None while it does.
-    idle: Option<Instant>,
+    /// Since when it serves no request, in microseconds; [`BUSY`] while it does.
+    idle: AtomicU64,
     /// It is to be closed.
-    evicted: bool,
-    waker: Option<Waker>,
+    evicted: AtomicBool,
+    waker: AtomicWaker,
 }
+
+const BUSY: u64 = u64::MAX;
 
 /// One place, given back when it is dropped.
 pub struct Slot {
     all: Slots,
     id: u64,
+    state: Arc<State>,
 }
 
 impl Slots {
@@ -47,6 +56,7 @@ impl Slots {
     pub fn new(most: usize) -> Self {
         Self(Arc::new(All {
             most,
+            begun: Instant::now(),
             taken: Mutex::default(),
             freed: Notify::new(),
         }))
@@ -55,7 +65,7 @@ impl Slots {
     /// A place, made free where none is. Where all of them serve a request, or those that were told
     /// to go have not gone yet, it is waited for; None when none came free.
     pub async fn take(&self, patience: Duration) -> Option<Slot> {
-        let end = tokio::time::Instant::now() + patience;
+        let end = Instant::now() + patience;
         loop {
             if let Some(slot) = self.try_take() {
                 return Some(slot);
@@ -79,17 +89,22 @@ impl Slots {
         }
         let id = taken.next;
         taken.next += 1;
-        let state = State {
-            idle: Some(Instant::now()),
-            evicted: false,
-            waker: None,
-        };
-        taken.slots.insert(id, state);
+        let state = Arc::new(State {
+            idle: AtomicU64::new(self.micros(Instant::now())),
+            ..State::default()
+        });
+        taken.slots.insert(id, Arc::clone(&state));
         drop(taken);
         Some(Slot {
             all: self.clone(),
             id,
+            state,
         })
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.0.begun).as_micros();
+        u64::try_from(since).unwrap_or(BUSY - 1)
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -101,50 +116,43 @@ impl Taken {
     /// Tells so many of those idle longest to go. Several at once, since finding them takes a look
     /// at all.
     fn evict(&mut self, count: usize) -> usize {
-        let mut idle: Vec<(Instant, u64)> = self
+        let mut idle: Vec<(u64, &State)> = self
             .slots
-            .iter()
-            .filter(|(_, state)| !state.evicted)
-            .filter_map(|(id, state)| Some((state.idle?, *id)))
+            .values()
+            .filter(|state| !state.evicted.load(Ordering::Acquire))
+            .map(|state| (state.idle.load(Ordering::Acquire), state.as_ref()))
+            .filter(|(since, _)| *since != BUSY)
             .collect();
-        idle.sort_unstable();
+        // Of those that are equal in this, the oldest stands first.
+        idle.sort_by_key(|(since, _)| *since);
         idle.truncate(count);
-        for (_, id) in &idle {
-            if let Some(state) = self.slots.get_mut(id) {
-                state.evicted = true;
-                if let Some(waker) = state.waker.take() {
-                    waker.wake();
-                }
-            }
+        for (_, state) in &idle {
+            state.evicted.store(true, Ordering::Release);
+            state.waker.wake();
         }
-        self.evicted += idle.len();
-        idle.len()
+        let gone = idle.len();
+        self.evicted += gone;
+        gone
     }
 }
 
 impl Slot {
-    fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> Option<T> {
-        self.all.lock().slots.get_mut(&self.id).map(look)
+    /// It serves a request from now on.
+    pub fn set_busy(&self) {
+        self.state.idle.store(BUSY, Ordering::Release);
     }
 
-    /// It serves a request from now on, or does no more.
-    pub fn set_busy(&self, busy: bool) {
-        self.with(|state| state.idle = if busy { None } else { Some(Instant::now()) });
-        if !busy {
-            self.all.0.freed.notify_one();
-        }
+    /// It serves none from now on.
+    pub fn set_idle(&self, now: Instant) {
+        self.state.idle.store(self.all.micros(now), Ordering::Release);
+        self.all.0.freed.notify_one();
     }
 
     /// Whether it has to go; who asks is woken when it has to.
     #[must_use]
     pub fn is_evicted(&self, waker: &Waker) -> bool {
-        let look = |state: &mut State| {
-            if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-                state.waker = Some(waker.clone());
-            }
-            state.evicted
-        };
-        self.with(look).unwrap_or(true)
+        self.state.waker.register(waker);
+        self.state.evicted.load(Ordering::Acquire)
     }
 }
 
@@ -152,7 +160,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.all.lock();
         let gone = taken.slots.remove(&self.id);
-        taken.evicted -= usize::from(gone.is_some_and(|state| state.evicted));
+        taken.evicted -= usize::from(gone.is_some_and(|state| state.evicted.load(Ordering::Acquire)));
         drop(taken);
         self.all.0.freed.notify_one();
     }
@@ -167,16 +175,16 @@ mod tests {
     fn who_is_idle_longest_makes_room_and_who_is_busy_stays() {
         let slots = Slots::new(2);
         let (busy, idle) = (slots.try_take().unwrap(), slots.try_take().unwrap());
-        busy.set_busy(true);
+        busy.set_busy();
         let third = slots.try_take().unwrap();
         let waker = Waker::noop();
         let evicted = |slot: &Slot| slot.is_evicted(waker);
         assert!(!evicted(&busy) && evicted(&idle) && !evicted(&third));
-        third.set_busy(true);
+        third.set_busy();
         assert!(slots.try_take().is_none(), "all are busy");
         drop(idle);
         assert!(slots.try_take().is_none(), "all are busy");
-        third.set_busy(false);
+        third.set_idle(Instant::now());
         assert!(slots.try_take().is_some() && evicted(&third));
     }
 
@@ -185,7 +193,7 @@ mod tests {
         let slots = Slots::new(1);
         for _ in 0..3 {
             let slot = slots.try_take().unwrap();
-            slot.set_busy(true);
+            slot.set_busy();
             assert!(slots.try_take().is_none());
         }
     }
@@ -194,7 +202,7 @@ mod tests {
     async fn who_comes_when_all_are_busy_waits_for_one_to_end() {
         let slots = Slots::new(1);
         let busy = slots.take(Duration::from_secs(60)).await.unwrap();
-        busy.set_busy(true);
+        busy.set_busy();
         assert!(slots.take(Duration::from_millis(1)).await.is_none());
         let waiting = tokio::spawn({
             let slots = slots.clone();

@@ -1,89 +1,22 @@
 //! The current state and its record: whatever changes, changes here, and on disk first.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::execute::{
-    Bindings, By, Event, Execution, Frozen, Progress, Seal, Stamped, View, confirm, settle,
-};
+use crate::execute::{By, Execution, Frozen, Progress, Seal, Stamped};
 use crate::fault::{Code, Fault};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::model::{Allocation, TierId, Topology, VmId};
 use crate::translate::Action;
 
-use super::document::{Document, Tags};
-
-/// What is, at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// The topology; None before the first.
-    pub topology: Option<Arc<Topology>>,
-    /// How often a topology was put.
-    pub generation: u64,
-    /// What is confirmed.
-    pub allocation: Allocation,
-    /// Counts changes of the allocation since the start.
-    pub revision: u64,
-    /// The running execution.
-    pub running: Option<Uuid>,
-    /// Real names of VMs that the running execution has made.
-    pub bindings: Bindings,
-    /// The topology as it is answered; made when it is first asked for.
-    pub(super) shown_topology: Arc<OnceLock<Document>>,
-    /// The allocation as it is answered; made when it is first asked for.
-    pub(super) shown_allocation: Arc<OnceLock<Document>>,
-}
-
-impl Snapshot {
-    /// Takes in what is confirmed now.
-    fn change(&mut self, allocation: Allocation) {
-        if allocation != self.allocation {
-            self.revision += 1;
-            self.allocation = allocation;
-            self.shown_allocation = Arc::default();
-        }
-    }
-
-    /// The topology.
-    ///
-    /// # Errors
-    ///
-    /// When none was put yet.
-    pub fn topology(&self) -> Result<Arc<Topology>, Fault> {
-        let missing = || {
-            Fault::new(
-                Code::TopologyMissing,
-                "there is no topology yet: PUT one to /api/topology first",
-            )
-        };
-        self.topology.clone().ok_or_else(missing)
-    }
-
-    /// What is confirmed, with names of new VMs.
-    #[must_use]
-    pub fn view(&self) -> View {
-        View {
-            allocation: self.allocation.clone(),
-            bindings: self.bindings.clone(),
-        }
-    }
-
-    /// The fault of asking for something that a running execution forbids.
-    ///
-    /// # Errors
-    ///
-    /// When one is running.
-    pub fn idle(&self) -> Result<(), Fault> {
-        let Some(id) = self.running else { return Ok(()) };
-        let message = format!("execution {id} is running: wait for it, or cancel it");
-        Err(Fault::new(Code::ExecutionRunning, message).with([json!({ "execution": id })]))
-    }
-}
+use super::Snapshot;
+use super::document::Tags;
+use super::replay::{replay, take_in, take_up};
 
 /// The record and what it adds up to.
 pub struct Book {
@@ -318,85 +251,4 @@ fn signed(mut event: Value, by: &By) -> Value {
         fields.extend(by);
     }
     event
-}
-
-/// Takes into the allocation what an event confirms. Answers whether it confirms anything.
-fn take_in(
-    topology: &Topology,
-    execution: &Execution,
-    event: &Event,
-    allocation: &mut Allocation,
-    bindings: &mut Bindings,
-) -> bool {
-    let action = |index: usize| execution.actions().nth(index).map(|(_, action)| action);
-    match event {
-        Event::ActionSucceeded {
-            action: index,
-            finding,
-        } => {
-            let Some(action) = action(*index) else {
-                return false;
-            };
-            confirm(allocation, bindings, topology.infrastructure.vm, action, finding);
-            true
-        }
-        Event::ActionFailed {
-            action: index,
-            left: Some(left),
-            ..
-        } => {
-            let Some(action) = action(*index) else {
-                return false;
-            };
-            settle(allocation, bindings, action, left);
-            true
-        }
-        Event::Lost(lost) => {
-            let vm = allocation.vms.get_mut(&lost.vm);
-            vm.is_some_and(|vm| vm.used.remove(&lost.container).is_some())
-        }
-        Event::ActionStarted { .. }
-        | Event::ActionProgressed { .. }
-        | Event::CloudNoted { .. }
-        | Event::AttemptFailed { .. }
-        | Event::ActionFailed { .. }
-        | Event::ActionSkipped { .. }
-        | Event::RollbackBegun { .. }
-        | Event::Resumed {}
-        | Event::Finished { .. } => false,
-    }
-}
-
-/// An execution that was cut off, as the running one. The allocation was kept with its events; the
-/// names of new VMs are read from them again.
-fn take_up((frozen, events): (Frozen, Vec<Stamped>), now: &mut Snapshot) -> Result<Execution, JournalError> {
-    let impossible = |illegal| JournalError::Unreadable(format!("an impossible history: {illegal}"));
-    let mut execution = Execution {
-        progress: Progress::new(frozen.actions().count()),
-        frozen,
-    };
-    for stamped in &events {
-        execution.progress.apply(stamped).map_err(impossible)?;
-        if let Some(topology) = &now.topology {
-            let mut ignored = Allocation::default();
-            take_in(
-                topology,
-                &execution,
-                &stamped.event,
-                &mut ignored,
-                &mut now.bindings,
-            );
-        }
-    }
-    now.running = Some(execution.frozen.id);
-    Ok(execution)
-}
-
-fn replay((frozen, events): (Frozen, Vec<Stamped>)) -> Result<Execution, Fault> {
-    Execution::replay(frozen, &events).map_err(|illegal| {
-        Fault::new(
-            Code::JournalUnavailable,
-            format!("the journal holds an impossible history: {illegal}"),
-        )
-    })
 }

@@ -21,7 +21,9 @@ mod ready;
 mod reality;
 mod recover;
 mod redact;
+mod replay;
 mod sealed;
+mod snapshot;
 mod topology;
 mod turns;
 
@@ -40,13 +42,13 @@ use crate::fault::{Code, Fault, chain};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::meter::Meter;
 
-pub use book::Snapshot;
 pub use carry::{Begun, Ended, Request};
 pub use document::{Document, Tags};
 pub use platform::Platform;
 pub use propose::{Proposal, WhatIf, what_if};
 pub use ready::Readiness;
 pub use recover::OnRestart;
+pub use snapshot::Snapshot;
 pub use topology::PutTopology;
 
 use book::Book;

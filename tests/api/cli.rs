@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::server::{Server, program};
 
 /// Two apps on hosts that nobody answers at: enough for everything but an execution.
-fn topology() -> Value {
+pub fn topology() -> Value {
     json!({
         "infrastructure": { "cloud_driver": { "hosts": { "vm1": { "docker": "unix:///nonexistent/1" }, "vm2": { "docker": "unix:///nonexistent/2" } } },
             "cpu_cores": 2, "mem_units": 4 },
@@ -19,7 +19,7 @@ fn topology() -> Value {
     })
 }
 
-fn plan() -> Value {
+pub fn plan() -> Value {
     json!({ "shop": { "web": { "cpu_cores": 2, "mem_units": 3 }, "db": { "cpu_cores": 1, "mem_units": 2 } } })
 }
 

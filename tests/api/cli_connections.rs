@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
+use crate::certificates::make;
 use crate::cli::{client, run};
+use crate::server::Server;
 
 /// What a client says in one request, answered with `answer`: no service of ours repeats what it
 /// was sent.
@@ -102,132 +102,67 @@ fn what_is_no_mapek_is_told() {
     heard.join().unwrap();
 }
 
-/// OpenSSL's own test server, which serves the files of a folder.
-struct TlsServer(Child);
-
-impl TlsServer {
-    fn start(folder: &Path, arguments: &[&str]) -> (Self, String) {
-        let mut child = Command::new("openssl")
-            .args([
-                "s_server",
-                "-accept",
-                "127.0.0.1:0",
-                "-WWW",
-                "-cert",
-                "server.pem",
-                "-key",
-                "server.key",
-            ])
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().expect("openssl listens").unwrap();
-            if let Some(address) = line.strip_prefix("ACCEPT ") {
-                break address.to_owned();
-            }
-        };
-        std::thread::spawn(move || lines.for_each(drop));
-        (Self(child), format!("https://{address}"))
-    }
-}
-
-impl Drop for TlsServer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A certificate that signs itself, for 127.0.0.1.
-fn certificate(folder: &Path, name: &str) {
-    let status = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=mapek test",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ])
-        .args([
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-addext",
-            "extendedKeyUsage=serverAuth,clientAuth",
-        ])
-        .args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")])
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
 #[test]
 fn over_tls_only_the_given_authority_is_trusted_and_a_certificate_is_shown_where_asked() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     for name in ["server", "mine", "stranger"] {
-        certificate(at, name);
+        make(at, name);
     }
-    std::fs::create_dir(at.join("api")).unwrap();
-    std::fs::write(
-        at.join("api/allocation"),
-        r#"{"vm9": {"ip": null, "cpu_cores": 2, "mem_units": 4, "used": {}}}"#,
-    )
-    .unwrap();
     let path = |name: &str| at.join(name).to_str().unwrap().to_owned();
-    let ask = |url: &str, arguments: &[&str]| {
-        let said = run(client(url, &["allocation"]).args(arguments), "");
-        (said.code, said.out, said.err)
+    let ask = |url: &str, arguments: &[&str]| run(client(url, &["allocation"]).args(arguments), "");
+    let unreachable = |url: &str, arguments: &[&str], advice: &str| {
+        let said = ask(url, arguments);
+        assert_eq!(said.code, Some(6), "{}", said.err);
+        assert!(
+            said.err.contains(url) && said.err.contains(advice),
+            "{}",
+            said.err
+        );
+        assert!(!said.err.contains("is it running?"), "{}", said.err);
     };
+    let (trust, other) = (path("server-ca.pem"), path("stranger-ca.pem"));
+    let (own, key) = (path("server.pem"), path("server.key"));
 
-    let (_server, url) = TlsServer::start(at, &[]);
-    let (code, out, err) = ask(&url, &["--ca-cert", &path("server.pem")]);
-    assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("vm9"), "{out}");
-    let (code, _, err) = ask(&url, &["--ca-cert", &path("stranger.pem")]);
-    assert_eq!(code, Some(6), "{err}");
-    assert_eq!(
-        ask(&url, &[]).0,
-        Some(6),
-        "the system's authorities have not signed it"
-    );
-    let (code, _, err) = ask(&url, &["--ca-cert", &path("server.key")]);
-    assert_eq!(code, Some(1));
-    assert!(err.contains("there is none in it"), "{err}");
+    let files = ["--tls-cert", own.as_str(), "--tls-key", &key];
+    let server = Server::start_with(&files);
+    let url = server.base();
+    let said = ask(url, &["--ca-cert", &trust]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("No VM is in use"), "{}", said.out);
+    unreachable(url, &["--ca-cert", &other], "--ca-cert");
+    // The system's authorities have not signed it.
+    unreachable(url, &[], "--ca-cert");
+    let named = url.replace("127.0.0.1", "localhost");
+    unreachable(&named, &["--ca-cert", &trust], "--server");
+    let plain = url.replace("https://", "http://");
+    unreachable(&plain, &[], "https://");
+    let said = ask(url, &["--ca-cert", &key]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("there is none in it"), "{}", said.err);
 
-    let (_server, url) = TlsServer::start(
-        at,
-        &["-Verify", "1", "-verify_return_error", "-CAfile", "mine.pem"],
-    );
-    let trust = path("server.pem");
-    let (code, _, err) = ask(&url, &["--ca-cert", &trust]);
-    assert_eq!(code, Some(6), "{err}");
-    let mine = [
-        "--ca-cert",
-        &trust,
+    let authority = path("mine-ca.pem");
+    let server = Server::start_with(&[&files[..], &["--tls-client-ca", &authority]].concat());
+    let url = server.base();
+    let with = |name: &str| {
+        let (certificate, key) = (path(&format!("{name}.pem")), path(&format!("{name}.key")));
+        let arguments = [
+            "--ca-cert",
+            &trust,
+            "--client-cert",
+            &certificate,
+            "--client-key",
+            &key,
+        ];
+        arguments.map(str::to_owned)
+    };
+    unreachable(url, &["--ca-cert", &trust], "--client-cert");
+    unreachable(
+        url,
+        &with("stranger").each_ref().map(String::as_str),
         "--client-cert",
-        &path("mine.pem"),
-        "--client-key",
-        &path("mine.key"),
-    ];
-    let (code, out, err) = ask(&url, &mine);
-    assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("vm9"), "{out}");
+    );
+    let said = ask(url, &with("mine").each_ref().map(String::as_str));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("No VM is in use"), "{}", said.out);
 }

@@ -77,6 +77,30 @@ async fn who_dribbles_a_request_is_cut_off_and_others_do_not_notice() {
 }
 
 #[tokio::test]
+async fn a_connection_without_requests_is_closed_and_one_that_waits_for_events_is_not() {
+    let server = Server::start_with(&["--idle-timeout-s", "1", "--request-timeout-s", "600"]);
+    let mut events = server.stream("/api/events", None).await;
+    for asked in [0, 1, 3] {
+        let mut stream = connect(&server).await;
+        for _ in 0..asked {
+            stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                .await
+                .unwrap();
+        }
+        let said = until_closed(stream).await;
+        assert_eq!(said.matches("HTTP/1.1 200").count(), asked, "{said}");
+    }
+    server.put("/api/topology", &topology()).await;
+    let mut text = String::new();
+    while !text.contains("topology_put") {
+        let chunk = tokio::time::timeout(PATIENCE, events.chunk()).await;
+        let chunk = chunk.unwrap().unwrap().expect("the stream goes on");
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let server = Server::start_with(&["--request-timeout-s", "1"]);
     let mut stream = connect(&server).await;

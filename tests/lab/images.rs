@@ -43,12 +43,21 @@ pub fn moto_server() -> PathBuf {
     cache().join("moto/bin/moto_server")
 }
 
+/// The collector of traces, inside its Python package.
+pub fn collector() -> PathBuf {
+    let lib = cache().join("rotel/lib");
+    let versions = std::fs::read_dir(&lib).into_iter().flatten().flatten();
+    let mut found = versions.map(|version| version.path().join("site-packages/rotel/rotel-agent"));
+    found.find(|file| file.is_file()).unwrap_or(lib)
+}
+
 /// What of all this is not there.
 pub fn missing() -> Vec<String> {
     let mut files = archives();
     files.push(registry_binary());
     files.push(schemathesis());
     files.push(moto_server());
+    files.push(collector());
     files
         .iter()
         .filter(|file| !file.is_file())

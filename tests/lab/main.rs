@@ -71,4 +71,5 @@ mod schemathesis;
 mod sealed;
 mod soak;
 mod three_tiers;
+mod traces;
 mod troubles;

@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 use super::look;
 use super::settings::Settings;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Machine};
+use crate::fault::chain;
 
 /// The client of one engine, with what every call needs.
 pub struct Caller {
@@ -146,7 +147,7 @@ impl Caller {
             }
             Error::HyperLegacyError { err } if err.is_connect() => (
                 None,
-                causes(&err),
+                chain(&err),
                 EngineErrorKind::Unreachable,
                 Effect::None,
                 "; is a Docker engine running there, and may this user reach it?",
@@ -156,7 +157,7 @@ impl Caller {
                     .source()
                     .and_then(|source| source.downcast_ref::<hyper::Error>())
                     .is_some_and(hyper::Error::is_parse);
-                let said = causes(&err);
+                let said = chain(&err);
                 // How a server that wants another client certificate says so, at the first request.
                 let advice = if said.contains("fatal alert") {
                     "; does the engine trust the certificate in infrastructure.docker.tls?"
@@ -166,9 +167,9 @@ impl Caller {
                 (None, said, broken_or_garbled(garbled), worst, advice)
             }
             Error::HyperResponseError { err } => {
-                (None, causes(&err), broken_or_garbled(err.is_parse()), worst, "")
+                (None, chain(&err), broken_or_garbled(err.is_parse()), worst, "")
             }
-            Error::IOError { err } => (None, causes(&err), EngineErrorKind::Unreachable, worst, ""),
+            Error::IOError { err } => (None, chain(&err), EngineErrorKind::Unreachable, worst, ""),
             Error::RequestTimeoutError => (
                 None,
                 "no answer in time".to_owned(),
@@ -180,7 +181,7 @@ impl Caller {
             Error::DockerStreamError { error } => (None, error, EngineErrorKind::Refused, worst, ""),
             other => (
                 None,
-                causes(&other),
+                chain(&other),
                 EngineErrorKind::Garbled,
                 worst,
                 "; is that a Docker engine?",
@@ -201,19 +202,4 @@ fn broken_or_garbled(garbled: bool) -> EngineErrorKind {
     } else {
         EngineErrorKind::Unreachable
     }
-}
-
-/// An error and what caused it, each said once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -1,9 +1,11 @@
 //! What is counted, for Prometheus.
 
+mod classic;
+mod labels;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,6 +23,9 @@ use crate::translate::Action;
 use super::Snapshot;
 use super::process::Process;
 use super::propose::Proposal;
+
+pub use classic::classic;
+use labels::{Done, Ended, KINDS, Kind, Share, Solved, Stage, kind, ordinal};
 
 type Number = Gauge<u64, AtomicU64>;
 type Amount = Gauge<f64, AtomicU64>;
@@ -48,37 +53,6 @@ pub struct Metrics {
     generation: Number,
     journal_size: Number,
     process: Process,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Solved {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Stage {
-    stage: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Kind {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Done {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Share {
-    share: &'static str,
 }
 
 impl Metrics {
@@ -356,85 +330,4 @@ fn size(journal: &Path) -> u64 {
 
 fn count(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-/// The number of a stage, as a label of which there are only so many.
-fn ordinal(stage: usize) -> &'static str {
-    const NAMES: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
-    NAMES.get(stage).copied().unwrap_or("later")
-}
-
-const KINDS: [&str; 7] = [
-    "create_vm",
-    "delete_vm",
-    "create_container",
-    "update_container",
-    "delete_container",
-    "run_scale_hook",
-    "run_tier_hook",
-];
-
-const fn kind(action: &Action) -> &'static str {
-    match action {
-        Action::CreateVm { .. } => "create_vm",
-        Action::DeleteVm { .. } => "delete_vm",
-        Action::CreateContainer { .. } => "create_container",
-        Action::UpdateContainer { .. } => "update_container",
-        Action::DeleteContainer { .. } => "delete_container",
-        Action::RunScaleHook { .. } => "run_scale_hook",
-        Action::RunTierHook { .. } => "run_tier_hook",
-    }
-}
-
-/// The same text in the older format, which everything reads: there a counter is named with its
-/// `_total`, and an info with its `_info`, wherever it is named.
-#[must_use]
-pub fn classic(openmetrics: &str) -> String {
-    let mut kinds = std::collections::HashMap::new();
-    for line in openmetrics.lines() {
-        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
-            kinds.insert(name, kind);
-        }
-    }
-    let mut text = String::with_capacity(openmetrics.len() + 1024);
-    for line in openmetrics.lines() {
-        let comment = ["# HELP ", "# TYPE "]
-            .iter()
-            .find_map(|start| Some((start, line.strip_prefix(start)?)));
-        let Some((start, (name, rest))) =
-            comment.and_then(|(start, rest)| Some((start, rest.split_once(' ')?)))
-        else {
-            if !line.starts_with('#') {
-                text.push_str(line);
-                text.push('\n');
-            }
-            continue;
-        };
-        let (end, known) = match kinds.get(name) {
-            Some(&"counter") => ("_total", rest),
-            Some(&"info") => ("_info", rest),
-            _ => ("", rest),
-        };
-        let rest = if *start == "# TYPE " && known == "info" {
-            "gauge"
-        } else {
-            known
-        };
-        text.push_str(&format!("{start}{name}{end} {rest}\n"));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_older_format_names_counters_and_infos_in_full() {
-        let modern = "# HELP a_b Things.\n# TYPE a_b counter\na_b_total{c=\"d # e\"} 1\n# HELP v Version.\n\
-                      # TYPE v info\nv_info{version=\"1\"} 1\n# HELP g G.\n# TYPE g gauge\n# UNIT g bytes\ng 2\n# EOF\n";
-        let old = "# HELP a_b_total Things.\n# TYPE a_b_total counter\na_b_total{c=\"d # e\"} 1\n# HELP v_info Version.\n\
-                   # TYPE v_info gauge\nv_info{version=\"1\"} 1\n# HELP g G.\n# TYPE g gauge\ng 2\n";
-        assert_eq!(classic(modern), old);
-    }
 }

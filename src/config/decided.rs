@@ -1,0 +1,206 @@
+//! What the service goes by, once flags, variables, file and defaults are put together.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::auth::BadTokens;
+
+use super::{LogFormat, OnRestart, Options, TokenSource};
+
+/// Everything decided.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Folder for the journal and the hooks.
+    pub data_dir: PathBuf,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log: String,
+    /// How long a placement is searched for.
+    pub solve_deadline: Duration,
+    /// How long one hook may run.
+    pub hook_deadline: Duration,
+    /// Actions of a stage that may run at the same time.
+    pub parallel: usize,
+    /// Actions that may run at the same time on one VM.
+    pub parallel_on_vm: usize,
+    /// How long an action is tried again that fails for a passing reason.
+    pub retry_for: Duration,
+    /// How long an engine may take for one answer.
+    pub engine_timeout: Duration,
+    /// What becomes of an execution that was cut off.
+    pub on_restart: OnRestart,
+    /// Time between looks for drift; None for none.
+    pub observe_every: Option<Duration>,
+    /// Docker engine of the embedded default.
+    pub docker_host: String,
+    /// Who may do what.
+    pub tokens: TokenSource,
+    /// Certificates, where TLS is spoken.
+    pub tls: Option<TlsFiles>,
+    /// Origins of web pages that may use the service.
+    pub cors_origins: Vec<String>,
+    /// Most connections at the same time.
+    pub max_connections: usize,
+    /// Largest body of a request.
+    pub max_body_bytes: usize,
+    /// How long the head of a request may take.
+    pub request_timeout: Duration,
+    /// How long a connection is kept without a request.
+    pub idle_timeout: Duration,
+    /// Placements that are searched for at the same time.
+    pub solves: usize,
+}
+
+/// TLS files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Authorities of clients' certificates.
+    pub clients: Option<PathBuf>,
+}
+
+/// Why the configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("the configuration file {0} can't be read")]
+    File(String, #[source] std::io::Error),
+    /// The file is not as it should be.
+    #[error("the configuration file {0} is not right: {1}")]
+    Toml(String, String),
+    /// There is no home to put data in.
+    #[error("there is no home folder to keep data in: give --data-dir")]
+    Homeless,
+    /// A file of tokens can't be read.
+    #[error("the tokens file {0} can't be read")]
+    TokensFile(String, #[source] std::io::Error),
+    /// Tokens can't be used.
+    #[error("{0} can't be used: {1}")]
+    Tokens(String, BadTokens),
+    /// A file of tokens has none, which would open the service to everyone.
+    #[error("the tokens file {0} has no token in it; write a line NAME ROLE TOKEN, or leave the option out")]
+    NoTokens(String),
+    /// Everyone who reaches the service could command it.
+    #[error(
+        "listening on {0} without any token would let everyone who reaches it command this machine's \
+         containers: give --tokens-file (or MAPEK_TOKENS), listen on 127.0.0.1, or say --insecure"
+    )]
+    Open(SocketAddr),
+    /// TLS takes two files.
+    #[error("TLS needs both --tls-cert and --tls-key{0}")]
+    HalfTls(&'static str),
+    /// A number that makes no sense.
+    #[error("{0} should be at least 1")]
+    Zero(&'static str),
+}
+
+impl Options {
+    /// Fills what is open from the file, then from the defaults. `home` is the user's data folder.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be used, or a value makes no sense.
+    pub fn decide(self, home: Option<PathBuf>) -> Result<Config, ConfigError> {
+        let file = match &self.config {
+            Some(path) => read(path)?,
+            None => Self::default(),
+        };
+        let at_least_one = |value: u64, name| {
+            if value == 0 {
+                Err(ConfigError::Zero(name))
+            } else {
+                Ok(value)
+            }
+        };
+        let solve_ms = self.solve_deadline_ms.or(file.solve_deadline_ms).unwrap_or(2000);
+        let hook_s = self.hook_deadline_s.or(file.hook_deadline_s).unwrap_or(60);
+        let engine_s = self.engine_timeout_s.or(file.engine_timeout_s).unwrap_or(30);
+        let parallel = self.parallel.or(file.parallel).unwrap_or(16);
+        let parallel_on_vm = self.parallel_on_vm.or(file.parallel_on_vm).unwrap_or(4);
+        let max_connections = self.max_connections.or(file.max_connections).unwrap_or(4096);
+        let max_body_bytes = self.max_body_bytes.or(file.max_body_bytes).unwrap_or(16 << 20);
+        let solves = self.solves.or(file.solves).unwrap_or(2);
+        let request_s = self.request_timeout_s.or(file.request_timeout_s).unwrap_or(10);
+        let idle_s = self.idle_timeout_s.or(file.idle_timeout_s).unwrap_or(30);
+        let listen = self
+            .listen
+            .or(file.listen)
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
+        let tokens = TokenSource {
+            file: self.tokens_file.or(file.tokens_file),
+            list: self.tokens.or(file.tokens),
+        };
+        let insecure = self.insecure.or(file.insecure).unwrap_or(false);
+        if tokens.read()?.is_empty() && !listen.ip().is_loopback() && !insecure {
+            return Err(ConfigError::Open(listen));
+        }
+        let clients = self.tls_client_ca.or(file.tls_client_ca);
+        let tls = match (self.tls_cert.or(file.tls_cert), self.tls_key.or(file.tls_key)) {
+            (Some(certificate), Some(key)) => Some(TlsFiles {
+                certificate,
+                key,
+                clients,
+            }),
+            (None, None) if clients.is_none() => None,
+            (None, None) => return Err(ConfigError::HalfTls("; --tls-client-ca alone does nothing")),
+            _ => return Err(ConfigError::HalfTls("")),
+        };
+        for (name, count) in [
+            ("parallel", parallel),
+            ("parallel_on_vm", parallel_on_vm),
+            ("max_connections", max_connections),
+            ("max_body_bytes", max_body_bytes),
+            ("solves", solves),
+        ] {
+            if count == 0 {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        let data_dir = self
+            .data_dir
+            .or(file.data_dir)
+            .or_else(|| home.map(|home| home.join("mapek")));
+        Ok(Config {
+            listen,
+            tokens,
+            tls,
+            cors_origins: self.cors_origin.or(file.cors_origin).unwrap_or_default(),
+            max_connections,
+            max_body_bytes,
+            request_timeout: Duration::from_secs(at_least_one(request_s, "request_timeout_s")?),
+            idle_timeout: Duration::from_secs(at_least_one(idle_s, "idle_timeout_s")?),
+            solves,
+            data_dir: data_dir.ok_or(ConfigError::Homeless)?,
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+            log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            solve_deadline: Duration::from_millis(at_least_one(solve_ms, "solve_deadline_ms")?),
+            hook_deadline: Duration::from_secs(at_least_one(hook_s, "hook_deadline_s")?),
+            parallel,
+            parallel_on_vm,
+            retry_for: Duration::from_secs(self.retry_for_s.or(file.retry_for_s).unwrap_or(30)),
+            engine_timeout: Duration::from_secs(at_least_one(engine_s, "engine_timeout_s")?),
+            on_restart: self.on_restart.or(file.on_restart).unwrap_or_default(),
+            observe_every: Some(self.observe_every_s.or(file.observe_every_s).unwrap_or(10))
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
+            docker_host: self
+                .docker_host
+                .or(file.docker_host)
+                .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Options, ConfigError> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::File(name.clone(), error))?;
+    toml::from_str(&text).map_err(|error| ConfigError::Toml(name, error.to_string()))
+}

@@ -1,0 +1,123 @@
+//! What the service may be told, by flag, variable or file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::Secret;
+
+/// Options of the service. What is not given stays open for the file and the defaults.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// TOML file with any of the options below, such as listen = "127.0.0.1:8000"
+    #[arg(long, env = "MAPEK_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8000]
+    #[arg(long, env = "MAPEK_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// File of tokens, a line each: NAME ROLE TOKEN, with ROLE read or write; read again on SIGHUP
+    #[arg(long, env = "MAPEK_TOKENS_FILE", value_name = "FILE")]
+    pub tokens_file: Option<PathBuf>,
+    /// Tokens, with commas between; a flag shows in the list of processes, the environment does not
+    #[arg(
+        long,
+        env = "MAPEK_TOKENS",
+        value_name = "NAME:ROLE:TOKEN",
+        hide_env_values = true
+    )]
+    pub tokens: Option<Secret>,
+    /// Listen beyond this machine although there is no token: whoever reaches the service commands it
+    #[arg(long, env = "MAPEK_INSECURE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure: Option<bool>,
+    /// Certificate for TLS (PEM, with those between it and its authority); read again on SIGHUP
+    #[arg(long, env = "MAPEK_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of the certificate (PEM)
+    #[arg(long, env = "MAPEK_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities of clients' certificates (PEM): a client without one is not let in
+    #[arg(long, env = "MAPEK_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Origins whose web pages may use the service, each with its scheme, with commas between
+    #[arg(long, env = "MAPEK_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Option<Vec<String>>,
+    /// Connections at the same time; those idle longest make room for more [default: 4096]
+    #[arg(long, env = "MAPEK_MAX_CONNECTIONS", value_name = "COUNT")]
+    pub max_connections: Option<usize>,
+    /// Largest body of a request [default: 16777216]
+    #[arg(long, env = "MAPEK_MAX_BODY_BYTES", value_name = "BYTES")]
+    pub max_body_bytes: Option<usize>,
+    /// Seconds that the head of a request may take, and three times as long its body [default: 10]
+    #[arg(long, env = "MAPEK_REQUEST_TIMEOUT_S", value_name = "SECONDS")]
+    pub request_timeout_s: Option<u64>,
+    /// Seconds that a connection is kept without a request [default: 30]
+    #[arg(long, env = "MAPEK_IDLE_TIMEOUT_S", value_name = "SECONDS")]
+    pub idle_timeout_s: Option<u64>,
+    /// Placements that are searched for at the same time, for translate and execute, and as many for solve; others wait, up to eight times as many [default: 2]
+    #[arg(long, env = "MAPEK_SOLVES", value_name = "COUNT")]
+    pub solves: Option<usize>,
+    /// Folder for the journal and the hooks [default: mapek in the user's data folder]
+    #[arg(long, env = "MAPEK_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// How log lines are written, to standard error [default: text]
+    #[arg(long, env = "MAPEK_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What is logged, such as info or mapek=debug [default: info]
+    #[arg(long, env = "MAPEK_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Milliseconds that a placement is searched for before the best found is taken [default: 2000]
+    #[arg(long, env = "MAPEK_SOLVE_DEADLINE_MS", value_name = "MS")]
+    pub solve_deadline_ms: Option<u64>,
+    /// Seconds that one hook may run [default: 60]
+    #[arg(long, env = "MAPEK_HOOK_DEADLINE_S", value_name = "SECONDS")]
+    pub hook_deadline_s: Option<u64>,
+    /// Actions of a stage that may run at the same time [default: 16]
+    #[arg(long, env = "MAPEK_PARALLEL", value_name = "COUNT")]
+    pub parallel: Option<usize>,
+    /// Actions that may run at the same time on one VM [default: 4]
+    #[arg(long, env = "MAPEK_PARALLEL_ON_VM", value_name = "COUNT")]
+    pub parallel_on_vm: Option<usize>,
+    /// Seconds that an action is tried again which fails for a passing reason [default: 30]
+    #[arg(long, env = "MAPEK_RETRY_FOR_S", value_name = "SECONDS")]
+    pub retry_for_s: Option<u64>,
+    /// Seconds that an engine may take for one answer, besides what a call itself takes [default: 30]
+    #[arg(long, env = "MAPEK_ENGINE_TIMEOUT_S", value_name = "SECONDS")]
+    pub engine_timeout_s: Option<u64>,
+    /// What becomes of an execution that was cut off when the service starts again [default: resume]
+    #[arg(long, env = "MAPEK_ON_RESTART", value_name = "WHAT")]
+    pub on_restart: Option<OnRestart>,
+    /// Seconds between looks for drift between what runs and the allocation; 0 for none [default: 10]
+    #[arg(long, env = "MAPEK_OBSERVE_EVERY_S", value_name = "SECONDS")]
+    pub observe_every_s: Option<u64>,
+    /// Docker engine of the embedded default, for topologies without a cloud_driver [default: unix:///var/run/docker.sock]
+    #[arg(long, env = "DOCKER_HOST", value_name = "ENDPOINT")]
+    pub docker_host: Option<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What becomes of an execution that was cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRestart {
+    /// It is carried to its end.
+    #[default]
+    Resume,
+    /// What was done is undone.
+    Rollback,
+    /// It waits for somebody to say.
+    Hold,
+}
