@@ -277,7 +277,7 @@ fn journal(config: &Config) -> anyhow::Result<Box<dyn Journal>> {
     let journal = SqliteJournal::open(&config.data_dir)?;
     #[cfg(debug_assertions)]
     if let Ok(at) = std::env::var("MAPEK_TEST_KILL") {
-        let at = KillAt::parse(&at).context("MAPEK_TEST_KILL should be before:N or after:N")?;
+        let at = KillAt::parse(&at).context("MAPEK_TEST_KILL should be before:N or after:N, with a number or the name of an event")?;
         return Ok(Box::new(KillingJournal::new(journal, at)));
     }
     Ok(Box::new(journal))

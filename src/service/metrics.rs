@@ -35,6 +35,7 @@ pub struct Metrics {
     stage_seconds: Seconds<Stage>,
     actions: Family<Done, Counter>,
     action_seconds: Seconds<Kind>,
+    replans: Family<Replan, Counter>,
     solves: Family<Solved, Counter>,
     solve_seconds: Histogram,
     solve_gap: Amount,
@@ -53,6 +54,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Replan {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,6 +98,7 @@ impl Metrics {
             stage_seconds: Family::new_with_constructor(seconds),
             actions: Family::default(),
             action_seconds: Family::new_with_constructor(seconds),
+            replans: Family::default(),
             solves: Family::default(),
             solve_seconds: seconds(),
             solve_gap: Gauge::default(),
@@ -135,6 +142,9 @@ impl Metrics {
                 drop(self.actions.get_or_create(&Done { kind, outcome }));
             }
         }
+        for result in ["placed", "failed"] {
+            drop(self.replans.get_or_create(&Replan { result }));
+        }
         for result in ["proven", "unproven", "infeasible", "failed"] {
             drop(self.solves.get_or_create(&Solved { result }));
         }
@@ -164,6 +174,11 @@ impl Metrics {
             "action_duration_seconds",
             "How long actions took that succeeded, with all attempts, by kind",
             self.action_seconds.clone(),
+        );
+        to.register(
+            "replans",
+            "Plans placed anew since fewer VMs came than were asked for, by result",
+            self.replans.clone(),
         );
         to.register(
             "solves",
@@ -222,6 +237,14 @@ impl Metrics {
     /// Counts an event; `action` is the one that it is about.
     pub fn event(&self, event: &Event, action: Option<&Action>) {
         let outcome = match event {
+            Event::Replanned { .. } => {
+                self.replans.get_or_create(&Replan { result: "placed" }).inc();
+                return;
+            }
+            Event::ReplanFailed(_) => {
+                self.replans.get_or_create(&Replan { result: "failed" }).inc();
+                return;
+            }
             Event::ActionSucceeded { .. } => "succeeded",
             Event::ActionFailed { .. } => "failed",
             Event::ActionSkipped { .. } => "skipped",
@@ -250,7 +273,9 @@ impl Metrics {
             let took = between(execution.frozen.created_at, end);
             self.execution_seconds.get_or_create(&whole).observe(took);
         }
-        let forward = execution.frozen.stages.len();
+        let first = execution.frozen.stages.len();
+        let second = execution.progress.second.as_ref();
+        let second = second.map_or(0, |second| second.stages.len());
         let mut states = execution.progress.actions.iter();
         for (number, stage) in execution.stages().enumerate() {
             let (mut begin, mut end) = (None, None);
@@ -268,7 +293,12 @@ impl Metrics {
                 }
             }
             if let (Some(begin), Some(end)) = (begin, end) {
-                let stage = if number < forward { ordinal(number) } else { "back" };
+                let stage = match number.checked_sub(first) {
+                    None => ordinal(number),
+                    // In the place of those that followed the making of VMs.
+                    Some(anew) if anew < second => ordinal(anew + 1),
+                    Some(_) => "back",
+                };
                 self.stage_seconds
                     .get_or_create(&Stage { stage })
                     .observe(between(begin, end));

@@ -21,6 +21,7 @@ mod ready;
 mod reality;
 mod recover;
 mod redact;
+mod replan;
 mod sealed;
 mod topology;
 mod turns;

@@ -17,6 +17,7 @@ use crate::topologies::{idle, nothing, plan, with};
 const ENDS: Duration = Duration::from_secs(60);
 /// So many rows at the same time.
 const AT_ONCE: usize = 3;
+const EXECUTE: &str = "/api/execute";
 
 /// Calls of a scale-out, and of a scale-in: each with its number since the start of the process.
 /// Before the scale-in a look is taken already when the process starts.
@@ -36,8 +37,8 @@ fn one() -> Value {
 }
 
 /// Sends a plan to a service that dies of it.
-async fn dies(service: &mut Service, plan: &Value, row: &str) {
-    let url = service.api.url("/api/execute");
+pub async fn dies(service: &mut Service, path: &str, plan: &Value, row: &str) {
+    let url = service.api.url(path);
     let answer = http::client().put(url).body(plan.to_string()).send().await;
     assert!(answer.is_err(), "{row}: it lived, and answered {answer:?}");
     let until = Instant::now() + ENDS;
@@ -54,7 +55,7 @@ async fn dies(service: &mut Service, plan: &Value, row: &str) {
 
 /// Starts the service again, waits for the execution that was cut off, and sends the plan again
 /// where none was begun.
-async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &str) {
+pub async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &str) {
     service.start_again();
     let until = Instant::now() + ENDS;
     loop {
@@ -99,7 +100,7 @@ async fn row(aws: &Aws, number: u16, moment: &str, out: &str, back: &str) {
 
     let row = format!("killed {moment} {out} on the way out");
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:{out}"))]);
-    dies(&mut service, &one(), &row).await;
+    dies(&mut service, EXECUTE, &one(), &row).await;
     recovers(&mut service, &one(), 0, &row).await;
     let members = aws.members(&group).await;
     assert_eq!(members.len(), 1, "{row}");
@@ -120,7 +121,7 @@ async fn row(aws: &Aws, number: u16, moment: &str, out: &str, back: &str) {
         ("MAPEK_OBSERVE_EVERY_S", "0"),
     ]);
     let before = service.executions().await["executions"].as_array().unwrap().len();
-    dies(&mut service, &nothing(), &row).await;
+    dies(&mut service, EXECUTE, &nothing(), &row).await;
     recovers(&mut service, &nothing(), before, &row).await;
     assert!(aws.members(&group).await.is_empty(), "{row}");
     assert_eq!(aws.group(&group).await.desired_capacity, Some(0), "{row}");
@@ -148,7 +149,7 @@ async fn taken_back(aws: &Aws, number: u16, out: &str) {
         .await;
     service.terminate();
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("after:{out}"))]);
-    dies(&mut service, &one(), &row).await;
+    dies(&mut service, EXECUTE, &one(), &row).await;
     service.start_again_with(&[("MAPEK_ON_RESTART", "rollback")]);
     let until = Instant::now() + ENDS;
     loop {

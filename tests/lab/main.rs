@@ -49,6 +49,7 @@ mod example_hooks;
 mod aws_crash;
 mod aws_faults;
 mod aws_scaling;
+mod aws_shortage;
 mod cli;
 mod containers;
 mod crash;
