@@ -33,6 +33,7 @@ mod git;
 mod http;
 mod images;
 mod kernel;
+mod keys;
 mod last_look;
 mod network;
 mod process;
@@ -46,6 +47,7 @@ mod smoke;
 
 mod example_hooks;
 
+mod aws_access;
 mod aws_crash;
 mod aws_faults;
 mod aws_scaling;
