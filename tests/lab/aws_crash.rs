@@ -169,7 +169,7 @@ async fn taken_back(aws: &Aws, number: u16, out: &str) {
 /// Killed around the end of an instance that never gets ready: another one takes its place, once.
 async fn replaced_row(aws: &Aws, number: u16, moment: &str) {
     let row = format!("killed {moment} the first instance was terminated");
-    let (group, mut service) = never_ready(aws, number, 12, 1).await;
+    let (group, mut service) = never_ready(aws, number, 15, 1).await;
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:terminate:1"))]);
     dies(&mut service, EXECUTE, &one(), &row).await;
     recovers(&mut service, &one(), 0, &row).await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::aws::Aws;
 use crate::aws_crash::{dies, recovers};
 use crate::aws_proxy::AwsProxy;
+use crate::cli::{command, plan_file};
 use crate::http::Answer;
 use crate::service::Service;
 use crate::topologies::{idle, nothing, plan, with};
@@ -211,6 +212,23 @@ async fn does_not_fit(aws: &Aws) {
     assert_eq!(case.record(&body).await["state"], "rolled_back");
     let asked = case.service.daemon.log().matches("'toofew' set to 4").count();
     assert_eq!(asked, 2, "AWS is asked once in an execution");
+
+    // The command line asks for it as well, and says what came of it.
+    let file = plan_file("short", &wanted());
+    let arguments = ["execute", "--yes", "--on-shortage", "replan", &file];
+    let mut command = command(&case.service, &arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    for part in [
+        "the plan can't be placed on the VMs that are there",
+        "it can't be carried out on the VMs that are there: ",
+        "no more are asked for",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    case.is_as_it_was("by the command line").await;
 
     // Where nothing is said, nothing is placed anew.
     let answer = case.service.try_execute(&wanted()).await;

@@ -228,6 +228,9 @@ pub struct Step {
     /// When it ended.
     #[schema(format = "date-time", example = "2026-11-21T06:00:03Z")]
     finished_at: Option<String>,
+    /// How far it is, where it takes long; how far it got, once it has ended.
+    #[schema(example = "instance i-0abc is Pending")]
+    progress: Option<String>,
     /// Why the last attempt failed.
     #[schema(example = "no answer within 30 s")]
     error: Option<String>,
