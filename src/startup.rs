@@ -22,7 +22,7 @@ use crate::journal::{JOURNAL_FILE, Journal, SqliteJournal};
 #[cfg(debug_assertions)]
 use crate::journal::{KillAt, KillingJournal};
 use crate::listen::{self, Tls};
-use crate::meter::Meter;
+use crate::meter::{Calls, Meter};
 use crate::model::Topology;
 use crate::model::topology::{Cloud as CloudSpec, Infrastructure};
 use crate::service::{OnRestart, Platform, Service, Settings};
@@ -35,6 +35,8 @@ struct RealPlatform {
     engines: Arc<dyn Engines>,
     hooks: Fetcher,
     docker_host: String,
+    /// Calls of the cloud are counted into these.
+    calls: Calls,
     /// The Auto Scaling group last used, with what it was set up from.
     group: Mutex<Option<(Infrastructure, Arc<AutoScalingGroup>)>>,
 }
@@ -67,6 +69,7 @@ impl Platform for RealPlatform {
                     spec.clone(),
                     infrastructure,
                     self.engines(),
+                    self.calls.clone(),
                 ));
                 *group = Some((infrastructure.clone(), Arc::clone(&driver)));
                 Ok(driver)
@@ -115,6 +118,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         engines: Arc::new(DockerEngines::new(docker).measured(meter.calls.clone())),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
+        calls: meter.calls.clone(),
         group: Mutex::default(),
     };
     let settings = Settings {
@@ -277,7 +281,9 @@ fn journal(config: &Config) -> anyhow::Result<Box<dyn Journal>> {
     let journal = SqliteJournal::open(&config.data_dir)?;
     #[cfg(debug_assertions)]
     if let Ok(at) = std::env::var("MAPEK_TEST_KILL") {
-        let at = KillAt::parse(&at).context("MAPEK_TEST_KILL should be before:N or after:N")?;
+        let at = KillAt::parse(&at).context(
+            "MAPEK_TEST_KILL should be before:N or after:N, with a number or the name of an event",
+        )?;
         return Ok(Box::new(KillingJournal::new(journal, at)));
     }
     Ok(Box::new(journal))

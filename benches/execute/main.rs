@@ -27,6 +27,9 @@ mod http;
 #[path = "../../tests/lab/images.rs"]
 mod images;
 #[allow(dead_code)]
+#[path = "../../tests/lab/keys.rs"]
+mod keys;
+#[allow(dead_code)]
 #[path = "../../tests/lab/network.rs"]
 mod network;
 #[allow(dead_code)]

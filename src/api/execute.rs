@@ -7,20 +7,21 @@ use serde_json::json;
 
 use crate::execute::By;
 use crate::fault::{Code, Fault};
-use crate::model::topology::OnFailure;
+use crate::model::topology::{OnFailure, OnShortage};
 use crate::service::{Begun, Request, Tags};
 
 use super::Handle;
 use super::answer::Timer;
 use super::body::PlanBody;
 use super::by::Asked;
-use super::schema::{Accepted, Ended, OnFailure as OnFailureShape, Plan};
+use super::schema::{Accepted, Ended, OnFailure as OnFailureShape, OnShortage as OnShortageShape, Plan};
 use super::tags;
 
 /// The query of a request.
 #[derive(Debug, Default, Deserialize)]
 struct Query {
     on_failure: Option<String>,
+    on_shortage: Option<String>,
     plan_id: Option<String>,
 }
 
@@ -33,6 +34,9 @@ struct Query {
             description = "The sealed plan that is to be carried out as it was shown; the body may then be empty."),
         ("on_failure" = Option<OnFailureShape>, Query,
             description = "What to do when an action fails for good; the topology says it otherwise."),
+        ("on_shortage" = Option<OnShortageShape>, Query,
+            description = "What to do when fewer VMs come than are asked for; the topology says it otherwise. \
+                With `replan` a sealed plan, too, may be placed other than it was shown."),
         ("If-Match" = Option<String>, Header, description = "The same as plan_id, in double quotes."),
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
             description = "The same request under the same key is carried out once."),
@@ -90,6 +94,13 @@ fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Resul
             ))
         })?),
     };
+    let on_shortage = match &query.on_shortage {
+        None => None,
+        Some(name) => Some(
+            OnShortage::parse(name)
+                .ok_or_else(|| bad(format!("on_shortage should be fail or replan, is {name:?}")))?,
+        ),
+    };
     let idempotency_key = match request.headers().get("idempotency-key") {
         None => None,
         Some(value) => match value.to_str() {
@@ -108,6 +119,7 @@ fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Resul
         plan_id: plan_id(request, query.into_inner().plan_id)?,
         by,
         on_failure,
+        on_shortage,
         idempotency_key,
     })
 }

@@ -83,6 +83,9 @@ async fn begin(
     if let Some(what) = options.on_failure {
         query.push(format!("on_failure={}", what.as_str()));
     }
+    if let Some(what) = options.on_shortage {
+        query.push(format!("on_shortage={}", what.as_str()));
+    }
     let path = match query.is_empty() {
         true => "/api/execute".to_owned(),
         false => format!("/api/execute?{}", query.join("&")),
@@ -152,6 +155,11 @@ fn tell(record: &Value, id: &str, output: Output) -> Result<(), Problem> {
         paint(DELETE, "Not done:"),
         told(state)
     );
+    if let Some(why) = record.get("replan_error").and_then(Value::as_str) {
+        message.push_str(&format!(
+            "\n  it can't be carried out on the VMs that are there: {why}"
+        ));
+    }
     for (text, why) in executions::failures(record) {
         message.push_str(&format!("\n  {text}: {why}"));
     }

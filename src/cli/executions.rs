@@ -52,7 +52,11 @@ pub async fn executions(client: &Client, options: &ExecutionsOptions, output: Ou
         .unwrap_or_default();
     print(&format!("began {}{time}", cell(record.get("created_at"))))?;
     let mut rows = Vec::new();
-    for (key, name) in [("stages", "stage"), ("rollback_stages", "back")] {
+    for (key, name) in [
+        ("stages", "stage"),
+        ("replanned_stages", "anew"),
+        ("rollback_stages", "back"),
+    ] {
         let stages = record.get(key).and_then(Value::as_array);
         for (index, stage) in stages.into_iter().flatten().enumerate() {
             for action in stage.as_array().into_iter().flatten() {
@@ -71,6 +75,9 @@ pub async fn executions(client: &Client, options: &ExecutionsOptions, output: Ou
     }
     if !rows.is_empty() {
         print(&table(&["STAGE", "STATE", " TRIES", " SECONDS", "ACTION"], rows))?;
+    }
+    if let Some(why) = record.get("replan_error").and_then(Value::as_str) {
+        print(&format!("{} {why}", paint(DELETE, "not placed anew:")))?;
     }
     for (text, why) in failures(&record) {
         print(&format!("{} {text}: {why}", paint(DELETE, "failed:")))?;
@@ -98,7 +105,7 @@ fn between(value: &Value, from: &str) -> Option<f64> {
 
 /// The actions that failed, and why.
 pub fn failures(record: &Value) -> Vec<(String, String)> {
-    let stages = ["stages", "rollback_stages"]
+    let stages = ["stages", "replanned_stages", "rollback_stages"]
         .into_iter()
         .filter_map(|key| record.get(key)?.as_array());
     let actions = stages.flatten().filter_map(Value::as_array).flatten();
@@ -173,8 +180,8 @@ fn told(event: &Value) -> String {
     let of = |key: &str| cell(event.get(key));
     let kind = of("event");
     let style = match kind.as_str() {
-        "action_failed" | "drift" | "action_skipped" => DELETE,
-        "attempt_failed" | "rollback_begun" | "resumed" => CHANGE,
+        "action_failed" | "drift" | "action_skipped" | "replan_failed" => DELETE,
+        "attempt_failed" | "replanned" | "rollback_begun" | "resumed" => CHANGE,
         "action_succeeded" | "drift_over" => CREATE,
         _ => STRONG,
     };

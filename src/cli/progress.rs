@@ -99,6 +99,12 @@ fn line(track: &Track, change: &Change) -> Option<String> {
             Some(format!("{stage}  again  {text}: {why}"))
         }
         Change::Lost(what) => Some(format!("{}  {what}", paint(DELETE, "lost"))),
+        Change::Anew => {
+            Some("fewer VMs came than were asked for: the plan is placed on those that are there".to_owned())
+        }
+        Change::Unplaced(why) => Some(format!(
+            "the plan can't be placed on the VMs that are there: {why}"
+        )),
         Change::Back => Some("undoing what was done".to_owned()),
         Change::Resumed => Some("the service was started again, and goes on".to_owned()),
     }

@@ -7,7 +7,8 @@ use serde_json::Value;
 /// One action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// The stage that it is in, from 0, those of the way back last.
+    /// The stage that it is in, from 0: those of a second way out after the first, those of the way
+    /// back last.
     pub stage: usize,
     /// The VM that it is about.
     pub vm: String,
@@ -61,6 +62,10 @@ pub enum Change {
     Over(usize, Option<f64>, Option<String>),
     /// An attempt failed, and another follows.
     Again(usize, String),
+    /// Too few VMs came, and the plan was placed on those that did: there are other stages now.
+    Anew,
+    /// Too few VMs came, and why the plan can't be placed on those that did.
+    Unplaced(String),
     /// What was done is being undone: there are more stages now.
     Back,
     /// The service was started again and goes on.
@@ -71,13 +76,34 @@ pub enum Change {
     Ended(String),
 }
 
+/// A way that an execution goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// To its target.
+    Out,
+    /// The same, once more: over the VMs that came.
+    Anew,
+    /// Back to what was.
+    Back,
+}
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Out => "stage",
+            Self::Anew => "anew",
+            Self::Back => "back",
+        }
+    }
+}
+
 /// An execution.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Track {
     /// Its actions, by number.
     pub steps: Vec<Step>,
-    /// How many of the stages lead to the target; the others lead back.
-    pub forward: usize,
+    /// The ways that it goes, each with the number of its first stage.
+    ways: Vec<(Way, usize)>,
     /// How it ended, once it has.
     pub outcome: Option<String>,
 }
@@ -87,16 +113,23 @@ impl Track {
     #[must_use]
     pub fn new(record: &Value) -> Self {
         let mut track = Self::default();
-        track.add(record.get("stages"), |entry| entry.get("action"));
-        track.forward = track.stages();
-        track.add(record.get("rollback_stages"), |entry| entry.get("action"));
+        for (key, way) in [
+            ("stages", Way::Out),
+            ("replanned_stages", Way::Anew),
+            ("rollback_stages", Way::Back),
+        ] {
+            if let Some(stages) = record.get(key) {
+                track.add(way, Some(stages), |entry| entry.get("action"));
+            }
+        }
         let state = text(record, "state");
         track.outcome = (state != "running" && !state.is_empty()).then(|| state.to_owned());
         track
     }
 
-    fn add(&mut self, stages: Option<&Value>, action: impl Fn(&Value) -> Option<&Value>) {
+    fn add(&mut self, way: Way, stages: Option<&Value>, action: impl Fn(&Value) -> Option<&Value>) {
         let first = self.stages();
+        self.ways.push((way, first));
         for (index, stage) in stages.and_then(Value::as_array).into_iter().flatten().enumerate() {
             for entry in stage.as_array().into_iter().flatten() {
                 let action = action(entry).unwrap_or(&Value::Null);
@@ -141,18 +174,21 @@ impl Track {
         running
     }
 
-    /// The name of a stage: `stage 2/6`, `back 1/3`.
+    /// The name of a stage: `stage 2/6`, `anew 1/4`, `back 1/3`.
     #[must_use]
     pub fn stage_name(&self, stage: usize) -> String {
-        if stage < self.forward {
-            format!("stage {}/{}", stage + 1, self.forward)
-        } else {
-            format!(
-                "back {}/{}",
-                stage - self.forward + 1,
-                self.stages() - self.forward
-            )
+        let ends = self.ways.iter().skip(1).map(|(_, first)| *first);
+        let ways = self.ways.iter().zip(ends.chain([self.stages()]));
+        for ((way, first), end) in ways {
+            if (*first..end).contains(&stage) {
+                return format!("{} {}/{}", way.name(), stage - first + 1, end - first);
+            }
         }
+        format!("stage {}", stage + 1)
+    }
+
+    fn goes(&self, way: Way) -> bool {
+        self.ways.iter().any(|(known, _)| *known == way)
     }
 
     /// Takes an event in. Events that the record held already change nothing.
@@ -163,8 +199,16 @@ impl Track {
             .and_then(Value::as_u64)
             .and_then(|index| usize::try_from(index).ok());
         match text(event, "event") {
-            "rollback_begun" if self.stages() == self.forward => {
-                self.add(event.get("stages"), |entry| Some(entry));
+            "replanned" if !self.goes(Way::Anew) => {
+                for step in self.steps.iter_mut().filter(|step| step.state == State::Pending) {
+                    step.state = State::Skipped;
+                }
+                self.add(Way::Anew, event.get("stages"), |entry| Some(entry));
+                Some(Change::Anew)
+            }
+            "replan_failed" => Some(Change::Unplaced(text(event, "error").to_owned())),
+            "rollback_begun" if !self.goes(Way::Back) => {
+                self.add(Way::Back, event.get("stages"), |entry| Some(entry));
                 Some(Change::Back)
             }
             "resumed" => Some(Change::Resumed),
@@ -284,6 +328,24 @@ mod tests {
         assert_eq!(track.take(&back), None);
         assert_eq!((track.stages(), track.stage_name(2)), (3, "back 1/1".to_owned()));
         assert_eq!(track.steps[3].text, "delete container 'a_b' on 'vm1'");
+    }
+
+    #[test]
+    fn a_plan_that_is_placed_anew_goes_on_with_other_stages() {
+        let mut track = Track::new(&record());
+        let anew = json!({ "event": "replanned",
+            "stages": [[{ "kind": "create_container", "vm": "vm1", "container": "a_b" }]] });
+        assert_eq!(track.take(&anew), Some(Change::Anew));
+        assert_eq!(track.take(&anew), None);
+        assert_eq!(
+            track.steps[2].state,
+            State::Skipped,
+            "what was not begun is not done"
+        );
+        let back = json!({ "event": "rollback_begun", "stages": [[{ "kind": "delete_vm", "vm": "vm1" }]] });
+        assert_eq!(track.take(&back), Some(Change::Back));
+        let names: Vec<String> = (0..4).map(|stage| track.stage_name(stage)).collect();
+        assert_eq!(names, ["stage 1/2", "stage 2/2", "anew 1/1", "back 1/1"]);
     }
 
     #[test]

@@ -103,6 +103,9 @@ pub struct ExecuteOptions {
     /// What to do when an action fails for good [default: what the topology says]
     #[arg(long, value_name = "WHAT")]
     pub on_failure: Option<OnFailureChoice>,
+    /// What to do when fewer VMs come than are asked for [default: what the topology says]
+    #[arg(long, value_name = "WHAT")]
+    pub on_shortage: Option<OnShortageChoice>,
     /// Do not wait for the end: show the execution's id, and leave
     #[arg(long)]
     pub detach: bool,
@@ -130,6 +133,26 @@ impl OnFailureChoice {
             Self::Stop => "stop",
             Self::Rollback => "rollback",
             Self::Continue => "continue",
+        }
+    }
+}
+
+/// What to do when fewer VMs come than are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnShortageChoice {
+    /// That is a failure.
+    Fail,
+    /// The plan is placed once more, on the VMs that are there; it may look other than what was shown.
+    Replan,
+}
+
+impl OnShortageChoice {
+    /// As the API has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Replan => "replan",
         }
     }
 }

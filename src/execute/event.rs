@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::fault::{Code, Fault};
-use crate::model::{Container, CoreSet, Size, TierId, VmId};
+use crate::model::{Allocation, Container, CoreSet, Size, TierId, VmId};
 use crate::translate::Stage;
+
+use super::record::Pinned;
 
 /// One thing that happened. `action` counts through all stages from 0, and on through the stages
 /// of the way back, where there is one.
@@ -70,6 +72,18 @@ pub enum Event {
         /// The one that failed.
         because: usize,
     },
+    /// Fewer VMs came than were asked for, and the plan was placed once more, on those that are
+    /// there. What was not begun of the first way is not done.
+    Replanned {
+        /// What was then.
+        from: Pinned,
+        /// What should be, in the place of what was shown.
+        target: Allocation,
+        /// The way there.
+        stages: Vec<Stage>,
+    },
+    /// Fewer VMs came than were asked for, and the plan could not be placed on those that are there.
+    ReplanFailed(Unplaced),
     /// What was done is undone, by these stages: the way from what is confirmed back to what was.
     RollbackBegun {
         /// The way back.
@@ -99,6 +113,8 @@ impl Event {
             | Self::ActionFailed { action, .. }
             | Self::ActionSkipped { action, .. } => Some(*action),
             Self::CloudNoted { .. }
+            | Self::Replanned { .. }
+            | Self::ReplanFailed(_)
             | Self::RollbackBegun { .. }
             | Self::Resumed {}
             | Self::Lost(_)
@@ -128,6 +144,40 @@ impl Lost {
         );
         let particulars = json!({ "vm": vm, "container": container });
         Fault::new(Code::ContainerUnhealthy, message).with([particulars])
+    }
+}
+
+/// Why a plan could not be placed on the VMs that came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unplaced {
+    /// For a person.
+    pub error: String,
+    /// The kind of failure, from the table of error codes.
+    pub code: String,
+    /// Every reason by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Value>,
+}
+
+impl Unplaced {
+    /// From what was said.
+    #[must_use]
+    pub fn of(fault: Fault) -> Self {
+        Self {
+            error: fault.message,
+            code: fault.code.as_str().to_owned(),
+            details: fault.details,
+        }
+    }
+
+    /// The failure that it was to make up for, with this one.
+    #[must_use]
+    pub fn after(&self, failed: Fault) -> Fault {
+        let message = format!(
+            "{}; nor can the plan be carried out on the VMs that are there: {}",
+            failed.message, self.error
+        );
+        Fault { message, ..failed }.with(self.details.iter().cloned())
     }
 }
 

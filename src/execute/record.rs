@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::model::topology::OnFailure;
+use crate::model::topology::{OnFailure, OnShortage};
 use crate::model::{Allocation, CoreSet, TierId, VmId};
 use crate::translate::{Action, Stage};
 
@@ -37,6 +37,9 @@ pub struct Frozen {
     /// What to do when an action fails.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// What to do when fewer VMs come than are asked for.
+    #[serde(default)]
+    pub on_shortage: OnShortage,
     /// The client's `Idempotency-Key`: the same request under the same key is carried out once.
     #[serde(default)]
     pub idempotency_key: Option<String>,
@@ -162,10 +165,16 @@ impl Execution {
             .map_or("running", super::event::Outcome::as_str)
     }
 
-    /// Why it is no success: the first failure, or the cancelling. None while it runs, too.
+    /// Why it is no success: the first failure, or the cancelling. VMs that did not come are none once
+    /// the plan was placed without them.
     #[must_use]
     pub fn failure(&self) -> Option<Fault> {
-        let failed = self.failed_among(0..self.progress.actions.len());
+        let first = self.progress.second.as_ref().map_or(0, |second| second.first);
+        let failed = self.failed_among(first..self.progress.actions.len());
+        let failed = match (&self.progress.unplaced, failed) {
+            (Some(unplaced), Some(failed)) => Some(unplaced.after(failed)),
+            (_, failed) => failed,
+        };
         match self.progress.outcome {
             Some(Outcome::Succeeded) => None,
             Some(Outcome::Cancelled) if failed.is_none() => Some(Fault::new(
@@ -196,15 +205,44 @@ impl Execution {
         })
     }
 
+    /// What should be: as it was shown, or as it was placed anew.
+    #[must_use]
+    pub fn target(&self) -> &Allocation {
+        let second = self.progress.second.as_ref();
+        second.map_or(&self.frozen.target, |second| &second.target)
+    }
+
+    /// Whether VMs did not come, nothing else has failed, and the plan is still to be placed on those
+    /// that did.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let progress = &self.progress;
+        let open = progress.back.is_none() && progress.second.is_none() && progress.unplaced.is_none();
+        if !open || self.frozen.on_shortage == OnShortage::Fail {
+            return false;
+        }
+        let mut failed = self
+            .actions()
+            .zip(&progress.actions)
+            .filter(|(_, state)| state.state == Status::Failed)
+            .peekable();
+        let missing = |((_, action), state): ((usize, &Action), &super::state::ActionState)| {
+            let code = state.code.as_deref().and_then(Code::parse);
+            did_not_come(action, code)
+        };
+        failed.peek().is_some() && failed.all(missing)
+    }
+
     /// The actions of all stages, numbered through, those of the way back last.
     pub fn actions(&self) -> impl Iterator<Item = (usize, &Action)> {
         self.stages().flatten().enumerate()
     }
 
-    /// All stages, those of the way back last.
+    /// All stages, those of a second way out after those of the first, those of the way back last.
     pub fn stages(&self) -> impl Iterator<Item = &Stage> {
+        let second = self.progress.second.iter().flat_map(|second| &second.stages);
         let back = self.progress.back.iter().flat_map(|back| &back.stages);
-        self.frozen.stages.iter().chain(back)
+        self.frozen.stages.iter().chain(second).chain(back)
     }
 
     /// A line of the history.
@@ -247,6 +285,9 @@ impl Execution {
                     .collect()
             };
         let out: Vec<Vec<Value>> = self.frozen.stages.iter().map(|s| stage(s, &mut states)).collect();
+        let second = self.progress.second.as_ref();
+        let again: Option<Vec<Vec<Value>>> =
+            second.map(|second| second.stages.iter().map(|s| stage(s, &mut states)).collect());
         let back = self.progress.back.as_ref();
         let back: Option<Vec<Vec<Value>>> =
             back.map(|back| back.stages.iter().map(|s| stage(s, &mut states)).collect());
@@ -257,10 +298,18 @@ impl Execution {
             details.insert("from".to_owned(), json!(self.frozen.from.allocation));
             details.insert("target".to_owned(), json!(self.frozen.target));
             details.insert("stages".to_owned(), json!(out));
+            if let (Some(again), Some(second)) = (again, second) {
+                details.insert("replanned_stages".to_owned(), json!(again));
+                details.insert("replanned_target".to_owned(), json!(second.target));
+            }
+            if let Some(unplaced) = &self.progress.unplaced {
+                details.insert("replan_error".to_owned(), json!(unplaced.error));
+            }
             if let Some(back) = back {
                 details.insert("rollback_stages".to_owned(), json!(back));
             }
             details.insert("on_failure".to_owned(), json!(self.frozen.on_failure));
+            details.insert("on_shortage".to_owned(), json!(self.frozen.on_shortage));
             details.insert("plan_id".to_owned(), json!(self.frozen.plan_id));
             details.insert(
                 "request_id".to_owned(),
@@ -274,6 +323,24 @@ impl Execution {
         }
         details
     }
+}
+
+/// Whether an action's failure means that there is one VM less than was asked for, and no more than
+/// that: what is set up wrongly would fail on any other VM, too.
+#[must_use]
+pub(super) fn did_not_come(action: &Action, code: Option<Code>) -> bool {
+    matches!(action, Action::CreateVm { .. })
+        && matches!(
+            code,
+            Some(
+                Code::CloudCapacity
+                    | Code::CloudTimeout
+                    | Code::CloudRefused
+                    | Code::CloudUnreachable
+                    | Code::EngineUnreachable
+                    | Code::EngineTimeout
+            )
+        )
 }
 
 /// An action's failure as the answer to the request tells it: with the action.

@@ -16,16 +16,16 @@ use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
 use crate::model::VmId;
-use crate::model::topology::OnFailure;
+use crate::model::topology::{OnFailure, OnShortage};
 use crate::translate::{Action, Stage};
 
 use super::consequence::follows;
 use super::effect::real_name;
-use super::event::{Event, Lost, Outcome, Stamped};
+use super::event::{Event, Lost, Outcome, Stamped, Unplaced};
 use super::last_look::last_look;
 use super::page::Page;
 use super::perform::{Failure, clean_up, perform};
-use super::record::{Execution, told};
+use super::record::{Execution, did_not_come, told};
 use super::retry;
 use super::state::Status;
 use super::world::{View, World};
@@ -41,6 +41,9 @@ pub trait Ledger: Send + Sync {
 
     /// The execution as it stands.
     async fn execution(&self, id: Uuid) -> Result<Execution, Fault>;
+
+    /// Places the plan once more, on the VMs that are there: [`Event::Replanned`], not recorded yet.
+    async fn replan(&self, id: Uuid, world: Arc<World>) -> Result<Event, Fault>;
 
     /// The safe way from what is confirmed back to what was before the execution.
     async fn way_back(&self, id: Uuid) -> Result<Vec<Stage>, Fault>;
@@ -111,7 +114,7 @@ impl Run {
         let mut failure = None;
         if execution.progress.back.is_none() {
             if direction == Direction::Forward && self.halted() == Halt::No {
-                failure = self.stages(0, &execution.frozen.stages).await?;
+                failure = self.out().await?;
             } else {
                 self.give_up_running(&execution).await?;
             }
@@ -123,6 +126,7 @@ impl Run {
                 .progress
                 .actions
                 .iter()
+                .skip(execution.progress.leg())
                 .any(|action| action.state != Status::Succeeded);
             if !left && direction == Direction::Forward {
                 failure = self.look_once_more(&execution).await?;
@@ -143,6 +147,48 @@ impl Run {
             self.record(Event::RollbackBegun { stages }).await?;
         }
         self.back(failure).await
+    }
+
+    /// The way out, from wherever it stands: where too few VMs come and that is wished for, a second
+    /// one over those that did.
+    async fn out(&self) -> Result<Option<Fault>, Fault> {
+        loop {
+            let execution = self.ledger.execution(self.id).await?;
+            if let Some(second) = &execution.progress.second {
+                return self.stages(second.first, &second.stages).await;
+            }
+            let failure = self.stages(0, &execution.frozen.stages).await?;
+            let execution = self.ledger.execution(self.id).await?;
+            if self.halted() != Halt::No || !execution.is_short() {
+                return Ok(execution.failure().or(failure));
+            }
+            if let Some(failure) = self.replan(&execution).await?
+                && execution.frozen.on_failure != OnFailure::Continue
+            {
+                return Ok(Some(failure));
+            }
+        }
+    }
+
+    /// Places the plan on the VMs that are there. It is recorded before anything is done, so that it
+    /// happens once, whatever becomes of this process. Answers why it can't be.
+    async fn replan(&self, execution: &Execution) -> Result<Option<Fault>, Fault> {
+        let id = self.id;
+        match self.ledger.replan(id, Arc::clone(&self.world)).await {
+            Ok(event) => {
+                tracing::warn!(execution = %id, "fewer VMs came than were asked for: the plan is placed on those that are there");
+                self.record(event).await?;
+                Ok(None)
+            }
+            // There is no need of it any more, or another process sees to it.
+            Err(_) if self.halted() != Halt::No => Ok(None),
+            Err(fault) => {
+                tracing::error!(execution = %id, error = %fault, "fewer VMs came than were asked for, and the plan can't be placed on those that are there");
+                let unplaced = Unplaced::of(fault);
+                self.record(Event::ReplanFailed(unplaced.clone())).await?;
+                Ok(execution.failure().map(|failed| unplaced.after(failed)))
+            }
+        }
     }
 
     /// The way back, from wherever it stands.
@@ -239,8 +285,9 @@ impl Run {
                 break;
             }
             if failure.is_some() {
-                let go_on =
-                    execution.frozen.on_failure == OnFailure::Continue && execution.progress.back.is_none();
+                let go_on = execution.frozen.on_failure == OnFailure::Continue
+                    && execution.progress.back.is_none()
+                    && !execution.is_short();
                 if !go_on {
                     break;
                 }
@@ -265,7 +312,7 @@ impl Run {
                 Status::Succeeded | Status::Failed | Status::Skipped => continue,
             }
             if state.state == Status::Pending
-                && let Some(because) = self.blocked(&execution, first, index, action)
+                && let Some(because) = self.blocked(&execution, first, action)
             {
                 self.record(Event::ActionSkipped {
                     action: index,
@@ -291,12 +338,8 @@ impl Run {
     }
 
     /// The action of an earlier stage whose failure keeps this one from being done.
-    fn blocked(&self, execution: &Execution, before: usize, index: usize, action: &Action) -> Option<usize> {
-        let first = execution
-            .progress
-            .back
-            .as_ref()
-            .map_or(0, |back| if index >= back.first { back.first } else { 0 });
+    fn blocked(&self, execution: &Execution, before: usize, action: &Action) -> Option<usize> {
+        let first = execution.progress.leg();
         let undone = |index: usize| {
             let state = execution.progress.actions.get(index).map(|action| action.state);
             matches!(state, Some(Status::Failed | Status::Skipped))
@@ -324,8 +367,17 @@ impl Run {
             return Ok(None);
         }
         let result = self.action(index, attempts, action, execution).await;
-        let go_on = execution.frozen.on_failure == OnFailure::Continue && execution.progress.back.is_none();
-        if !matches!(result, Ok(None)) && !go_on {
+        let out = execution.progress.back.is_none();
+        let go_on = match &result {
+            Ok(None) => true,
+            // How many VMs come is to be known before the plan is placed on them.
+            Ok(Some(fault)) if out && execution.frozen.on_shortage == OnShortage::Replan => {
+                execution.frozen.on_failure == OnFailure::Continue || did_not_come(action, Some(fault.code))
+            }
+            Ok(Some(_)) => out && execution.frozen.on_failure == OnFailure::Continue,
+            Err(_) => false,
+        };
+        if !go_on {
             over.store(true, Ordering::Relaxed);
         }
         result
@@ -351,7 +403,7 @@ impl Run {
         // Counted from the first failure: an attempt may rightly take long.
         let mut until = None;
         let old = match &execution.progress.back {
-            Some(_) => &execution.frozen.target,
+            Some(_) => execution.target(),
             None => &self.world.from,
         };
         let page = Page::new(self, execution, index);

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::TierId;
+use crate::model::{Allocation, TierId};
 use crate::translate::Stage;
 
-use super::event::{Event, Lost, Outcome, Stamped};
+use super::event::{Event, Lost, Outcome, Stamped, Unplaced};
 
 /// Where one action stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -58,8 +58,13 @@ pub struct ActionState {
 /// An execution's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Each action's, through all stages, those of the way back last.
+    /// Each action's, through all stages: those of a second way out after those of the first, those
+    /// of the way back last.
     pub actions: Vec<ActionState>,
+    /// The second way out, where too few VMs came for the first.
+    pub second: Option<Second>,
+    /// Why there is none, where too few VMs came and it was looked for.
+    pub unplaced: Option<Unplaced>,
     /// The way back, once it was begun.
     pub back: Option<Back>,
     /// What the cloud driver wrote down last.
@@ -72,6 +77,17 @@ pub struct Progress {
     pub outcome: Option<Outcome>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+/// The way out over the VMs that came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Second {
+    /// Number of its first action.
+    pub first: usize,
+    /// What should be.
+    pub target: Allocation,
+    /// Its stages.
+    pub stages: Vec<Stage>,
 }
 
 /// The way back from a failure.
@@ -116,6 +132,12 @@ pub enum Illegal {
     /// The action belongs to the way out, and the execution is on its way back.
     #[error("the execution is on its way back, so action {0} can't be begun")]
     OnTheWayBack(usize),
+    /// The action belongs to the first way out, and the execution is on its second.
+    #[error("the plan was placed anew, so action {0} can't be begun")]
+    OnTheSecondWay(usize),
+    /// A plan is placed anew at most once, on the way out, and after a VM did not come.
+    #[error("a plan is placed anew at most once, on the way out, and after an action has failed")]
+    Replan,
     /// The execution is on its way back already, or never was.
     #[error("the way back is begun once, and before it can end")]
     Back,
@@ -188,6 +210,11 @@ impl Progress {
                 state.output.clone_from(output);
             }
             Event::ActionSkipped { action, because } => self.skip(*action, *because)?,
+            Event::Replanned { target, stages, .. } => self.turn(target, stages)?,
+            Event::ReplanFailed(unplaced) => {
+                self.short()?;
+                self.unplaced = Some(unplaced.clone());
+            }
             Event::RollbackBegun { stages } => self.turn_back(stages)?,
             Event::Resumed {} => self.resumed += 1,
             Event::Lost(lost) => self.lost.push(lost.clone()),
@@ -199,6 +226,9 @@ impl Progress {
     fn start(&mut self, action: usize, attempt: u32, at: Timestamp) -> Result<(), Illegal> {
         if self.back.as_ref().is_some_and(|back| action < back.first) {
             return Err(Illegal::OnTheWayBack(action));
+        }
+        if self.second.as_ref().is_some_and(|second| action < second.first) {
+            return Err(Illegal::OnTheSecondWay(action));
         }
         let state = self.action(action)?;
         match state.state {
@@ -234,16 +264,49 @@ impl Progress {
         }
     }
 
+    /// Answers with the first failure, where a plan may be placed anew for it.
+    fn short(&self) -> Result<usize, Illegal> {
+        if self.back.is_some() || self.second.is_some() || self.unplaced.is_some() {
+            return Err(Illegal::Replan);
+        }
+        self.none_running()?;
+        let mut actions = self.actions.iter();
+        actions
+            .position(|action| action.state == Status::Failed)
+            .ok_or(Illegal::Replan)
+    }
+
+    fn turn(&mut self, target: &Allocation, stages: &[Stage]) -> Result<(), Illegal> {
+        let because = self.short()?;
+        for action in &mut self.actions {
+            if action.state == Status::Pending {
+                action.state = Status::Skipped;
+                action.because = Some(because);
+            }
+        }
+        self.second = Some(Second {
+            first: self.grow(stages),
+            target: target.clone(),
+            stages: stages.to_vec(),
+        });
+        Ok(())
+    }
+
+    /// Adds the actions of more stages. Answers with the number of the first.
+    fn grow(&mut self, stages: &[Stage]) -> usize {
+        let first = self.actions.len();
+        let count = stages.iter().map(Vec::len).sum::<usize>();
+        self.actions.resize(first + count, ActionState::default());
+        first
+    }
+
     fn turn_back(&mut self, stages: &[Stage]) -> Result<(), Illegal> {
         if self.back.is_some() {
             return Err(Illegal::Back);
         }
         self.none_running()?;
-        let first = self.actions.len();
-        let count = stages.iter().map(Vec::len).sum::<usize>();
-        self.actions.resize(first + count, ActionState::default());
         self.back = Some(Back {
-            first,
+            first: self.grow(stages),
             stages: stages.to_vec(),
             lost: self.lost.len(),
         });
@@ -254,7 +317,7 @@ impl Progress {
         self.none_running()?;
         let first_back = self.back.as_ref().map(|back| back.first);
         match (outcome, first_back) {
-            (Outcome::Succeeded, None) => self.all_succeeded(0)?,
+            (Outcome::Succeeded, None) => self.all_succeeded(self.leg())?,
             (Outcome::RolledBack, Some(first)) => self.all_succeeded(first)?,
             (Outcome::Failed, None) | (Outcome::Cancelled, _) | (Outcome::RollbackFailed, Some(_)) => {}
             (Outcome::Succeeded | Outcome::Failed, Some(_))
@@ -263,6 +326,17 @@ impl Progress {
         self.outcome = Some(outcome);
         self.finished_at = Some(at);
         Ok(())
+    }
+
+    /// The number of the first action of the way that the execution is on: the way out, the second
+    /// way out, or the way back.
+    #[must_use]
+    pub fn leg(&self) -> usize {
+        match (&self.back, &self.second) {
+            (Some(back), _) => back.first,
+            (None, Some(second)) => second.first,
+            (None, None) => 0,
+        }
     }
 
     /// The containers that were lost in the direction that the execution goes in.

@@ -60,6 +60,50 @@ fn an_execution_succeeds_only_when_every_action_has() {
 }
 
 #[test]
+fn a_plan_is_placed_anew_once_and_what_was_not_begun_is_not_done() {
+    let stages = vec![vec![crate::translate::Action::DeleteVm { vm: "v".into() }]];
+    let anew = at(Event::Replanned {
+        from: super::Pinned::default(),
+        target: crate::model::Allocation::default(),
+        stages: stages.clone(),
+    });
+    let with = |more: &[Stamped]| Progress::replay(2, [started(0), failed(0)].iter().chain(more));
+    let placed = with(std::slice::from_ref(&anew)).unwrap();
+    assert_eq!((placed.leg(), placed.actions[1].state), (2, Status::Skipped));
+    assert_eq!(placed.actions[1].because, Some(0));
+    assert_eq!(with(&[anew.clone(), started(1)]), Err(Illegal::OnTheSecondWay(1)));
+    assert_eq!(with(&[anew.clone(), anew.clone()]), Err(Illegal::Replan));
+    assert_eq!(
+        with(&[anew.clone(), finished(Outcome::Succeeded)]),
+        Err(Illegal::Unfinished(2))
+    );
+    let done = [
+        anew.clone(),
+        started(2),
+        succeeded(2),
+        finished(Outcome::Succeeded),
+    ];
+    assert!(
+        with(&done).is_ok(),
+        "the VM that did not come is no failure any more"
+    );
+    let back = at(Event::RollbackBegun { stages });
+    assert!(with(&[anew.clone(), started(2), failed(2), back.clone(), started(3)]).is_ok());
+    // Not on the way back, nor without a failure, nor after it was found impossible.
+    assert_eq!(with(&[back, anew.clone()]), Err(Illegal::Replan));
+    assert_eq!(
+        Progress::replay(1, std::slice::from_ref(&anew)),
+        Err(Illegal::Replan)
+    );
+    let unplaced = at(Event::ReplanFailed(super::event::Unplaced {
+        error: "it does not fit".to_owned(),
+        code: "infeasible".to_owned(),
+        details: Vec::new(),
+    }));
+    assert_eq!(with(&[unplaced, anew]), Err(Illegal::Replan));
+}
+
+#[test]
 fn the_way_back_is_begun_once_and_ends_in_one_of_two_ways() {
     let stages = vec![vec![crate::translate::Action::DeleteVm { vm: "v".into() }]];
     let back = at(Event::RollbackBegun { stages });

@@ -19,23 +19,48 @@ pub struct KillingJournal<J> {
     written: u64,
 }
 
-/// When the process ends: before or after the given record of executions is written, counted
-/// from 1 since the start of the process. The record that begins an execution counts, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When the process ends: before or after a record of executions is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KillAt {
     /// The effect has happened, its record is missing.
-    Before(u64),
+    Before(Record),
     /// The record is there, nothing after it has happened.
-    After(u64),
+    After(Record),
+}
+
+/// One of the records that are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Counted from 1 since the start of the process. The record that begins an execution counts,
+    /// too.
+    Number(u64),
+    /// The first of an event of this name.
+    Of(String),
+}
+
+impl Record {
+    fn is(&self, number: u64, event: Option<&Stamped>) -> bool {
+        match self {
+            Self::Number(wanted) => number == *wanted,
+            Self::Of(name) => event
+                .and_then(|event| serde_json::to_value(event).ok())
+                .is_some_and(|event| event.get("event").and_then(Value::as_str) == Some(name)),
+        }
+    }
 }
 
 impl KillAt {
-    /// From `before:N` or `after:N`.
+    /// From `before:N` or `after:N`, where N is a number or the name of an event.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text.split_once(':')? {
-            ("before", count) => count.parse().ok().map(Self::Before),
-            ("after", count) => count.parse().ok().map(Self::After),
+        let (moment, record) = text.split_once(':')?;
+        let record = match record.parse() {
+            Ok(number) => Record::Number(number),
+            Err(_) => Record::Of(record.to_owned()),
+        };
+        match moment {
+            "before" => Some(Self::Before(record)),
+            "after" => Some(Self::After(record)),
             _ => None,
         }
     }
@@ -53,14 +78,15 @@ impl<J: Journal> KillingJournal<J> {
 
     fn around<T>(
         &mut self,
+        event: Option<&Stamped>,
         write: impl FnOnce(&mut J) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
         self.written += 1;
-        if self.at == KillAt::Before(self.written) {
+        if matches!(&self.at, KillAt::Before(record) if record.is(self.written, event)) {
             die();
         }
         let result = write(&mut self.inner);
-        if self.at == KillAt::After(self.written) {
+        if matches!(&self.at, KillAt::After(record) if record.is(self.written, event)) {
             die();
         }
         result
@@ -85,7 +111,7 @@ impl<J: Journal> Journal for KillingJournal<J> {
     }
 
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {
-        self.around(|inner| inner.begin(execution))
+        self.around(None, |inner| inner.begin(execution))
     }
 
     fn record(
@@ -94,7 +120,7 @@ impl<J: Journal> Journal for KillingJournal<J> {
         event: &Stamped,
         allocation: Option<&Allocation>,
     ) -> Result<(), JournalError> {
-        self.around(|inner| inner.record(execution, event, allocation))
+        self.around(Some(event), |inner| inner.record(execution, event, allocation))
     }
 
     fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError> {

@@ -30,6 +30,7 @@ fn frozen() -> Frozen {
         stages: vec![vec![crate::translate::Action::DeleteVm { vm: VmId::new("vm1") }]],
         hooks_revision: None,
         on_failure: crate::model::topology::OnFailure::Stop,
+        on_shortage: crate::model::topology::OnShortage::Fail,
         idempotency_key: None,
         plan_id: None,
         requested_by: crate::execute::By::itself(),

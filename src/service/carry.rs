@@ -15,7 +15,7 @@ use crate::execute::{
 };
 use crate::fault::{Code, Fault};
 use crate::model::Topology;
-use crate::model::topology::OnFailure;
+use crate::model::topology::{OnFailure, OnShortage};
 use crate::translate::{Action, Stage, translate};
 
 use super::propose::Seen;
@@ -31,6 +31,8 @@ pub struct Request {
     pub plan_id: Option<String>,
     /// What to do when an action fails; the topology says it otherwise.
     pub on_failure: Option<OnFailure>,
+    /// What to do when fewer VMs come than are asked for; the topology says it otherwise.
+    pub on_shortage: Option<OnShortage>,
     /// The same request under the same key is carried out once.
     pub idempotency_key: Option<String>,
     /// Who asks.
@@ -132,8 +134,9 @@ impl Service {
             let topology = snapshot.topology()?;
             let (plan, course) = self.course(&snapshot, &request).await?;
             let on_failure = request.on_failure.unwrap_or(topology.infrastructure.on_failure);
-            let needs_hooks =
-                needs_hooks(&course.stages) || (on_failure == OnFailure::Rollback && names_hooks(&topology));
+            let on_shortage = request.on_shortage.unwrap_or(topology.infrastructure.on_shortage);
+            let other_ways = on_failure == OnFailure::Rollback || on_shortage == OnShortage::Replan;
+            let needs_hooks = needs_hooks(&course.stages) || (other_ways && names_hooks(&topology));
             let world = self.world(&topology, &course.seen, needs_hooks).await?;
             refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
             let frozen = Frozen {
@@ -145,6 +148,7 @@ impl Service {
                 stages: course.stages,
                 hooks_revision: world.hooks.as_ref().map(|hooks| hooks.revision.clone()),
                 on_failure,
+                on_shortage,
                 idempotency_key: request.idempotency_key.clone(),
                 plan_id: request.plan_id.clone(),
                 requested_by: request.by.clone(),
@@ -316,7 +320,7 @@ pub(super) fn names_hooks(topology: &Topology) -> bool {
 }
 
 /// All that stands in the way as one answer: the first says which code.
-fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
+pub(super) fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
     let Some(first) = faults.first() else {
         return Ok(());
     };
@@ -350,6 +354,10 @@ impl Ledger for Service {
 
     async fn execution(&self, id: Uuid) -> Result<Execution, Fault> {
         Service::execution(self, id).await
+    }
+
+    async fn replan(&self, id: Uuid, world: Arc<World>) -> Result<Event, Fault> {
+        self.place_anew(id, world).await
     }
 
     async fn way_back(&self, id: Uuid) -> Result<Vec<Stage>, Fault> {

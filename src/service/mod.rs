@@ -21,6 +21,7 @@ mod ready;
 mod reality;
 mod recover;
 mod redact;
+mod replan;
 mod replay;
 mod sealed;
 mod snapshot;

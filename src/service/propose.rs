@@ -96,7 +96,7 @@ fn ended_by(ended: EndedBy) -> &'static str {
 }
 
 /// Says what bounds the number of VMs, where no placement was found.
-fn bounded(mut fault: Fault, bounds: &[String]) -> Fault {
+pub(super) fn bounded(mut fault: Fault, bounds: &[String]) -> Fault {
     if fault.code == Code::Infeasible && !bounds.is_empty() {
         let of_vms = |detail: &Value| {
             let code = detail.get("code").and_then(Value::as_str);
@@ -182,7 +182,7 @@ impl Service {
     }
 
     /// Runs the solver off the async threads. It is stopped when the caller goes away.
-    async fn place(
+    pub(super) async fn place(
         &self,
         turns: &Turns,
         topology: Arc<Topology>,

@@ -38,6 +38,10 @@ pub fn take_in(
             settle(allocation, bindings, action, left);
             true
         }
+        Event::Replanned { from, .. } => {
+            *allocation = from.clone().into();
+            true
+        }
         Event::Lost(lost) => {
             let vm = allocation.vms.get_mut(&lost.vm);
             vm.is_some_and(|vm| vm.used.remove(&lost.container).is_some())
@@ -48,6 +52,7 @@ pub fn take_in(
         | Event::AttemptFailed { .. }
         | Event::ActionFailed { .. }
         | Event::ActionSkipped { .. }
+        | Event::ReplanFailed(_)
         | Event::RollbackBegun { .. }
         | Event::Resumed {}
         | Event::Finished { .. } => false,

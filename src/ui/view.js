@@ -111,13 +111,14 @@ export function execution(record, cancel) {
   const part = record.actions ? (100 * record.actions_done) / record.actions : 100;
   const stop = record.state === "running" ? h("button", { type: "button", id: "cancel", onclick: cancel }, "Cancel") : null;
   const stages = (record.stages ?? []).map((actions, index) => stage(`Stage ${index + 1}`, actions));
+  const anew = (record.replanned_stages ?? []).map((actions, index) => stage(`Anew ${index + 1}`, actions));
   const back = (record.rollback_stages ?? []).map((actions, index) => stage(`Back ${index + 1}`, actions));
   return [
     h("div", { class: "row" }, state(record.state), h("span", { class: "mono" }, record.id),
       h("span", { class: "faint" }, `${record.actions_done} of ${record.actions} actions, began ${clock(record.created_at)}${record.finished_at ? `, took ${seconds(record.created_at, record.finished_at)}` : ""}`),
       h("span", { class: "grow" }), stop),
     h("div", { class: "meter", role: "progressbar", "aria-valuenow": Math.round(part) }, h("div", { width: `${part}%` })),
-    h("div", { class: "stages" }, stages, back),
+    h("div", { class: "stages" }, stages, anew, back),
   ];
 }
 
@@ -131,7 +132,7 @@ export function history(executions, show) {
 }
 
 export function event(one) {
-  const bad = ["action_failed", "drift", "action_skipped"].includes(one.event);
+  const bad = ["action_failed", "drift", "action_skipped", "replan_failed"].includes(one.event);
   const { event: kind, at, id: _, ...rest } = one;
   const words = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`);
   return h("li", {}, h("span", { class: "faint" }, clock(at)), h("b", { class: bad ? "bad" : "" }, kind.replaceAll("_", " ")), h("span", { class: "faint" }, words.join(" ").slice(0, 300)));

@@ -13,6 +13,7 @@ mod browser;
 
 mod access;
 mod auth;
+mod aws_docs;
 mod bad_input;
 mod certificates;
 mod cli;

@@ -10,16 +10,20 @@ use serde_json::{Value, json};
 use crate::bad_input::topology;
 use crate::server::Server;
 
-fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
+/// The folder of what `scripts/setup test` has made or fetched.
+pub fn cache() -> PathBuf {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let cache = std::env::var_os("MAPEK_CACHE_DIR")
+    std::env::var_os("MAPEK_CACHE_DIR")
         .map(PathBuf::from)
         .unwrap_or_else(|| {
             std::env::var_os("XDG_CACHE_HOME")
                 .map_or_else(|| home.join(".cache"), PathBuf::from)
                 .join("mapek")
-        });
-    let mut child = Command::new(cache.join("tools/promtool"))
+        })
+}
+
+fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
+    let mut child = Command::new(cache().join("tools/promtool"))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -68,6 +68,10 @@ async fn an_unknown_policy_is_told() {
         (answer.status, &answer.body["code"]),
         (400, &json!("request_invalid"))
     );
+    let answer = server.put("/api/execute?on_shortage=hope", &json!({})).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let said = answer.body["error"].as_str().unwrap();
+    assert!(said.contains("fail or replan"), "{said}");
     let answer = server.put("/api/execute?on_failure=rollback", &json!({})).await;
     assert_eq!(answer.status, 200);
 }

@@ -43,6 +43,7 @@ fn infrastructure(vm: Size) -> Infrastructure {
         docker: DockerAccess::default(),
         weights: Weights::default(),
         on_failure: mapek::model::topology::OnFailure::default(),
+        on_shortage: mapek::model::topology::OnShortage::default(),
         self_heal: false,
     }
 }

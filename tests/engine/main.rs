@@ -26,6 +26,9 @@ mod images;
 #[path = "../lab/kernel.rs"]
 mod kernel;
 #[allow(dead_code)]
+#[path = "../lab/keys.rs"]
+mod keys;
+#[allow(dead_code)]
 #[path = "../lab/network.rs"]
 mod network;
 #[allow(dead_code)]

@@ -11,6 +11,7 @@ use mapek::model::topology::Tls;
 
 use crate::helpers::{FOREVER, at, cores, engines, shell, spec};
 use crate::images;
+use crate::keys;
 use crate::network::HOST;
 use crate::process::{Daemon, run};
 
@@ -25,48 +26,6 @@ async fn works(engine: Arc<dyn Engine>) {
     assert_eq!(ran.end, End::Exited(5));
     assert!(ran.output.ends_with("2999\n3000\n"));
     engine.ensure_absent("app_one").await.unwrap();
-}
-
-fn authority(name: &str) -> PathBuf {
-    let at = |end: &str| format!("/run/lab/{name}.{end}");
-    run(openssl(&[
-        "req",
-        "-x509",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        &format!("/CN={name}"),
-    ])
-    .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-    .args(["-keyout", &at("key"), "-out", &at("pem")]));
-    PathBuf::from(at("pem"))
-}
-
-/// A certificate for `name` with this extension, signed by `authority`.
-fn signed(authority: &str, name: &str, extension: &str) -> (PathBuf, PathBuf) {
-    let at = |name: &str, end: &str| format!("/run/lab/{name}.{end}");
-    run(openssl(&["req", "-nodes", "-subj", &format!("/CN={name}")])
-        .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-        .args(["-keyout", &at(name, "key"), "-out", &at(name, "csr")]));
-    std::fs::write(at(name, "ext"), extension).unwrap();
-    run(openssl(&["x509", "-req", "-days", "2", "-CAcreateserial"])
-        .args([
-            "-in",
-            &at(name, "csr"),
-            "-out",
-            &at(name, "pem"),
-            "-extfile",
-            &at(name, "ext"),
-        ])
-        .args(["-CA", &at(authority, "pem"), "-CAkey", &at(authority, "key")]));
-    (PathBuf::from(at(name, "pem")), PathBuf::from(at(name, "key")))
-}
-
-fn openssl(arguments: &[&str]) -> Command {
-    let mut command = Command::new("openssl");
-    command.args(arguments);
-    command
 }
 
 /// An engine in the sandbox's own network that speaks TLS, and only with clients whose certificate
@@ -141,11 +100,11 @@ fn tls_engine([ca, certificate, key]: [&PathBuf; 3]) -> Daemon {
 #[test]
 fn an_engine_behind_tls_is_reached_by_those_with_the_right_certificates() {
     in_lab!(0, async |_lab| {
-        let ca = authority("trusted");
-        let others = authority("others");
-        let (server, server_key) = signed("trusted", "server", &format!("subjectAltName=IP:{HOST}"));
-        let (cert, key) = signed("trusted", "client", "extendedKeyUsage=clientAuth");
-        let (wrong, wrong_key) = signed("others", "stranger", "extendedKeyUsage=clientAuth");
+        let ca = keys::authority("trusted");
+        let others = keys::authority("others");
+        let (server, server_key) = keys::signed("trusted", "server", &format!("subjectAltName=IP:{HOST}"));
+        let (cert, key) = keys::signed("trusted", "client", "extendedKeyUsage=clientAuth");
+        let (wrong, wrong_key) = keys::signed("others", "stranger", "extendedKeyUsage=clientAuth");
         let _daemon = tls_engine([&ca, &server, &server_key]);
         let endpoint = format!("https://{HOST}:2376");
         let good = Tls {
@@ -225,42 +184,9 @@ const SSH_PORT: u16 = 2222;
 
 /// An SSH server that lets root in with the key in the lab's home folder.
 fn ssh_server() -> Daemon {
-    // ssh and its server ask the system, not the environment, where root's home is. Nothing of
-    // the machine's own root may be read or written.
-    let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
-    let accounts: String = accounts
-        .lines()
-        .map(|line| {
-            if line.starts_with("root:") {
-                "root:x:0:0:root:/run/lab/home:/bin/sh\n".to_owned()
-            } else {
-                format!("{line}\n")
-            }
-        })
-        .collect();
-    std::fs::write("/run/lab/passwd", accounts).unwrap();
-    run(Command::new("mount").args(["--bind", "/run/lab/passwd", "/etc/passwd"]));
-
-    let ssh = Path::new("/run/lab/home/.ssh");
-    run(Command::new("mkdir").args(["-m", "700"]).arg(ssh));
-    run(Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(ssh.join("id_ed25519")));
-    std::fs::copy(ssh.join("id_ed25519.pub"), ssh.join("authorized_keys")).unwrap();
-    run(Command::new("dropbearkey").args(["-t", "ed25519", "-f", "/run/lab/hostkey"]));
+    keys::root_may_log_in();
     let mut server = Command::new("dropbear");
-    server
-        .args([
-            "-F",
-            "-E",
-            "-s",
-            "-m",
-            "-r",
-            "/run/lab/hostkey",
-            "-P",
-            "/run/lab/dropbear.pid",
-        ])
-        .args(["-p", &format!("{HOST}:{SSH_PORT}")]);
+    keys::ssh_server(&mut server, HOST, SSH_PORT);
     let mut daemon = Daemon::start("SSH server", Path::new("/run/lab/ssh.log"), &mut server);
     daemon.wait_ready(READY, || TcpStream::connect((HOST, SSH_PORT)).is_ok());
     daemon

@@ -21,7 +21,7 @@ pub fn topologies() -> Vec<Value> {
                 "hooks_git_repo": "https://git.test/hooks.git", "hooks_ref": "main",
                 "cpu_cores": 4, "mem_units": 8, "mem_unit_mb": 256, "max_vms": 4, "min_vms": 1, "cpu_mode": "quota",
                 "docker": { "tls_ca": "/ca.pem", "tls_cert": "/cert.pem", "tls_key": "/key.pem", "endpoint": "https://{private_ip}:2376" },
-                "on_failure": "rollback", "self_heal": true,
+                "on_failure": "rollback", "on_shortage": "replan", "self_heal": true,
                 "weights": { "vm_create": 20, "vm_use": 11, "vm_delete": 2, "container_create": 4, "container_set": 3,
                              "container_delete": 1, "container_delete_pinned": 100 },
             },
@@ -71,7 +71,7 @@ pub fn allocations() -> Vec<Value> {
 }
 
 /// Names that mean something somewhere, and some that should not.
-const NAMES: [&str; 60] = [
+const NAMES: [&str; 61] = [
     "infrastructure",
     "apps",
     "name",
@@ -131,6 +131,7 @@ const NAMES: [&str; 60] = [
     "autoscaling_groupname",
     "self_heal",
     "on_failure",
+    "on_shortage",
     "rollback",
 ];
 

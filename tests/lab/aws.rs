@@ -84,6 +84,11 @@ struct Fleet {
 impl Aws {
     /// Starts it, with an empty VPC.
     pub async fn start(lab: &Lab) -> Self {
+        Self::start_with(lab.launcher()).await
+    }
+
+    /// The same, with engines that this starts.
+    pub async fn start_with(launcher: Launcher) -> Self {
         let endpoint = format!("http://127.0.0.1:{PORT}");
         let endpoint = only_loopback(Some(&endpoint)).unwrap().to_owned();
         let mut command = Command::new(images::moto_server());
@@ -128,7 +133,7 @@ impl Aws {
             .unwrap();
 
         let fleet = Arc::new(Fleet::default());
-        let watcher = tokio::spawn(watch(ec2.clone(), lab.launcher(), Arc::clone(&fleet)));
+        let watcher = tokio::spawn(watch(ec2.clone(), launcher, Arc::clone(&fleet)));
         Self {
             endpoint,
             autoscaling,

@@ -4,8 +4,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use futures_util::stream;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
 use crate::aws::Aws;
@@ -17,6 +17,7 @@ use crate::topologies::{idle, nothing, plan, with};
 const ENDS: Duration = Duration::from_secs(60);
 /// So many rows at the same time.
 const AT_ONCE: usize = 3;
+const EXECUTE: &str = "/api/execute";
 
 /// Calls of a scale-out, and of a scale-in: each with its number since the start of the process.
 /// Before the scale-in a look is taken already when the process starts.
@@ -36,8 +37,8 @@ fn one() -> Value {
 }
 
 /// Sends a plan to a service that dies of it.
-async fn dies(service: &mut Service, plan: &Value, row: &str) {
-    let url = service.api.url("/api/execute");
+pub async fn dies(service: &mut Service, path: &str, plan: &Value, row: &str) {
+    let url = service.api.url(path);
     let answer = http::client().put(url).body(plan.to_string()).send().await;
     assert!(answer.is_err(), "{row}: it lived, and answered {answer:?}");
     let until = Instant::now() + ENDS;
@@ -54,7 +55,7 @@ async fn dies(service: &mut Service, plan: &Value, row: &str) {
 
 /// Starts the service again, waits for the execution that was cut off, and sends the plan again
 /// where none was begun.
-async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &str) {
+pub async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &str) {
     service.start_again();
     let until = Instant::now() + ENDS;
     loop {
@@ -99,7 +100,7 @@ async fn row(aws: &Aws, number: u16, moment: &str, out: &str, back: &str) {
 
     let row = format!("killed {moment} {out} on the way out");
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:{out}"))]);
-    dies(&mut service, &one(), &row).await;
+    dies(&mut service, EXECUTE, &one(), &row).await;
     recovers(&mut service, &one(), 0, &row).await;
     let members = aws.members(&group).await;
     assert_eq!(members.len(), 1, "{row}");
@@ -120,7 +121,7 @@ async fn row(aws: &Aws, number: u16, moment: &str, out: &str, back: &str) {
         ("MAPEK_OBSERVE_EVERY_S", "0"),
     ]);
     let before = service.executions().await["executions"].as_array().unwrap().len();
-    dies(&mut service, &nothing(), &row).await;
+    dies(&mut service, EXECUTE, &nothing(), &row).await;
     recovers(&mut service, &nothing(), before, &row).await;
     assert!(aws.members(&group).await.is_empty(), "{row}");
     assert_eq!(aws.group(&group).await.desired_capacity, Some(0), "{row}");
@@ -148,7 +149,7 @@ async fn taken_back(aws: &Aws, number: u16, out: &str) {
         .await;
     service.terminate();
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("after:{out}"))]);
-    dies(&mut service, &one(), &row).await;
+    dies(&mut service, EXECUTE, &one(), &row).await;
     service.start_again_with(&[("MAPEK_ON_RESTART", "rollback")]);
     let until = Instant::now() + ENDS;
     loop {
@@ -163,6 +164,74 @@ async fn taken_back(aws: &Aws, number: u16, out: &str) {
     assert!(aws.members(&group).await.is_empty(), "{row}");
     assert_eq!(aws.group(&group).await.desired_capacity, Some(0), "{row}");
     assert_eq!(service.allocation().await, json!({}), "{row}");
+}
+
+/// Killed around the end of an instance that never gets ready: another one takes its place, once.
+async fn replaced_row(aws: &Aws, number: u16, moment: &str) {
+    let row = format!("killed {moment} the first instance was terminated");
+    let (group, mut service) = never_ready(aws, number, 15, 1).await;
+    service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:terminate:1"))]);
+    dies(&mut service, EXECUTE, &one(), &row).await;
+    recovers(&mut service, &one(), 0, &row).await;
+    let members = aws.members(&group).await;
+    assert_eq!(members.len(), 1, "{row}");
+    assert_eq!(aws.group(&group).await.desired_capacity, Some(1), "{row}");
+    assert_eq!(aws.containers(&members[0]), ["rubis_one"], "{row}");
+}
+
+/// Killed around the end of the second instance, when the VM is given up: the group is as it was.
+async fn given_up_row(aws: &Aws, number: u16, moment: &str) {
+    let row = format!("killed {moment} the second instance was terminated");
+    let (group, mut service) = never_ready(aws, number, 2, 100).await;
+    service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:terminate:2"))]);
+    dies(&mut service, EXECUTE, &one(), &row).await;
+    service.start_again();
+    let until = Instant::now() + ENDS;
+    let ended = loop {
+        let newest = service.executions().await["executions"][0].clone();
+        if newest["state"] != "running" {
+            break newest;
+        }
+        assert!(Instant::now() < until, "{row}\n{}", service.daemon.log_end());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(ended["state"], "failed", "{row}\n{}", service.daemon.log_end());
+    let path = format!("/api/executions/{}", ended["id"].as_str().unwrap());
+    let record = service.api.get(&path).await.expect(200);
+    let made = &record["stages"][0][0];
+    assert!(
+        made["error"].as_str().unwrap().contains("given up"),
+        "{row}: {made:#}"
+    );
+    assert!(aws.members(&group).await.is_empty(), "{row}");
+    assert_eq!(aws.group(&group).await.desired_capacity, Some(0), "{row}");
+    assert_eq!(service.allocation().await, json!({}), "{row}");
+}
+
+/// A group whose first `dead` instances get no engine, and a service that has ended.
+async fn never_ready(aws: &Aws, number: u16, ready_timeout_s: u64, dead: usize) -> (String, Service) {
+    let group = format!("dead{number}");
+    aws.make_group(&group, 0, 4, 0).await;
+    aws.without_engine(&group, dead);
+    let mut service = Aws::service(8350 + number, &[]);
+    let tiers = json!({"one": with(idle(), json!({"stop_grace_s": 0}))});
+    let mut topology = Aws::topology(&aws.endpoint, &group, tiers);
+    topology["infrastructure"]["cloud_driver"]["ready_timeout_s"] = json!(ready_timeout_s);
+    service.put_topology(&topology).await;
+    service.terminate();
+    (group, service)
+}
+
+#[test]
+fn killed_while_an_instance_is_replaced_or_given_up_none_is_lost_or_left_over() {
+    in_lab!(0, async |lab| {
+        let aws = &Aws::start(lab).await;
+        let replaced = ["before", "after"].into_iter().zip(0..);
+        let replaced = replaced.map(|(moment, number)| replaced_row(aws, number, moment).boxed());
+        let given_up = ["before", "after"].into_iter().zip(2..);
+        let given_up = given_up.map(|(moment, number)| given_up_row(aws, number, moment).boxed());
+        futures_util::future::join_all(replaced.chain(given_up)).await;
+    });
 }
 
 #[test]

@@ -57,6 +57,16 @@ impl<'a> Case<'a> {
         self.aws.group(self.group).await.desired_capacity.unwrap()
     }
 
+    async fn max(&self) -> i32 {
+        self.aws.group(self.group).await.max_size.unwrap()
+    }
+
+    async fn set_max(&self, max: i32) {
+        let request = self.aws.autoscaling.update_auto_scaling_group();
+        let request = request.auto_scaling_group_name(self.group).max_size(max);
+        request.send().await.unwrap();
+    }
+
     async fn try_vms(&self, count: u32) -> Answer {
         self.service.try_execute(&vms(count)).await
     }
@@ -165,6 +175,122 @@ async fn above_max_size(aws: &Aws) {
         said.contains("MaxSize 4") && said.contains("manage_max_size"),
         "{said}"
     );
+}
+
+async fn managed_max_size(aws: &Aws) {
+    let case = Case::with(
+        aws,
+        8113,
+        "managed",
+        json!({"manage_max_size": true, "ready_timeout_s": 12}),
+    )
+    .await;
+    case.set_max(0).await;
+    // Nothing comes of it: it is put back.
+    case.proxy.at_most(0);
+    case.fails("no capacity above MaxSize", 502, "cloud_capacity", &["capacity"])
+        .await;
+    assert_eq!(case.max().await, 0, "MaxSize is put back");
+    assert_eq!(case.proxy.calls("UpdateAutoScalingGroup"), 2);
+    // It works: as much as is needed, and it stays, also when instances go.
+    case.proxy.at_most(10);
+    case.works("above MaxSize, which is managed").await;
+    assert_eq!(case.max().await, 1, "MaxSize is raised to what is needed");
+    case.works("below MaxSize").await;
+    assert_eq!(case.proxy.calls("UpdateAutoScalingGroup"), 3);
+}
+
+async fn left_max_size(aws: &Aws) {
+    let case = Case::new(aws, 8114, "unmanaged").await;
+    case.set_max(1).await;
+    let answer = case.try_vms(2).await;
+    let said = answer.error(&[422]);
+    assert!(
+        said.contains("MaxSize 1") && said.contains("manage_max_size"),
+        "{said}"
+    );
+    case.works("within MaxSize").await;
+    assert_eq!(case.max().await, 1);
+    assert_eq!(case.proxy.calls("UpdateAutoScalingGroup"), 0);
+}
+
+/// Each service where the environment says that it is; what goes there is told by `/metrics`.
+async fn endpoints_apart(aws: &Aws) {
+    aws.make_group("apart", 0, 4, 0).await;
+    let (autoscaling, ec2) = (
+        AwsProxy::before(&aws.endpoint).await,
+        AwsProxy::before(&aws.endpoint).await,
+    );
+    let service = Aws::service(
+        8115,
+        &[
+            ("AWS_ENDPOINT_URL_AUTO_SCALING", &autoscaling.endpoint),
+            ("AWS_ENDPOINT_URL_EC2", &ec2.endpoint),
+        ],
+    );
+    let tiers = json!({"one": with(idle(), json!({"stop_grace_s": 0}))});
+    let mut topology = Aws::topology(&aws.endpoint, "apart", tiers);
+    let driver = topology["infrastructure"]["cloud_driver"]
+        .as_object_mut()
+        .unwrap();
+    driver.remove("endpoint_url");
+    service.put_topology(&topology).await;
+    autoscaling.set(&[("SetDesiredCapacity", THROTTLED, Some(1))]);
+    service.translate(&vms(1)).await;
+    service.execute(&vms(1)).await;
+    service.execute(&nothing()).await;
+    assert!(aws.members("apart").await.is_empty());
+    assert_eq!(ec2.names(), ["DescribeInstances"], "only EC2's calls go to EC2");
+    let all = [
+        "DescribeAutoScalingGroups",
+        "DescribeLifecycleHooks",
+        "DescribePolicies",
+        "DescribeScalingActivities",
+        "DescribeScheduledActions",
+        "SetDesiredCapacity",
+        "SetInstanceProtection",
+        "TerminateInstanceInAutoScalingGroup",
+    ];
+    assert_eq!(autoscaling.names(), all);
+
+    let told = crate::http::get(&service.api.url("/metrics")).await.1;
+    let count = |service: &str, call: &str, outcome: &str| {
+        let line = format!(
+            "mapek_remote_calls_total{{service=\"{service}\",call=\"{call}\",outcome=\"{outcome}\"}} "
+        );
+        let count = told.lines().find_map(|told| told.strip_prefix(&line));
+        count.map_or(0, |count| count.parse::<usize>().unwrap())
+    };
+    for call in all {
+        let refused = count("autoscaling", call, "refused");
+        assert_eq!(
+            refused,
+            usize::from(call == "SetDesiredCapacity"),
+            "{call}: {told}"
+        );
+        let answered = count("autoscaling", call, "answered");
+        assert_eq!(answered + refused, autoscaling.calls(call), "{call}: {told}");
+        let seconds = format!(
+            "mapek_remote_call_duration_seconds_count{{service=\"autoscaling\",call=\"{call}\"}} {}\n",
+            answered + refused
+        );
+        assert!(told.contains(&seconds), "{seconds} is not in {told}");
+    }
+    let answered = count("ec2", "DescribeInstances", "answered");
+    assert_eq!(answered, ec2.calls("DescribeInstances"), "{told}");
+    assert!(!told.contains("service=\"aws\""), "a call without a name: {told}");
+
+    // One of them elsewhere is one too many.
+    let elsewhere = Aws::service(
+        8116,
+        &[
+            ("AWS_ENDPOINT_URL", &autoscaling.endpoint),
+            ("AWS_ENDPOINT_URL_EC2", "http://10.77.1.254:9"),
+        ],
+    );
+    elsewhere.put_topology(&topology).await;
+    let said = elsewhere.api.put("/api/translate", &vms(1)).await.error(&[422]);
+    assert!(said.contains("loopback"), "{said}");
 }
 
 async fn slow(aws: &Aws) {
@@ -320,6 +446,9 @@ fn refusals_of_aws_end_well_or_say_what_to_do() {
             expired(aws).boxed(),
             forbidden(aws).boxed(),
             short_of_capacity(aws).boxed(),
+            managed_max_size(aws).boxed(),
+            left_max_size(aws).boxed(),
+            endpoints_apart(aws).boxed(),
         ])
         .await;
     });

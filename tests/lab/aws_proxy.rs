@@ -90,6 +90,14 @@ impl AwsProxy {
         state.calls.iter().filter(|call| *call == action).count()
     }
 
+    /// The actions that were called, each once, in order.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.state.lock().unwrap().calls.clone();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     async fn serve(
         &self,
         stream: TcpStream,

@@ -22,13 +22,13 @@ struct Said {
 }
 
 /// The plan in a file, as users have it.
-fn plan_file(name: &str, plan: &Value) -> String {
+pub fn plan_file(name: &str, plan: &Value) -> String {
     let path = format!("/run/lab/{name}.json");
     std::fs::write(&path, plan.to_string()).unwrap();
     path
 }
 
-fn command(service: &Service, arguments: &[&str]) -> Command {
+pub fn command(service: &Service, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapek"));
     command
         .env("MAPEK_SERVER", service.api.url(""))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::process::{Daemon, run, said};
-use crate::{images, network};
+use crate::{images, keys, network};
 
 /// How long a daemon may take to answer. They take a second or two; a busy machine, more.
 const READY: Duration = Duration::from_secs(60);
@@ -28,6 +28,10 @@ pub struct Lab {
 pub struct Launcher {
     cgroup: String,
     nat: bool,
+    /// More options of the engines.
+    options: Vec<String>,
+    /// With an SSH server on each VM.
+    ssh: bool,
 }
 
 impl Lab {
@@ -39,6 +43,8 @@ impl Lab {
             launcher: Launcher {
                 cgroup: cgroup.to_owned(),
                 nat: network::has_nat(),
+                options: Vec::new(),
+                ssh: false,
             },
             _containerd: containerd(),
         };
@@ -82,6 +88,24 @@ impl Lab {
 }
 
 impl Launcher {
+    /// VMs whose engines speak TLS, at the usual port too, and only with clients that this authority
+    /// vouches for.
+    pub fn behind_tls(mut self, ca: &Path, certificate: &Path, key: &Path) -> Self {
+        self.options = vec![
+            "--tlsverify".to_owned(),
+            format!("--tlscacert={}", ca.display()),
+            format!("--tlscert={}", certificate.display()),
+            format!("--tlskey={}", key.display()),
+        ];
+        self
+    }
+
+    /// VMs with an SSH server, which lets root in to reach the engine.
+    pub fn behind_ssh(mut self) -> Self {
+        self.ssh = true;
+        self
+    }
+
     /// Starts VM `number`, at 10.77.1.`number`, and waits until it can be used. Nobody reaches it
     /// before it has its images.
     pub fn start(&self, number: usize) -> Vm {
@@ -90,6 +114,7 @@ impl Launcher {
         let socket = vm.socket();
         vm.daemon.wait_ready(READY, || answers(&socket));
         vm.load_images();
+        vm.ssh = self.ssh.then(|| ssh_server(&vm));
         network::unsilence(&vm.name);
         vm.wait_ready();
         vm
@@ -114,8 +139,10 @@ impl Launcher {
             options.push("--iptables=false".to_owned());
             options.push("--ip-masq=false".to_owned());
         }
+        options.extend(self.options.iter().cloned());
         let daemon = dockerd(&name, &ip, &folder, &options);
         Vm {
+            ssh: None,
             name,
             ip,
             folder,
@@ -133,6 +160,7 @@ pub struct Vm {
     pub ip: String,
     folder: PathBuf,
     options: Vec<String>,
+    ssh: Option<Daemon>,
     /// The engine's process, for signals.
     pub daemon: Daemon,
 }
@@ -206,6 +234,9 @@ impl Vm {
     pub fn terminate(mut self) {
         self.unplug();
         self.daemon.kill();
+        if let Some(mut server) = self.ssh.take() {
+            server.kill();
+        }
     }
 
     /// Ends the engine with SIGKILL. Its containers go on until it is started again, as they do
@@ -239,6 +270,20 @@ impl Vm {
     }
 }
 
+/// An SSH server on a VM. Whoever is let in speaks with that VM's engine, whatever is asked for: the
+/// VMs share a file system, and with it the usual place of the socket.
+fn ssh_server(vm: &Vm) -> Daemon {
+    let mut command = network::command_in(&vm.name, "dropbear");
+    keys::ssh_server(&mut command, &vm.ip, 22);
+    let engine = format!("docker --host unix://{} system dial-stdio", vm.socket().display());
+    command.args(["-c", &engine]);
+    Daemon::start(
+        &format!("SSH server of {}", vm.name),
+        &vm.folder.join("ssh.log"),
+        &mut command,
+    )
+}
+
 fn containerd() -> Daemon {
     let folder = Path::new("/run/lab/containerd");
     std::fs::create_dir_all(folder).unwrap();
@@ -263,12 +308,17 @@ fn containerd() -> Daemon {
 
 fn dockerd(name: &str, ip: &str, folder: &Path, options: &[String]) -> Daemon {
     let at = |file: &str| folder.join(file).display().to_string();
+    let transport = if options.iter().any(|option| option == "--tlsverify") {
+        vec!["--host".to_owned(), format!("tcp://{ip}:2376")]
+    } else {
+        // Said in so many words, or dockerd waits 15 s for somebody to notice plain TCP.
+        vec!["--tls=false".to_owned()]
+    };
     let mut command = network::command_in(name, "dockerd");
     command
         .args(["--host", &format!("unix://{}", at("docker.sock"))])
         .args(["--host", &format!("tcp://{ip}:2375")])
-        // Said in so many words, or dockerd waits 15 s for somebody to notice plain TCP.
-        .arg("--tls=false")
+        .args(transport)
         .args(["--log-level", "warn", "--config-file", &at("daemon.json")])
         .args(["--data-root", &at("data")])
         .args(["--exec-root", &at("exec")])

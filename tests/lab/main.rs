@@ -33,6 +33,7 @@ mod git;
 mod http;
 mod images;
 mod kernel;
+mod keys;
 mod last_look;
 mod network;
 mod process;
@@ -46,9 +47,11 @@ mod smoke;
 
 mod example_hooks;
 
+mod aws_access;
 mod aws_crash;
 mod aws_faults;
 mod aws_scaling;
+mod aws_shortage;
 mod cli;
 mod containers;
 mod crash;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-use super::{Action, OnFailure, Plan, Vm};
+use super::{Action, OnFailure, OnShortage, Plan, Vm};
 
 /// An execution that has ended well.
 #[derive(ToSchema)]
@@ -118,7 +118,7 @@ pub enum ExecutionState {
     "plan": {}, "hooks_revision": null, "from": {}, "target": {},
     "stages": [[{ "action": { "kind": "delete_vm", "vm": "vm1" }, "text": "delete vm 'vm1'", "state": "succeeded",
         "attempts": 1, "started_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z" }]],
-    "on_failure": "stop", "plan_id": null, "request_id": "01a1fc6c-c051-7783-a1ac-3b147b0973bf",
+    "on_failure": "stop", "on_shortage": "fail", "plan_id": null, "request_id": "01a1fc6c-c051-7783-a1ac-3b147b0973bf",
     "address": "127.0.0.1", "resumed": 0, "time": "0.00"
 }))]
 #[serde(deny_unknown_fields)]
@@ -166,10 +166,20 @@ pub struct Details {
     target: BTreeMap<String, Vm>,
     /// Its stages.
     stages: Vec<Vec<Step>>,
+    /// Those that took their place, where too few VMs came and the plan was placed anew.
+    replanned_stages: Option<Vec<Vec<Step>>>,
+    /// What should be since then.
+    #[schema(example = json!({}))]
+    replanned_target: Option<BTreeMap<String, Vm>>,
+    /// Why the plan could not be placed anew, where too few VMs came.
+    #[schema(example = "the demand does not fit on 1 VM")]
+    replan_error: Option<String>,
     /// Those of the way back, once it was begun.
     rollback_stages: Option<Vec<Vec<Step>>>,
     /// What it does when an action fails.
     on_failure: OnFailure,
+    /// What it does when fewer VMs come than it asked for.
+    on_shortage: OnShortage,
     /// How often a restarted service took it up.
     #[schema(example = 0)]
     resumed: u32,
@@ -218,6 +228,9 @@ pub struct Step {
     /// When it ended.
     #[schema(format = "date-time", example = "2026-11-21T06:00:03Z")]
     finished_at: Option<String>,
+    /// How far it is, where it takes long; how far it got, once it has ended.
+    #[schema(example = "instance i-0abc is Pending")]
+    progress: Option<String>,
     /// Why the last attempt failed.
     #[schema(example = "no answer within 30 s")]
     error: Option<String>,

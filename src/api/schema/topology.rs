@@ -60,6 +60,8 @@ pub struct Infrastructure {
     weights: Option<Weights>,
     /// What an execution does when an action fails for good; `stop` unless given.
     on_failure: Option<OnFailure>,
+    /// What an execution does when fewer VMs come than it asked for; `fail` unless given.
+    on_shortage: Option<OnShortage>,
     /// Whether drift is repaired by carrying the last successful plan out again.
     #[schema(example = true)]
     self_heal: Option<bool>,
@@ -139,6 +141,15 @@ pub enum OnFailure {
     Stop,
     Rollback,
     Continue,
+}
+
+/// What an execution does when fewer VMs come than it asked for: it fails, as after any other
+/// failure; the same plan is placed once more, on the VMs that are there.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase", example = "replan")]
+pub enum OnShortage {
+    Fail,
+    Replan,
 }
 
 /// How Docker is reached.

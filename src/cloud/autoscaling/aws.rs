@@ -10,10 +10,12 @@ use aws_sdk_autoscaling::types::ScalingActivityStatusCode;
 use tokio::sync::RwLock;
 
 use super::api::Api;
+use super::calls::{self, Call};
 use super::connect::{Clients, connect};
-use super::errors::{Call, misconfigured, told};
+use super::errors::{misconfigured, told};
 use super::group::{Addresses, FailedLaunch, Group, Life, LifecycleHook, Member, Traits};
 use crate::cloud::{CloudError, CloudErrorKind};
+use crate::meter::Calls;
 use crate::model::topology::AutoScaling;
 
 /// Most values of a filter in one request.
@@ -24,6 +26,7 @@ const ACTIVITIES: i32 = 50;
 /// AWS, for one group.
 pub struct Aws {
     spec: AutoScaling,
+    measured: Calls,
     /// Set up at the first call, and again after credentials were refused.
     clients: RwLock<Option<Arc<Clients>>>,
 }
@@ -31,9 +34,10 @@ pub struct Aws {
 impl Aws {
     /// Nothing is read or dialled yet.
     #[must_use]
-    pub fn new(spec: AutoScaling) -> Self {
+    pub fn new(spec: AutoScaling, measured: Calls) -> Self {
         Self {
             spec,
+            measured,
             clients: RwLock::default(),
         }
     }
@@ -46,7 +50,7 @@ impl Aws {
         if let Some(clients) = place.as_ref() {
             return Ok(Arc::clone(clients));
         }
-        let clients = Arc::new(connect(&self.spec).await?);
+        let clients = Arc::new(connect(&self.spec, &self.measured).await?);
         *place = Some(Arc::clone(&clients));
         Ok(clients)
     }
@@ -89,7 +93,7 @@ impl Api for Aws {
                 ))
             }),
             Err(error) => Err(self
-                .failed(Call::read("autoscaling:DescribeAutoScalingGroups"), error)
+                .failed(calls::GROUP, error)
                 .await),
         }
     }
@@ -116,9 +120,7 @@ impl Api for Aws {
             .honor_cooldown(false);
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self
-                .failed(Call::change("autoscaling:SetDesiredCapacity"), error)
-                .await),
+            Err(error) => Err(self.failed(calls::SET_DESIRED, error).await),
         }
     }
 
@@ -131,9 +133,7 @@ impl Api for Aws {
             .max_size(signed(max));
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self
-                .failed(Call::change("autoscaling:UpdateAutoScalingGroup"), error)
-                .await),
+            Err(error) => Err(self.failed(calls::SET_MAX, error).await),
         }
     }
 
@@ -148,7 +148,7 @@ impl Api for Aws {
                 .set_instance_ids(Some(some.to_vec()))
                 .protected_from_scale_in(protected);
             if let Err(error) = request.send().await {
-                let call = Call::change("autoscaling:SetInstanceProtection");
+                let call = calls::PROTECT;
                 return Err(self.failed(call, error).await);
             }
         }
@@ -168,7 +168,7 @@ impl Api for Aws {
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let call = Call::change("autoscaling:TerminateInstanceInAutoScalingGroup");
+                let call = calls::TERMINATE;
                 Err(self.failed(call, error).await)
             }
         }
@@ -194,9 +194,7 @@ impl Api for Aws {
                     then: hook.default_result.unwrap_or_else(|| "ABANDON".to_owned()),
                 })
                 .collect()),
-            Err(error) => Err(self
-                .failed(Call::read("autoscaling:DescribeLifecycleHooks"), error)
-                .await),
+            Err(error) => Err(self.failed(calls::HOOKS, error).await),
         }
     }
 
@@ -214,9 +212,7 @@ impl Api for Aws {
         let policies = match policies {
             Ok(policies) => policies,
             Err(error) => {
-                return Err(self
-                    .failed(Call::read("autoscaling:DescribePolicies"), error)
-                    .await);
+                return Err(self.failed(calls::POLICIES, error).await);
             }
         };
         let actions: Result<Vec<_>, _> = clients
@@ -231,7 +227,7 @@ impl Api for Aws {
         let actions = match actions {
             Ok(actions) => actions,
             Err(error) => {
-                let call = Call::read("autoscaling:DescribeScheduledActions");
+                let call = calls::SCHEDULED;
                 return Err(self.failed(call, error).await);
             }
         };
@@ -273,9 +269,7 @@ impl Api for Aws {
                         .unwrap_or_else(|| "AWS gives no reason".to_owned()),
                 })
                 .collect()),
-            Err(error) => Err(self
-                .failed(Call::read("autoscaling:DescribeScalingActivities"), error)
-                .await),
+            Err(error) => Err(self.failed(calls::ACTIVITIES, error).await),
         }
     }
 }

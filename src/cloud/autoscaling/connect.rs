@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::service_config::ServiceConfigKey;
 
 use super::credentials::{self, FileCredentials};
 use super::ec2::Ec2;
 use super::errors::{misconfigured, without_credentials};
+use super::measure::Measure;
 use crate::cloud::CloudError;
+use crate::meter::Calls;
 use crate::model::topology::AutoScaling;
 
 /// How long a connection may take to be made.
@@ -35,9 +38,9 @@ pub struct Clients {
 
 /// Sets the clients up, and makes sure that there are credentials. Only where these come from is
 /// asked, not AWS itself.
-pub async fn connect(spec: &AutoScaling) -> Result<Clients, CloudError> {
+pub async fn connect(spec: &AutoScaling, measured: &Calls) -> Result<Clients, CloudError> {
     #[cfg(debug_assertions)]
-    refuse_what_is_not_loopback(spec)?;
+    refuse_without_loopback(spec)?;
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -69,6 +72,8 @@ pub async fn connect(spec: &AutoScaling) -> Result<Clients, CloudError> {
         loader = loader.endpoint_url(endpoint);
     }
     let config = loader.load().await;
+    #[cfg(debug_assertions)]
+    refuse_what_is_not_loopback(&config)?;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err(misconfigured(format!(
             "it is not known in which region group '{}' is: give cloud_driver.region, or AWS_REGION",
@@ -76,11 +81,31 @@ pub async fn connect(spec: &AutoScaling) -> Result<Clients, CloudError> {
         )));
     };
     check(config.credentials_provider()).await?;
+    let measure = Measure(measured.clone());
+    let autoscaling = aws_sdk_autoscaling::config::Builder::from(&config).interceptor(measure.clone());
     Ok(Clients {
-        autoscaling: aws_sdk_autoscaling::Client::new(&config),
-        ec2: Ec2::new(&config, ATTEMPTS, &limits).await?,
+        autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
+        ec2: Ec2::new(&config, ATTEMPTS, &limits, measure).await?,
         region,
     })
+}
+
+/// Where a service is, when that is written anywhere: in the topology, or in the environment or
+/// the profile, for this service or for all.
+pub fn written_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
+    let all = || config.endpoint_url().map(str::to_owned);
+    if config.get_origin("endpoint_url").is_client_config() {
+        return all();
+    }
+    let of_service = || {
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        config.service_config()?.load_config(key.ok()?)
+    };
+    of_service().or_else(all)
 }
 
 async fn check(provider: Option<SharedCredentialsProvider>) -> Result<(), CloudError> {
@@ -99,23 +124,39 @@ async fn check(provider: Option<SharedCredentialsProvider>) -> Result<(), CloudE
     }
 }
 
-/// A debug build, which is what tests run, never speaks to AWS itself.
+/// A debug build, which is what tests run, never speaks to AWS itself. Looked at before anything is
+/// set up, which may take calls of its own: somewhere an endpoint has to be written.
 #[cfg(debug_assertions)]
-fn refuse_what_is_not_loopback(spec: &AutoScaling) -> Result<(), CloudError> {
-    let from_environment = || {
-        std::env::var("AWS_ENDPOINT_URL")
-            .ok()
-            .filter(|url| !url.is_empty())
+fn refuse_without_loopback(spec: &AutoScaling) -> Result<(), CloudError> {
+    let written = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+    let loopback = |name: &str| written(name).is_some_and(|url| is_loopback(&url));
+    let fine = match &spec.endpoint_url {
+        Some(url) => is_loopback(url),
+        None => {
+            loopback("AWS_ENDPOINT_URL")
+                || (loopback("AWS_ENDPOINT_URL_AUTO_SCALING") && loopback("AWS_ENDPOINT_URL_EC2"))
+        }
     };
-    let endpoint = spec.endpoint_url.clone().or_else(from_environment);
-    if endpoint.as_deref().is_some_and(is_loopback) {
-        return Ok(());
-    }
-    Err(misconfigured(
+    if fine { Ok(()) } else { Err(not_loopback()) }
+}
+
+/// The same, of what came of all settings together.
+#[cfg(debug_assertions)]
+fn refuse_what_is_not_loopback(config: &SdkConfig) -> Result<(), CloudError> {
+    let services = ["Auto Scaling", super::ec2::SERVICE];
+    let fine = services
+        .iter()
+        .all(|service| written_endpoint(config, service).is_some_and(|url| is_loopback(&url)));
+    if fine { Ok(()) } else { Err(not_loopback()) }
+}
+
+#[cfg(debug_assertions)]
+fn not_loopback() -> CloudError {
+    misconfigured(
         "a debug build speaks only to an AWS endpoint on the loopback address, so that no test can reach AWS: \
          give cloud_driver.endpoint_url or AWS_ENDPOINT_URL, or build with --release"
             .to_owned(),
-    ))
+    )
 }
 
 #[cfg(debug_assertions)]

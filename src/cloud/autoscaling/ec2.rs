@@ -24,14 +24,19 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Or
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_xml::decode::{Document, XmlDecodeError, try_data};
 
-use super::errors::{Call, misconfigured, told, without_credentials};
+use super::calls::{self, Call};
+use super::connect::written_endpoint;
+use super::errors::{misconfigured, told, without_credentials};
 use super::group::Addresses;
+use super::measure::Measure;
 use crate::cloud::CloudError;
 
+/// How the SDKs name it in settings.
+pub const SERVICE: &str = "EC2";
 /// The version of EC2's API.
 const VERSION: &str = "2016-11-15";
 const FORM: &str = "application/x-www-form-urlencoded";
-const CALL: Call = Call::read("ec2:DescribeInstances");
+const CALL: Call = calls::INSTANCES;
 
 /// A client of EC2.
 pub struct Ec2 {
@@ -75,10 +80,15 @@ impl ProvideErrorMetadata for Refused {
 
 impl Ec2 {
     /// With what the SDKs' configuration says.
-    pub async fn new(config: &SdkConfig, attempts: u32, limits: &TimeoutConfig) -> Result<Self, CloudError> {
+    pub async fn new(
+        config: &SdkConfig,
+        attempts: u32,
+        limits: &TimeoutConfig,
+        measure: Measure,
+    ) -> Result<Self, CloudError> {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let endpoint = match config.endpoint_url() {
-            Some(url) => url.to_owned(),
+        let endpoint = match written_endpoint(config, SERVICE) {
+            Some(url) => url,
             None => endpoint_in(config, &region).await?,
         };
         let endpoint = endpoint.trim_end_matches('/').to_owned();
@@ -90,6 +100,7 @@ impl Ec2 {
             .endpoint_url(&endpoint)
             // It is signed beforehand.
             .no_auth()
+            .interceptor(measure)
             .standard_retry(&RetryConfig::standard().with_max_attempts(attempts))
             .retry_classifier(TransientErrorClassifier::<Refused>::new())
             .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())

@@ -4,6 +4,7 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_autoscaling::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use super::calls::Call;
 use crate::cloud::{CloudError, CloudErrorKind};
 use crate::engine::Effect;
 
@@ -26,44 +27,6 @@ pub const fn error(kind: CloudErrorKind, effect: Effect, message: String) -> Clo
         message,
         kind,
         effect,
-    }
-}
-
-/// A call, as far as its errors depend on it.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// The action as IAM names it.
-    pub action: &'static str,
-    /// It changes something.
-    pub changes: bool,
-}
-
-impl Call {
-    /// Only reads.
-    #[must_use]
-    pub const fn read(action: &'static str) -> Self {
-        Self {
-            action,
-            changes: false,
-        }
-    }
-
-    /// Changes something.
-    #[must_use]
-    pub const fn change(action: &'static str) -> Self {
-        Self {
-            action,
-            changes: true,
-        }
-    }
-
-    /// Whether the effect may have happened, when the answer did not come.
-    const fn unknown(self) -> Effect {
-        if self.changes {
-            Effect::Unknown
-        } else {
-            Effect::None
-        }
     }
 }
 
@@ -248,7 +211,9 @@ fn innermost(failed: &(dyn std::error::Error + 'static)) -> String {
 mod tests {
     use super::*;
 
-    const CALL: Call = Call::change("autoscaling:SetDesiredCapacity");
+    use crate::cloud::autoscaling::calls;
+
+    const CALL: Call = calls::SET_DESIRED;
 
     #[test]
     fn what_may_pass_is_told_from_what_does_not() {
@@ -265,7 +230,7 @@ mod tests {
             assert_eq!((said.kind, said.effect), (kind, effect), "{code}");
             assert!(said.message.contains("SetDesiredCapacity"), "{said}");
         }
-        let read = said_no(Call::read("ec2:DescribeInstances"), "InternalError", "");
+        let read = said_no(calls::INSTANCES, "InternalError", "");
         assert_eq!(read.effect, Effect::None);
     }
 

@@ -121,7 +121,10 @@ impl AutoScalingGroup {
             }
         };
         match growth.next(&group, name) {
-            Next::Never => Err(refused("it was given up before".to_owned())),
+            Next::Never => Err(refused(
+                "it was given up before mapek was started again; what was told of its progress says why"
+                    .to_owned(),
+            )),
             Next::Replace(id) => {
                 self.api.terminate(&id, false).await?;
                 self.forget().await;

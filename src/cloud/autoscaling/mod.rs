@@ -5,15 +5,18 @@
 //! | `group` | a group and its members, in our words | yes |
 //! | `growth` | scaling out as decisions over a note and a group | yes |
 //! | `remarks` | what stands in the way, and what an owner should know | yes |
+//! | `calls` | the calls of AWS by name | yes |
 //! | `errors` | what AWS said no with, and what to do about it | table: yes |
 //! | `grow`, `shrink` | scaling out and in | |
 //! | `api`, `aws`, `ec2`, `connect`, `credentials` | the calls of AWS | |
+//! | `measure` | counts and times them | |
 //!
 //! The group's own numbers are the truth: nothing is kept here that could not be looked up again,
 //! but for what an execution's notebook holds.
 
 mod api;
 mod aws;
+mod calls;
 mod connect;
 mod credentials;
 mod ec2;
@@ -23,6 +26,7 @@ mod grow;
 mod growth;
 #[cfg(debug_assertions)]
 mod killing;
+mod measure;
 mod remarks;
 mod shrink;
 #[cfg(test)]
@@ -36,6 +40,7 @@ use async_trait::async_trait;
 
 use super::{Change, Cloud, CloudError, CloudVm, Forecast, More, Notebook, Offer, Standing};
 use crate::engine::Engines;
+use crate::meter::Calls;
 use crate::model::topology::{AutoScaling, Infrastructure, Tls};
 use crate::model::{Size, VmId};
 
@@ -69,10 +74,15 @@ pub struct AutoScalingGroup {
 }
 
 impl AutoScalingGroup {
-    /// The group of the topology. Nothing is read or dialled yet.
+    /// The group of the topology; calls of AWS are measured into `calls`. Nothing is read or dialled yet.
     #[must_use]
-    pub fn new(spec: AutoScaling, infrastructure: &Infrastructure, engines: Arc<dyn Engines>) -> Self {
-        let aws = aws::Aws::new(spec.clone());
+    pub fn new(
+        spec: AutoScaling,
+        infrastructure: &Infrastructure,
+        engines: Arc<dyn Engines>,
+        calls: Calls,
+    ) -> Self {
+        let aws = aws::Aws::new(spec.clone(), calls);
         #[cfg(debug_assertions)]
         let api: Box<dyn Api> = match killing::KillingApi::around(aws) {
             Ok(killing) => Box::new(killing),

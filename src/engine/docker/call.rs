@@ -145,13 +145,15 @@ impl Caller {
                 };
                 (Some(status_code), said, kind, effect, "")
             }
-            Error::HyperLegacyError { err } if err.is_connect() => (
-                None,
-                chain(&err),
-                EngineErrorKind::Unreachable,
-                Effect::None,
-                "; is a Docker engine running there, and may this user reach it?",
-            ),
+            Error::HyperLegacyError { err } if err.is_connect() => {
+                let said = chain(&err);
+                let advice = if said.contains("invalid peer certificate") {
+                    "; is infrastructure.docker.tls_ca the authority that signed the engine's certificate, and is that for this address?"
+                } else {
+                    "; is a Docker engine running there, and may this user reach it?"
+                };
+                (None, said, EngineErrorKind::Unreachable, Effect::None, advice)
+            }
             Error::HyperLegacyError { err } => {
                 let garbled = err
                     .source()

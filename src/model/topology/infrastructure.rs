@@ -32,6 +32,8 @@ pub struct Infrastructure {
     pub weights: Weights,
     /// What an execution does when an action fails (`on_failure`).
     pub on_failure: OnFailure,
+    /// What an execution does when fewer VMs come than it asked for (`on_shortage`).
+    pub on_shortage: OnShortage,
     /// Whether drift is repaired by an execution of its own (`self_heal`).
     pub self_heal: bool,
 }
@@ -57,6 +59,29 @@ impl OnFailure {
             "stop" => Some(Self::Stop),
             "rollback" => Some(Self::Rollback),
             "continue" => Some(Self::Continue),
+            _ => None,
+        }
+    }
+}
+
+/// What an execution does when fewer VMs come than it asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnShortage {
+    /// It fails, as after any other failure.
+    #[default]
+    Fail,
+    /// The same plan is placed once more, on the VMs that are there.
+    Replan,
+}
+
+impl OnShortage {
+    /// From its name in JSON.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "fail" => Some(Self::Fail),
+            "replan" => Some(Self::Replan),
             _ => None,
         }
     }
@@ -197,7 +222,20 @@ impl Infrastructure {
         }
         let docker = DockerAccess::read(notes, fields.get("docker"));
         let weights = Weights::read(notes, fields.get("weights"));
-        let on_failure = read_on_failure(notes, &mut fields);
+        let on_failure = read_choice(
+            notes,
+            &mut fields,
+            "on_failure",
+            OnFailure::parse,
+            "\"stop\", \"rollback\" or \"continue\"",
+        );
+        let on_shortage = read_choice(
+            notes,
+            &mut fields,
+            "on_shortage",
+            OnShortage::parse,
+            "\"fail\" or \"replan\"",
+        );
         let self_heal = read_switch(notes, &mut fields, "self_heal");
         fields.finish(notes);
         Some(Self {
@@ -211,6 +249,7 @@ impl Infrastructure {
             docker,
             weights,
             on_failure,
+            on_shortage,
             self_heal,
         })
     }
@@ -256,19 +295,23 @@ fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'static str) -
     })
 }
 
-fn read_on_failure(notes: &mut Notes, fields: &mut Fields<'_>) -> OnFailure {
-    let Some(at) = fields.get("on_failure") else {
-        return OnFailure::default();
+/// One of a few names; the default where it is left out.
+fn read_choice<T: Default>(
+    notes: &mut Notes,
+    fields: &mut Fields<'_>,
+    field: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+    names: &str,
+) -> T {
+    let Some(at) = fields.get(field) else {
+        return T::default();
     };
     let Some(name) = at.text(notes) else {
-        return OnFailure::default();
+        return T::default();
     };
-    OnFailure::parse(name).unwrap_or_else(|| {
-        notes.problem(
-            &at.path,
-            format!("should be \"stop\", \"rollback\" or \"continue\", is {name:?}"),
-        );
-        OnFailure::default()
+    parse(name).unwrap_or_else(|| {
+        notes.problem(&at.path, format!("should be {names}, is {name:?}"));
+        T::default()
     })
 }
 

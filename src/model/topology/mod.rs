@@ -21,7 +21,9 @@ use super::ids::TierId;
 
 pub use access::{DockerAccess, Tls};
 pub use apps::{Healthcheck, HookName, Tier};
-pub use infrastructure::{AutoScaling, Cloud, CpuMode, Hooks, Host, Infrastructure, OnFailure, Weights};
+pub use infrastructure::{
+    AutoScaling, Cloud, CpuMode, Hooks, Host, Infrastructure, OnFailure, OnShortage, Weights,
+};
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
 

@@ -10,6 +10,12 @@ pub struct Ended {
     pub outcome: &'static str,
 }
 
+/// What placing a plan anew came to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Replan {
+    pub result: &'static str,
+}
+
 /// What a search for a placement came to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Solved {

@@ -25,7 +25,7 @@ use super::process::Process;
 use super::propose::Proposal;
 
 pub use classic::classic;
-use labels::{Done, Ended, KINDS, Kind, Share, Solved, Stage, kind, ordinal};
+use labels::{Done, Ended, KINDS, Kind, Replan, Share, Solved, Stage, kind, ordinal};
 
 type Number = Gauge<u64, AtomicU64>;
 type Amount = Gauge<f64, AtomicU64>;
@@ -40,6 +40,7 @@ pub struct Metrics {
     stage_seconds: Seconds<Stage>,
     actions: Family<Done, Counter>,
     action_seconds: Seconds<Kind>,
+    replans: Family<Replan, Counter>,
     solves: Family<Solved, Counter>,
     solve_seconds: Histogram,
     solve_gap: Amount,
@@ -66,6 +67,7 @@ impl Metrics {
             stage_seconds: Family::new_with_constructor(seconds),
             actions: Family::default(),
             action_seconds: Family::new_with_constructor(seconds),
+            replans: Family::default(),
             solves: Family::default(),
             solve_seconds: seconds(),
             solve_gap: Gauge::default(),
@@ -109,6 +111,9 @@ impl Metrics {
                 drop(self.actions.get_or_create(&Done { kind, outcome }));
             }
         }
+        for result in ["placed", "failed"] {
+            drop(self.replans.get_or_create(&Replan { result }));
+        }
         for result in ["proven", "unproven", "infeasible", "failed"] {
             drop(self.solves.get_or_create(&Solved { result }));
         }
@@ -138,6 +143,11 @@ impl Metrics {
             "action_duration_seconds",
             "How long actions took that succeeded, with all attempts, by kind",
             self.action_seconds.clone(),
+        );
+        to.register(
+            "replans",
+            "Plans placed anew since fewer VMs came than were asked for, by result",
+            self.replans.clone(),
         );
         to.register(
             "solves",
@@ -196,6 +206,14 @@ impl Metrics {
     /// Counts an event; `action` is the one that it is about.
     pub fn event(&self, event: &Event, action: Option<&Action>) {
         let outcome = match event {
+            Event::Replanned { .. } => {
+                self.replans.get_or_create(&Replan { result: "placed" }).inc();
+                return;
+            }
+            Event::ReplanFailed(_) => {
+                self.replans.get_or_create(&Replan { result: "failed" }).inc();
+                return;
+            }
             Event::ActionSucceeded { .. } => "succeeded",
             Event::ActionFailed { .. } => "failed",
             Event::ActionSkipped { .. } => "skipped",
@@ -224,7 +242,9 @@ impl Metrics {
             let took = between(execution.frozen.created_at, end);
             self.execution_seconds.get_or_create(&whole).observe(took);
         }
-        let forward = execution.frozen.stages.len();
+        let first = execution.frozen.stages.len();
+        let second = execution.progress.second.as_ref();
+        let second = second.map_or(0, |second| second.stages.len());
         let mut states = execution.progress.actions.iter();
         for (number, stage) in execution.stages().enumerate() {
             let (mut begin, mut end) = (None, None);
@@ -242,7 +262,12 @@ impl Metrics {
                 }
             }
             if let (Some(begin), Some(end)) = (begin, end) {
-                let stage = if number < forward { ordinal(number) } else { "back" };
+                let stage = match number.checked_sub(first) {
+                    None => ordinal(number),
+                    // In the place of those that followed the making of VMs.
+                    Some(anew) if anew < second => ordinal(anew + 1),
+                    Some(_) => "back",
+                };
                 self.stage_seconds
                     .get_or_create(&Stage { stage })
                     .observe(between(begin, end));

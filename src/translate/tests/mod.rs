@@ -45,6 +45,7 @@ impl Scene {
             cpu_mode: CpuMode::Cpuset,
             docker: DockerAccess::default(),
             on_failure: crate::model::topology::OnFailure::default(),
+            on_shortage: crate::model::topology::OnShortage::default(),
             self_heal: false,
             weights: Weights::default(),
         };
