@@ -36,8 +36,6 @@ struct Doing {
     begun: Cell<Option<Instant>>,
     /// Since when it serves no request.
     idle: Cell<Instant>,
-    /// Bytes came while a request was served: its body, or the next one's head.
-    came: Cell<bool>,
     /// The timer goes off then, where it was asked.
     alarm: Cell<Option<Instant>>,
     /// Who reads.
@@ -54,7 +52,6 @@ impl Connection {
         let doing = &self.0;
         doing.requests.set(doing.requests.get() + 1);
         doing.begun.set(None);
-        doing.came.set(false);
         doing.slot.set_busy();
         Busy(self.clone())
     }
@@ -71,12 +68,8 @@ impl Drop for Busy {
         let now = Instant::now();
         doing.idle.set(now);
         doing.slot.set_idle(now);
-        let came = doing.came.take();
-        if came {
-            doing.begun.set(Some(now));
-        }
         // A timer that went off meanwhile has to be set again, which whoever reads does.
-        let asleep = came || doing.alarm.get().is_none_or(|alarm| alarm <= now);
+        let asleep = doing.alarm.get().is_none_or(|alarm| alarm <= now);
         if asleep && let Some(reader) = doing.reader.borrow_mut().take() {
             reader.wake();
         }
@@ -121,7 +114,6 @@ impl Guarded {
             requests: Cell::new(0),
             begun: Cell::new(None),
             idle: Cell::new(now),
-            came: Cell::new(false),
             alarm: Cell::new(None),
             reader: RefCell::new(None),
         };
@@ -213,13 +205,12 @@ impl AsyncRead for Guarded {
             Wire::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
         };
-        if buffer.filled().len() > before {
-            let doing = &self.doing.0;
-            if doing.requests.get() > 0 {
-                doing.came.set(true);
-            } else if doing.begun.get().is_none() {
-                doing.begun.set(Some(Instant::now()));
-            }
+        let doing = &self.doing.0;
+        // While a request is served, it is its body, or the next one's head, which counts from the
+        // first byte after it.
+        let of_a_head = doing.requests.get() == 0 && doing.begun.get().is_none();
+        if of_a_head && buffer.filled().len() > before {
+            doing.begun.set(Some(Instant::now()));
         }
         match self.is_over(context) {
             // What has come is for nobody any more.

@@ -91,6 +91,14 @@ async fn a_connection_without_requests_is_closed_and_one_that_waits_for_events_i
         let said = until_closed(stream).await;
         assert_eq!(said.matches("HTTP/1.1 200").count(), asked, "{said}");
     }
+    // One that took longer than a connection may be idle.
+    let mut stream = connect(&server).await;
+    let head = "POST /api/solve HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stream.write_all(b"{}").await.unwrap();
+    let said = until_closed(stream).await;
+    assert!(said.starts_with("HTTP/1.1 4"), "{said}");
     server.put("/api/topology", &topology()).await;
     let mut text = String::new();
     while !text.contains("topology_put") {

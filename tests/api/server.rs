@@ -109,6 +109,12 @@ impl Server {
         answer(self.client.get(format!("{}{path}", self.base))).await
     }
 
+    /// Whether no VM is in the allocation: its only field is the time.
+    pub async fn holds_nothing(&self) -> bool {
+        let allocation = self.get("/api/allocation").await.body;
+        allocation.as_object().unwrap().keys().eq(["time"])
+    }
+
     /// A stream of events, after the one with that number where it is given.
     pub async fn stream(&self, path: &str, after: Option<u64>) -> reqwest::Response {
         let mut request = self.client.get(format!("{}{path}", self.base));

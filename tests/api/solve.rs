@@ -1,10 +1,8 @@
 //! What-ifs: no engine, host or cloud need exist.
 
-use std::io::Write;
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
+use crate::cli::run;
 use crate::server::{Server, program};
 
 fn question() -> Value {
@@ -50,17 +48,7 @@ async fn three_tiers_that_do_not_fit_pairwise_get_three_vms() {
     let answer = server.post("/api/solve", &question()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     check(&answer.body);
-    assert_eq!(
-        server
-            .get("/api/allocation")
-            .await
-            .body
-            .as_object()
-            .unwrap()
-            .len(),
-        1,
-        "no state was made"
-    );
+    assert!(server.holds_nothing().await, "no state was made");
 }
 
 #[test]
@@ -68,45 +56,23 @@ fn the_command_line_gives_the_same_answer_without_a_service() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("question.json");
     std::fs::write(&file, question().to_string()).unwrap();
-    let output = program().arg("solve").arg(&file).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    check(&serde_json::from_slice(&output.stdout).unwrap());
-
-    let mut child = program()
-        .arg("solve")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(question().to_string().as_bytes())
-        .unwrap();
-    check(&serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap());
+    let asked = |arguments: &[&str], input: &str| run(program().arg("solve").args(arguments), input);
+    for said in [
+        asked(&[file.to_str().unwrap()], ""),
+        asked(&[], &question().to_string()),
+    ] {
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        check(&said.json());
+    }
 }
 
 #[test]
 fn the_command_line_fails_with_the_reason_when_there_is_no_solution() {
     let mut question = question();
     question["topology"]["infrastructure"]["max_vms"] = json!(2);
-    let mut child = program()
-        .args(["solve", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(question.to_string().as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = run(program().args(["solve", "-"]), &question.to_string());
+    assert_eq!(said.code, Some(3));
+    let answer = said.json();
     assert_eq!(answer["code"], "infeasible");
     assert!(
         answer["details"]
@@ -116,5 +82,5 @@ fn the_command_line_fails_with_the_reason_when_there_is_no_solution() {
             .any(|detail| detail["repair"].is_string()),
         "{answer}"
     );
-    assert!(!output.stderr.is_empty());
+    assert!(!said.err.is_empty());
 }
