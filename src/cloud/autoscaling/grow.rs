@@ -28,8 +28,6 @@ struct Wait {
     seen: String,
     /// How often the desired capacity was raised.
     raised: u32,
-    /// When the newest failed launch was, before ours.
-    baseline: Option<i64>,
     failed_since: Option<Instant>,
 }
 
@@ -50,7 +48,6 @@ impl AutoScalingGroup {
             pause: PAUSES.0,
             seen: "nothing yet".to_owned(),
             raised: 0,
-            baseline: None,
             failed_since: None,
         };
         loop {
@@ -114,7 +111,11 @@ impl AutoScalingGroup {
         let mut growth = match note.of(name) {
             Some(growth) => growth.clone(),
             None => {
-                let growth = Growth::begin(notebook.fellows(), &group);
+                // What failed before is none of our business. Where it can't be looked up, the deadline
+                // is what is left.
+                let newest = |launches: Vec<FailedLaunch>| launches.first().map_or(0, |launch| launch.at);
+                let failed = self.api.failed_launches().await.ok().map(newest);
+                let growth = Growth::begin(notebook.fellows(), &group, failed);
                 note.put(growth.clone());
                 notebook.write(note.to_value()).await?;
                 growth
@@ -169,7 +170,7 @@ impl AutoScalingGroup {
             Next::Await(id, state) => Ok(Step::Wait(format!("instance {id} is {state}"))),
             Next::Wait => {
                 drop(resizing);
-                self.refused_launches(wait).await?;
+                self.refused_launches(growth.failed_before, wait).await?;
                 Ok(Step::Wait(format!(
                     "waiting for AWS to start an instance in group '{}', desired capacity {}",
                     self.spec.group, group.desired
@@ -192,10 +193,6 @@ impl AutoScalingGroup {
                 group.desired
             )));
         }
-        let newest = |launches: Vec<FailedLaunch>| launches.first().map_or(0, |launch| launch.at);
-        // What failed before is none of our business. Where it can't be looked up, the deadline is
-        // what is left.
-        wait.baseline = self.api.failed_launches().await.ok().map(newest);
         if wanted > group.max {
             if !self.spec.manage_max_size {
                 return Err(refused(too_many(name, group, wanted)));
@@ -210,8 +207,8 @@ impl AutoScalingGroup {
     }
 
     /// Fails when AWS can't start instances, and has had the time to try elsewhere.
-    async fn refused_launches(&self, wait: &mut Wait) -> Result<(), CloudError> {
-        let Some(baseline) = wait.baseline else {
+    async fn refused_launches(&self, before: Option<i64>, wait: &mut Wait) -> Result<(), CloudError> {
+        let Some(before) = before else {
             return Ok(());
         };
         let mut kept = self.launches.lock().await;
@@ -221,7 +218,7 @@ impl AutoScalingGroup {
         let newest = kept
             .as_ref()
             .and_then(|(_, launches)| launches.first())
-            .filter(|launch| launch.at > baseline);
+            .filter(|launch| launch.at > before);
         let Some(launch) = newest else { return Ok(()) };
         let since = *wait.failed_since.get_or_insert_with(Instant::now);
         let patience = OTHER_ZONES.min(Duration::from_secs(self.spec.ready_timeout_s) / 2);

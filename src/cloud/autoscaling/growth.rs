@@ -60,6 +60,9 @@ pub struct Growth {
     pub desired: u32,
     /// MaxSize before.
     pub max: u32,
+    /// When the newest launch that failed before was begun; None where that can't be looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_before: Option<i64>,
     /// Which instance is whose.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<VmId, String>,
@@ -112,12 +115,13 @@ pub enum Undo {
 impl Growth {
     /// What is about to be begun.
     #[must_use]
-    pub fn begin(names: Vec<VmId>, group: &Group) -> Self {
+    pub fn begin(names: Vec<VmId>, group: &Group, failed_before: Option<i64>) -> Self {
         Self {
             names,
             before: group.members.keys().cloned().collect(),
             desired: group.desired,
             max: group.max,
+            failed_before,
             ..Self::default()
         }
     }

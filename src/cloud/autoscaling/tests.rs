@@ -159,7 +159,7 @@ proptest! {
     ) {
         let mut aws = Aws { group: group(old, 20), born: 0 };
         let before: BTreeSet<String> = aws.group.members.keys().cloned().collect();
-        let mut growth = Growth::begin(names(count), &aws.group);
+        let mut growth = Growth::begin(names(count), &aws.group, None);
         for what in happenings {
             happen(&mut aws, &mut growth, what);
         }
@@ -193,7 +193,7 @@ proptest! {
     ) {
         let mut aws = Aws { group: group(old, 20), born: 0 };
         let before: BTreeSet<String> = aws.group.members.keys().cloned().collect();
-        let mut growth = Growth::begin(names(count), &aws.group);
+        let mut growth = Growth::begin(names(count), &aws.group, None);
         for what in happenings {
             happen(&mut aws, &mut growth, what);
         }
@@ -349,8 +349,8 @@ fn a_driver_without_a_note_begins_a_new_one() {
         Note::read(Some(serde_json::json!("of another driver"))),
         Note::default()
     );
-    let first = Growth::begin(names(2), &group(1, 4));
-    let second = Growth::begin(vec![VmId::new("i-gone")], &group(3, 4));
+    let first = Growth::begin(names(2), &group(1, 4), None);
+    let second = Growth::begin(vec![VmId::new("i-gone")], &group(3, 4), None);
     let mut note = Note::default();
     note.put(first.clone());
     note.put(second.clone());
