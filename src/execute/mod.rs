@@ -17,6 +17,7 @@ mod retry;
 mod runner;
 mod seal;
 mod spec;
+mod stages;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -1,31 +1,24 @@
-//! Goes through the stages of an execution, recording before and after each effect: from the
-//! begin, or from wherever an earlier run was cut off.
+//! The course of an execution: the way out, a second one where too few VMs come, the way back after
+//! a failure, and the end; from the begin, or from wherever an earlier run was cut off.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
-use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
 use crate::model::VmId;
-use crate::model::topology::{OnFailure, OnShortage};
-use crate::translate::{Action, Stage};
+use crate::model::topology::OnFailure;
+use crate::translate::Stage;
 
-use super::consequence::follows;
 use super::effect::real_name;
 use super::event::{Event, Lost, Outcome, Stamped, Unplaced};
 use super::last_look::last_look;
-use super::page::Page;
-use super::perform::{Failure, clean_up, perform};
-use super::record::{Execution, did_not_come, told};
+use super::record::Execution;
 use super::retry;
 use super::state::Status;
 use super::world::{View, World};
@@ -99,12 +92,12 @@ pub async fn run(
 }
 
 pub(super) struct Run {
-    world: Arc<World>,
+    pub(super) world: Arc<World>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) id: Uuid,
     halt: watch::Receiver<Halt>,
     /// Bounds the actions on one VM at a time.
-    vms: std::sync::Mutex<BTreeMap<VmId, Arc<Semaphore>>>,
+    pub(super) vms: std::sync::Mutex<BTreeMap<VmId, Arc<Semaphore>>>,
 }
 
 impl Run {
@@ -270,237 +263,6 @@ impl Run {
             }
         }
     }
-
-    /// Runs stages, the first action of which has the number `first`. Answers with the first
-    /// failure; after one, what does not depend on it is done only where that is asked for.
-    async fn stages(&self, mut first: usize, stages: &[Stage]) -> Result<Option<Fault>, Fault> {
-        let mut failure = None;
-        for stage in stages {
-            let failed = self.stage(first, stage).await?;
-            let execution = self.ledger.execution(self.id).await?;
-            // An earlier run may have left the failure on record.
-            let on_record = || execution.failed_among(first..first + stage.len());
-            failure = failure.or(failed).or_else(on_record);
-            if self.halted() != Halt::No {
-                break;
-            }
-            if failure.is_some() {
-                let go_on = execution.frozen.on_failure == OnFailure::Continue
-                    && execution.progress.back.is_none()
-                    && !execution.is_short();
-                if !go_on {
-                    break;
-                }
-            }
-            first += stage.len();
-        }
-        Ok(failure)
-    }
-
-    /// Runs the actions of one stage, several at a time. All that were begun are waited for, even
-    /// after one has failed.
-    async fn stage(&self, first: usize, stage: &[Action]) -> Result<Option<Fault>, Fault> {
-        let execution = self.ledger.execution(self.id).await?;
-        let over = AtomicBool::new(false);
-        let mut actions = Vec::new();
-        for (action, index) in stage.iter().zip(first..) {
-            let Some(state) = execution.progress.actions.get(index) else {
-                continue;
-            };
-            match state.state {
-                Status::Pending | Status::Running => {}
-                Status::Succeeded | Status::Failed | Status::Skipped => continue,
-            }
-            if state.state == Status::Pending
-                && let Some(because) = self.blocked(&execution, first, action)
-            {
-                self.record(Event::ActionSkipped {
-                    action: index,
-                    because,
-                })
-                .await?;
-                continue;
-            }
-            actions.push(
-                self.unless_over(index, state.attempts, action, &execution, &over)
-                    .boxed(),
-            );
-        }
-        let results: Vec<Result<Option<Fault>, Fault>> = stream::iter(actions)
-            .buffer_unordered(self.world.parallel)
-            .collect()
-            .await;
-        let mut failure = None;
-        for result in results {
-            failure = failure.or(result?);
-        }
-        Ok(failure)
-    }
-
-    /// The action of an earlier stage whose failure keeps this one from being done.
-    fn blocked(&self, execution: &Execution, before: usize, action: &Action) -> Option<usize> {
-        let first = execution.progress.leg();
-        let undone = |index: usize| {
-            let state = execution.progress.actions.get(index).map(|action| action.state);
-            matches!(state, Some(Status::Failed | Status::Skipped))
-        };
-        execution
-            .actions()
-            .skip(first)
-            .take_while(|(other, _)| *other < before)
-            .find(|(other, failed)| undone(*other) && follows(&self.world.topology, failed, action))
-            .map(|(other, _)| other)
-    }
-
-    async fn unless_over(
-        &self,
-        index: usize,
-        attempts: u32,
-        action: &Action,
-        execution: &Execution,
-        over: &AtomicBool,
-    ) -> Result<Option<Fault>, Fault> {
-        let vm = self.turn_of(action.vm());
-        let _turn = vm.acquire().await;
-        // One that was begun before is brought to its end in any case: its effect is unknown.
-        if attempts == 0 && (over.load(Ordering::Relaxed) || self.halted() != Halt::No) {
-            return Ok(None);
-        }
-        let result = self.action(index, attempts, action, execution).await;
-        let out = execution.progress.back.is_none();
-        let go_on = match &result {
-            Ok(None) => true,
-            // How many VMs come is to be known before the plan is placed on them.
-            Ok(Some(fault)) if out && execution.frozen.on_shortage == OnShortage::Replan => {
-                execution.frozen.on_failure == OnFailure::Continue || did_not_come(action, Some(fault.code))
-            }
-            Ok(Some(_)) => out && execution.frozen.on_failure == OnFailure::Continue,
-            Err(_) => false,
-        };
-        if !go_on {
-            over.store(true, Ordering::Relaxed);
-        }
-        result
-    }
-
-    fn turn_of(&self, vm: &VmId) -> Arc<Semaphore> {
-        let mut vms = self.vms.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let turns = vms
-            .entry(vm.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(self.world.parallel_on_vm)));
-        Arc::clone(turns)
-    }
-
-    /// Tries an action until it succeeds, fails for good, or has been tried long enough.
-    async fn action(
-        &self,
-        index: usize,
-        before: u32,
-        action: &Action,
-        execution: &Execution,
-    ) -> Result<Option<Fault>, Fault> {
-        let id = self.id;
-        // Counted from the first failure: an attempt may rightly take long.
-        let mut until = None;
-        let old = match &execution.progress.back {
-            Some(_) => execution.target(),
-            None => &self.world.from,
-        };
-        let page = Page::new(self, execution, index);
-        for attempt in before + 1.. {
-            self.record(Event::ActionStarted {
-                action: index,
-                attempt,
-            })
-            .await?;
-            tracing::info!(execution = %id, action = index, attempt, "{action}");
-            let Failure {
-                fault, output, again, ..
-            } = match perform(&self.world, &self.ledger.view(), old, action, &page)
-                .instrument(
-                    tracing::debug_span!("action", execution = %id, action = index, attempt, what = %action),
-                )
-                .await
-            {
-                Ok(finding) => {
-                    self.record(Event::ActionSucceeded {
-                        action: index,
-                        finding,
-                    })
-                    .await?;
-                    return Ok(None);
-                }
-                Err(failure) => failure,
-            };
-            let wait = retry::wait(attempt.saturating_sub(before), chance());
-            let until = *until.get_or_insert_with(|| Instant::now() + self.world.retry_for);
-            if again && self.halted() == Halt::No && Instant::now() + wait < until {
-                tracing::warn!(execution = %id, action = index, attempt, error = %fault, "trying again: {action}");
-                self.record(Event::AttemptFailed {
-                    action: index,
-                    error: fault.message,
-                })
-                .await?;
-                tokio::time::sleep(wait).await;
-                continue;
-            }
-            if again && self.halted() == Halt::Stop {
-                // Unknown, and to be found out on the next start.
-                return Err(Fault::new(Code::Stopping, fault.message));
-            }
-            tracing::error!(execution = %id, action = index, code = %fault.code, error = %fault, "failed: {action}");
-            return self.fail(index, action, &page, fault, output).await.map(Some);
-        }
-        Ok(None)
-    }
-
-    async fn fail(
-        &self,
-        index: usize,
-        action: &Action,
-        page: &Page<'_>,
-        mut fault: Fault,
-        output: Option<String>,
-    ) -> Result<Fault, Fault> {
-        let (left, remark) = clean_up(&self.world, &self.ledger.view(), action, page).await;
-        if let Some(remark) = remark {
-            fault.message = format!("{}; {remark}", fault.message);
-        }
-        let (error, code) = (fault.message.clone(), fault.code.as_str().to_owned());
-        self.record(Event::ActionFailed {
-            action: index,
-            error,
-            code,
-            output: output.clone(),
-            left,
-        })
-        .await?;
-        Ok(told(action, index, fault, output))
-    }
-
-    /// Ends actions that an earlier run left in the middle, without trying them again: looks up
-    /// what became of them.
-    async fn give_up_running(&self, execution: &Execution) -> Result<(), Fault> {
-        for (index, action) in execution.actions() {
-            let state = execution.progress.actions.get(index).map(|action| action.state);
-            if state == Some(Status::Running) {
-                let fault = Fault::new(
-                    Code::Cancelled,
-                    "it was cut off in the middle, and not taken up again",
-                );
-                let page = Page::new(self, execution, index);
-                self.fail(index, action, &page, fault, None).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A number between 0 and 1, different each time.
-fn chance() -> f64 {
-    // The last bytes of a version 7 id are random.
-    let [.., a, b] = Uuid::now_v7().into_bytes();
-    f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
 }
 
 impl Halt {

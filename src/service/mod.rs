@@ -27,6 +27,8 @@ mod sealed;
 mod snapshot;
 mod topology;
 mod turns;
+mod what_if;
+mod work_out;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,11 +48,12 @@ use crate::meter::Meter;
 pub use carry::{Begun, Ended, Request};
 pub use document::{Document, Tags};
 pub use platform::Platform;
-pub use propose::{Proposal, WhatIf, what_if};
+pub use propose::Proposal;
 pub use ready::Readiness;
 pub use recover::OnRestart;
 pub use snapshot::Snapshot;
 pub use topology::PutTopology;
+pub use what_if::{WhatIf, what_if};
 
 use book::Book;
 

@@ -3,25 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cloud::{CloudVm, More, Offer, Standing};
+use crate::cloud::{CloudVm, Offer};
 use crate::engine::Observed;
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
-use crate::model::topology::Cloud as CloudSpec;
-use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
-use crate::solve::pose::{PoseError, pose};
-use crate::solve::{Answer, EndedBy, Limits, SolveError, solve};
-use crate::translate::{Translation, translate};
+use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
+use crate::solve::{Answer, EndedBy};
+use crate::translate::Translation;
 
 use super::leftovers::sweep;
-use super::members::keep_unremovable;
-use super::reality::told;
 use super::topology::invalid;
 use super::turns::Turns;
+use super::work_out::work_out;
 use super::{Service, Snapshot};
 
 /// What would be done for a plan, and how good it is.
@@ -209,254 +206,5 @@ impl Service {
             .unwrap_or_else(|error| Err(super::crashed(&error)));
         self.inner.metrics.solved(&result);
         result
-    }
-
-    /// Answers a what-if. State is neither read nor changed.
-    ///
-    /// # Errors
-    ///
-    /// When the question is not valid or has no solution.
-    pub async fn solve(&self, question: Value) -> Result<Proposal, Fault> {
-        let what_if = WhatIf::parse(&question, self.inner.settings.solve_deadline)?;
-        let WhatIf {
-            topology,
-            allocation,
-            plan,
-            effort,
-            warnings,
-        } = what_if;
-        let offer = imagined(&topology);
-        let mut proposal = self
-            .place(&self.inner.what_ifs, topology, allocation, plan, offer, effort)
-            .await?;
-        proposal.warnings.extend(warnings);
-        Ok(proposal)
-    }
-}
-
-/// Answers a what-if without any service: what `mapek solve` runs.
-///
-/// # Errors
-///
-/// As [`Service::solve`].
-pub fn what_if(question: &Value, deadline: Duration, stop: &AtomicBool) -> Result<Proposal, Fault> {
-    let WhatIf {
-        topology,
-        allocation,
-        plan,
-        effort,
-        warnings,
-    } = WhatIf::parse(question, deadline)?;
-    let mut proposal = work_out(&topology, &allocation, &plan, imagined(&topology), effort, stop)?;
-    proposal.warnings.extend(warnings);
-    Ok(proposal)
-}
-
-/// A stateless question.
-pub struct WhatIf {
-    topology: Arc<Topology>,
-    allocation: Allocation,
-    plan: Plan,
-    effort: Effort,
-    warnings: Vec<Warning>,
-}
-
-impl WhatIf {
-    /// Reads `{"topology", "allocation", "plan", "deadline_ms"?, "exact"?}`.
-    fn parse(question: &Value, deadline: Duration) -> Result<Self, Fault> {
-        let bad = |message: &str| Fault::new(Code::RequestInvalid, message);
-        let part = |key: &str| question.get(key).filter(|value| !value.is_null());
-        if !question.is_object() {
-            return Err(bad("should be an object with topology, allocation and plan"));
-        }
-        let topology = part("topology").ok_or_else(|| bad("topology is missing"))?;
-        let plan = part("plan").ok_or_else(|| bad("plan is missing"))?;
-        let parsed = Topology::parse(topology)
-            .map_err(|problems| invalid(Code::TopologyInvalid, "topology", &problems))?;
-        let topology = Arc::new(parsed.topology);
-        let mut warnings = parsed.warnings;
-        let empty = json!({});
-        let step = topology.infrastructure.cpu_mode.step();
-        let (allocation, notes) = Allocation::parse(part("allocation").unwrap_or(&empty), "allocation", step)
-            .map_err(|problems| invalid(Code::AllocationInvalid, "allocation", &problems))?;
-        warnings.extend(notes);
-        let (plan, notes) =
-            Plan::parse(plan, &topology).map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
-        warnings.extend(notes);
-        let deadline = match part("deadline_ms") {
-            None => deadline,
-            Some(given) => match given.as_f64() {
-                Some(ms) if (1.0..=86_400_000.0).contains(&ms) => Duration::from_secs_f64(ms / 1000.0),
-                _ => {
-                    return Err(bad(
-                        "deadline_ms should be a number of milliseconds from 1 to 86400000",
-                    ));
-                }
-            },
-        };
-        let exact = match part("exact") {
-            None => false,
-            Some(given) => given
-                .as_bool()
-                .ok_or_else(|| bad("exact should be true or false"))?,
-        };
-        // "Until proven" has no deadline unless the question sets one.
-        let day = Duration::from_secs(86_400);
-        let deadline = if exact && part("deadline_ms").is_none() {
-            day
-        } else {
-            deadline
-        };
-        Ok(Self {
-            topology,
-            allocation,
-            plan,
-            effort: Effort { deadline, exact },
-            warnings,
-        })
-    }
-}
-
-/// What the cloud of a what-if could give: no driver is asked.
-fn imagined(topology: &Topology) -> Offer {
-    let named = |name: VmId, ip: Option<String>| CloudVm {
-        name,
-        ip,
-        endpoint: String::new(),
-        standing: Standing::Ready,
-    };
-    match &topology.infrastructure.cloud {
-        CloudSpec::Embedded => Offer::of_named(vec![named(VmId::new(crate::cloud::LOCALHOST), None)]),
-        CloudSpec::Hosts(hosts) => Offer::of_named(
-            hosts
-                .iter()
-                .map(|host| named(host.name.clone(), host.ip.clone()))
-                .collect(),
-        ),
-        CloudSpec::AutoScaling(_) => Offer {
-            more: More::Anonymous { at_most: None },
-            ..Offer::of_named(Vec::new())
-        },
-    }
-}
-
-/// The whole way from a plan to its actions. Blocks for as long as the effort allows.
-fn work_out(
-    topology: &Topology,
-    allocation: &Allocation,
-    plan: &Plan,
-    offer: Offer,
-    effort: Effort,
-    stop: &AtomicBool,
-) -> Result<Proposal, Fault> {
-    let spare: Vec<VmId> = match offer.more {
-        More::Named => {
-            let unused = offer
-                .vms
-                .iter()
-                .filter(|vm| !allocation.vms.contains_key(&vm.name));
-            unused.map(|vm| vm.name.clone()).collect()
-        }
-        More::Anonymous { .. } => Vec::new(),
-    };
-    let max_new = match offer.more {
-        More::Named => u32::try_from(spare.len()).ok(),
-        More::Anonymous { at_most } => at_most,
-    };
-    let name = |index: usize| spare.get(index).cloned().unwrap_or_else(|| VmId::new_vm(index));
-    let posed = pose(topology, allocation, plan, max_new, None).map_err(unposed)?;
-    let begun = Instant::now();
-    let limits = Limits {
-        deadline: effort.deadline,
-        exact: effort.exact,
-        ..Limits::default()
-    };
-    let answer = solve(&posed.instance, &limits, &|| begun.elapsed(), stop).map_err(unsolved)?;
-    let solve_time = begun.elapsed();
-    let mut target = posed.target(&answer, allocation, name);
-    keep_least(topology, allocation, &mut target, name);
-    let kept = keep_unremovable(allocation, &mut target, offer.removable);
-    let warnings = kept
-        .into_iter()
-        .map(|vm| told(format!("VM '{vm}' is kept, idle: {}", offer.bounds.join("; "))))
-        .collect();
-    for (id, vm) in &mut target.vms {
-        if vm.ip.is_none() {
-            vm.ip = offer
-                .vms
-                .iter()
-                .find(|known| known.name == *id)
-                .and_then(|known| known.ip.clone());
-        }
-    }
-    let translation = translate(topology, allocation, &target);
-    Ok(Proposal {
-        target,
-        translation,
-        answer,
-        solve_time,
-        warnings,
-        plan: plan.tiers.clone(),
-        seen: Seen {
-            vms: offer.vms,
-            allocation: allocation.clone(),
-            containers: BTreeMap::new(),
-        },
-        plan_id: None,
-    })
-}
-
-/// Keeps, or makes, idle VMs up to the topology's `min_vms`: outside of the objective, which knows
-/// only VMs with containers.
-fn keep_least(
-    topology: &Topology,
-    allocation: &Allocation,
-    target: &mut Allocation,
-    name: impl Fn(usize) -> VmId,
-) {
-    let least = usize::try_from(topology.infrastructure.min_vms).unwrap_or(usize::MAX);
-    let idle: BTreeMap<&VmId, &Vm> = allocation
-        .vms
-        .iter()
-        .filter(|(id, _)| !target.vms.contains_key(*id))
-        .collect();
-    let missing = least.saturating_sub(target.vms.len());
-    for (id, vm) in idle.into_iter().take(missing) {
-        target
-            .vms
-            .insert(id.clone(), Vm::empty(vm.ip.clone(), vm.capacity));
-    }
-    for vm in (0..).map(name).take(least + target.vms.len()) {
-        if target.vms.len() >= least {
-            break;
-        }
-        target
-            .vms
-            .entry(vm)
-            .or_insert_with(|| Vm::empty(None, topology.infrastructure.vm));
-    }
-}
-
-fn unposed(error: PoseError) -> Fault {
-    Fault::new(Code::PlanInvalid, error.to_string())
-}
-
-fn unsolved(error: SolveError) -> Fault {
-    match error {
-        SolveError::Infeasible(infeasible) => {
-            let reasons = infeasible
-                .reasons
-                .iter()
-                .map(|reason| json!({ "code": reason.code.as_str(), "reason": reason.text }));
-            let repair = infeasible
-                .repair
-                .iter()
-                .map(|repair| json!({ "repair": repair.text }));
-            Fault::new(Code::Infeasible, infeasible.to_string()).with(reasons.chain(repair))
-        }
-        SolveError::Undecided => Fault::new(Code::Undecided, error.to_string()),
-        SolveError::Stopped => Fault::new(Code::Stopping, error.to_string()),
-        SolveError::TooLarge(_) => Fault::new(Code::Infeasible, error.to_string()),
-        SolveError::Refused(_) => Fault::new(Code::Internal, error.to_string()),
     }
 }

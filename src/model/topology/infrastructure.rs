@@ -1,13 +1,10 @@
 //! The `infrastructure` part of a topology.
 
-use std::path::PathBuf;
-
-use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, join};
 use crate::model::units::{Cpu, Size};
 
 use super::access::DockerAccess;
-use super::names;
+use super::cloud::Cloud;
 
 /// Where VMs come from, what one VM has, and the rules for all placements.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,45 +84,6 @@ impl OnShortage {
     }
 }
 
-/// Where VMs come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cloud {
-    /// This machine's own Docker engine is the one VM.
-    Embedded,
-    /// Machines that already exist, in the order of the document.
-    Hosts(Vec<Host>),
-    /// An AWS Auto Scaling group.
-    AutoScaling(AutoScaling),
-}
-
-/// One machine that already exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// Its name.
-    pub name: VmId,
-    /// Its engine: `unix:///…`, `tcp://IP:2375`, `https://IP:2376` or `ssh://user@IP`.
-    pub docker: String,
-    /// The address at which its published ports are reached.
-    pub ip: Option<String>,
-}
-
-/// An AWS Auto Scaling group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AutoScaling {
-    /// Name of the group.
-    pub group: String,
-    /// File with `AWS_ACCESS_KEY_ID=…` lines; without it, the SDK's own chain.
-    pub credentials: Option<PathBuf>,
-    /// Region; without it, the SDK's own chain.
-    pub region: Option<String>,
-    /// Another endpoint for the AWS API.
-    pub endpoint_url: Option<String>,
-    /// Seconds to wait for a new instance to be usable.
-    pub ready_timeout_s: u64,
-    /// Whether MaxSize may be raised.
-    pub manage_max_size: bool,
-}
-
 /// Where hooks come from: a folder or git repository with `scale_hooks/` and `tier_hooks/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hooks {
@@ -195,8 +153,6 @@ const DEFAULT_SHAPE: (u32, u64) = (2, 8);
 pub(super) const MOST_CORES: u32 = 10_000;
 /// The most memory units that a VM may be said to have.
 const MOST_MEM_UNITS: u64 = 1_000_000;
-/// The most machines that may be named.
-const MOST_HOSTS: usize = 10_000;
 /// The most VMs that may be asked for.
 const MOST_VMS: u32 = 100_000;
 
@@ -286,7 +242,7 @@ fn read_cpu_mode(notes: &mut Notes, fields: &mut Fields<'_>) -> CpuMode {
 }
 
 /// True or false; false where it is left out.
-fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'static str) -> bool {
+pub(super) fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'static str) -> bool {
     fields.get(name).is_some_and(|at| {
         at.value.as_bool().unwrap_or_else(|| {
             at.wrong(notes, "true or false");
@@ -339,130 +295,6 @@ fn read_shape(notes: &mut Notes, fields: &mut Fields<'_>, mode: CpuMode) -> Opti
         Some(at) => at.whole(notes, 1, MOST_MEM_UNITS),
     };
     Some(Size { cpu: cpu?, mem: mem? })
-}
-
-impl Cloud {
-    fn read(notes: &mut Notes, at: Option<At<'_>>) -> Option<Self> {
-        let Some(at) = at else { return Some(Self::Embedded) };
-        let mut fields = at.object(notes)?;
-        let path = fields.path.clone();
-        let (group, hosts) = (fields.text(notes, "autoscaling_groupname"), fields.get("hosts"));
-        let cloud = match (group, hosts) {
-            (Some(_), Some(hosts)) => {
-                notes.problem(
-                    &hosts.path,
-                    "can't stand beside autoscaling_groupname: keep one of them",
-                );
-                None
-            }
-            (Some(group), None) => AutoScaling::read(notes, &mut fields, group).map(Self::AutoScaling),
-            (None, Some(hosts)) => read_hosts(notes, hosts).map(Self::Hosts),
-            (None, None) if fields.get("autoscaling_groupname").is_some() => None,
-            (None, None) => {
-                if fields.entries().next().is_some() {
-                    notes.problem(
-                        &path,
-                        "names no driver: give autoscaling_groupname or hosts, or leave cloud_driver out",
-                    );
-                    None
-                } else {
-                    Some(Self::Embedded)
-                }
-            }
-        };
-        if cloud.is_some() {
-            fields.finish(notes);
-        }
-        cloud
-    }
-}
-
-impl AutoScaling {
-    fn read(notes: &mut Notes, fields: &mut Fields<'_>, group: String) -> Option<Self> {
-        Some(Self {
-            group,
-            credentials: fields.text(notes, "credentials").map(PathBuf::from),
-            region: fields.text(notes, "region"),
-            endpoint_url: read_url(notes, fields),
-            ready_timeout_s: fields
-                .whole(notes, "ready_timeout_s", 1, 86_400)
-                .unwrap_or(600)
-                .into(),
-            manage_max_size: read_switch(notes, fields, "manage_max_size"),
-        })
-    }
-}
-
-fn read_url(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<String> {
-    let url = fields.text(notes, "endpoint_url")?;
-    if !["http://", "https://"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
-    {
-        let path = join(&fields.path, "endpoint_url");
-        notes.problem(&path, format!("should be an http:// or https:// URL, is {url:?}"));
-        return None;
-    }
-    Some(url)
-}
-
-fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {
-    let path = at.path.clone();
-    let fields = at.object(notes)?;
-    let mut hosts = Vec::new();
-    let mut count = 0;
-    for (name, at) in fields.entries() {
-        count += 1;
-        if names::is_reserved(name) {
-            notes.problem(
-                &at.path,
-                "new_vmN is the name of a VM still to be made; name the host otherwise",
-            );
-        }
-        let named = names::check(notes, &at.path, name);
-        let Some(mut host) = at.object(notes) else {
-            continue;
-        };
-        let docker = host.need(notes, "docker").and_then(|at| endpoint(notes, &at));
-        let ip = host.text(notes, "ip");
-        if let Some(ip) = &ip
-            && ip.parse::<std::net::IpAddr>().is_err()
-        {
-            notes.problem(&join(&host.path, "ip"), format!("{ip:?} is not an IP address"));
-        }
-        host.finish(notes);
-        if let (true, Some(docker)) = (named, docker) {
-            hosts.push(Host {
-                name: VmId::new(name),
-                docker,
-                ip,
-            });
-        }
-    }
-    if count == 0 {
-        notes.problem(&path, "names no host");
-    }
-    if count > MOST_HOSTS {
-        notes.problem(&path, format!("names {count} hosts; {MOST_HOSTS} is the most"));
-    }
-    Some(hosts)
-}
-
-/// An engine's endpoint.
-fn endpoint(notes: &mut Notes, at: &At<'_>) -> Option<String> {
-    let text = at.text(notes)?;
-    let known = ["unix:///", "tcp://", "http://", "https://", "ssh://"];
-    let rest = known
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme))
-        .filter(|rest| !rest.is_empty());
-    if rest.is_none() || text.chars().any(char::is_whitespace) {
-        let form =
-            "should be an engine's endpoint: unix:///path, tcp://IP:2375, https://IP:2376 or ssh://user@IP";
-        notes.problem(&at.path, form);
-        return None;
-    }
-    Some(text.to_owned())
 }
 
 impl Weights {

@@ -5,6 +5,7 @@
 
 mod access;
 mod apps;
+mod cloud;
 mod graph;
 mod infrastructure;
 mod names;
@@ -21,9 +22,8 @@ use super::ids::TierId;
 
 pub use access::{DockerAccess, Tls};
 pub use apps::{Healthcheck, HookName, Tier};
-pub use infrastructure::{
-    AutoScaling, Cloud, CpuMode, Hooks, Host, Infrastructure, OnFailure, OnShortage, Weights,
-};
+pub use cloud::{AutoScaling, Cloud, Host};
+pub use infrastructure::{CpuMode, Hooks, Infrastructure, OnFailure, OnShortage, Weights};
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
 

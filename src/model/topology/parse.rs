@@ -8,7 +8,7 @@ use crate::model::ids::TierId;
 use crate::model::problem::{Problems, Warning};
 use crate::model::reader::{At, Fields, Notes, join};
 
-use super::infrastructure::Cloud;
+use super::cloud::Cloud;
 use super::names;
 use super::{Infrastructure, Tier, Topology, graph};
 

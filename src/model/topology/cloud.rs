@@ -1,0 +1,175 @@
+//! Where VMs come from: the `cloud_driver` of a topology's infrastructure.
+
+use std::path::PathBuf;
+
+use crate::model::ids::VmId;
+use crate::model::reader::{At, Fields, Notes, join};
+
+use super::infrastructure::read_switch;
+use super::names;
+
+/// Where VMs come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// This machine's own Docker engine is the one VM.
+    Embedded,
+    /// Machines that already exist, in the order of the document.
+    Hosts(Vec<Host>),
+    /// An AWS Auto Scaling group.
+    AutoScaling(AutoScaling),
+}
+
+/// One machine that already exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name.
+    pub name: VmId,
+    /// Its engine: `unix:///…`, `tcp://IP:2375`, `https://IP:2376` or `ssh://user@IP`.
+    pub docker: String,
+    /// The address at which its published ports are reached.
+    pub ip: Option<String>,
+}
+
+/// An AWS Auto Scaling group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutoScaling {
+    /// Name of the group.
+    pub group: String,
+    /// File with `AWS_ACCESS_KEY_ID=…` lines; without it, the SDK's own chain.
+    pub credentials: Option<PathBuf>,
+    /// Region; without it, the SDK's own chain.
+    pub region: Option<String>,
+    /// Another endpoint for the AWS API.
+    pub endpoint_url: Option<String>,
+    /// Seconds to wait for a new instance to be usable.
+    pub ready_timeout_s: u64,
+    /// Whether MaxSize may be raised.
+    pub manage_max_size: bool,
+}
+
+/// The most machines that may be named.
+const MOST_HOSTS: usize = 10_000;
+
+impl Cloud {
+    pub(super) fn read(notes: &mut Notes, at: Option<At<'_>>) -> Option<Self> {
+        let Some(at) = at else { return Some(Self::Embedded) };
+        let mut fields = at.object(notes)?;
+        let path = fields.path.clone();
+        let (group, hosts) = (fields.text(notes, "autoscaling_groupname"), fields.get("hosts"));
+        let cloud = match (group, hosts) {
+            (Some(_), Some(hosts)) => {
+                notes.problem(
+                    &hosts.path,
+                    "can't stand beside autoscaling_groupname: keep one of them",
+                );
+                None
+            }
+            (Some(group), None) => AutoScaling::read(notes, &mut fields, group).map(Self::AutoScaling),
+            (None, Some(hosts)) => read_hosts(notes, hosts).map(Self::Hosts),
+            (None, None) if fields.get("autoscaling_groupname").is_some() => None,
+            (None, None) => {
+                if fields.entries().next().is_some() {
+                    notes.problem(
+                        &path,
+                        "names no driver: give autoscaling_groupname or hosts, or leave cloud_driver out",
+                    );
+                    None
+                } else {
+                    Some(Self::Embedded)
+                }
+            }
+        };
+        if cloud.is_some() {
+            fields.finish(notes);
+        }
+        cloud
+    }
+}
+
+impl AutoScaling {
+    fn read(notes: &mut Notes, fields: &mut Fields<'_>, group: String) -> Option<Self> {
+        Some(Self {
+            group,
+            credentials: fields.text(notes, "credentials").map(PathBuf::from),
+            region: fields.text(notes, "region"),
+            endpoint_url: read_url(notes, fields),
+            ready_timeout_s: fields
+                .whole(notes, "ready_timeout_s", 1, 86_400)
+                .unwrap_or(600)
+                .into(),
+            manage_max_size: read_switch(notes, fields, "manage_max_size"),
+        })
+    }
+}
+
+fn read_url(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<String> {
+    let url = fields.text(notes, "endpoint_url")?;
+    if !["http://", "https://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        let path = join(&fields.path, "endpoint_url");
+        notes.problem(&path, format!("should be an http:// or https:// URL, is {url:?}"));
+        return None;
+    }
+    Some(url)
+}
+
+fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {
+    let path = at.path.clone();
+    let fields = at.object(notes)?;
+    let mut hosts = Vec::new();
+    let mut count = 0;
+    for (name, at) in fields.entries() {
+        count += 1;
+        if names::is_reserved(name) {
+            notes.problem(
+                &at.path,
+                "new_vmN is the name of a VM still to be made; name the host otherwise",
+            );
+        }
+        let named = names::check(notes, &at.path, name);
+        let Some(mut host) = at.object(notes) else {
+            continue;
+        };
+        let docker = host.need(notes, "docker").and_then(|at| endpoint(notes, &at));
+        let ip = host.text(notes, "ip");
+        if let Some(ip) = &ip
+            && ip.parse::<std::net::IpAddr>().is_err()
+        {
+            notes.problem(&join(&host.path, "ip"), format!("{ip:?} is not an IP address"));
+        }
+        host.finish(notes);
+        if let (true, Some(docker)) = (named, docker) {
+            hosts.push(Host {
+                name: VmId::new(name),
+                docker,
+                ip,
+            });
+        }
+    }
+    if count == 0 {
+        notes.problem(&path, "names no host");
+    }
+    if count > MOST_HOSTS {
+        notes.problem(&path, format!("names {count} hosts; {MOST_HOSTS} is the most"));
+    }
+    Some(hosts)
+}
+
+/// An engine's endpoint.
+fn endpoint(notes: &mut Notes, at: &At<'_>) -> Option<String> {
+    let text = at.text(notes)?;
+    let known = ["unix:///", "tcp://", "http://", "https://", "ssh://"];
+    let rest = known
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .filter(|rest| !rest.is_empty());
+    if rest.is_none() || text.chars().any(char::is_whitespace) {
+        let form =
+            "should be an engine's endpoint: unix:///path, tcp://IP:2375, https://IP:2376 or ssh://user@IP";
+        notes.problem(&at.path, form);
+        return None;
+    }
+    Some(text.to_owned())
+}
