@@ -12,6 +12,7 @@ use super::exact::{self, Proof};
 use super::explain::{self, Infeasible};
 use super::improve::Effort;
 use super::instance::Instance;
+use super::knapsack;
 use super::packing::Packing;
 use super::parts;
 use super::problem::Problem;
@@ -267,14 +268,23 @@ impl<'a> Course<'a> {
         self.offer(team.best().clone());
     }
 
-    /// Starts the relaxation, where there are containers to keep.
+    /// Starts the relaxation, where there are containers to keep, and the knapsacks, where all tiers
+    /// are pinned. The tree is quicker on small ones.
     fn relax(&self, containers: usize) -> Option<Pending<Relaxed>> {
-        if containers == 0 {
+        let below = self
+            .best_cost()
+            .filter(|_| !self.small() && knapsack::applies(self.problem));
+        if containers == 0 && below.is_none() {
             return None;
         }
         let soon = containers <= SOON;
         let problem = Arc::clone(self.problem);
         program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
+            let floor = below.and_then(|below| knapsack::floor(&problem, below));
+            floor.map(Relaxed::bound).into_iter().for_each(&answer);
+            if containers == 0 {
+                return;
+            }
             let linear = relax::solve(&problem, false, seconds * 0.4);
             let toll = linear.as_ref().and_then(|l| l.toll);
             linear.into_iter().for_each(&answer);

@@ -24,6 +24,7 @@ mod exact;
 mod explain;
 mod highs;
 mod improve;
+mod knapsack;
 mod loads;
 mod mip;
 mod neighbourhood;

@@ -29,6 +29,19 @@ pub struct Relaxed {
     pub toll: Option<[f64; 2]>,
 }
 
+impl Relaxed {
+    /// A bound and nothing else.
+    #[must_use]
+    pub fn bound(floor: i64) -> Self {
+        Self {
+            floor,
+            complete: false,
+            guide: None,
+            toll: None,
+        }
+    }
+}
+
 /// Half a placement: VMs to use and containers to keep, before new containers are placed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Guide {

@@ -13,7 +13,7 @@ use super::loads::{Loads, Set};
 use super::problem::Problem;
 use super::rng::Rng;
 use super::watch::Watch;
-use super::{bound, chunks, parts, relax};
+use super::{bound, chunks, knapsack, parts, relax};
 
 /// Re-plans of 2 to 6 tiers on up to 4 VMs, some filled exactly, with other weights now and then.
 fn instance(rng: &mut Rng) -> Instance {
@@ -233,4 +233,44 @@ fn a_cheaper_placement_has_no_more_new_vms_than_said() {
         cut += usize::from(said < bound::most_news(&problem, None));
     }
     assert!(cut > 30, "{cut}");
+}
+
+/// Values of any kind give a bound, so only what it is compared with can show a mistake.
+#[test]
+fn the_knapsack_bound_holds_and_is_often_reached() {
+    let mut rng = Rng::new(31);
+    let stop = AtomicBool::new(false);
+    let clock = || Duration::ZERO;
+    let watch = Watch::new(&clock, &stop, Duration::from_secs(60));
+    let mut counters = Counters::default();
+    let (mut better, mut reached, mut kept) = (0, 0, 0);
+    for round in 0..600 {
+        let mut instance = instance(&mut rng);
+        instance.max_vms = None;
+        for tier in &mut instance.tiers {
+            tier.min_node = 1;
+            tier.max_node = Some(1);
+            tier.demand.cpu = tier.demand.cpu.min(instance.new_vm.cpu);
+            tier.demand.mem = tier.demand.mem.min(instance.new_vm.mem);
+        }
+        let problem = Arc::new(Problem::new(&instance));
+        let tree = exact::by_tree(&problem, None, Some(u64::MAX), &watch, &mut counters);
+        let Proof::Optimal(best) = tree else { continue };
+        let volume = bound::containers(&problem) + bound::vms(&problem).unwrap();
+        for above in [1, 7] {
+            let floor = knapsack::floor(&problem, best.cost + above).unwrap();
+            assert!(
+                floor <= best.cost,
+                "round {round}: {floor} above {}: {instance:?}",
+                best.cost
+            );
+            better += usize::from(floor > volume);
+            reached += usize::from(floor == best.cost);
+            kept += usize::from(floor == best.cost && !instance.vms.is_empty());
+        }
+    }
+    assert!(
+        better > 50 && reached > 200 && kept > 50,
+        "{better} {reached} {kept}"
+    );
 }
