@@ -1,7 +1,7 @@
 # The commands of daily work. What they do is in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help run clean-run test test-lab fuzz fuzz-api fmt lint doc openapi bench-execute bench-http bench-solver
+.PHONY: help run clean-run test test-lab fuzz fuzz-api fuzz-solver fmt lint doc openapi bench-execute bench-http bench-solver simulate
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,14 @@ doc: ## the API documentation of the crate
 
 fuzz: ## a million topologies, plans and allocations that may be anything (CASES=… for another count)
 	@MAPEK_FUZZ_CASES=$(or $(CASES),1000000) scripts/test --test fuzz
+
+fuzz-solver: ## ask the service made-up placement questions and check every answer (CASES=100000, SEED=1)
+	@MAPEK_FUZZ_CASES=$(or $(CASES),100000) MAPEK_FUZZ_SEED=$(or $(SEED),1) \
+		scripts/test --test fuzz_solver -- --nocapture
+
+simulate: ## tell many stories of a simulated world (SEEDS=200000), or one (SEED=17), and check every promise
+	@scripts/setup test
+	@SEEDS=$(SEEDS) SEED=$(SEED) FROM=$(FROM) scripts/simulate
 
 bench-http: ## measure the service beside nginx, requests per second
 	@scripts/setup bench

@@ -92,7 +92,7 @@ fn read(body: &Value) -> anyhow::Result<Instance> {
     let topology = Topology::parse(&part("topology")).map_err(problems)?.topology;
     let (plan, _) = Plan::parse(&part("plan"), &topology).map_err(problems)?;
     let allocation: Allocation = serde_json::from_value(part("allocation"))?;
-    Ok(pose(&topology, &allocation, &plan, None, None)?.instance)
+    Ok(pose(&topology, &allocation, &BTreeMap::new(), &plan, None, None)?.instance)
 }
 
 /// A request body that asks for `instance` (without ports, which generated ones have none of).

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -29,17 +30,36 @@ impl Role {
     }
 }
 
-/// A token that the service knows.
+/// A token that the service knows: whose it is, what it allows, and until when. Without the token.
 #[derive(Clone, PartialEq, Eq)]
-struct Known {
-    name: String,
-    role: Role,
+pub struct Grant {
+    /// Whose it is.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// When it expires; None for never.
+    pub until: Option<Timestamp>,
     hash: [u8; 32],
+}
+
+impl Grant {
+    /// Whether it has expired.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+/// Never with the hash.
+impl fmt::Debug for Grant {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} ({})", self.name, self.role.as_str())
+    }
 }
 
 /// The tokens that the service knows; without any, everyone may do everything.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Tokens(Vec<Known>);
+pub struct Tokens(Vec<Grant>);
 
 /// Names and roles alone.
 impl fmt::Debug for Tokens {
@@ -60,8 +80,9 @@ pub struct BadTokens {
 }
 
 impl Tokens {
-    /// Reads a file of tokens: a line each, `NAME ROLE TOKEN`; empty lines and lines that begin with
-    /// `#` don't count. In the place of the token may stand `sha256:` and its hash.
+    /// Reads a file of tokens: a line each, `NAME ROLE TOKEN`, and behind that, where the token is to
+    /// expire, the time, such as `2030-01-31T12:00:00Z`. Empty lines and lines that begin with `#`
+    /// don't count. In the place of the token may stand `sha256:` and its hash.
     ///
     /// # Errors
     ///
@@ -73,7 +94,7 @@ impl Tokens {
             .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let entries =
             lines.map(|(index, line)| (format!("line {}", index + 1), line.split_whitespace().collect()));
-        Self::read(entries, "NAME ROLE TOKEN")
+        Self::read(entries, "NAME ROLE TOKEN [EXPIRES]")
     }
 
     /// Reads `NAME:ROLE:TOKEN`, several with commas between.
@@ -93,14 +114,16 @@ impl Tokens {
         entries: impl Iterator<Item = (String, Vec<&'t str>)>,
         shape: &str,
     ) -> Result<Self, BadTokens> {
-        let mut known: Vec<Known> = Vec::new();
+        let mut known: Vec<Grant> = Vec::new();
         for (place, parts) in entries {
             let bad = |problem: String| BadTokens {
                 place: place.clone(),
                 problem,
             };
-            let [name, role, token] = parts.as_slice() else {
-                return Err(bad(format!("should be {shape}, with ROLE read or write")));
+            let (name, role, token, until) = match parts.as_slice() {
+                [name, role, token] => (name, role, token, None),
+                [name, role, token, until] => (name, role, token, Some(until)),
+                _ => return Err(bad(format!("should be {shape}, with ROLE read or write"))),
             };
             let letters = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
             if name.is_empty() || name.len() > 64 || !name.chars().all(letters) {
@@ -115,20 +138,26 @@ impl Tokens {
                 "write" => Role::Write,
                 _ => return Err(bad(format!("the role of {name} should be read or write"))),
             };
+            let time = |text: &&str| {
+                let wrong = || format!("the expiry of {name} should be a time such as 2030-01-31T12:00:00Z");
+                text.parse::<Timestamp>().map_err(|_| bad(wrong()))
+            };
+            let until = until.map(time).transpose()?;
             let hash = hash_of(token).map_err(|problem| bad(format!("the token of {name} {problem}")))?;
             if known.iter().any(|known| known.hash == hash) {
                 return Err(bad(format!("{name} has the token of another one")));
             }
-            known.push(Known {
+            known.push(Grant {
                 name: (*name).to_owned(),
                 role,
+                until,
                 hash,
             });
         }
         Ok(Self(known))
     }
 
-    /// These and those.
+    /// Both together.
     ///
     /// # Errors
     ///
@@ -161,7 +190,7 @@ impl Tokens {
     /// Whose token it is, and what it allows. All of them are compared, each in the same time,
     /// whatever the token is.
     #[must_use]
-    pub fn find(&self, token: &str) -> Option<(&str, Role)> {
+    pub fn find(&self, token: &str) -> Option<&Grant> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let (mut found, mut place) = (Choice::from(0), 0_u64);
         for (index, known) in (0_u64..).zip(&self.0) {
@@ -172,8 +201,13 @@ impl Tokens {
         if !bool::from(found) {
             return None;
         }
-        let known = self.0.get(usize::try_from(place).ok()?)?;
-        Some((&known.name, known.role))
+        self.0.get(usize::try_from(place).ok()?)
+    }
+
+    /// The grant as it is now; None where its token is not known any more.
+    #[must_use]
+    pub fn still(&self, grant: &Grant) -> Option<&Grant> {
+        self.0.iter().find(|known| known.hash == grant.hash)
     }
 }
 
@@ -207,15 +241,40 @@ mod tests {
 
     const FILE: &str = "# who\nplanner write 0123456789abcdef\n\n  monitor  read  fedcba9876543210\n";
 
+    fn found<'t>(tokens: &'t Tokens, token: &str) -> Option<(&'t str, Role)> {
+        tokens.find(token).map(|grant| (grant.name.as_str(), grant.role))
+    }
+
     #[test]
     fn a_token_is_found_with_its_name_and_role() {
         let tokens = Tokens::from_file(FILE).unwrap();
-        assert_eq!(tokens.find("0123456789abcdef"), Some(("planner", Role::Write)));
-        assert_eq!(tokens.find("fedcba9876543210"), Some(("monitor", Role::Read)));
+        assert_eq!(found(&tokens, "0123456789abcdef"), Some(("planner", Role::Write)));
+        assert_eq!(found(&tokens, "fedcba9876543210"), Some(("monitor", Role::Read)));
         for wrong in ["", "0123456789abcde", "0123456789abcdef0", "FEDCBA9876543210"] {
-            assert_eq!(tokens.find(wrong), None, "{wrong}");
+            assert_eq!(found(&tokens, wrong), None, "{wrong}");
         }
-        assert_eq!(Tokens::default().find(""), None);
+        assert_eq!(found(&Tokens::default(), ""), None);
+    }
+
+    #[test]
+    fn a_token_may_expire_and_be_replaced() {
+        let at = |time: &str| time.parse::<Timestamp>().unwrap();
+        let tokens = Tokens::from_file("a read 0123456789abcdef 2030-01-31T12:00:00Z").unwrap();
+        let grant = tokens.find("0123456789abcdef").unwrap();
+        assert!(!grant.is_over(at("2030-01-31T11:59:59Z")) && grant.is_over(at("2030-01-31T12:00:00Z")));
+        assert_eq!(tokens.still(grant), Some(grant));
+        let later = Tokens::from_file("b write 0123456789abcdef").unwrap();
+        assert_eq!(later.still(grant).map(|grant| grant.role), Some(Role::Write));
+        assert_eq!(
+            Tokens::from_file(FILE).unwrap().still(grant).unwrap().name,
+            "planner"
+        );
+        assert_eq!(
+            Tokens::from_file("c read another-token-by-far")
+                .unwrap()
+                .still(grant),
+            None
+        );
     }
 
     #[test]
@@ -223,15 +282,15 @@ mod tests {
         let list = "planner:write:0123456789abcdef,monitor:read:fedcba9876543210,";
         assert!(Tokens::from_list(list) == Tokens::from_file(FILE));
         let tokens = Tokens::from_list("a:read:one:two:three:four").unwrap();
-        assert_eq!(tokens.find("one:two:three:four"), Some(("a", Role::Read)));
+        assert_eq!(found(&tokens, "one:two:three:four"), Some(("a", Role::Read)));
     }
 
     #[test]
     fn the_hash_of_a_token_stands_for_it() {
         let hash = "sha256:9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
         let tokens = Tokens::from_file(&format!("a read {hash}")).unwrap();
-        assert_eq!(tokens.find("0123456789abcdef"), Some(("a", Role::Read)));
-        assert_eq!(tokens.find(hash), None);
+        assert_eq!(found(&tokens, "0123456789abcdef"), Some(("a", Role::Read)));
+        assert_eq!(found(&tokens, hash), None);
     }
 
     #[test]
@@ -240,6 +299,7 @@ mod tests {
             ("a read", "line 1: should be NAME ROLE TOKEN"),
             ("#\na admin 0123456789abcdef", "line 2: the role of a"),
             ("a read short-secret", "shorter than 16"),
+            ("a read 0123456789abcdef tomorrow", "the expiry of a"),
             ("a read sha256:12", "64 hexadecimal digits"),
             (
                 "a read sha256:+f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f",

@@ -1,23 +1,27 @@
 //! The command line, and what it decides: flags, environment and file, in this order of precedence,
 //! over the defaults.
 
+pub mod backup;
 pub mod client;
 mod decided;
 mod options;
 mod secret;
+mod table;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use backup::{BackupOptions, RestoreOptions};
 use client::{
-    ClientOptions, CompletionsOptions, EventsOptions, ExecuteOptions, ExecutionArgument, ExecutionsOptions,
-    TopologyCommand, TranslateOptions,
+    AdoptOptions, ClientOptions, CompletionsOptions, EventsOptions, ExecuteOptions, ExecutionArgument,
+    ExecutionsOptions, TopologyCommand, TranslateOptions,
 };
 
 pub use decided::{Config, ConfigError, TlsFiles};
 pub use options::{LogFormat, OnRestart, Options};
 pub use secret::{Secret, TokenSource};
+pub use table::options_text;
 
 /// Told at the end of the help.
 const EXIT_CODES: &str = "\
@@ -66,6 +70,8 @@ pub enum Command {
     Allocation,
     /// Show what really runs, live from the engines
     Inspect,
+    /// Take over the containers that a lost data directory left running
+    Adopt(AdoptOptions),
     /// Show the history of executions, or one with its actions
     Executions(ExecutionsOptions),
     /// Follow what happens
@@ -76,6 +82,10 @@ pub enum Command {
     Resume(ExecutionArgument),
     /// Undo what an execution that is held has done
     Rollback(ExecutionArgument),
+    /// Write the journal to a file, also while the service runs
+    Backup(BackupOptions),
+    /// Put a backup of the journal in its place; the service must not be running
+    Restore(RestoreOptions),
     /// Place a plan without any service, engine, host or cloud: reads {"topology", "allocation", "plan"} and writes the answer of POST /api/solve
     Solve(SolveOptions),
     /// Write completions for a shell to standard output
@@ -86,6 +96,31 @@ pub enum Command {
         /// Which
         what: Description,
     },
+}
+
+impl Command {
+    /// Whether it asks a service.
+    fn asks(&self) -> bool {
+        match self {
+            Self::Serve(_)
+            | Self::Completions(_)
+            | Self::Describe { .. }
+            | Self::Backup(_)
+            | Self::Restore(_) => false,
+            Self::Solve(options) => options.remote,
+            Self::Topology(_)
+            | Self::Translate(_)
+            | Self::Execute(_)
+            | Self::Allocation
+            | Self::Inspect
+            | Self::Executions(_)
+            | Self::Events(_)
+            | Self::Cancel(_)
+            | Self::Resume(_)
+            | Self::Rollback(_)
+            | Self::Adopt(_) => true,
+        }
+    }
 }
 
 impl CommandLine {
@@ -107,10 +142,13 @@ impl CommandLine {
     /// Options of the service before a command, or of clients without one, would be ignored, which
     /// is never what was meant.
     fn stray(&self, matches: &clap::ArgMatches) -> Option<String> {
+        // A what-if that is answered here asks nobody, and is shown as asked all the same.
+        let answered_here = matches!(&self.command, Some(Command::Solve(options)) if !options.remote);
         let given = |options: clap::Command| {
             let ids: Vec<_> = options
                 .get_arguments()
                 .map(|option| option.get_id().clone())
+                .filter(|id| !(answered_here && id.as_str() == "output"))
                 .collect();
             ids.into_iter()
                 .find(|id| matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine))
@@ -120,16 +158,17 @@ impl CommandLine {
         match &self.command {
             None => given(<ClientOptions as clap::Args>::augment_args(empty()))
                 .map(|id| format!("{} is for the commands that ask a service: which one?", name(id))),
-            Some(Command::Serve(_)) => {
-                given(<ClientOptions as clap::Args>::augment_args(empty())).map(|id| {
-                    format!(
-                        "{} is for the commands that ask a service, not for `serve`",
-                        name(id)
-                    )
-                })
+            Some(command) => {
+                let client = given(<ClientOptions as clap::Args>::augment_args(empty()));
+                let client = client.filter(|_| !command.asks()).map(|id| {
+                    let name = name(id);
+                    format!("{name} is for the commands that ask a service, and this one asks none")
+                });
+                let service = given(<Options as clap::Args>::augment_args(empty()));
+                client
+                    .or(service
+                        .map(|id| format!("{} is an option of `serve`: put it behind `serve`", name(id))))
             }
-            Some(_) => given(<Options as clap::Args>::augment_args(empty()))
-                .map(|id| format!("{} is an option of the service: put it after `serve`", name(id))),
         }
     }
 }
@@ -141,6 +180,8 @@ pub enum Description {
     Openapi,
     /// docs/errors.md
     Errors,
+    /// The table of options in README.md
+    Options,
 }
 
 /// Options of `mapek solve`.

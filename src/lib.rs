@@ -6,6 +6,19 @@
 //! what is ──┘  placement   stages        effects    what is, confirmed
 //! ```
 //!
+//! How a `PUT /api/execute` travels, from the request to an engine:
+//!
+//! | | function | does |
+//! |--:|---|---|
+//! | 1 | `api::execute::put` | reads the request, and answers it when all is over |
+//! | 2 | [`service::Service::begin`] (`service::admission`) | one execution for each `Idempotency-Key`; looks before anything is done |
+//! | 3 | `Service::propose` (`service::propose`) | sees what is, places the plan ([`solve`]), finds the way there ([`translate`]) |
+//! | 4 | `Supervisor::begin` (`service::supervisor`) | has it decided whether it may begin (`service::phase`), records it, starts its runner |
+//! | 5 | `Service::carry_out` (`service::running`) | goes on until the end is on record; here one that was cut off comes in |
+//! | 6 | `execute::run` | the way out, a second one, the way back, the end |
+//! | 7 | `Run::stages` (`execute::stages`) | one stage after the other, each action recorded before and after |
+//! | 8 | `execute::perform` | one action, as a call to an [`engine`], a [`cloud`] or [`hooks`] |
+//!
 //! Dependencies point one way: `main → startup → api, cli → service → execute → {translate,
 //! solve, model}`; drivers (`cloud`, `engine`, `hooks`, `journal`) know only the pure rooms. A
 //! test checks this from the `use` lines.
@@ -25,6 +38,7 @@
 //! | [`api`] | REST | |
 //! | [`cli`] | commands besides the service | |
 //! | [`meter`] | what several rooms measure | |
+//! | [`outside`] | time of day, ids, chance, threads | |
 //! | [`auth`] | who may do what | yes |
 //! | [`listen`] | connections, TLS | |
 //! | [`config`], [`telemetry`], [`startup`] | putting it together | |
@@ -42,6 +56,7 @@ pub mod journal;
 pub mod listen;
 pub mod meter;
 pub mod model;
+pub mod outside;
 pub mod service;
 pub mod solve;
 pub mod startup;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use mapek::config::{Command, CommandLine, Description, Options};
+use mapek::config::{Command, CommandLine, Description, Options, options_text};
 use mapek::{api, cli, startup, telemetry};
 
 fn main() -> ExitCode {
@@ -11,6 +11,8 @@ fn main() -> ExitCode {
     let result = match line.command {
         Some(Command::Describe { what }) => describe(what),
         Some(Command::Serve(options)) => serve(options),
+        Some(Command::Backup(options)) => tell(cli::backup(&options, startup::data_home())),
+        Some(Command::Restore(options)) => tell(cli::restore(&options, startup::data_home())),
         Some(command) => return cli::run(&command, &line.client),
         None => serve(line.serve),
     };
@@ -27,13 +29,18 @@ fn describe(what: Description) -> anyhow::Result<()> {
     let text = match what {
         Description::Openapi => api::openapi_text()?,
         Description::Errors => api::errors_text(),
+        Description::Options => options_text(),
     };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
+fn tell(result: Result<String, cli::BackupError>) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", result?)?)
+}
+
 fn serve(options: Options) -> anyhow::Result<()> {
     let config = options.decide(startup::data_home())?;
-    let _telemetry = telemetry::init(config.log_format, &config.log);
+    let _telemetry = telemetry::init(config.log_format, &config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(startup::serve(config))
 }

@@ -4,27 +4,27 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App, http, web};
+use actix_web::{App, web};
 use anyhow::Context;
 use async_trait::async_trait;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::api::{self, BodyLimit, Gate};
+use crate::api::{self, BodyLimit, Gate, OwnHosts, RateLimit};
 use crate::cloud::{AutoScalingGroup, Cloud, Hosts, embedded};
 use crate::config::{self, Config};
-use crate::engine::Engines;
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
+use crate::engine::{Engines, Owners, secret};
 use crate::fault::{Code, Fault};
 use crate::hooks::{Fetcher, HookSet};
-use crate::journal::{JOURNAL_FILE, Journal, SqliteJournal};
+use crate::journal::{JOURNAL_FILE, Journal, Retention, SqliteJournal};
 #[cfg(debug_assertions)]
 use crate::journal::{KillAt, KillingJournal};
 use crate::listen::{self, Tls};
 use crate::meter::{Calls, Meter};
 use crate::model::Topology;
-use crate::model::topology::{Cloud as CloudSpec, Infrastructure};
+use crate::model::topology::{Cloud as CloudSpec, Hooks, Infrastructure};
+use crate::outside::System;
 use crate::service::{OnRestart, Platform, Service, Settings};
 
 /// How long hooks may take to be fetched.
@@ -98,7 +98,13 @@ impl Platform for RealPlatform {
         let Some(source) = &topology.infrastructure.hooks else {
             return Ok(None);
         };
-        Ok(Some(Arc::new(self.hooks.fetch(source).await?)))
+        let repo = secret::resolve(&source.repo)
+            .map_err(|problem| Fault::new(Code::SecretUnavailable, format!("hooks_git_repo: {problem}")))?;
+        let hooks = Hooks {
+            repo,
+            reference: source.reference.clone(),
+        };
+        Ok(Some(Arc::new(self.hooks.fetch(&hooks).await?)))
     }
 }
 
@@ -108,14 +114,17 @@ impl Platform for RealPlatform {
 ///
 /// When it can't be started.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    // What is written from here on, the cache of the hooks too, is its owner's alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let journal = journal(&config)?;
+    let owners = Owners::new(&journal.owner().to_string(), journal.adopted()?);
     let docker = DockerSettings {
         answer: config.engine_timeout,
         ..DockerSettings::default()
     };
     let meter = Meter::default();
     let platform = RealPlatform {
-        engines: Arc::new(DockerEngines::new(docker).measured(meter.calls.clone())),
+        engines: Arc::new(DockerEngines::new(docker, owners).measured(meter.calls.clone())),
         hooks: Fetcher::new(config.data_dir.join("hooks"), FETCH_LIMIT),
         docker_host: config.docker_host.clone(),
         calls: meter.calls.clone(),
@@ -130,8 +139,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         meter: meter.clone(),
         journal_file: Some(config.data_dir.join(JOURNAL_FILE)),
         solves: config.solves,
+        outside: Arc::new(System),
+        max_what_if: config.max_what_if,
     };
     let service = Service::open(journal, Arc::new(platform), settings)?;
+    service.keep_history(Retention {
+        executions: config.keep_executions,
+        days: config.keep_days,
+    });
     let gate = Gate::new(config.tokens.read()?, config.cors_origins.clone());
     let tls = config.tls.as_ref().map(certificates).transpose()?.map(Arc::new);
     let server = listen_for(&config, &service, &gate, &meter, tls.clone())?;
@@ -192,14 +207,23 @@ fn listen_for(
     let body = BodyLimit::new(config.max_body_bytes, config.request_timeout.saturating_mul(3));
     let (service, gate, origins) = (service.clone(), gate.clone(), config.cors_origins.clone());
     let requests = meter.requests.clone();
+    let limit = RateLimit::a_minute(config.rate_limit);
+    let hosts = OwnHosts::new(address, &config.allowed_hosts).map_err(|problem| {
+        anyhow::anyhow!(
+            "--allowed-hosts: {problem}; give names such as mapek.example.org, with commas between"
+        )
+    })?;
     let server = listen::serve(socket, tls, limits, move || {
         App::new()
             .app_data(web::Data::new(service.clone()))
             .app_data(web::Data::new(gate.clone()))
+            .app_data(web::Data::new(limit.clone()))
+            .app_data(web::Data::new(hosts.clone()))
             .app_data(body.clone())
             .app_data(web::Data::new(requests.clone()))
             .wrap(from_fn(api::door))
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(Condition::new(!origins.is_empty(), api::cors(&origins)))
+            .wrap(from_fn(api::own_host))
             .wrap(from_fn(api::measure))
             .configure(api::routes)
     })?;
@@ -222,24 +246,6 @@ fn connections(wanted: usize) -> usize {
         tracing::warn!("only {limit} files may be open: taking {possible} connections, not {wanted}");
     }
     wanted.min(possible)
-}
-
-/// Nobody's pages but those of these origins.
-fn cors(origins: &[String]) -> Cors {
-    let cors = Cors::default()
-        .allowed_methods(["GET", "HEAD", "PUT", "POST"])
-        .allowed_headers([
-            http::header::AUTHORIZATION,
-            http::header::CONTENT_TYPE,
-            http::header::IF_MATCH,
-            http::header::IF_NONE_MATCH,
-        ])
-        .allowed_headers(["idempotency-key", "prefer", "last-event-id", "x-request-id"])
-        .expose_headers(["etag", "location", "retry-after", "x-request-id"])
-        .max_age(600);
-    origins
-        .iter()
-        .fold(cors, |cors, origin| cors.allowed_origin(origin))
 }
 
 fn certificates(files: &config::TlsFiles) -> anyhow::Result<Tls> {

@@ -18,11 +18,37 @@ pub struct Telemetry {
     _traces: Option<otel::Traces>,
 }
 
-/// Sets logging up for the whole process; a second call is ignored.
-pub fn init(format: LogFormat, filter: &str) -> Telemetry {
+/// A filter that says nothing, or not what was meant.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--log {0:?} is not a filter: {1}; give a level such as info, or targets with theirs such as info,mapek=debug"
+)]
+pub struct BadFilter(String, String);
+
+/// The filter's text as a filter. A lone word that is no level would be taken for a module's name,
+/// and `--log inof` would then log nothing at all.
+fn parse(filter: &str) -> Result<EnvFilter, BadFilter> {
+    const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+    let bad = |problem: String| BadFilter(filter.to_owned(), problem);
+    for word in filter.split(',').map(str::trim) {
+        let lone = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let level = word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+        if lone && !level && word != "mapek" {
+            return Err(bad(format!("{word:?} is not one of {}", LEVELS.join(", "))));
+        }
+    }
     // Below info, these log whole request bodies, environment variables with secrets among them.
     let quiet = format!("bollard=info,hyper=info,hyper_util=info,actix_server=warn,{filter}");
-    let filter = EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info"));
+    EnvFilter::try_new(quiet).map_err(|error| bad(error.to_string()))
+}
+
+/// Sets logging up for the whole process; a second call is ignored.
+///
+/// # Errors
+///
+/// When the filter is none.
+pub fn init(format: LogFormat, filter: &str) -> Result<Telemetry, BadFilter> {
+    let filter = parse(filter)?;
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
@@ -39,8 +65,31 @@ pub fn init(format: LogFormat, filter: &str) -> Telemetry {
     let layers = vec![lines];
     // A second subscriber is refused, which is as good: the first one logs.
     let _ = tracing_subscriber::registry().with(layers).try_init();
-    Telemetry {
+    Ok(Telemetry {
         #[cfg(feature = "otel")]
         _traces: traces,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_is_none_is_refused() {
+        for good in [
+            "info",
+            "INFO",
+            "off",
+            "mapek=debug",
+            "warn,mapek::api=trace",
+            "mapek",
+            "info,",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in ["inof", "mapek=loud", "info,verbose", "mapek=debug=trace", "a[b"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 }

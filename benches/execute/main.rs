@@ -14,6 +14,9 @@
 #![allow(missing_docs)]
 
 // The lab's parts, of which this binary uses some.
+#[allow(dead_code)]
+#[path = "../../tests/patience/mod.rs"]
+mod patience;
 #[macro_use]
 #[path = "../../tests/lab/sandbox.rs"]
 mod sandbox;

@@ -13,6 +13,9 @@
 #![allow(missing_docs)]
 
 // The lab's parts, of which this binary uses some.
+#[allow(dead_code)]
+#[path = "../../tests/patience/mod.rs"]
+mod patience;
 #[macro_use]
 #[path = "../../tests/lab/sandbox.rs"]
 mod sandbox;
@@ -61,7 +64,10 @@ fn read(name: &str) -> Value {
 fn start() -> Service {
     let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-http");
     let _ = std::fs::remove_dir_all(&data);
-    Service::start_at(&data, &[("MAPEK_OBSERVE_EVERY_S", "0")])
+    Service::start_at(
+        &data,
+        &[("MAPEK_OBSERVE_EVERY_S", "0"), ("MAPEK_RATE_LIMIT", "0")],
+    )
 }
 
 /// Resident memory of processes, in MiB.

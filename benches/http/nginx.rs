@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::images;
 use crate::process::Daemon;
@@ -54,9 +53,7 @@ impl Nginx {
         let mut command = Command::new(binary);
         command.args(["-p", "/run/lab/nginx", "-c", "nginx.conf"]);
         let mut daemon = Daemon::start("nginx", &folder.join("log"), &mut command);
-        daemon.wait_ready(Duration::from_secs(10), || {
-            std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok()
-        });
+        daemon.wait_ready(|| std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok());
         Self(daemon)
     }
 
@@ -78,6 +75,6 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // The workers end with it, and free the port.
-        self.0.terminate(Duration::from_secs(10));
+        self.0.terminate();
     }
 }

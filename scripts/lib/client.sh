@@ -44,6 +44,31 @@ show_allocation() {
         "    }}"' <"$ANSWER"
 }
 
+# ask_the_sample: asks the sample's load balancer through its published port, and shows the answer. Ends
+# the script unless that is what the sample's application server says.
+ask_the_sample() {
+    local port host url server expected said=nothing _
+    port=$(jq -r '.apps[] | select(.name == "rubis").tiers.loadbalancer.ports[0] | split(":")[0]' <"$REPO/topology.json")
+    # Ports are published on the machine of the engine.
+    host=$(printf '%s\n' "${DOCKER_HOST:-}" | sed -nE 's,^(tcp|https?|ssh)://([^@/]*@)?(\[[^]]*\]|[^:/]+).*,\3,p')
+    url=http://${host:-127.0.0.1}:$port/
+    server=$(docker inspect --format '{{.Config.Hostname}}' rubis_app_server)
+    expected="app server $server"
+    say "GET $url  (the sample's load balancer)"
+    # The balancer may still be reloading the pool that its hook has just written.
+    for _ in $(seq 20); do
+        said=$(curl --silent --show-error --noproxy '*' --max-time 30 "$url" 2>&1 || true)
+        if [ "$said" = "$expected" ]; then
+            echo "    $said"
+            return 0
+        fi
+        sleep 0.25
+    done
+    printf '%s\n' "$said" | sed 's/^/    /'
+    warn "docker logs rubis_loadbalancer, docker logs rubis_app_server and GET http://$LISTEN/api/executions tell more"
+    die "the sample's load balancer at $url does not pass on what its app says, which is \"$expected\""
+}
+
 # show_containers: a table of mapek's containers with the limits that Docker holds them to.
 show_containers() {
     local ids

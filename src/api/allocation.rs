@@ -7,6 +7,7 @@ use crate::model::VmId;
 
 use super::Handle;
 use super::answer::Timer;
+use super::body::NoBody;
 use super::by::Asked;
 use super::schema::{AllocationShown, GivenUp};
 
@@ -32,7 +33,16 @@ pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpRes
 #[utoipa::path(delete, path = "/api/allocation/{vm}", operation_id = "give_up_vm", tag = "state",
     params(("vm" = String, Path, description = "The VM's name.")),
     responses((status = 200, description = "It is given up.", body = GivenUp)))]
-pub async fn delete(service: Handle, timer: Timer, Asked(by): Asked, vm: web::Path<String>) -> HttpResponse {
+pub async fn delete(
+    service: Handle,
+    timer: Timer,
+    Asked(by): Asked,
+    vm: web::Path<String>,
+    NoBody(body): NoBody,
+) -> HttpResponse {
+    if let Err(fault) = body {
+        return timer.fail(&fault);
+    }
     let given_up = service.give_up(VmId::new(vm.as_str()), by).await;
     timer.answer(given_up.map(|containers| json!({ "given_up": containers })))
 }

@@ -55,9 +55,9 @@ impl Timer {
         let mut response = self.send(status, body);
         if matches!(
             fault.code,
-            Code::Overloaded | Code::Stopping | Code::JournalUnavailable
+            Code::Overloaded | Code::RateLimited | Code::Stopping | Code::JournalUnavailable
         ) {
-            let seconds = header::HeaderValue::from_static("1");
+            let seconds = header::HeaderValue::from(retry_after(fault));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         if matches!(fault.code, Code::BodyTooLarge | Code::RequestTimeout) {
@@ -96,4 +96,13 @@ impl Timer {
         }
         HttpResponse::build(status).json(body)
     }
+}
+
+/// Seconds after which another try is worth it.
+fn retry_after(fault: &Fault) -> u64 {
+    let told = fault
+        .details
+        .iter()
+        .find_map(|details| details.get("retry_after_s")?.as_u64());
+    told.unwrap_or(1)
 }

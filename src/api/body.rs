@@ -60,6 +60,32 @@ pub struct JsonBody(pub Result<Value, Fault>);
 /// A JSON body that may be missing.
 pub struct PlanBody(pub Result<Option<Value>, Fault>);
 
+/// The body of a call that has no options: nothing, or an empty object.
+pub struct NoBody(pub Result<(), Fault>);
+
+impl FromRequest for NoBody {
+    type Error = actix_web::Error;
+    type Future = Coming<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = PlanBody::from_request(request, payload);
+        Box::pin(async move {
+            let PlanBody(body) = body.await?;
+            Ok(Self(body.and_then(|body| match body {
+                None => Ok(()),
+                Some(Value::Object(members)) => match members.keys().next() {
+                    None => Ok(()),
+                    Some(member) => Err(Fault::unknown("member of this request's body", member, &[])),
+                },
+                Some(_) => Err(Fault::new(
+                    Code::RequestInvalid,
+                    "this call takes no body, or an empty object",
+                )),
+            })))
+        })
+    }
+}
+
 type Coming<T> = Pin<Box<dyn Future<Output = Result<T, actix_web::Error>>>>;
 
 impl FromRequest for JsonBody {

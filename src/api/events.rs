@@ -7,12 +7,14 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
-use crate::journal::Entry;
+use crate::journal::{Entry, Reach};
 use crate::service::Service;
 
 use super::Handle;
@@ -29,20 +31,32 @@ const BATCH: u32 = 200;
 #[derive(Debug, Default, Deserialize)]
 pub struct Query {
     last_event_id: Option<String>,
+    journal: Option<String>,
 }
+
+/// Says which journal the numbers of events belong to.
+const JOURNAL: &str = "mapek-journal";
 
 /// Everything that is recorded, as Server-Sent Events.
 ///
-/// Events from now on; from the one after `Last-Event-ID` (or `?last_event_id=`) where it is given,
-/// however long ago that was. `event` says the kind; `data` is an object with the time in `at`, and with
-/// `execution` where it belongs to one, and `by` where somebody asked for it.
+/// Events from now on; from the one after `Last-Event-ID` (or `?last_event_id=`) where it is given.
+/// `event` says the kind; `data` is an object with the time in `at`, and with `execution` where it
+/// belongs to one, and `by` where somebody asked for it.
+///
+/// Where not all events since then can be told, an event `reset` comes first: look up the state anew.
+/// Its `reason` is `dropped` (they are kept no longer; what is kept follows), `ahead` (there has been no
+/// event of that number yet), `replaced` (a backup of the journal was put back since) or `other_journal`;
+/// after those, events from now on follow. The answer's `Mapek-Journal` names the journal; a client that
+/// gives it back as `?journal=` is told when it has become another one.
 #[utoipa::path(get, path = "/api/events", operation_id = "events", tag = "executions",
     params(
         ("Last-Event-ID" = Option<u64>, Header, description = "The number of the last event that the client has."),
         ("last_event_id" = Option<u64>, Query, description = "The same, for clients that can't set a header."),
+        ("journal" = Option<String>, Query, format = "uuid",
+            description = "The journal that the number belongs to, as `Mapek-Journal` said."),
     ),
     responses((status = 200, description = "A stream that does not end.", content_type = "text/event-stream",
-        body = String)))]
+        body = String, headers(("Mapek-Journal" = String, description = "The journal's id.")))))]
 pub async fn get(
     request: HttpRequest,
     query: web::Query<Query>,
@@ -53,17 +67,9 @@ pub async fn get(
         .headers()
         .get("last-event-id")
         .and_then(|value| value.to_str().ok());
-    let after = match header.or(query.last_event_id.as_deref()) {
-        None => service.newest_event().await,
-        Some(id) => id.trim().parse().map_err(|_| {
-            Fault::new(
-                Code::RequestInvalid,
-                format!("Last-Event-ID should be the number of an event, is {id:?}"),
-            )
-        }),
-    };
-    let after = match after {
-        Ok(after) => after,
+    let last = header.or(query.last_event_id.as_deref());
+    let (after, reset) = match start(&service, last, query.journal.as_deref()).await {
+        Ok(start) => start,
         Err(fault) => return timer.fail(&fault),
     };
     let Ok(place) = Arc::clone(FOLLOWERS.get_or_init(|| Arc::new(Semaphore::new(MOST)))).try_acquire_owned()
@@ -71,6 +77,7 @@ pub async fn get(
         let message = format!("{MOST} clients follow the events already; end one, or ask again later");
         return timer.fail(&Fault::new(Code::Overloaded, message));
     };
+    let journal = service.journal().to_string();
     let follower = Follower {
         _place: place,
         changes: service.changes(),
@@ -78,15 +85,52 @@ pub async fn get(
         after,
         // The number alone is no event, but a client whose connection breaks before the first one
         // then knows where to go on.
-        ready: VecDeque::from([Bytes::from(format!(": mapek\nid: {after}\n\n"))]),
+        ready: [Bytes::from(format!(": mapek\nid: {after}\n\n"))]
+            .into_iter()
+            .chain(reset)
+            .collect(),
     };
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header(("cache-control", "no-store"))
+        .insert_header((JOURNAL, journal))
         .streaming(stream::unfold(follower, |mut follower| async move {
             let bytes = follower.next().await?;
             Some((Ok::<_, actix_web::Error>(bytes), follower))
         }))
+}
+
+/// The number to begin after, and what to tell first where that is a loss.
+async fn start(
+    service: &Service,
+    last: Option<&str>,
+    journal: Option<&str>,
+) -> Result<(u64, Option<Bytes>), Fault> {
+    let bad = |name: &str, should: &str, is: &str| {
+        Fault::new(
+            Code::RequestInvalid,
+            format!("{name} should be {should}, is {is:?}"),
+        )
+    };
+    let journal = journal.map(|id| {
+        let read = id.parse::<Uuid>();
+        read.map_err(|_| bad("journal", "the id of a journal, as Mapek-Journal said", id))
+    });
+    let same = journal.transpose()?.is_none_or(|id| id == service.journal());
+    let Some(last) = last else {
+        return Ok((service.newest_event().await?, None));
+    };
+    let number = last.trim().parse::<u64>();
+    let last = number.map_err(|_| bad("Last-Event-ID", "the number of an event", last))?;
+    let reach = service.reach(last).await?;
+    let (reason, after) = match reach {
+        _ if !same => ("other_journal", service.newest_event().await?),
+        Reach::Whole => return Ok((last, None)),
+        Reach::DroppedTo(dropped_to) => ("dropped", dropped_to),
+        Reach::Ahead(newest) => ("ahead", newest),
+        Reach::Replaced => ("replaced", service.newest_event().await?),
+    };
+    Ok((after, Some(reset(service, reason, last, after))))
 }
 
 /// One client that follows the events.
@@ -107,7 +151,14 @@ impl Follower {
             }
             // Before the look, so that nothing that comes during it is missed.
             self.changes.borrow_and_update();
-            let entries = self.service.events_after(self.after, BATCH).await.ok()?;
+            let (entries, dropped_to) = self.service.events_after(self.after, BATCH).await.ok()?;
+            // A client that reads slowly may be overtaken.
+            if self.after < dropped_to {
+                self.ready
+                    .push_back(reset(&self.service, "dropped", self.after, dropped_to));
+                self.after = dropped_to;
+                continue;
+            }
             if let Some(last) = entries.last() {
                 self.after = last.seq;
                 self.ready.extend(entries.iter().map(written));
@@ -120,6 +171,26 @@ impl Follower {
             }
         }
     }
+}
+
+/// Tells a client that it can't be told all that has happened after the event `last`, and goes on
+/// after the one with the number `after`.
+fn reset(service: &Service, reason: &str, last: u64, after: u64) -> Bytes {
+    let message = match reason {
+        "dropped" => "some of the events since then are kept no longer",
+        "ahead" => "there has been no event of that number yet",
+        "replaced" => "a backup of the journal was put back since that event",
+        _ => "that event was one of another journal",
+    };
+    let data = json!({
+        "event": "reset",
+        "at": Timestamp::now(),
+        "reason": reason,
+        "message": format!("{message}: look up the state anew"),
+        "last_event_id": last,
+        "journal": service.journal(),
+    });
+    Bytes::from(format!("id: {after}\nevent: reset\ndata: {data}\n\n"))
 }
 
 fn written(entry: &Entry) -> Bytes {

@@ -1,30 +1,96 @@
 //! `/api/executions`
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::execute::{By, Direction, Execution, Halt};
+use crate::execute::{By, Direction, Standing};
 use crate::fault::{Code, Fault};
+use crate::journal::Page;
 
 use super::Handle;
 use super::answer::Timer;
+use super::body::NoBody;
 use super::by::Asked;
-use super::schema::{Accepted, Details, Executions};
+use super::schema::{Accepted, Details, ExecutionState, Executions};
 
-/// The most executions that one answer lists.
-const MOST: u32 = 200;
+/// Executions that an answer lists where the client does not say, and at most.
+const LIMIT: u32 = 200;
+const MOST: u32 = 1000;
 
-/// The newest executions, newest first.
+/// What of the history to list.
+#[derive(Debug, Default, Deserialize)]
+struct Query {
+    limit: Option<String>,
+    before: Option<String>,
+    state: Option<String>,
+    since: Option<String>,
+}
+
+/// A page of the history, newest first.
+///
+/// The order is the one in which executions began, whatever the clock said then. `next` is what to
+/// give as `before` for the page after this one; it is null where there is none.
 #[utoipa::path(get, path = "/api/executions", operation_id = "list_executions", tag = "executions",
-    responses((status = 200, description = "The newest 200.", body = Executions)))]
-pub async fn list(service: Handle, timer: Timer) -> HttpResponse {
-    let executions = service.executions(MOST).await;
-    timer.answer(executions.map(|executions| {
-        let summaries: Vec<Value> = executions.iter().map(Execution::summary).collect();
-        json!({ "executions": summaries })
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
+            description = "So many at most; 200 unless given."),
+        ("before" = Option<String>, Query, format = "uuid",
+            description = "Only executions that began before this one."),
+        ("state" = Option<ExecutionState>, Query, description = "Only executions in this state."),
+        ("since" = Option<String>, Query, format = "date-time",
+            description = "Only executions that were accepted then or later."),
+    ),
+    responses((status = 200, description = "A page of the history.", body = Executions)))]
+pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
+    let listed = match page(request.query_string()) {
+        Ok(page) => service.executions(page).await,
+        Err(fault) => Err(fault),
+    };
+    timer.answer(listed.map(|listed| {
+        let last = listed.executions.last().map(|last| last.id);
+        let next = last.filter(|_| listed.more);
+        json!({ "executions": listed.executions, "next": next })
     }))
+}
+
+/// The page that a query asks for.
+fn page(query: &str) -> Result<Page, Fault> {
+    let bad = |message: String| Fault::new(Code::RequestInvalid, message);
+    let query = web::Query::<Query>::from_query(query)
+        .map_err(|error| bad(format!("the query can't be read: {error}")))?
+        .into_inner();
+    let wrong = |name: &str, should: &str, is: &str| bad(format!("{name} should be {should}, is {is:?}"));
+    let limit = match &query.limit {
+        None => LIMIT,
+        Some(text) => {
+            let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+            let should = format!("a whole number from 1 to {MOST}");
+            limit.ok_or_else(|| wrong("limit", &should, text))?
+        }
+    };
+    let before = query.before.as_deref().map(|text| {
+        let id = text.parse().ok();
+        id.ok_or_else(|| wrong("before", "the id of an execution", text))
+    });
+    let state = query.state.as_deref().map(|text| {
+        let names: Vec<&str> = Standing::ALL.iter().map(|state| state.as_str()).collect();
+        let should = format!("one of {}", names.join(", "));
+        Standing::parse(text).ok_or_else(|| wrong("state", &should, text))
+    });
+    let since = query.since.as_deref().map(|text| {
+        let since = text.parse().ok();
+        let should = "a time as in 2026-11-21T16:00:00Z (where it has a +, write %2B)";
+        since.ok_or_else(|| wrong("since", should, text))
+    });
+    Ok(Page {
+        limit,
+        before: before.transpose()?,
+        state: state.transpose()?,
+        since: since.transpose()?,
+    })
 }
 
 /// One execution with every action: its state, times, attempts, error and hook output.
@@ -41,12 +107,19 @@ pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpRe
 
 /// Lets the running actions end and begins no more.
 ///
-/// What was done is kept.
+/// What was done is kept. The cancel is on record when this answers, and holds over restarts: the execution can
+/// only end as `cancelled`.
 #[utoipa::path(post, path = "/api/executions/{id}/cancel", operation_id = "cancel_execution", tag = "executions",
     params(("id" = String, Path, description = "Its id.", format = "uuid")),
     responses((status = 202, description = "It will be.", body = Accepted)))]
-pub async fn cancel(service: Handle, timer: Timer, Asked(by): Asked, id: web::Path<String>) -> HttpResponse {
-    let result = match parse(&id) {
+pub async fn cancel(
+    service: Handle,
+    timer: Timer,
+    Asked(by): Asked,
+    id: web::Path<String>,
+    NoBody(body): NoBody,
+) -> HttpResponse {
+    let result = match body.and_then(|()| parse(&id)) {
         Ok(id) => service.cancel(id, by).await.map(|()| id),
         Err(fault) => Err(fault),
     };
@@ -58,12 +131,26 @@ pub async fn cancel(service: Handle, timer: Timer, Asked(by): Asked, id: web::Pa
 
 /// Carries an execution that is held to its end.
 ///
-/// One is held that was cut off, where the service was started with `--on-restart hold`.
+/// One is held that was cut off, where the service was started with `--on-restart hold`. Of several who ask for
+/// this, or for a rollback, one is let.
 #[utoipa::path(post, path = "/api/executions/{id}/resume", operation_id = "resume_execution", tag = "executions",
     params(("id" = String, Path, description = "Its id.", format = "uuid")),
     responses((status = 202, description = "It will be.", body = Accepted)))]
-pub async fn resume(service: Handle, timer: Timer, Asked(by): Asked, id: web::Path<String>) -> HttpResponse {
-    take_up(&service, &timer, &id, Direction::Forward, by).await
+pub async fn resume(
+    service: Handle,
+    timer: Timer,
+    Asked(by): Asked,
+    id: web::Path<String>,
+    NoBody(body): NoBody,
+) -> HttpResponse {
+    take_up(
+        &service,
+        &timer,
+        body.and_then(|()| parse(&id)),
+        Direction::Forward,
+        by,
+    )
+    .await
 }
 
 /// Undoes what an execution that is held has done.
@@ -75,13 +162,27 @@ pub async fn rollback(
     timer: Timer,
     Asked(by): Asked,
     id: web::Path<String>,
+    NoBody(body): NoBody,
 ) -> HttpResponse {
-    take_up(&service, &timer, &id, Direction::Back, by).await
+    take_up(
+        &service,
+        &timer,
+        body.and_then(|()| parse(&id)),
+        Direction::Back,
+        by,
+    )
+    .await
 }
 
-async fn take_up(service: &Handle, timer: &Timer, id: &str, direction: Direction, by: By) -> HttpResponse {
-    let result = match parse(id) {
-        Ok(id) => service.take_up(id, direction, Halt::No, by).await.map(|()| id),
+async fn take_up(
+    service: &Handle,
+    timer: &Timer,
+    id: Result<Uuid, Fault>,
+    direction: Direction,
+    by: By,
+) -> HttpResponse {
+    let result = match id {
+        Ok(id) => service.take_up(id, direction, by).await.map(|()| id),
         Err(fault) => Err(fault),
     };
     match result {

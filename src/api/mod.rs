@@ -2,21 +2,29 @@
 //! service. Nothing is decided here.
 
 mod access;
+mod adopt;
 mod allocation;
 mod answer;
 mod body;
 mod by;
+mod cors;
 mod dashboard;
 mod door;
 mod error;
 mod events;
 mod execute;
 mod executions;
+mod gate;
 mod health;
+mod host;
 mod inspect;
+mod limit;
 mod measure;
 mod openapi;
+mod plan;
+mod query;
 mod schema;
+mod schemas;
 mod solve;
 mod tags;
 mod topology;
@@ -29,8 +37,12 @@ use crate::fault::{Code, Fault};
 use crate::service::Service;
 
 pub use body::BodyLimit;
-pub use door::{Gate, door};
+pub use cors::cors;
+pub use door::door;
 pub use error::status;
+pub use gate::Gate;
+pub use host::{OwnHosts, own_host};
+pub use limit::RateLimit;
 pub use measure::measure;
 pub use openapi::{errors_text, openapi_text};
 
@@ -50,11 +62,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(allocation::get)),
         )
         .service(route("/api/allocation/{vm}").delete(allocation::delete))
+        .service(route("/api/adopt").post(adopt::post))
         .service(
             route("/api/inspect")
                 .get(inspect::get)
                 .route(web::head().to(inspect::get)),
         )
+        .service(route("/api/plan").get(plan::get).route(web::head().to(plan::get)))
         .service(route("/api/translate").put(translate::put).post(translate::put))
         .service(route("/api/execute").put(execute::put).post(execute::put))
         .service(route("/api/solve").post(solve::post))
@@ -92,6 +106,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(openapi::description)),
         )
         .service(
+            route("/schemas/{name}")
+                .get(schemas::get)
+                .route(web::head().to(schemas::get)),
+        )
+        .service(
             route("/docs")
                 .get(openapi::to_docs)
                 .route(web::head().to(openapi::to_docs)),
@@ -120,31 +139,35 @@ async fn no_such_path(request: HttpRequest, timer: answer::Timer) -> HttpRespons
     timer.fail(&Fault::new(Code::NotFound, message))
 }
 
-/// Methods each path takes, for the Allow header.
-fn allowed(path: &str) -> &'static str {
-    match path {
-        "/api/topology" => "GET, HEAD, PUT",
-        "/api/translate" | "/api/execute" => "PUT, POST",
-        "/api/solve" => "POST",
-        path if path.starts_with("/api/allocation/") => "DELETE",
-        path if ["/cancel", "/resume", "/rollback"]
-            .iter()
-            .any(|end| path.ends_with(end)) =>
-        {
-            "POST"
+/// The methods that a path with that pattern takes, for the Allow header: those that are described.
+fn allowed(pattern: &str) -> String {
+    let described: Vec<_> = openapi::operations()
+        .filter(|(path, _, _)| path == pattern)
+        .map(|(_, method, _)| method)
+        .collect();
+    // The pages are not described; the stream of events has no end, so nothing to answer HEAD with.
+    let has = |method: &str| match method {
+        "HEAD" => {
+            pattern != "/api/events" && (described.is_empty() || described.iter().any(|one| one == "GET"))
         }
-        "/api/events" => "GET",
-        _ => "GET, HEAD",
-    }
+        "GET" if described.is_empty() => true,
+        method => described.iter().any(|one| one == method),
+    };
+    let methods = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"];
+    methods
+        .into_iter()
+        .filter(|method| has(method))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 async fn wrong_method(request: HttpRequest, timer: answer::Timer) -> HttpResponse {
-    let allow = allowed(request.path());
+    let allow = allowed(&request.match_pattern().unwrap_or_default());
     let message = format!("{} takes {allow}, not {}", request.path(), request.method());
     let mut response = timer.fail(&Fault::new(Code::MethodNotAllowed, message));
-    response
-        .headers_mut()
-        .insert(header::ALLOW, header::HeaderValue::from_static(allow));
+    if let Ok(allow) = header::HeaderValue::from_str(&allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
     response
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -13,6 +13,7 @@ use crate::fault::{Code, Fault};
 use super::access::needed;
 use super::answer::Timer;
 use super::error::status;
+use super::limit::is_costly;
 use super::schema;
 
 #[derive(OpenApi)]
@@ -29,7 +30,9 @@ use super::schema;
         super::topology::put,
         super::allocation::get,
         super::allocation::delete,
+        super::adopt::post,
         super::inspect::get,
+        super::plan::get,
         super::translate::put,
         super::execute::put,
         super::solve::post,
@@ -42,6 +45,7 @@ use super::schema;
         super::health::live,
         super::health::ready,
         super::health::metrics,
+        super::schemas::get,
         description,
     ),
     components(schemas(schema::Error)),
@@ -64,6 +68,15 @@ fn errors(operation: &str) -> Vec<Code> {
         CloudRefused,
         CloudCapacity,
     ];
+    // What a look at the engines can end with.
+    const ENGINES: &[Code] = &[
+        ShapeTooLarge,
+        EngineShared,
+        EngineChanged,
+        ForeignUnlimited,
+        EngineUnreachable,
+        EngineTimeout,
+    ];
     const PLAN: &[Code] = &[
         JsonUnreadable,
         BodyTooLarge,
@@ -71,16 +84,20 @@ fn errors(operation: &str) -> Vec<Code> {
         TopologyMissing,
         PlanInvalid,
         Infeasible,
+        PlanTooLarge,
         Undecided,
         Overloaded,
     ];
     let codes: &[&[Code]] = match operation {
         "put_topology" => &[&[
+            Conflict,
             JsonUnreadable,
             BodyTooLarge,
             RequestTimeout,
             TopologyInvalid,
             ShapeTooLarge,
+            EngineShared,
+            EngineChanged,
             InUse,
             ExecutionRunning,
             PreconditionFailed,
@@ -88,6 +105,21 @@ fn errors(operation: &str) -> Vec<Code> {
             JournalUnavailable,
         ]],
         "inspect" => &[WORLD],
+        "adopt" => &[
+            &[
+                JsonUnreadable,
+                BodyTooLarge,
+                RequestTimeout,
+                RequestInvalid,
+                NotFound,
+                Conflict,
+                ExecutionRunning,
+                TopologyMissing,
+                Overloaded,
+                JournalUnavailable,
+            ],
+            WORLD,
+        ],
         "give_up_vm" => &[
             &[
                 NotFound,
@@ -98,9 +130,10 @@ fn errors(operation: &str) -> Vec<Code> {
             ],
             WORLD,
         ],
-        "translate" => &[PLAN, WORLD],
+        "translate" => &[PLAN, ENGINES, WORLD],
         "execute" => &[
             PLAN,
+            ENGINES,
             WORLD,
             &[
                 RequestInvalid,
@@ -117,8 +150,7 @@ fn errors(operation: &str) -> Vec<Code> {
                 HookFailed,
                 HookTimeout,
                 ImageUnavailable,
-                EngineUnreachable,
-                EngineTimeout,
+                SecretUnavailable,
                 EngineRefused,
                 ContainerUnhealthy,
                 LimitsMismatch,
@@ -134,22 +166,16 @@ fn errors(operation: &str) -> Vec<Code> {
             AllocationInvalid,
             PlanInvalid,
             Infeasible,
+            PlanTooLarge,
             Undecided,
             Overloaded,
         ]],
-        "list_executions" => &[&[JournalUnavailable]],
+        "list_executions" => &[&[RequestInvalid, JournalUnavailable]],
         "get_execution" => &[&[NotFound, JournalUnavailable]],
-        "cancel_execution" | "resume_execution" | "rollback_execution" => &[
-            &[
-                NotFound,
-                ExecutionEnded,
-                ExecutionRunning,
-                TopologyMissing,
-                JournalUnavailable,
-            ],
-            &[HookMissing, HooksUnavailable],
-            WORLD,
-        ],
+        "cancel_execution" | "resume_execution" | "rollback_execution" => {
+            &[&[NotFound, ExecutionEnded, ExecutionRunning, JournalUnavailable]]
+        }
+        "get_schema" => &[&[NotFound]],
         "events" => &[&[RequestInvalid, Overloaded, JournalUnavailable]],
         _ => &[],
     };
@@ -172,6 +198,10 @@ pub fn document() -> Value {
             .as_array_mut()
             .into_iter()
             .for_each(|drivers| drivers.push(embedded.clone()));
+    }
+    // A macro can't say it of one of several kinds.
+    if let Some(text) = document.pointer_mut("/components/schemas/TextOrReference/oneOf/0") {
+        set(text, "pattern", json!(r"\S"));
     }
     set(
         &mut document,
@@ -196,6 +226,33 @@ pub fn document() -> Value {
     document
 }
 
+/// Every operation that is described: path, method, description.
+pub fn operations() -> impl Iterator<Item = (String, Method, Value)> {
+    static ALL: OnceLock<Vec<(String, Method, Value)>> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let document = document();
+        let paths = document.get("paths").and_then(Value::as_object);
+        let operations = paths.into_iter().flatten().flat_map(|(path, operations)| {
+            let operations = operations.as_object().into_iter().flatten();
+            operations.filter_map(|(method, operation)| {
+                let method = Method::from_bytes(method.to_uppercase().as_bytes()).ok()?;
+                Some((path.clone(), method, operation.clone()))
+            })
+        });
+        operations.collect()
+    });
+    all.iter().cloned()
+}
+
+/// The names of an operation's parameters in the `query`, a `header` or the `path`.
+pub fn parameters(operation: &Value, place: &str) -> Vec<String> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters
+        .filter(|parameter| parameter["in"] == place)
+        .filter_map(|parameter| Some(parameter["name"].as_str()?.to_owned()))
+        .collect()
+}
+
 /// Puts a value at a place, such as `components/schemas`; what is on the way there is made.
 fn set(document: &mut Value, place: &str, value: Value) {
     let mut at = document;
@@ -214,8 +271,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         set(operation, "operationId", json!(format!("{id}_by_post")));
     }
     let mut codes = errors(&id);
-    let verb = actix_web::http::Method::from_bytes(method.to_uppercase().as_bytes());
-    let role = verb.ok().and_then(|verb| needed(&verb, path));
+    let verb = Method::from_bytes(method.to_uppercase().as_bytes());
+    let role = verb.as_ref().ok().and_then(|verb| needed(verb, path));
     match role {
         None => set(operation, "security", json!([])),
         Some(role) => {
@@ -223,8 +280,23 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             codes.push(Code::Unauthorized);
         }
     }
-    // Pages of other sites are turned away everywhere.
-    codes.push(Code::Forbidden);
+    // Requests that were meant for another host, with an unknown query parameter, or from pages of
+    // other sites are turned away everywhere.
+    codes.extend([Code::HostUnknown, Code::RequestInvalid, Code::Forbidden]);
+    if verb.as_ref().is_ok_and(|verb| is_costly(verb, path)) {
+        codes.push(Code::RateLimited);
+    }
+    // Those that take a body refuse one that never comes, or is too large; so do those that take none.
+    if verb.as_ref().is_ok_and(|verb| *verb != Method::GET) {
+        codes.extend([
+            Code::JsonUnreadable,
+            Code::BodyTooLarge,
+            Code::RequestTimeout,
+            Code::Overloaded,
+        ]);
+        codes.sort_unstable_by_key(|code| code.as_str());
+        codes.dedup();
+    }
     if role == Some(Role::Write) || !codes.is_empty() && role.is_some() {
         codes.extend([Code::Stopping, Code::Internal]);
     }
@@ -261,7 +333,7 @@ fn answer(status: u16, codes: &[Code]) -> Value {
             "WWW-Authenticate",
             "The scheme, and what is wrong with the token.",
         )),
-        503 => Some(("Retry-After", "Seconds until another try is worth it.")),
+        429 | 503 => Some(("Retry-After", "Seconds until another try is worth it.")),
         _ => None,
     };
     if let Some((name, description)) = header {
@@ -284,8 +356,8 @@ pub fn openapi_text() -> Result<String, serde_json::Error> {
 #[must_use]
 pub fn errors_text() -> String {
     let mut text = "# Errors\n\n\
-        Every answer that is no success has a `code` for programs and an `error` for people, who find in it what was\n\
-        wrong, where, and what to do. This list is made by `make openapi` from the table in `src/fault.rs`.\n\n\
+        Every answer that is not a success has a `code` for programs and an `error` for people, which says what was\n\
+        wrong, where, and what to do. This list is made by `make openapi` from the table in `src/fault/codes.rs`.\n\n\
         | code | status | what it means | what to do |\n|---|---|---|---|\n"
         .to_owned();
     let mut codes = Code::ALL;

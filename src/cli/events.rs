@@ -16,13 +16,15 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// How long a service that went away may take to come back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Events, in order, none twice and none missing.
+/// Events, in order, none twice and none missing; where some can't be had, an event `reset` says so.
 pub struct Events {
     client: Client,
     body: Option<Incoming>,
     reader: Reader,
     ready: std::collections::VecDeque<Message>,
     last: Option<String>,
+    /// The journal that the last number belongs to.
+    journal: Option<String>,
     lost_at: Option<Instant>,
 }
 
@@ -40,6 +42,7 @@ impl Events {
             reader: Reader::default(),
             ready: std::collections::VecDeque::new(),
             last: after.map(|after| after.to_string()),
+            journal: None,
             lost_at: None,
         };
         events.connect().await?;
@@ -93,7 +96,16 @@ impl Events {
             header(&mut headers, "last-event-id", last)?;
         }
         self.reader = Reader::default();
-        let response = self.client.open("/api/events", headers).await?;
+        let path = match &self.journal {
+            Some(journal) => format!("/api/events?journal={journal}"),
+            None => "/api/events".to_owned(),
+        };
+        let response = self.client.open(&path, headers).await?;
+        let journal = response.headers().get("mapek-journal");
+        let journal = journal.and_then(|journal| journal.to_str().ok());
+        self.journal = journal
+            .filter(|id| id.parse::<uuid::Uuid>().is_ok())
+            .map(str::to_owned);
         self.body = Some(response.into_body());
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `mapek executions`, `cancel`, `resume`, `rollback`, `events`: what happened, and what happens.
 
 use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -19,18 +20,7 @@ use super::style::{CHANGE, CREATE, DELETE, FAINT, STRONG, paint};
 /// When there is none of that id.
 pub async fn executions(client: &Client, options: &ExecutionsOptions, output: Output) -> Result<(), Problem> {
     let Some(id) = &options.id else {
-        let answer = client.ask(Method::GET, "/api/executions", None).await?;
-        if output == Output::Json {
-            return print_json(&answer);
-        }
-        let rows: Vec<Vec<String>> = list(&answer).iter().map(line).collect();
-        if rows.is_empty() {
-            return print("There was no execution yet.");
-        }
-        return print(&table(
-            &["EXECUTION", "STATE", " ACTIONS", "BEGAN", " SECONDS"],
-            rows,
-        ));
+        return history(client, options, output).await;
     };
     let id = if id == "last" {
         newest(client).await?
@@ -83,6 +73,50 @@ pub async fn executions(client: &Client, options: &ExecutionsOptions, output: Ou
         print(&format!("{} {text}: {why}", paint(DELETE, "failed:")))?;
     }
     Ok(())
+}
+
+/// Shows a page of the history.
+async fn history(client: &Client, options: &ExecutionsOptions, output: Output) -> Result<(), Problem> {
+    let limit = options.limit.map(|limit| limit.to_string());
+    let filters = [
+        ("limit", &limit),
+        ("before", &options.before),
+        ("state", &options.state),
+        ("since", &options.since),
+    ];
+    let answer = list_of(client, &filters).await?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let rows: Vec<Vec<String>> = list(&answer).iter().map(line).collect();
+    if rows.is_empty() {
+        let all = filters.iter().all(|(_, value)| value.is_none());
+        return print(if all {
+            "There was no execution yet."
+        } else {
+            "There is no such execution."
+        });
+    }
+    let heads = ["EXECUTION", "STATE", " ACTIONS", "BEGAN", " SECONDS"];
+    print(&table(&heads, rows))?;
+    match answer.get("next").and_then(Value::as_str) {
+        Some(next) => print(&format!("There are more: --before {next} shows them.")),
+        None => Ok(()),
+    }
+}
+
+/// Asks for the executions that fit.
+async fn list_of(client: &Client, filters: &[(&str, &Option<String>)]) -> Result<Value, Problem> {
+    let given = filters.iter().filter_map(|(name, value)| {
+        let value = value.as_deref()?;
+        Some(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+    });
+    let query: Vec<String> = given.collect();
+    let path = match query.is_empty() {
+        true => "/api/executions".to_owned(),
+        false => format!("/api/executions?{}", query.join("&")),
+    };
+    client.ask(Method::GET, &path, None).await
 }
 
 fn line(execution: &Value) -> Vec<String> {
@@ -180,7 +214,7 @@ fn told(event: &Value) -> String {
     let of = |key: &str| cell(event.get(key));
     let kind = of("event");
     let style = match kind.as_str() {
-        "action_failed" | "drift" | "action_skipped" | "replan_failed" => DELETE,
+        "action_failed" | "drift" | "action_skipped" | "replan_failed" | "reset" => DELETE,
         "attempt_failed" | "replanned" | "rollback_begun" | "resumed" => CHANGE,
         "action_succeeded" | "drift_over" => CREATE,
         _ => STRONG,
@@ -211,7 +245,7 @@ fn list(answer: &Value) -> &[Value] {
 }
 
 async fn newest(client: &Client) -> Result<Uuid, Problem> {
-    let answer = client.ask(Method::GET, "/api/executions", None).await?;
+    let answer = list_of(client, &[("limit", &Some("1".to_owned()))]).await?;
     let none = || Problem::new(Exit::Refused, "there was no execution yet");
     parse(&cell(Some(
         list(&answer)
@@ -222,10 +256,13 @@ async fn newest(client: &Client) -> Result<Uuid, Problem> {
 }
 
 async fn running(client: &Client) -> Result<Uuid, Problem> {
-    let answer = client.ask(Method::GET, "/api/executions", None).await?;
-    let running = list(&answer)
-        .iter()
-        .find(|execution| execution.get("state").and_then(Value::as_str) == Some("running"));
+    // One at a time: the newest, or none.
+    let answer = list_of(client, &[("limit", &Some("1".to_owned()))]).await?;
+    let unfinished = |execution: &&Value| {
+        let state = execution.get("state").and_then(Value::as_str);
+        matches!(state, Some("running" | "held"))
+    };
+    let running = list(&answer).iter().find(unfinished);
     match running.and_then(|execution| execution.get("id")) {
         Some(id) => parse(&cell(Some(id))),
         None => Err(Problem::new(Exit::Conflict, "no execution is running")),

@@ -1,5 +1,6 @@
 //! Requests to the service: over plain connections or TLS, with the token, each with an end.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::config::client::ClientOptions;
 use crate::fault::chain;
 
 use super::problem::{Exit, Problem};
+use super::progress::say;
 use super::reached::told;
 
 /// Until a connection is there.
@@ -63,11 +65,18 @@ impl Client {
                 .with_root_certificates(RootCertStore::empty())
                 .with_no_client_auth(),
         };
+        let token = token(options)?;
+        if token.is_some() && is_exposed(&base) {
+            say(&format!(
+                "mapek: warning: the token goes to {shown} without encryption, and whoever sees it on the way can \
+                 use it: give the service a certificate (--tls-cert) and ask it at https://"
+            ));
+        }
         Ok(Self {
             pool: Pool::builder(TokioExecutor::new()).build(HttpsConnector::from((plain, config))),
             base,
             shown,
-            token: token(options)?.map(|token| bearer(&token)).transpose()?,
+            token: token.map(|token| bearer(&token)).transpose()?,
         })
     }
 
@@ -228,6 +237,18 @@ fn address(server: &str) -> Result<(String, String), Problem> {
     Ok((shown.clone(), shown))
 }
 
+/// Whether what is sent there crosses a network in the clear.
+fn is_exposed(base: &str) -> bool {
+    let Ok(uri) = base.parse::<Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let here = host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback());
+    uri.scheme_str() == Some("http") && !here
+}
+
 fn token(options: &ClientOptions) -> Result<Option<Secret>, Problem> {
     let Some(file) = &options.token_from else {
         return Ok(options.token.clone());
@@ -320,6 +341,26 @@ mod tests {
             ),
         ] {
             assert_eq!(address(given).unwrap().0, meant);
+        }
+    }
+
+    #[test]
+    fn only_what_leaves_this_machine_in_the_clear_is_exposed() {
+        for exposed in [
+            "http://mapek.test",
+            "http://10.0.0.1:8000",
+            "http://[2001:db8::1]",
+        ] {
+            assert!(is_exposed(exposed), "{exposed}");
+        }
+        for safe in [
+            "https://mapek.test",
+            "http://127.0.0.1:8000",
+            "http://localhost",
+            "http://[::1]:8000",
+            "http://127.9.9.9",
+        ] {
+            assert!(!is_exposed(safe), "{safe}");
         }
     }
 

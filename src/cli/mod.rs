@@ -4,6 +4,7 @@
 //! version: what they don't know they show as it came, or leave out.
 
 mod action;
+mod backup;
 mod events;
 mod execute;
 mod executions;
@@ -26,6 +27,8 @@ use clap::CommandFactory;
 
 use crate::config::client::{ClientOptions, Output, TopologyCommand};
 use crate::config::{Command, CommandLine};
+
+pub use backup::{BackupError, backup, restore};
 
 use http::Client;
 use problem::{Exit, Problem, written};
@@ -54,7 +57,7 @@ async fn dispatch(command: &Command, options: &ClientOptions) -> Result<(), Prob
     let output = options.output.unwrap_or(Output::Table);
     let client = || Client::new(options);
     match command {
-        Command::Serve(_) | Command::Describe { .. } => {
+        Command::Serve(_) | Command::Describe { .. } | Command::Backup(_) | Command::Restore(_) => {
             Err(Problem::new(Exit::Usage, "this asks no service"))
         }
         Command::Topology(TopologyCommand::Get) => state::topology(&client()?, options.output).await,
@@ -63,6 +66,7 @@ async fn dispatch(command: &Command, options: &ClientOptions) -> Result<(), Prob
         Command::Execute(options) => execute::execute(&client()?, options, output).await,
         Command::Allocation => state::allocation(&client()?, output).await,
         Command::Inspect => state::inspect(&client()?, output).await,
+        Command::Adopt(options) => state::adopt(&client()?, &options.owner, output).await,
         Command::Executions(options) => executions::executions(&client()?, options, output).await,
         Command::Events(options) => executions::events(&client()?, options, output).await,
         Command::Cancel(id) => executions::direct(&client()?, id, "cancel", output).await,

@@ -1,7 +1,7 @@
 //! `mapek topology`, `allocation`, `inspect`, `translate`: what is, and what would be.
 
 use hyper::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::config::client::{FileArgument, Output, TranslateOptions};
 
@@ -210,6 +210,30 @@ fn inspected(vm: &str, name: &str, container: &Map<String, Value>) -> Vec<String
             paint(DELETE, drift.join("; "))
         },
     ]
+}
+
+/// Takes over the containers of a data directory that was lost.
+///
+/// # Errors
+///
+/// When the service does not do it.
+pub async fn adopt(client: &Client, owner: &str, output: Output) -> Result<(), Problem> {
+    let body = json!({ "owner": owner });
+    let answer = client.ask(Method::POST, "/api/adopt", Some(&body)).await?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let warnings = answer.get("warnings").and_then(Value::as_array);
+    for warning in warnings.into_iter().flatten() {
+        print(&format!("{} {}", paint(CHANGE, "note:"), cell(Some(warning))))?;
+    }
+    let vms = answer.get("adopted").and_then(Value::as_object);
+    for (vm, containers) in vms.into_iter().flatten() {
+        let names = containers.as_array().into_iter().flatten();
+        let names: Vec<String> = names.map(|name| cell(Some(name))).collect();
+        print(&format!("Adopted on {vm}: {}", names.join(", ")))?;
+    }
+    Ok(())
 }
 
 /// What goes back into the service as it came out of it.

@@ -144,15 +144,19 @@ fn totals(actions: &[Action<'_>], stages: usize) -> String {
 fn quality(proposal: &Value) -> Option<String> {
     let of = |key: &str| proposal.get(key).and_then(Value::as_f64);
     let objective = of("objective")?;
+    // Method names are words joined by underscores.
+    let by = proposal.get("proved_by").and_then(Value::as_str);
+    let by = by.map(|by| format!(" by {}", by.replace('_', " ")));
     let proof = match (
         proposal.get("proven_optimal").and_then(Value::as_bool),
         of("bound"),
         of("gap"),
     ) {
-        (Some(true), ..) => "proven to be the least".to_owned(),
+        (Some(true), ..) => format!("proven to be the least{}", by.unwrap_or_default()),
         (_, Some(bound), Some(gap)) => {
+            let proven = by.map(|by| format!("proven{by}: ")).unwrap_or_default();
             format!(
-                "none can cost less than {} (gap {} %)",
+                "{proven}none can cost less than {} (gap {} %)",
                 number(bound),
                 number(gap * 100.0)
             )
@@ -205,7 +209,8 @@ mod tests {
             ],
             "interrupts": [{ "tier": "shop_db", "reason": "it is alone" }],
             "warnings": [{ "path": "plan.shop", "problem": "odd" }],
-            "objective": 37.5, "bound": 30.0, "gap": 0.2, "proven_optimal": false, "solve_ms": 12.3, "plan_id": "abc",
+            "objective": 37.5, "bound": 30.0, "gap": 0.2, "proven_optimal": false, "proved_by": "relaxation_in_parts",
+            "solve_ms": 12.3, "plan_id": "abc",
         });
         let expected = "\
 + VM new_vm0
@@ -223,7 +228,7 @@ Warnings:
   ! plan.shop: odd
 
 1 VM to create, 1 VM to delete, 1 container to create, 1 container to change, 1 container to delete, 1 hook run in 5 stages.
-The placement costs 37.5, none can cost less than 30 (gap 20 %), found in 12 ms.
+The placement costs 37.5, proven by relaxation in parts: none can cost less than 30 (gap 20 %), found in 12 ms.
 Sealed as abc";
         assert_eq!(plain(&summary(&proposal, false)), expected);
     }

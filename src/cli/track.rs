@@ -123,7 +123,7 @@ impl Track {
             }
         }
         let state = text(record, "state");
-        track.outcome = (state != "running" && !state.is_empty()).then(|| state.to_owned());
+        track.outcome = (!matches!(state, "running" | "held" | "")).then(|| state.to_owned());
         track
     }
 

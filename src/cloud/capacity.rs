@@ -83,6 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::Identity;
 
     fn machine(cores: u32, memory: u64) -> Machine {
         Machine {
@@ -90,6 +91,7 @@ mod tests {
             memory,
             version: String::new(),
             gateway: None,
+            identity: Identity::default(),
         }
     }
 

@@ -149,6 +149,7 @@ fn because(name: &VmId, error: EngineError) -> CloudError {
             EngineErrorKind::Unreachable | EngineErrorKind::Garbled => CloudErrorKind::Unreachable,
             EngineErrorKind::Foreign
             | EngineErrorKind::Image
+            | EngineErrorKind::Secret
             | EngineErrorKind::Refused
             | EngineErrorKind::Unhealthy
             | EngineErrorKind::Down

@@ -2,7 +2,7 @@
 //!
 //! The trait speaks of ends, as [`crate::engine::Engine`] does. Drivers know only `model`.
 
-mod autoscaling;
+pub mod autoscaling;
 mod capacity;
 mod embedded;
 mod hosts;

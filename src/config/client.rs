@@ -161,7 +161,20 @@ impl OnShortageChoice {
 #[derive(Debug, Args)]
 pub struct ExecutionsOptions {
     /// Only this execution, with its actions; `last` for the newest
+    #[arg(conflicts_with_all = ["limit", "before", "state", "since"])]
     pub id: Option<String>,
+    /// So many at most [default: 200]
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<u32>,
+    /// Only executions that began before this one
+    #[arg(long, value_name = "ID")]
+    pub before: Option<String>,
+    /// Only executions in this state: running, or how they ended
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// Only executions that were accepted then or later, such as 2026-11-21T16:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
 }
 
 /// Options of `mapek cancel`, `resume` and `rollback`.
@@ -169,6 +182,13 @@ pub struct ExecutionsOptions {
 pub struct ExecutionArgument {
     /// The execution; the one that is running, or held, unless given
     pub id: Option<String>,
+}
+
+/// Options of `mapek adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptOptions {
+    /// The id of the data directory that was lost, as the label mapek.owner of its containers shows it
+    pub owner: String,
 }
 
 /// Options of `mapek events`.

@@ -16,6 +16,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder for the journal and the hooks.
     pub data_dir: PathBuf,
+    /// Executions that are kept in the history.
+    pub keep_executions: u32,
+    /// Days that they are kept after their end.
+    pub keep_days: u32,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// What is logged.
@@ -54,6 +58,12 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Placements that are searched for at the same time.
     pub solves: usize,
+    /// Longest that a what-if may be searched for.
+    pub max_what_if: Duration,
+    /// Costly calls that one client may make in a minute; 0 for any number.
+    pub rate_limit: u32,
+    /// Names and addresses of the service besides those that it finds out.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// TLS files.
@@ -86,7 +96,7 @@ pub enum ConfigError {
     #[error("{0} can't be used: {1}")]
     Tokens(String, BadTokens),
     /// A file of tokens has none, which would open the service to everyone.
-    #[error("the tokens file {0} has no token in it; write a line NAME ROLE TOKEN, or leave the option out")]
+    #[error("the tokens file {0} has no token in it; write a line NAME ROLE TOKEN, or leave out the option")]
     NoTokens(String),
     /// Everyone who reaches the service could command it.
     #[error(
@@ -128,6 +138,9 @@ impl Options {
         let max_connections = self.max_connections.or(file.max_connections).unwrap_or(4096);
         let max_body_bytes = self.max_body_bytes.or(file.max_body_bytes).unwrap_or(16 << 20);
         let solves = self.solves.or(file.solves).unwrap_or(2);
+        let keep_executions = self.keep_executions.or(file.keep_executions).unwrap_or(1000);
+        let keep_days = self.keep_days.or(file.keep_days).unwrap_or(90);
+        let what_if_ms = self.max_what_if_ms.or(file.max_what_if_ms).unwrap_or(86_400_000);
         let request_s = self.request_timeout_s.or(file.request_timeout_s).unwrap_or(10);
         let idle_s = self.idle_timeout_s.or(file.idle_timeout_s).unwrap_or(30);
         let listen = self
@@ -159,6 +172,8 @@ impl Options {
             ("max_connections", max_connections),
             ("max_body_bytes", max_body_bytes),
             ("solves", solves),
+            ("keep_executions", keep_executions as usize),
+            ("keep_days", keep_days as usize),
         ] {
             if count == 0 {
                 return Err(ConfigError::Zero(name));
@@ -178,6 +193,11 @@ impl Options {
             request_timeout: Duration::from_secs(at_least_one(request_s, "request_timeout_s")?),
             idle_timeout: Duration::from_secs(at_least_one(idle_s, "idle_timeout_s")?),
             solves,
+            keep_executions,
+            keep_days,
+            max_what_if: Duration::from_millis(at_least_one(what_if_ms, "max_what_if_ms")?),
+            rate_limit: self.rate_limit.or(file.rate_limit).unwrap_or(600),
+            allowed_hosts: self.allowed_hosts.or(file.allowed_hosts).unwrap_or_default(),
             data_dir: data_dir.ok_or(ConfigError::Homeless)?,
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),

@@ -19,7 +19,10 @@ pub struct Options {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8000]
     #[arg(long, env = "MAPEK_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
-    /// File of tokens, a line each: NAME ROLE TOKEN, with ROLE read or write; read again on SIGHUP
+    /// Names and addresses, besides its own, under which clients reach the service, with commas between; requests to others are refused
+    #[arg(long, env = "MAPEK_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub allowed_hosts: Option<Vec<String>>,
+    /// File of tokens, a line each: NAME ROLE TOKEN and perhaps EXPIRES, with ROLE read or write; read again on SIGHUP
     #[arg(long, env = "MAPEK_TOKENS_FILE", value_name = "FILE")]
     pub tokens_file: Option<PathBuf>,
     /// Tokens, with commas between; a flag shows in the list of processes, the environment does not
@@ -31,7 +34,8 @@ pub struct Options {
     )]
     pub tokens: Option<Secret>,
     /// Listen beyond this machine although there is no token: whoever reaches the service commands it
-    #[arg(long, env = "MAPEK_INSECURE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "MAPEK_INSECURE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
     pub insecure: Option<bool>,
     /// Certificate for TLS (PEM, with those between it and its authority); read again on SIGHUP
     #[arg(long, env = "MAPEK_TLS_CERT", value_name = "FILE")]
@@ -57,12 +61,24 @@ pub struct Options {
     /// Seconds that a connection is kept without a request [default: 30]
     #[arg(long, env = "MAPEK_IDLE_TIMEOUT_S", value_name = "SECONDS")]
     pub idle_timeout_s: Option<u64>,
-    /// Placements that are searched for at the same time, for translate and execute, and as many for solve; others wait, up to eight times as many [default: 2]
+    /// Placements that are searched for at the same time, for translate and execute, and as many for solve; others wait, up to eight times as many, and clients take turns [default: 2]
     #[arg(long, env = "MAPEK_SOLVES", value_name = "COUNT")]
     pub solves: Option<usize>,
+    /// Longest time in milliseconds that one what-if (POST /api/solve) may be searched for, whatever it asks for [default: 86400000]
+    #[arg(long, env = "MAPEK_MAX_WHAT_IF_MS", value_name = "MS")]
+    pub max_what_if_ms: Option<u64>,
+    /// Times a minute that one client (a token, or an address without one) may translate, solve or execute; 0 for no limit [default: 600]
+    #[arg(long, env = "MAPEK_RATE_LIMIT", value_name = "COUNT")]
+    pub rate_limit: Option<u32>,
     /// Folder for the journal and the hooks [default: mapek in the user's data folder]
     #[arg(long, env = "MAPEK_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
+    /// Executions that are kept in the history; what is needed stays in any case [default: 1000]
+    #[arg(long, env = "MAPEK_KEEP_EXECUTIONS", value_name = "COUNT")]
+    pub keep_executions: Option<u32>,
+    /// Days that an execution is kept in the history after its end [default: 90]
+    #[arg(long, env = "MAPEK_KEEP_DAYS", value_name = "DAYS")]
+    pub keep_days: Option<u32>,
     /// How log lines are written, to standard error [default: text]
     #[arg(long, env = "MAPEK_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,

@@ -7,19 +7,26 @@
 
 pub mod docker;
 pub mod endpoint;
+mod owners;
+pub mod secret;
+mod whose;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::model::topology::{Healthcheck, PortBinding, Tls};
+use crate::model::topology::{Healthcheck, PortBinding, Tls, Variable};
 use crate::model::{CoreSet, Cpu};
+
+pub use owners::Owners;
 
 /// Label that every container made by `mapek` carries, with the value `true`.
 pub const LABEL_MANAGED: &str = "mapek.managed";
+/// Label with the id of the data directory whose `mapek` made the container.
+pub const LABEL_OWNER: &str = "mapek.owner";
 /// Label with the app's name.
 pub const LABEL_APP: &str = "mapek.app";
 /// Label with the tier's key.
@@ -33,8 +40,9 @@ pub trait Engine: Send + Sync {
     /// What the machine under the engine has.
     async fn machine(&self) -> Result<Machine, EngineError>;
 
-    /// Every container on the machine, whoever made it, running or not. Limits and health are
-    /// told of those that `mapek` made; of others they are left empty.
+    /// Every container on the machine, whoever made it, running or not. Limits are told of all that
+    /// hold anything ([`State::holds`]); of other people's containers that hold nothing they are left
+    /// empty.
     async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
 
     /// One container by name.
@@ -47,9 +55,8 @@ pub trait Engine: Send + Sync {
     async fn ensure_image(&self, image: &str) -> Result<(), EngineError>;
 
     /// Makes sure that the container runs, is healthy where it has a health check, and holds what
-    /// was asked. A container of that name which `mapek` made and which is not as asked for is
-    /// finished, started or replaced; one that `mapek` did not make is a
-    /// [`EngineErrorKind::Foreign`] error. One that was started and does not come up
+    /// was asked. A container of that name which is ours and not as asked for is finished, started or
+    /// replaced; one that is not ours is a [`EngineErrorKind::Foreign`] error. One that was started and does not come up
     /// ([`EngineErrorKind::Unhealthy`]) is stopped again, so that it holds nothing, and kept, so
     /// that its log can be read.
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError>;
@@ -58,15 +65,33 @@ pub trait Engine: Send + Sync {
     async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError>;
 
     /// Makes sure that there is no such container: stopped with its grace, removed with its
-    /// anonymous volumes. One that `mapek` did not make is a [`EngineErrorKind::Foreign`] error.
+    /// anonymous volumes. One that is not ours is a [`EngineErrorKind::Foreign`] error.
     async fn ensure_absent(&self, name: &str) -> Result<(), EngineError>;
 
     /// Unpacks a tar archive at a folder inside the container.
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError>;
 
-    /// Runs a command in the container, as an argument vector, and waits for its end or its
-    /// deadline. A command that ends badly or hangs is an answer, not an error.
-    async fn run(&self, name: &str, command: &Command) -> Result<Finished, EngineError>;
+    /// Makes a command ready to run in the container, as an argument vector. Nothing of it has run
+    /// when this answers, so that what it is known by can be recorded first. Where the same program
+    /// still runs there from an earlier run, waits for that to end, and fails when it does not
+    /// within the command's deadline.
+    async fn prepare(&self, name: &str, command: &Command) -> Result<RunId, EngineError>;
+
+    /// Runs what was made ready, and waits for its end, no longer than `within`. It is begun once:
+    /// called again for the same run, by whichever process, this waits for the run that is under
+    /// way, or answers with how it ended. A command that ends badly or hangs is an answer, not an
+    /// error.
+    async fn complete(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError>;
+
+    /// Makes sure that nothing of a run goes on: waits for its end, no longer than `within`, and
+    /// kills it then. One that was not begun is not begun here either.
+    async fn settle(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError>;
+
+    /// Runs a command from beginning to end.
+    async fn run(&self, name: &str, command: &Command) -> Result<Finished, EngineError> {
+        let run = self.prepare(name, command).await?;
+        self.complete(name, &run, command.deadline).await
+    }
 }
 
 /// Gives the engine at an endpoint.
@@ -74,6 +99,12 @@ pub trait Engines: Send + Sync {
     /// The engine at `endpoint` (`unix:///…`, `tcp://…`, `https://…`, `ssh://…`). Handles are
     /// shared; nothing is dialled before the first call on the handle.
     fn at(&self, endpoint: &str, tls: Option<&Tls>) -> Result<Arc<dyn Engine>, EngineError>;
+
+    /// Whose containers the engines take for ours. Stand-ins that mark containers as ours by themselves
+    /// have nobody to name.
+    fn owners(&self) -> Owners {
+        Owners::default()
+    }
 }
 
 /// What the machine under an engine has.
@@ -87,6 +118,33 @@ pub struct Machine {
     pub version: String,
     /// The address at which containers on the default network reach the machine, if known.
     pub gateway: Option<String>,
+    /// What tells this engine from all others.
+    pub identity: Identity,
+}
+
+/// What tells an engine from all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Identity {
+    /// The id that the engine gave itself when it was installed; empty where it has none.
+    pub id: String,
+    /// The machine's host name and the engine's data folder. Machines that were copied from one image
+    /// may share an id, and differ in these.
+    pub home: String,
+}
+
+impl Identity {
+    /// Whether both are surely the same engine.
+    #[must_use]
+    pub fn same_engine(&self, other: &Self) -> bool {
+        !self.id.is_empty() && self == other
+    }
+
+    /// Whether this is surely not the engine that had the id `before`. A machine may be renamed, so only
+    /// the id counts.
+    #[must_use]
+    pub fn differs_from(&self, before: &str) -> bool {
+        !self.id.is_empty() && !before.is_empty() && self.id != before
+    }
 }
 
 /// Processor and memory limits of a container.
@@ -128,7 +186,7 @@ pub struct ContainerSpec {
     /// Replaces the image's entrypoint.
     pub entrypoint: Option<Vec<String>>,
     /// Environment variables.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Variable>,
     /// Volumes and bind mounts, in Docker's notation.
     pub volumes: Vec<String>,
     /// Health check.
@@ -150,7 +208,8 @@ pub struct Observed {
     pub name: String,
     /// The engine's id.
     pub id: String,
-    /// Whether `mapek` made it.
+    /// Whether it is ours: made by this installation, or adopted by it. Only then may it be changed,
+    /// removed or run in.
     pub managed: bool,
     /// Image as it was asked for.
     pub image: String,
@@ -194,6 +253,19 @@ pub enum State {
     Dead,
 }
 
+impl State {
+    /// Whether a container in this state holds its cores and memory. A paused one keeps its memory,
+    /// and may be woken at any time; one between two restarts comes back by itself. The others have
+    /// no process.
+    #[must_use]
+    pub const fn holds(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::Restarting => true,
+            Self::Created | Self::Removing | Self::Exited | Self::Dead => false,
+        }
+    }
+}
+
 /// The verdict of a health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -213,9 +285,17 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Environment besides the container's own.
     pub environment: BTreeMap<String, String>,
+    /// Working directory; None is the container's own.
+    pub folder: Option<String>,
     /// How long it may take.
     pub deadline: Duration,
 }
+
+/// What one run of a command is known by to its engine, also after a restart of the service. What is
+/// in it is the driver's business.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
 
 /// A command that ended or was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -237,6 +317,8 @@ pub enum End {
     Killed,
     /// Not within its deadline, and it may still run: the container has nothing to kill it with.
     Abandoned,
+    /// It surely runs no more, or was never begun; if it was, nobody knows how it ended.
+    Forgotten,
 }
 
 /// Why an engine could not do what was asked.
@@ -262,10 +344,12 @@ pub enum EngineErrorKind {
     Unreachable,
     /// No answer in time.
     TimedOut,
-    /// A container of that name is there, and `mapek` did not make it.
+    /// A container of that name is there, and it is not ours.
     Foreign,
     /// The image can't be had.
     Image,
+    /// A secret that the container needs can't be read.
+    Secret,
     /// Something answers, but not as a Docker engine does.
     Garbled,
     /// The engine said no.

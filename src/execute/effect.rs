@@ -66,8 +66,14 @@ pub fn confirm(
 
 /// Takes what a failed action left behind into the allocation.
 pub fn settle(allocation: &mut Allocation, bindings: &Bindings, action: &Action, left: &Left) {
-    let Some(tier) = action.container() else { return };
-    let Some(vm) = allocation.vms.get_mut(real_name(bindings, action.vm())) else {
+    let name = real_name(bindings, action.vm());
+    let Some(tier) = action.container() else {
+        if matches!((action, left), (Action::DeleteVm { .. }, Left::Nothing)) {
+            allocation.vms.remove(name);
+        }
+        return;
+    };
+    let Some(vm) = allocation.vms.get_mut(name) else {
         return;
     };
     match left.container() {

@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::engine::RunId;
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Container, CoreSet, Size, TierId, VmId};
 use crate::translate::Stage;
 
+use super::asked::By;
 use super::record::Pinned;
 
 /// One thing that happened. `action` counts through all stages from 0, and on through the stages
@@ -28,6 +30,9 @@ pub enum Event {
         action: usize,
         /// For a person.
         progress: String,
+        /// The hook that is about to be run, so that its run is found again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<HookRun>,
     },
     /// What the cloud driver is about to do, in its own words, so that it knows its own VMs after a
     /// crash.
@@ -64,6 +69,17 @@ pub enum Event {
         /// What is really there after the failure, where it could be looked up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left: Option<Left>,
+        /// Whether something may be there that the record does not know of.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
+    },
+    /// What became of an action that failed with an unknown effect was found out later.
+    ActionSettled {
+        /// Which.
+        action: usize,
+        /// What is really there, where the action was about a container.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<Left>,
     },
     /// An action is not begun, because of another that failed.
     ActionSkipped {
@@ -91,6 +107,14 @@ pub enum Event {
     },
     /// A service took the execution up after another one had ended in the middle of it.
     Resumed {},
+    /// It was cut off, and waits for a person to say what becomes of it.
+    Held {},
+    /// Somebody asked that no further action is begun. It ends as cancelled from here on.
+    CancelRequested(By),
+    /// Somebody asked that it is carried on to its target.
+    ResumeRequested(By),
+    /// Somebody asked that what it did is undone.
+    RollbackRequested(By),
     /// A last look found that a container which was confirmed does not run any more, and it could
     /// not be started again.
     Lost(Lost),
@@ -111,16 +135,30 @@ impl Event {
             | Self::AttemptFailed { action, .. }
             | Self::ActionSucceeded { action, .. }
             | Self::ActionFailed { action, .. }
+            | Self::ActionSettled { action, .. }
             | Self::ActionSkipped { action, .. } => Some(*action),
             Self::CloudNoted { .. }
             | Self::Replanned { .. }
             | Self::ReplanFailed(_)
             | Self::RollbackBegun { .. }
             | Self::Resumed {}
+            | Self::Held {}
+            | Self::CancelRequested(_)
+            | Self::ResumeRequested(_)
+            | Self::RollbackRequested(_)
             | Self::Lost(_)
             | Self::Finished { .. } => None,
         }
     }
+}
+
+/// One run of one of an action's hooks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRun {
+    /// Which of the action's hooks, counted from 0. Those before it have succeeded.
+    pub number: usize,
+    /// What its engine knows it by.
+    pub run: RunId,
 }
 
 /// A container that was confirmed, does not run any more at the end, and could not be started.
@@ -269,6 +307,16 @@ impl Outcome {
             Self::RollbackFailed => "rollback_failed",
         }
     }
+}
+
+/// Where an execution is to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// To its target.
+    #[default]
+    Forward,
+    /// Back to what was.
+    Back,
 }
 
 /// An event with its time.

@@ -13,6 +13,7 @@ impl From<EngineError> for Fault {
             EngineErrorKind::TimedOut => Code::EngineTimeout,
             EngineErrorKind::Foreign => Code::NameTaken,
             EngineErrorKind::Image => Code::ImageUnavailable,
+            EngineErrorKind::Secret => Code::SecretUnavailable,
             EngineErrorKind::Refused | EngineErrorKind::Failing | EngineErrorKind::Missing => {
                 Code::EngineRefused
             }
@@ -43,7 +44,8 @@ impl From<HookError> for Fault {
         let code = match error {
             HookError::Deliver { source, .. } | HookError::Engine { source, .. } => Self::from(source).code,
             HookError::Archive { .. } => Code::Internal,
-            HookError::Failed { .. } | HookError::TooLong { .. } => Code::HookFailed,
+            HookError::Unrecorded { .. } => Code::JournalUnavailable,
+            HookError::Failed { .. } | HookError::Lost { .. } | HookError::TooLong { .. } => Code::HookFailed,
             HookError::TimedOut { .. } => Code::HookTimeout,
         };
         Self::new(code, message)

@@ -1,67 +1,127 @@
 //! The look that an execution ends with: what was confirmed on the way must still run now. An
 //! engine that was restarted meanwhile may have left containers down that no later action was about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
 
-use crate::engine::{Engine, Observed, State};
+use crate::engine::{Engine, EngineError, Observed, State};
 use crate::model::{TierId, Vm, VmId};
 
 use super::event::Lost;
+use super::perform::may_pass;
+use super::retry;
 use super::spec;
 use super::world::{View, World};
 
-/// Looks at these VMs, and starts again what is confirmed and does not run. Answers with
-/// those that could not be started; a VM that can't be asked is left to the observer.
-pub async fn last_look(world: &World, view: &View, vms: BTreeSet<VmId>) -> Vec<Lost> {
+/// Looks at these VMs, and starts again what is confirmed and does not run. Answers with those that
+/// could not be started, or None where `stop` says that there is no time to find out.
+///
+/// An engine that is being restarted does not answer, or does not start anything yet: it is given
+/// as long as an action is tried. A VM that can't be asked at all is left to the observer: what is
+/// on it is not known to be lost.
+pub async fn last_look(
+    world: &World,
+    view: &View,
+    vms: BTreeSet<VmId>,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Option<Vec<Lost>> {
     let looks = vms
         .into_iter()
-        .map(|vm| async move { at(world, view, &vm).await });
-    let lost: Vec<Vec<Lost>> = stream::iter(looks)
+        .map(|vm| async move { at(world, view, &vm, stop).await });
+    let lost: Vec<Option<Vec<Lost>>> = stream::iter(looks)
         .buffer_unordered(world.parallel)
         .collect()
         .await;
-    lost.into_iter().flatten().collect()
+    let lost: Option<Vec<Vec<Lost>>> = lost.into_iter().collect();
+    lost.map(|lost| lost.into_iter().flatten().collect())
 }
 
-async fn at(world: &World, view: &View, name: &VmId) -> Vec<Lost> {
+async fn at(world: &World, view: &View, name: &VmId, stop: &(dyn Fn() -> bool + Sync)) -> Option<Vec<Lost>> {
     let Some(vm) = view.allocation.vms.get(name).filter(|vm| !vm.used.is_empty()) else {
-        return Vec::new();
+        return Some(Vec::new());
     };
     let Ok((_, engine)) = world.engine(view, name) else {
-        return Vec::new();
+        return Some(Vec::new());
     };
-    let seen = match engine.observe().await {
-        Ok(seen) => seen,
-        Err(error) => {
-            tracing::warn!(vm = %name, %error, "could not look once more at the end");
-            return Vec::new();
-        }
-    };
-    let mut lost = Vec::new();
-    for container in down(vm, &seen) {
-        tracing::warn!(vm = %name, %container, "it does not run any more; starting it again");
-        if let Err(error) = start(world, view, &engine, vm, container).await {
-            tracing::error!(vm = %name, %container, %error, "it does not run any more, and could not be started");
-            lost.push(Lost {
-                vm: name.clone(),
-                container: container.clone(),
-                error,
-            });
+    let until = Instant::now() + world.retry_for;
+    for attempt in 1.. {
+        let found = look(world, view, &engine, name, vm).await;
+        let wait = retry::wait(attempt, 1.0);
+        let late = Instant::now() + wait >= until;
+        match found {
+            Found::Sure(lost) => return Some(told(name, lost)),
+            Found::Passing(down) if late => return Some(told(name, down)),
+            Found::Silent(error) if late => {
+                tracing::warn!(vm = %name, %error, "could not look once more at the end");
+                return Some(Vec::new());
+            }
+            Found::Passing(_) | Found::Silent(_) if stop() => return None,
+            Found::Passing(_) | Found::Silent(_) => tokio::time::sleep(wait).await,
         }
     }
-    lost
+    None
 }
 
-/// What the allocation has on a VM and the engine does not run.
-fn down<'v>(vm: &'v Vm, seen: &[Observed]) -> Vec<&'v TierId> {
-    let runs = |tier: &TierId| {
-        seen.iter()
-            .any(|seen| seen.managed && seen.name == tier.as_str() && seen.state == State::Running)
+/// What one look found: containers that are down, with why they could not be started.
+enum Found {
+    /// That is how it is: nothing is down, or what is can't be started.
+    Sure(BTreeMap<TierId, String>),
+    /// The reasons may pass.
+    Passing(BTreeMap<TierId, String>),
+    /// The engine does not answer.
+    Silent(EngineError),
+}
+
+async fn look(world: &World, view: &View, engine: &Arc<dyn Engine>, name: &VmId, vm: &Vm) -> Found {
+    let seen = match engine.observe().await {
+        Ok(seen) => seen,
+        Err(error) => return Found::Silent(error),
     };
-    vm.used.keys().filter(|tier| !runs(tier)).collect()
+    let mut down = BTreeMap::new();
+    let mut passing = false;
+    for container in vm.used.keys() {
+        match state(&seen, container) {
+            Some(State::Running) => continue,
+            // The engine itself is about to start it.
+            Some(State::Restarting) => {
+                down.insert(
+                    container.clone(),
+                    "its engine restarts it again and again".to_owned(),
+                );
+                passing = true;
+                continue;
+            }
+            _ => tracing::warn!(vm = %name, %container, "it does not run any more; starting it again"),
+        }
+        if let Err(error) = start(world, view, engine, vm, container).await {
+            passing |= may_pass(&error);
+            tracing::error!(vm = %name, %container, %error, "it does not run any more, and could not be started");
+            down.insert(container.clone(), error.to_string());
+        }
+    }
+    if passing {
+        Found::Passing(down)
+    } else {
+        Found::Sure(down)
+    }
+}
+
+fn told(vm: &VmId, down: BTreeMap<TierId, String>) -> Vec<Lost> {
+    let lost = |(container, error)| Lost {
+        vm: vm.clone(),
+        container,
+        error,
+    };
+    down.into_iter().map(lost).collect()
+}
+
+/// What a container of ours is doing; None where there is none of that name.
+fn state(seen: &[Observed], tier: &TierId) -> Option<State> {
+    let ours = |seen: &&Observed| seen.managed && seen.name == tier.as_str();
+    seen.iter().find(ours).map(|seen| seen.state)
 }
 
 async fn start(
@@ -70,13 +130,10 @@ async fn start(
     engine: &Arc<dyn Engine>,
     vm: &Vm,
     container: &TierId,
-) -> Result<(), String> {
+) -> Result<(), EngineError> {
     let (Some(tier), Some(held)) = (world.topology.tiers.get(container), vm.used.get(container)) else {
         return Ok(());
     };
     let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
-    match engine.ensure_running(&spec).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    }
+    engine.ensure_running(&spec).await.map(drop)
 }

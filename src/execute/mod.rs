@@ -1,12 +1,26 @@
 //! Carrying out: the record of an execution as a state machine, and the effects.
 //!
-//! `event`, `state`, `effect`, `record`, `seal` and `spec` are pure. `perform` turns one action into
+//! `event`, `state`, `effect`, `record`, `summary`, `seal` and `spec` are pure. `perform` turns one action into
 //! driver calls, `preflight` looks before anything is done, `runner` goes through the stages.
 
+mod asked;
+mod clean_up;
 mod consequence;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+mod course;
 mod effect;
 mod event;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+mod fake;
 mod fault;
+mod illegal;
 mod last_look;
 mod page;
 mod perform;
@@ -16,19 +30,26 @@ mod record;
 mod retry;
 mod runner;
 mod seal;
+mod settle;
 mod spec;
 mod stages;
 mod state;
+mod status;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod world;
 
+pub use asked::{By, Reconcile};
 pub use effect::{Bindings, confirm, real_name, settle};
-pub use event::{Event, Finding, FoundVm, Left, Lost, Outcome, Stamped};
+pub use event::{Direction, Event, Finding, FoundVm, HookRun, Left, Lost, Outcome, Stamped};
+pub use illegal::Illegal;
 pub use preflight::{preflight, remarks};
-pub use reality::{held, overlay};
-pub use record::{By, Execution, Frozen, Pinned};
-pub use runner::{Direction, Ending, Halt, Ledger, RETRY_FOR, run};
+pub use reality::{as_seen, held, lacking, others, overlay};
+pub use record::{Execution, Frozen, Pinned};
+pub use runner::{Ending, Halt, Ledger, RETRY_FOR, run};
 pub use seal::{Basis, Held, Moved, Seal};
-pub use state::{ActionState, Back, Illegal, Progress, Status};
+pub use state::{Back, Progress};
+pub use status::{ActionState, Status};
+pub use summary::{Standing, Summary};
 pub use world::{View, World};

@@ -1,17 +1,20 @@
-//! The page of the record that an action which makes a VM writes on.
+//! The page of the record that one action writes on: about a VM that it makes, or the runs of its
+//! hooks.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::cloud::{CloudError, CloudErrorKind, Notebook, Wish};
-use crate::engine::Effect;
+use crate::engine::{Effect, RunId};
 use crate::fault::Fault;
+use crate::hooks::Runs;
 use crate::model::VmId;
+use crate::model::topology::HookName;
 use crate::translate::Action;
 
-use super::event::Event;
+use super::event::{Event, HookRun};
 use super::record::Execution;
 use super::runner::{Halt, Run};
 
@@ -32,13 +35,48 @@ fn fellows(execution: &Execution, index: usize) -> Vec<VmId> {
         .collect()
 }
 
-/// What an action that makes a VM writes on: the execution's record.
+/// What one action writes on: the execution's record.
 pub(super) struct Page<'r> {
     run: &'r Run,
     action: usize,
     fellows: Vec<VmId>,
     /// What was told last, so that nothing is told twice.
     told: Mutex<String>,
+    /// The run of a hook that was begun last.
+    hook: Mutex<Option<HookRun>>,
+}
+
+/// The part of the page that is about one of the action's hooks.
+pub(super) struct HookLine<'p> {
+    page: &'p Page<'p>,
+    number: usize,
+    name: &'p HookName,
+}
+
+#[async_trait]
+impl Runs for HookLine<'_> {
+    fn earlier(&self) -> Option<RunId> {
+        let hook = self.page.hook()?;
+        (hook.number == self.number).then_some(hook.run)
+    }
+
+    async fn begin(&self, run: &RunId) -> Result<(), String> {
+        let hook = HookRun {
+            number: self.number,
+            run: run.clone(),
+        };
+        self.page
+            .run
+            .record(Event::ActionProgressed {
+                action: self.page.action,
+                progress: format!("running {}", self.name),
+                hook: Some(hook.clone()),
+            })
+            .await
+            .map_err(|fault| fault.message)?;
+        *self.page.lock_hook() = Some(hook);
+        Ok(())
+    }
 }
 
 impl<'r> Page<'r> {
@@ -48,7 +86,32 @@ impl<'r> Page<'r> {
             action,
             fellows: fellows(execution, action),
             told: Mutex::default(),
+            hook: Mutex::new(
+                execution
+                    .progress
+                    .actions
+                    .get(action)
+                    .and_then(|state| state.hook.clone()),
+            ),
         }
+    }
+
+    /// The run of a hook that was begun last, by whichever process.
+    pub(super) fn hook(&self) -> Option<HookRun> {
+        self.lock_hook().clone()
+    }
+
+    /// The part about the action's hook with that number.
+    pub(super) fn line<'p>(&'p self, number: usize, name: &'p HookName) -> HookLine<'p> {
+        HookLine {
+            page: self,
+            number,
+            name,
+        }
+    }
+
+    fn lock_hook(&self) -> MutexGuard<'_, Option<HookRun>> {
+        self.hook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unwritten(fault: Fault) -> CloudError {
@@ -98,6 +161,7 @@ impl Notebook for Page<'_> {
         let event = Event::ActionProgressed {
             action: self.action,
             progress: progress.to_owned(),
+            hook: None,
         };
         // It is news, and not worth failing for.
         if let Err(fault) = self.run.record(event).await {

@@ -1,7 +1,7 @@
 //! One action, as calls to drivers.
 
-use crate::cloud::{CloudError, CloudErrorKind, Notebook};
-use crate::engine::{Effect, EngineError, EngineErrorKind, State};
+use crate::cloud::{CloudError, CloudErrorKind};
+use crate::engine::{Effect, EngineError, EngineErrorKind};
 use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
@@ -9,8 +9,8 @@ use crate::model::{Allocation, Size, TierId, VmId};
 use crate::translate::Action;
 
 use super::effect::real_name;
-use super::event::{Finding, FoundVm, Left};
-use super::reality::held;
+use super::event::{Finding, FoundVm};
+use super::page::{HookLine, Page};
 use super::spec;
 use super::world::{View, World};
 
@@ -75,6 +75,7 @@ impl From<HookError> for Failure {
             HookError::Deliver { source, .. } | HookError::Engine { source, .. } => {
                 (may_pass(source), source.kind == EngineErrorKind::Down)
             }
+            HookError::Unrecorded { .. } | HookError::Lost { .. } => (true, false),
             HookError::Archive { .. }
             | HookError::Failed { .. }
             | HookError::TimedOut { .. }
@@ -90,7 +91,7 @@ impl From<HookError> for Failure {
 }
 
 /// Whether an engine's failure may pass, or left its effect unknown.
-fn may_pass(error: &EngineError) -> bool {
+pub(super) fn may_pass(error: &EngineError) -> bool {
     let passing = match error.kind {
         EngineErrorKind::Unreachable
         | EngineErrorKind::TimedOut
@@ -100,6 +101,7 @@ fn may_pass(error: &EngineError) -> bool {
         EngineErrorKind::Misconfigured
         | EngineErrorKind::Foreign
         | EngineErrorKind::Image
+        | EngineErrorKind::Secret
         | EngineErrorKind::Refused
         | EngineErrorKind::Unhealthy
         | EngineErrorKind::Mismatch
@@ -118,13 +120,13 @@ pub async fn perform(
     view: &View,
     old: &Allocation,
     action: &Action,
-    notebook: &dyn Notebook,
+    page: &Page<'_>,
 ) -> Result<Finding, Failure> {
-    match attempt(world, view, old, action, notebook).await {
+    match attempt(world, view, old, action, page).await {
         Err(failure) if failure.down => {
             tracing::warn!(error = %failure.fault, "starting the container again, for: {action}");
             revive(world, view, action).await?;
-            attempt(world, view, old, action, notebook).await
+            attempt(world, view, old, action, page).await
         }
         result => result,
     }
@@ -148,11 +150,11 @@ async fn attempt(
     view: &View,
     old: &Allocation,
     action: &Action,
-    notebook: &dyn Notebook,
+    page: &Page<'_>,
 ) -> Result<Finding, Failure> {
     match action {
         Action::CreateVm { vm } => {
-            let made = world.cloud.ensure_vm(vm, notebook).await?;
+            let made = world.cloud.ensure_vm(vm, page).await?;
             let found = FoundVm {
                 name: made.name,
                 ip: made.ip,
@@ -209,8 +211,11 @@ async fn attempt(
         }
         Action::RunScaleHook { vm, container, hooks } => {
             let mut output = String::new();
-            for hook in hooks {
-                let said = run_hook(world, view, vm, container, hook, None).await?;
+            // Those before the one that was begun last have succeeded.
+            let begun = page.hook().map_or(0, |hook| hook.number);
+            for (number, hook) in hooks.iter().enumerate().skip(begun) {
+                let line = page.line(number, hook);
+                let said = run_hook(world, view, vm, container, hook, None, &line).await?;
                 output.push_str(&said);
             }
             Ok(Finding {
@@ -219,8 +224,9 @@ async fn attempt(
             })
         }
         Action::RunTierHook { vm, container, hook } => {
-            let change = Some((old, &view.allocation));
-            let output = run_hook(world, view, vm, container, hook, change).await?;
+            let change = Some((old, &*view.allocation));
+            let line = page.line(0, hook);
+            let output = run_hook(world, view, vm, container, hook, change, &line).await?;
             Ok(Finding {
                 vm: None,
                 output: Some(output),
@@ -243,6 +249,7 @@ async fn run_hook(
     container: &TierId,
     hook: &HookName,
     change: Option<(&Allocation, &Allocation)>,
+    line: &HookLine<'_>,
 ) -> Result<String, Failure> {
     let (name, engine) = world.engine(view, vm)?;
     let tier = world
@@ -270,57 +277,5 @@ async fn run_hook(
         change,
         deadline: world.hook_deadline,
     };
-    Ok(hooks::run(engine.as_ref(), set, &call).await?)
-}
-
-/// After an action has failed for good: takes away what it half made, and looks up what is really
-/// there. None where that can't be found out, or a VM is all that the action was about; with it,
-/// what a person should know of that.
-pub async fn clean_up(
-    world: &World,
-    view: &View,
-    action: &Action,
-    notebook: &dyn Notebook,
-) -> (Option<Left>, Option<String>) {
-    if let Action::CreateVm { vm } = action {
-        let abandoned = world.cloud.abandon_vm(vm, notebook).await;
-        let remark = abandoned.err().map(|error| {
-            tracing::error!(%error, "what a failed action left behind could not be removed: {action}");
-            format!("what came of it may be left over: {error}")
-        });
-        return (None, remark);
-    }
-    (clean_up_container(world, view, action).await, None)
-}
-
-async fn clean_up_container(world: &World, view: &View, action: &Action) -> Option<Left> {
-    let name = match action {
-        Action::CreateContainer { container, .. }
-        | Action::UpdateContainer { container, .. }
-        | Action::DeleteContainer { container, .. } => container.as_str(),
-        Action::CreateVm { .. }
-        | Action::DeleteVm { .. }
-        | Action::RunScaleHook { .. }
-        | Action::RunTierHook { .. } => return None,
-    };
-    let (_, engine) = world.engine(view, action.vm()).ok()?;
-    if matches!(action, Action::CreateContainer { .. })
-        && let Err(error) = engine.ensure_absent(name).await
-    {
-        tracing::warn!(%error, "what a failed action left behind could not be removed: {action}");
-    }
-    match engine.find(name).await {
-        Ok(Some(seen)) if seen.managed && seen.state == State::Running => {
-            let held = held(&world.topology, &seen);
-            Some(Left::Container {
-                size: held.size,
-                cores: held.cores,
-            })
-        }
-        Ok(_) => Some(Left::Nothing),
-        Err(error) => {
-            tracing::warn!(%error, "what a failed action left behind could not be looked up: {action}");
-            None
-        }
-    }
+    Ok(hooks::run(engine.as_ref(), set, &call, line).await?)
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::cloud::Change;
-use crate::engine::{Observed, State};
+use crate::engine::Observed;
 use crate::fault::{Code, Fault};
 use crate::hooks::Kind;
 use crate::model::{TierId, VmId};
@@ -15,7 +15,7 @@ use crate::translate::{Action, Stage};
 use super::world::{View, World};
 
 /// What stands in the way of these stages: VMs that the cloud can't make, engines that do not
-/// answer, names and ports taken by containers that `mapek` did not make, hooks that are missing.
+/// answer, names and ports taken by containers that are not ours, hooks that are missing.
 /// All of it, not only the first.
 ///
 /// `seen` is what engines were seen to run a moment ago; they are not asked again.
@@ -111,20 +111,26 @@ fn clashes(world: &World, vm: &VmId, foreign: &Observed, names: &BTreeSet<&TierI
         let place = json!({ "vm": vm, "container": tier.id });
         if foreign.name == tier.id.as_str() {
             let message = format!(
-                "VM '{vm}' has a container named {} that mapek did not make; rename or remove it, or rename the tier",
-                tier.id
+                "VM '{vm}' has a container named {} that {}; {}",
+                tier.id,
+                foreign.whose(),
+                foreign.way_out()
             );
             faults.push(Fault::new(Code::NameTaken, message).with([place.clone()]));
         }
-        let running = matches!(foreign.state, State::Running | State::Paused | State::Restarting);
+        let running = foreign.state.holds();
         let taken = tier
             .ports
             .iter()
             .find(|port| foreign.ports.iter().any(|other| other.conflicts(port)));
         if let (true, Some(port)) = (running, taken) {
             let message = format!(
-                "host port {}/{} of VM '{vm}', which {} publishes, is in use by container {} that mapek did not make",
-                port.host, port.protocol, tier.id, foreign.name
+                "host port {}/{} of VM '{vm}', which {} publishes, is in use by container {} that {}",
+                port.host,
+                port.protocol,
+                tier.id,
+                foreign.name,
+                foreign.whose()
             );
             faults.push(Fault::new(Code::PortTaken, message).with([place]));
         }

@@ -1,24 +1,25 @@
 //! What engines report, in the words of the allocation. Pure.
+//!
+//! Whatever holds cores or memory on a VM counts: containers of tiers as such, in
+//! [`Vm::used`](crate::model::Vm), and all others together as what is foreign.
 
 use crate::engine::{Observed, State};
 use crate::model::topology::CpuMode;
-use crate::model::{Allocation, Container, CoreSet, Cpu, Size, TierId, Topology, VmId};
+use crate::model::{Allocation, Container, CoreSet, Cpu, Foreign, Size, TierId, Topology, Vm, VmId};
+
+/// Bytes in one memory unit.
+fn unit(topology: &Topology) -> u64 {
+    let unit = topology.infrastructure.mem_unit_mb.saturating_mul(1024 * 1024);
+    unit.max(1)
+}
 
 /// What a container holds, by what its engine reports.
 #[must_use]
 pub fn held(topology: &Topology, seen: &Observed) -> Container {
-    let unit = topology
-        .infrastructure
-        .mem_unit_mb
-        .saturating_mul(1024 * 1024)
-        .max(1);
     let (cpu, cores) = match topology.infrastructure.cpu_mode {
         CpuMode::Cpuset => {
             let cores = CoreSet::parse(&seen.cpuset).unwrap_or_default();
-            (
-                Cpu::cores(u32::try_from(cores.0.len()).unwrap_or(u32::MAX)),
-                cores,
-            )
+            (count(&cores), cores)
         }
         CpuMode::Quota => (
             Cpu::hundredths(seen.nano_cpus / Cpu::hundredths(1).nanos()),
@@ -28,22 +29,104 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
     Container {
         size: Size {
             cpu,
-            mem: seen.memory / unit,
+            mem: seen.memory / unit(topology),
         },
         cores,
     }
 }
 
-/// Puts what one VM's engine reports in the place of what the allocation has for that VM: the
-/// running containers that `mapek` made, of tiers that the topology knows.
-pub fn overlay(topology: &Topology, allocation: &mut Allocation, vm: &VmId, seen: &[Observed]) {
-    let Some(vm) = allocation.vms.get_mut(vm) else {
-        return;
-    };
-    vm.used = seen
-        .iter()
-        .filter(|container| container.managed && container.state == State::Running)
-        .map(|container| (TierId::new(&container.name), held(topology, container)))
-        .filter(|(tier, _)| topology.tiers.contains_key(tier))
-        .collect();
+fn count(cores: &CoreSet) -> Cpu {
+    Cpu::cores(u32::try_from(cores.0.len()).unwrap_or(u32::MAX))
 }
+
+/// Whether a container is the part of a tier on its VM, and holds it: it is ours, and the topology
+/// knows the tier.
+fn is_part(topology: &Topology, seen: &Observed) -> bool {
+    seen.managed && seen.state.holds() && topology.tiers.contains_key(seen.name.as_str())
+}
+
+/// The containers that hold something and are not the part of a tier.
+pub fn others<'s>(topology: &Topology, seen: &'s [Observed]) -> impl Iterator<Item = &'s Observed> {
+    seen.iter()
+        .filter(|one| one.state.holds() && !is_part(topology, one))
+}
+
+/// Puts what one VM's engine reports in the place of what the allocation has for that VM.
+pub fn overlay(topology: &Topology, allocation: &mut Allocation, vm: &VmId, seen: &[Observed]) {
+    if let Some(vm) = allocation.vms.get_mut(vm) {
+        *vm = as_seen(topology, vm, seen);
+    }
+}
+
+/// A VM with what its engine reports.
+#[must_use]
+pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
+    let parts = || seen.iter().filter(|one| is_part(topology, one));
+    let tier = |one: &Observed| TierId::new(&one.name);
+    Vm {
+        used: parts().map(|one| (tier(one), held(topology, one))).collect(),
+        stalled: parts()
+            .filter(|one| one.state != State::Running)
+            .map(tier)
+            .collect(),
+        foreign: foreign(topology, vm.capacity, others(topology, seen)),
+        ..vm.clone()
+    }
+}
+
+/// What these containers hold of a VM by their limits.
+///
+/// In cpuset mode a core that one of them is pinned to is theirs, however many they are on it; those
+/// that have a share of all cores instead leave as many whole cores to us as their shares leave. In
+/// quota mode a pinned one holds its cores or its share of them, whichever is less.
+pub fn foreign<'s>(
+    topology: &Topology,
+    capacity: Size,
+    containers: impl Iterator<Item = &'s Observed>,
+) -> Foreign {
+    let mode = topology.infrastructure.cpu_mode;
+    let all = u32::try_from(capacity.cpu.whole_cores()).unwrap_or(u32::MAX);
+    let mut cores = CoreSet::default();
+    let mut shares = Cpu::ZERO;
+    let mut memory = 0_u64;
+    for container in containers {
+        memory = memory.saturating_add(container.memory);
+        let pinned = CoreSet::parse(&container.cpuset).unwrap_or_default();
+        match (mode, container.quota()) {
+            (CpuMode::Cpuset, _) if !pinned.0.is_empty() => cores.0.extend(pinned.0.range(..all)),
+            (CpuMode::Quota, Some(share)) if !pinned.0.is_empty() => shares += share.min(count(&pinned)),
+            (CpuMode::Quota, None) => shares += count(&pinned),
+            (_, Some(share)) => shares += share,
+            (CpuMode::Cpuset, None) => {}
+        }
+    }
+    let cpu = match mode {
+        CpuMode::Cpuset => {
+            count(&cores) + Cpu::cores(u32::try_from(shares.whole_cores()).unwrap_or(u32::MAX))
+        }
+        CpuMode::Quota => shares,
+    };
+    Foreign {
+        size: Size {
+            cpu,
+            mem: memory.div_ceil(unit(topology)),
+        },
+        cores,
+    }
+}
+
+/// The limits that a container lacks, so that it may take more than is counted; None where it has
+/// both.
+#[must_use]
+pub fn lacking(seen: &Observed) -> Option<&'static str> {
+    let cpu = !seen.cpuset.is_empty() || seen.nano_cpus > 0;
+    match (cpu, seen.memory > 0) {
+        (true, true) => None,
+        (true, false) => Some("memory limit"),
+        (false, true) => Some("processor limit"),
+        (false, false) => Some("processor and memory limits"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

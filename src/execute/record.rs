@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::model::topology::{OnFailure, OnShortage};
-use crate::model::{Allocation, CoreSet, TierId, VmId};
+use crate::model::{Allocation, CoreSet, Foreign, TierId, VmId};
 use crate::translate::{Action, Stage};
 
 use crate::fault::{Code, Fault};
 
+use super::asked::{By, Reconcile};
+use super::effect::{Bindings, real_name};
 use super::event::{Lost, Outcome, Stamped};
-use super::state::{Illegal, Progress, Status};
+use super::illegal::Illegal;
+use super::state::Progress;
+use super::status::Status;
 
 /// What is fixed before the first effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,37 +47,18 @@ pub struct Frozen {
     /// The client's `Idempotency-Key`: the same request under the same key is carried out once.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// A hash of all that the request under that key asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// The sealed plan that it carries out, where it does.
     #[serde(default)]
     pub plan_id: Option<String>,
     /// Who asked for it.
     #[serde(default)]
     pub requested_by: By,
-}
-
-/// Who asked for a change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct By {
-    /// The name of the token; `anonymous` without one; `mapek` where the service acted by itself.
-    #[serde(rename = "by")]
-    pub name: String,
-    /// The address that the request came from.
+    /// Why the service began it by itself, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// The request's id, as in the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-}
-
-impl By {
-    /// The service itself.
-    #[must_use]
-    pub fn itself() -> Self {
-        Self {
-            name: "mapek".to_owned(),
-            ..Self::default()
-        }
-    }
+    pub reconcile: Option<Reconcile>,
 }
 
 impl Frozen {
@@ -90,6 +75,9 @@ pub struct Pinned {
     pub allocation: Allocation,
     /// Cores, by VM and tier.
     pub cores: BTreeMap<VmId, BTreeMap<TierId, CoreSet>>,
+    /// What others hold, by VM.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<VmId, Foreign>,
 }
 
 impl Pinned {
@@ -113,11 +101,26 @@ impl From<&Allocation> for Pinned {
             .iter()
             .map(|(id, vm)| (id.clone(), of_vm(vm)))
             .collect();
+        let foreign = allocation
+            .vms
+            .iter()
+            .map(|(id, vm)| (id.clone(), vm.foreign.clone()));
+        let foreign = foreign
+            .filter(|(_, foreign)| *foreign != Foreign::default())
+            .collect();
         let mut allocation = allocation.clone();
+        for vm in allocation.vms.values_mut() {
+            vm.foreign = Foreign::default();
+            vm.stalled.clear();
+        }
         for container in allocation.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
             container.cores = CoreSet::default();
         }
-        Self { allocation, cores }
+        Self {
+            allocation,
+            cores,
+            foreign,
+        }
     }
 }
 
@@ -126,8 +129,10 @@ impl From<Pinned> for Allocation {
         let Pinned {
             mut allocation,
             mut cores,
+            mut foreign,
         } = pinned;
         for (id, vm) in &mut allocation.vms {
+            vm.foreign = foreign.remove(id).unwrap_or_default();
             let mut of_vm = cores.remove(id).unwrap_or_default();
             for (tier, container) in &mut vm.used {
                 container.cores = of_vm.remove(tier).unwrap_or_default();
@@ -157,12 +162,10 @@ impl Execution {
         Ok(Self { frozen, progress })
     }
 
-    /// `running`, or how it ended.
+    /// `running`, `held` where it waits for a person, or how it ended.
     #[must_use]
     pub fn state(&self) -> &'static str {
-        self.progress
-            .outcome
-            .map_or("running", super::event::Outcome::as_str)
+        self.standing().as_str()
     }
 
     /// Why it is no success: the first failure, or the cancelling. VMs that did not come are none once
@@ -183,6 +186,32 @@ impl Execution {
             )),
             _ => failed.or_else(|| self.progress.lost.first().map(Lost::fault)),
         }
+    }
+
+    /// The failed actions that may have left something which the record does not know of.
+    pub fn unknown(&self) -> impl Iterator<Item = (usize, &Action)> {
+        let states = &self.progress.actions;
+        self.actions()
+            .filter(|(index, _)| states.get(*index).is_some_and(|state| state.unknown))
+    }
+
+    /// The failed actions of the way out that are not undone, given what is confirmed now: what
+    /// became of them is not known, or was found out too late.
+    #[must_use]
+    pub fn not_undone(&self, now: &Allocation, bindings: &Bindings) -> Vec<&Action> {
+        let first = self.progress.back.as_ref().map_or(usize::MAX, |back| back.first);
+        let was = &self.frozen.from.allocation;
+        let out = self.actions().zip(&self.progress.actions);
+        let failed = out.filter(|((index, _), state)| *index < first && state.state == Status::Failed);
+        let stays = failed.filter(|((_, action), state)| {
+            let vm = real_name(bindings, action.vm());
+            let size = |allocation: &Allocation| {
+                let tier = action.container()?;
+                allocation.container(vm, tier).map(|held| held.size)
+            };
+            state.unknown || size(now) != size(was)
+        });
+        stays.map(|((_, action), _)| action).collect()
     }
 
     /// The first failure among the actions with these numbers.
@@ -226,11 +255,24 @@ impl Execution {
             .zip(&progress.actions)
             .filter(|(_, state)| state.state == Status::Failed)
             .peekable();
-        let missing = |((_, action), state): ((usize, &Action), &super::state::ActionState)| {
+        let missing = |((_, action), state): ((usize, &Action), &super::status::ActionState)| {
             let code = state.code.as_deref().and_then(Code::parse);
             did_not_come(action, code)
         };
         failed.peek().is_some() && failed.all(missing)
+    }
+
+    /// The action of that number, without going through all that come before it.
+    #[must_use]
+    pub fn action(&self, number: usize) -> Option<&Action> {
+        let mut left = number;
+        for stage in self.stages() {
+            match stage.get(left) {
+                Some(action) => return Some(action),
+                None => left -= stage.len(),
+            }
+        }
+        None
     }
 
     /// The actions of all stages, numbered through, those of the way back last.
@@ -245,32 +287,12 @@ impl Execution {
         self.frozen.stages.iter().chain(second).chain(back)
     }
 
-    /// A line of the history.
-    #[must_use]
-    pub fn summary(&self) -> Value {
-        let done = self
-            .progress
-            .actions
-            .iter()
-            .filter(|a| a.state == super::state::Status::Succeeded)
-            .count();
-        json!({
-            "id": self.frozen.id,
-            "state": self.state(),
-            "created_at": self.frozen.created_at,
-            "finished_at": self.progress.finished_at,
-            "actions": self.progress.actions.len(),
-            "actions_done": done,
-            "requested_by": self.frozen.requested_by.name,
-        })
-    }
-
     /// Everything.
     #[must_use]
     pub fn details(&self) -> Value {
         let mut states = self.progress.actions.iter();
         let stage =
-            |stage: &Stage, states: &mut std::slice::Iter<'_, super::state::ActionState>| -> Vec<Value> {
+            |stage: &Stage, states: &mut std::slice::Iter<'_, super::status::ActionState>| -> Vec<Value> {
                 stage
                     .iter()
                     .map(|action| {
@@ -291,7 +313,7 @@ impl Execution {
         let back = self.progress.back.as_ref();
         let back: Option<Vec<Vec<Value>>> =
             back.map(|back| back.stages.iter().map(|s| stage(s, &mut states)).collect());
-        let mut details = self.summary();
+        let mut details = json!(self.summary());
         if let Some(details) = details.as_object_mut() {
             details.insert("plan".to_owned(), self.frozen.plan.clone());
             details.insert("hooks_revision".to_owned(), json!(self.frozen.hooks_revision));

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
@@ -16,11 +15,11 @@ use crate::model::topology::OnFailure;
 use crate::translate::Stage;
 
 use super::effect::real_name;
-use super::event::{Event, Lost, Outcome, Stamped, Unplaced};
+use super::event::{Direction, Event, Lost, Outcome, Stamped, Unplaced};
 use super::last_look::last_look;
 use super::record::Execution;
 use super::retry;
-use super::state::Status;
+use super::status::Status;
 use super::world::{View, World};
 
 /// Where events are recorded, and what they add up to.
@@ -54,16 +53,6 @@ pub enum Halt {
     Stop,
 }
 
-/// Where an execution is to go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Direction {
-    /// To its target.
-    #[default]
-    Forward,
-    /// Back to what was.
-    Back,
-}
-
 /// How a run ended: the outcome, or None where it is to be taken up again; and why it is no success.
 pub type Ending = (Option<Outcome>, Option<Fault>);
 
@@ -76,6 +65,7 @@ pub async fn run(
     halt: watch::Receiver<Halt>,
 ) -> Ending {
     let run = Run {
+        slots: Semaphore::new(world.parallel),
         world,
         ledger,
         id,
@@ -96,6 +86,8 @@ pub(super) struct Run {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) id: Uuid,
     halt: watch::Receiver<Halt>,
+    /// Bounds the actions at a time.
+    pub(super) slots: Semaphore,
     /// Bounds the actions on one VM at a time.
     pub(super) vms: std::sync::Mutex<BTreeMap<VmId, Arc<Semaphore>>>,
 }
@@ -104,7 +96,7 @@ impl Run {
     /// An error says that the record can't be kept, so that nothing more may be done.
     async fn whole(&self, direction: Direction) -> Result<Ending, Fault> {
         let execution = self.ledger.execution(self.id).await?;
-        let mut failure = None;
+        let (mut failure, mut trouble) = (None, None);
         if execution.progress.back.is_none() {
             if direction == Direction::Forward && self.halted() == Halt::No {
                 failure = self.out().await?;
@@ -114,6 +106,14 @@ impl Run {
             if self.halted() == Halt::Stop {
                 return Ok((None, failure));
             }
+            self.settle().await?;
+            trouble = self.give_back().await?;
+            if self.halted() == Halt::Stop {
+                return Ok((None, failure));
+            }
+            if self.halted() == Halt::Cancel {
+                return self.cancelled(failure, trouble.as_deref()).await;
+            }
             let execution = self.ledger.execution(self.id).await?;
             let left = execution
                 .progress
@@ -122,24 +122,28 @@ impl Run {
                 .skip(execution.progress.leg())
                 .any(|action| action.state != Status::Succeeded);
             if !left && direction == Direction::Forward {
-                failure = self.look_once_more(&execution).await?;
+                let Some(lost) = self.look_once_more(&execution).await? else {
+                    return Ok((None, None));
+                };
+                failure = lost;
                 if failure.is_none() {
                     return self.finish(Outcome::Succeeded, None).await;
                 }
             }
             if self.halted() == Halt::Cancel {
-                return self.finish(Outcome::Cancelled, failure).await;
+                return self.cancelled(failure, trouble.as_deref()).await;
             }
             if failure.is_none() && direction == Direction::Forward {
                 failure = execution.failure();
             }
+            failure = failure.map(|failure| with(failure, trouble.as_deref()));
             if direction == Direction::Forward && execution.frozen.on_failure != OnFailure::Rollback {
                 return self.finish(Outcome::Failed, failure).await;
             }
             let stages = self.ledger.way_back(self.id).await?;
             self.record(Event::RollbackBegun { stages }).await?;
         }
-        self.back(failure).await
+        self.back(failure, trouble).await
     }
 
     /// The way out, from wherever it stands: where too few VMs come and that is wished for, a second
@@ -185,24 +189,38 @@ impl Run {
     }
 
     /// The way back, from wherever it stands.
-    async fn back(&self, failure: Option<Fault>) -> Result<Ending, Fault> {
+    async fn back(&self, failure: Option<Fault>, mut trouble: Option<String>) -> Result<Ending, Fault> {
         let execution = self.ledger.execution(self.id).await?;
         let Some(back) = execution.progress.back.clone() else {
             return Err(Fault::new(Code::Internal, "there is no way back to go"));
         };
         let failure = failure.or_else(|| execution.failure());
         let failed = self.stages(back.first, &back.stages).await?;
+        if self.halted() != Halt::Stop {
+            self.settle().await?;
+            trouble = self.give_back().await?.or(trouble);
+        }
+        if self.halted() == Halt::Stop {
+            return Ok((None, failure));
+        }
+        if self.halted() == Halt::Cancel {
+            return self.cancelled(failure, trouble.as_deref()).await;
+        }
         let after = self.ledger.execution(self.id).await?;
         let mut left = after.progress.actions.iter().skip(back.first);
         if failed.is_none() && left.any(|action| action.state == Status::Pending) {
-            return match self.halted() {
-                Halt::Cancel => self.finish(Outcome::Cancelled, failure).await,
-                Halt::Stop | Halt::No => Ok((None, failure)),
-            };
+            return Ok((None, failure));
         }
         let failed = match failed {
-            None => self.look_once_more(&after).await?,
+            None => match self.look_once_more(&after).await? {
+                Some(lost) => lost,
+                None => return Ok((None, failure)),
+            },
             failed => failed,
+        };
+        let failed = match failed {
+            Some(failed) => Some(with(failed, trouble.as_deref())),
+            None => self.stayed(&after, trouble),
         };
         match failed {
             None => self.finish(Outcome::RolledBack, failure).await,
@@ -219,24 +237,61 @@ impl Run {
         }
     }
 
+    /// What was not undone although every action of the way back has succeeded.
+    fn stayed(&self, execution: &Execution, trouble: Option<String>) -> Option<Fault> {
+        let view = self.ledger.view();
+        let stayed = execution.not_undone(&view.allocation, &view.bindings);
+        let mut said: Vec<String> = stayed
+            .iter()
+            .map(|action| format!("what became of \"{action}\" was not known in time, and is not undone"))
+            .collect();
+        said.extend(trouble);
+        let advice = "GET /api/inspect shows what is there; the next plan puts it right";
+        (!said.is_empty())
+            .then(|| Fault::new(Code::EngineUnreachable, format!("{}; {advice}", said.join("; "))))
+    }
+
     /// Makes sure, before the end, that what is confirmed still runs on every VM that an action was
-    /// about. Answers with the first container that does not and could not be started.
-    async fn look_once_more(&self, execution: &Execution) -> Result<Option<Fault>, Fault> {
+    /// about. Answers with the first container that does not and could not be started; None where the
+    /// service stops before that can be found out.
+    async fn look_once_more(&self, execution: &Execution) -> Result<Option<Option<Fault>>, Fault> {
         let view = self.ledger.view();
         let vms = execution
             .actions()
             .map(|(_, action)| real_name(&view.bindings, action.vm()).clone())
             .collect();
         let mut lost = execution.progress.lost_here().to_vec();
-        for more in last_look(&self.world, &view, vms).await {
+        let stop = || self.halted() == Halt::Stop;
+        let Some(found) = last_look(&self.world, &view, vms, &stop).await else {
+            return Ok(None);
+        };
+        for more in found {
             self.record(Event::Lost(more.clone())).await?;
             lost.push(more);
         }
-        Ok(lost.first().map(Lost::fault))
+        Ok(Some(lost.first().map(Lost::fault)))
     }
 
+    async fn cancelled(&self, failure: Option<Fault>, trouble: Option<&str>) -> Result<Ending, Fault> {
+        let failure = failure.or_else(|| trouble.and_then(|_| Halt::Cancel.fault()));
+        let failure = failure.map(|failure| with(failure, trouble));
+        self.finish(Outcome::Cancelled, failure).await
+    }
+
+    /// Records the end. A request to cancel may have been recorded a moment before it, and then the
+    /// execution has no other end.
     async fn finish(&self, outcome: Outcome, failure: Option<Fault>) -> Result<Ending, Fault> {
-        self.record(Event::Finished { outcome }).await?;
+        let outcome = match self.record(Event::Finished { outcome }).await {
+            Err(_) if outcome != Outcome::Cancelled && self.halted() == Halt::Cancel => {
+                let outcome = Outcome::Cancelled;
+                self.record(Event::Finished { outcome }).await?;
+                outcome
+            }
+            result => {
+                result?;
+                outcome
+            }
+        };
         Ok((Some(outcome), failure))
     }
 
@@ -248,7 +303,7 @@ impl Run {
     /// service is to stop.
     pub(super) async fn record(&self, event: Event) -> Result<(), Fault> {
         let stamped = Stamped {
-            at: Timestamp::now(),
+            at: self.world.outside.now(),
             event,
         };
         let mut attempt = 0;
@@ -262,6 +317,17 @@ impl Run {
                 result => return result,
             }
         }
+    }
+}
+
+/// A failure with what else a person should know.
+fn with(failure: Fault, trouble: Option<&str>) -> Fault {
+    match trouble {
+        Some(trouble) => Fault {
+            message: format!("{}; {trouble}", failure.message),
+            ..failure
+        },
+        None => failure,
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::engine::{Observed, State};
-use crate::model::{Allocation, Size, TierId, VmId};
+use crate::model::{Allocation, Foreign, Size, TierId, VmId};
 use crate::translate::{Action, Interrupt, Stage};
 
 use super::record::Pinned;
@@ -42,7 +42,10 @@ pub struct Basis {
     pub plan: BTreeMap<TierId, Size>,
     /// What runs: sizes, cores and addresses.
     pub from: Pinned,
-    /// `mapek`'s containers on each VM that was seen.
+    /// What others hold on the VMs that the actions set out from or lead to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<VmId, Foreign>,
+    /// Our containers on each VM that was seen.
     pub containers: BTreeMap<VmId, BTreeMap<String, Held>>,
     /// The commit, or content hash, of the hooks; None where none is run or they can't be had.
     pub hooks: Option<String>,
@@ -58,6 +61,9 @@ pub struct Held {
     pub id: String,
     /// Whether it runs.
     pub running: bool,
+    /// Whether it holds its part without running: it is paused, or between two restarts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stalled: bool,
     /// The cores that it is pinned to, as the engine writes them.
     pub cores: String,
     /// Its share of all cores, in billionths.
@@ -76,6 +82,7 @@ impl Basis {
                 let seen = Held {
                     id: container.id.clone(),
                     running: container.state == State::Running,
+                    stalled: container.state.holds() && container.state != State::Running,
                     cores: container.cpuset.clone(),
                     nano_cpus: container.nano_cpus,
                     memory: container.memory,
@@ -139,6 +146,14 @@ impl Basis {
                 note("allocation", json!({ "vm": vm }), was, is);
             }
         }
+        let both_saw = |vm: &VmId| self.containers.contains_key(vm) == now.containers.contains_key(vm);
+        for vm in keys(&self.foreign, &now.foreign)
+            .into_iter()
+            .filter(|vm| both_saw(vm))
+        {
+            let held = |basis: &Self| json!(basis.foreign.get(vm));
+            note("foreign", json!({ "vm": vm }), held(self), held(now));
+        }
         note("hooks", json!({}), json!(self.hooks), json!(now.hooks));
         for (vm, images) in &now.images {
             for (image, is) in images {
@@ -177,7 +192,7 @@ fn keys<'a, K: Ord, V>(one: &'a BTreeMap<K, V>, other: &'a BTreeMap<K, V>) -> BT
 /// One thing that is not as it was.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Moved {
-    /// `topology`, `plan`, `vm`, `container`, `allocation`, `hooks` or `image`.
+    /// `topology`, `plan`, `vm`, `container`, `allocation`, `foreign`, `hooks` or `image`.
     pub what: &'static str,
     /// Which.
     #[serde(flatten)]
@@ -207,6 +222,7 @@ impl std::fmt::Display for Moved {
                 of("vm")
             ),
             "allocation" => write!(out, "what VM '{}' holds {change}", of("vm")),
+            "foreign" => write!(out, "what others run on VM '{}' {change}", of("vm")),
             "image" => write!(out, "image '{}' on VM '{}' {change}", of("image"), of("vm")),
             _ => write!(out, "the hooks were {} and are {}", self.was, self.is),
         }
@@ -273,6 +289,7 @@ mod tests {
         let held = Held {
             id: "c1".into(),
             running: true,
+            stalled: false,
             cores: "1".into(),
             nano_cpus: 0,
             memory: 3 << 20,
@@ -281,6 +298,7 @@ mod tests {
             generation: 3,
             plan: [(TierId::new("a_b"), Size::new(1, 3))].into(),
             from: Pinned::from(&allocation),
+            foreign: BTreeMap::new(),
             containers: [(VmId::new("vm1"), [("a_b".to_owned(), held)].into())].into(),
             hooks: Some("abc".into()),
             images: [(
@@ -311,6 +329,10 @@ mod tests {
             ["the topology was generation 3 and is 4"]
         );
         assert_eq!(moved(|now| now.plan.clear()), ["the plan for a_b is gone"]);
+        assert_eq!(
+            moved(|now| drop(now.foreign.insert(VmId::new("vm1"), Foreign::default()))),
+            ["what others run on VM 'vm1' is new"]
+        );
         assert_eq!(
             moved(|now| {
                 now.containers.get_mut(&vm).unwrap().get_mut("a_b").unwrap().id = "c2".into();

@@ -3,27 +3,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use futures_util::FutureExt;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
 use crate::model::VmId;
 use crate::model::topology::{OnFailure, OnShortage};
 use crate::translate::{Action, Stage};
 
+use super::clean_up::clean_up;
 use super::consequence::follows;
 use super::event::Event;
 use super::page::Page;
-use super::perform::{Failure, clean_up, perform};
+use super::perform::{Failure, perform};
 use super::record::{Execution, did_not_come, told};
 use super::retry;
 use super::runner::{Halt, Run};
-use super::state::Status;
+use super::status::Status;
 
 impl Run {
     /// Runs stages, the first action of which has the number `first`. Answers with the first
@@ -81,10 +81,8 @@ impl Run {
                     .boxed(),
             );
         }
-        let results: Vec<Result<Option<Fault>, Fault>> = stream::iter(actions)
-            .buffer_unordered(self.world.parallel)
-            .collect()
-            .await;
+        let actions: FuturesUnordered<_> = actions.into_iter().collect();
+        let results: Vec<Result<Option<Fault>, Fault>> = actions.collect().await;
         let mut failure = None;
         for result in results {
             failure = failure.or(result?);
@@ -115,8 +113,10 @@ impl Run {
         execution: &Execution,
         over: &AtomicBool,
     ) -> Result<Option<Fault>, Fault> {
-        let vm = self.turn_of(action.vm());
-        let _turn = vm.acquire().await;
+        // The VM's slot first: who waits for that keeps none from the other VMs.
+        let vm = self.slots_of(action.vm());
+        let _on_vm = vm.acquire().await;
+        let _overall = self.slots.acquire().await;
         // One that was begun before is brought to its end in any case: its effect is unknown.
         if attempts == 0 && (over.load(Ordering::Relaxed) || self.halted() != Halt::No) {
             return Ok(None);
@@ -138,12 +138,12 @@ impl Run {
         result
     }
 
-    fn turn_of(&self, vm: &VmId) -> Arc<Semaphore> {
+    fn slots_of(&self, vm: &VmId) -> Arc<Semaphore> {
         let mut vms = self.vms.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let turns = vms
+        let slots = vms
             .entry(vm.clone())
             .or_insert_with(|| Arc::new(Semaphore::new(self.world.parallel_on_vm)));
-        Arc::clone(turns)
+        Arc::clone(slots)
     }
 
     /// Tries an action until it succeeds, fails for good, or has been tried long enough.
@@ -187,7 +187,7 @@ impl Run {
                 }
                 Err(failure) => failure,
             };
-            let wait = retry::wait(attempt.saturating_sub(before), chance());
+            let wait = retry::wait(attempt.saturating_sub(before), self.world.outside.chance());
             let until = *until.get_or_insert_with(|| Instant::now() + self.world.retry_for);
             if again && self.halted() == Halt::No && Instant::now() + wait < until {
                 tracing::warn!(execution = %id, action = index, attempt, error = %fault, "trying again: {action}");
@@ -204,21 +204,23 @@ impl Run {
                 return Err(Fault::new(Code::Stopping, fault.message));
             }
             tracing::error!(execution = %id, action = index, code = %fault.code, error = %fault, "failed: {action}");
-            return self.fail(index, action, &page, fault, output).await.map(Some);
+            let fault = self.fail(index, action, &page, (fault, output), again).await?;
+            return Ok(Some(fault));
         }
         Ok(None)
     }
 
+    /// Records a failure with what is really there. `unsure` says that the effect may have happened.
     async fn fail(
         &self,
         index: usize,
         action: &Action,
         page: &Page<'_>,
-        mut fault: Fault,
-        output: Option<String>,
+        (mut fault, output): (Fault, Option<String>),
+        unsure: bool,
     ) -> Result<Fault, Fault> {
-        let (left, remark) = clean_up(&self.world, &self.ledger.view(), action, page).await;
-        if let Some(remark) = remark {
+        let settled = clean_up(&self.world, &self.ledger.view(), action, page, unsure).await;
+        if let Some(remark) = settled.remark {
             fault.message = format!("{}; {remark}", fault.message);
         }
         let (error, code) = (fault.message.clone(), fault.code.as_str().to_owned());
@@ -227,7 +229,8 @@ impl Run {
             error,
             code,
             output: output.clone(),
-            left,
+            left: settled.left,
+            unknown: settled.unknown,
         })
         .await?;
         Ok(told(action, index, fault, output))
@@ -244,16 +247,9 @@ impl Run {
                     "it was cut off in the middle, and not taken up again",
                 );
                 let page = Page::new(self, execution, index);
-                self.fail(index, action, &page, fault, None).await?;
+                self.fail(index, action, &page, (fault, None), true).await?;
             }
         }
         Ok(())
     }
-}
-
-/// A number between 0 and 1, different each time.
-fn chance() -> f64 {
-    // The last bytes of a version 7 id are random.
-    let [.., a, b] = Uuid::now_v7().into_bytes();
-    f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
 }

@@ -1,59 +1,14 @@
 //! The state of an execution, as a machine over its events that refuses illegal ones. Pure.
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::model::{Allocation, TierId};
+use crate::model::Allocation;
 use crate::translate::Stage;
 
-use super::event::{Event, Lost, Outcome, Stamped, Unplaced};
-
-/// Where one action stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Not begun.
-    #[default]
-    Pending,
-    /// Begun; its effect may or may not have happened.
-    Running,
-    /// Its effect is confirmed.
-    Succeeded,
-    /// It failed.
-    Failed,
-    /// It is not begun, because of another that failed.
-    Skipped,
-}
-
-/// One action's history.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ActionState {
-    /// Where it stands.
-    pub state: Status,
-    /// How often it was begun.
-    pub attempts: u32,
-    /// When it was first begun.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Timestamp>,
-    /// How far it is, where it takes long; how far it got, once it has ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<String>,
-    /// Why the last attempt failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// The failure's code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// Output of hooks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
-    /// The failed action for which it was skipped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub because: Option<usize>,
-}
+use super::asked::By;
+use super::event::{Direction, Event, Lost, Outcome, Stamped, Unplaced};
+use super::illegal::Illegal;
+use super::status::{ActionState, Status};
 
 /// An execution's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +26,12 @@ pub struct Progress {
     pub note: Option<serde_json::Value>,
     /// How often another service took it up.
     pub resumed: u32,
+    /// Who asked first that it is cancelled.
+    pub cancelled: Option<By>,
+    /// Which way a person chose for it last, after it was cut off.
+    pub chosen: Option<Direction>,
+    /// Whether it waits for a person.
+    pub held: bool,
     /// What was confirmed, and did not run any more at the end.
     pub lost: Vec<Lost>,
     /// How it ended, once it has.
@@ -99,48 +60,6 @@ pub struct Back {
     pub stages: Vec<Stage>,
     /// How many containers had been lost when it was begun.
     pub lost: usize,
-}
-
-/// An event that can't happen in the state that the execution is in.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Illegal {
-    /// There is no such action.
-    #[error("there is no action {0}")]
-    NoAction(usize),
-    /// The action is not in a state for it.
-    #[error("action {action} is {state:?}: it can't have the event {event}")]
-    Action {
-        /// Which.
-        action: usize,
-        /// Its state.
-        state: Status,
-        /// The event.
-        event: &'static str,
-    },
-    /// The execution has ended.
-    #[error("the execution has ended")]
-    Ended,
-    /// The execution can't end so while an action is running.
-    #[error("action {0} is running, so the execution can't end or turn back")]
-    StillRunning(usize),
-    /// The execution can't have succeeded, since an action has not.
-    #[error("action {0} has not succeeded, so the execution can't have")]
-    Unfinished(usize),
-    /// The execution can't have succeeded, since a container has been lost.
-    #[error("container {0} has been lost, so the execution can't have succeeded")]
-    Lost(TierId),
-    /// The action belongs to the way out, and the execution is on its way back.
-    #[error("the execution is on its way back, so action {0} can't be begun")]
-    OnTheWayBack(usize),
-    /// The action belongs to the first way out, and the execution is on its second.
-    #[error("the plan was placed anew, so action {0} can't be begun")]
-    OnTheSecondWay(usize),
-    /// A plan is placed anew at most once, on the way out, and after a VM did not come.
-    #[error("a plan is placed anew at most once, on the way out, and after an action has failed")]
-    Replan,
-    /// The execution is on its way back already, or never was.
-    #[error("the way back is begun once, and before it can end")]
-    Back,
 }
 
 impl Progress {
@@ -184,8 +103,16 @@ impl Progress {
             Event::AttemptFailed { action, error } => {
                 self.running(*action, "attempt_failed")?.error = Some(error.clone());
             }
-            Event::ActionProgressed { action, progress } => {
-                self.running(*action, "action_progressed")?.progress = Some(progress.clone());
+            Event::ActionProgressed {
+                action,
+                progress,
+                hook,
+            } => {
+                let state = self.running(*action, "action_progressed")?;
+                state.progress = Some(progress.clone());
+                if hook.is_some() {
+                    state.hook.clone_from(hook);
+                }
             }
             Event::CloudNoted { note } => self.note = Some(note.clone()),
             Event::ActionSucceeded { action, finding } => {
@@ -201,6 +128,7 @@ impl Progress {
                 code,
                 output,
                 left: _,
+                unknown,
             } => {
                 let state = self.running(*action, "action_failed")?;
                 state.state = Status::Failed;
@@ -208,6 +136,14 @@ impl Progress {
                 state.error = Some(error.clone());
                 state.code = Some(code.clone());
                 state.output.clone_from(output);
+                state.unknown = *unknown;
+            }
+            Event::ActionSettled { action, left: _ } => {
+                let state = self.action(*action)?;
+                if !state.unknown {
+                    return Err(refuse(*action, state, "action_settled"));
+                }
+                state.unknown = false;
             }
             Event::ActionSkipped { action, because } => self.skip(*action, *because)?,
             Event::Replanned { target, stages, .. } => self.turn(target, stages)?,
@@ -216,7 +152,20 @@ impl Progress {
                 self.unplaced = Some(unplaced.clone());
             }
             Event::RollbackBegun { stages } => self.turn_back(stages)?,
-            Event::Resumed {} => self.resumed += 1,
+            Event::Resumed {} => {
+                self.resumed += 1;
+                self.held = false;
+            }
+            Event::Held {} => {
+                self.not_cancelled()?;
+                self.held = true;
+            }
+            Event::CancelRequested(by) => {
+                self.cancelled.get_or_insert_with(|| by.clone());
+                self.held = false;
+            }
+            Event::ResumeRequested(_) => self.choose(Direction::Forward)?,
+            Event::RollbackRequested(_) => self.choose(Direction::Back)?,
             Event::Lost(lost) => self.lost.push(lost.clone()),
             Event::Finished { outcome } => self.finish(*outcome, at)?,
         }
@@ -230,9 +179,12 @@ impl Progress {
         if self.second.as_ref().is_some_and(|second| action < second.first) {
             return Err(Illegal::OnTheSecondWay(action));
         }
+        let cancelled = self.not_cancelled();
         let state = self.action(action)?;
         match state.state {
-            Status::Pending | Status::Running => {}
+            Status::Pending => cancelled?,
+            // One whose effect is unknown is brought to its end all the same.
+            Status::Running => {}
             Status::Succeeded | Status::Failed | Status::Skipped => {
                 return Err(refuse(action, state, "action_started"));
             }
@@ -241,6 +193,20 @@ impl Progress {
         state.attempts = attempt;
         state.started_at.get_or_insert(at);
         Ok(())
+    }
+
+    fn choose(&mut self, direction: Direction) -> Result<(), Illegal> {
+        self.not_cancelled()?;
+        self.chosen = Some(direction);
+        self.held = false;
+        Ok(())
+    }
+
+    fn not_cancelled(&self) -> Result<(), Illegal> {
+        match self.cancelled {
+            None => Ok(()),
+            Some(_) => Err(Illegal::Cancelled),
+        }
     }
 
     fn skip(&mut self, action: usize, because: usize) -> Result<(), Illegal> {
@@ -277,6 +243,7 @@ impl Progress {
     }
 
     fn turn(&mut self, target: &Allocation, stages: &[Stage]) -> Result<(), Illegal> {
+        self.not_cancelled()?;
         let because = self.short()?;
         for action in &mut self.actions {
             if action.state == Status::Pending {
@@ -304,6 +271,7 @@ impl Progress {
         if self.back.is_some() {
             return Err(Illegal::Back);
         }
+        self.not_cancelled()?;
         self.none_running()?;
         self.back = Some(Back {
             first: self.grow(stages),
@@ -315,10 +283,18 @@ impl Progress {
 
     fn finish(&mut self, outcome: Outcome, at: Timestamp) -> Result<(), Illegal> {
         self.none_running()?;
+        if outcome != Outcome::Cancelled {
+            self.not_cancelled()?;
+        }
         let first_back = self.back.as_ref().map(|back| back.first);
         match (outcome, first_back) {
             (Outcome::Succeeded, None) => self.all_succeeded(self.leg())?,
-            (Outcome::RolledBack, Some(first)) => self.all_succeeded(first)?,
+            (Outcome::RolledBack, Some(first)) => {
+                self.all_succeeded(first)?;
+                if let Some(action) = self.actions.iter().position(|action| action.unknown) {
+                    return Err(Illegal::Unknown(action));
+                }
+            }
             (Outcome::Failed, None) | (Outcome::Cancelled, _) | (Outcome::RollbackFailed, Some(_)) => {}
             (Outcome::Succeeded | Outcome::Failed, Some(_))
             | (Outcome::RolledBack | Outcome::RollbackFailed, None) => return Err(Illegal::Back),

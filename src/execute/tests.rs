@@ -30,6 +30,7 @@ fn failed(action: usize) -> Stamped {
         code: "c".into(),
         output: None,
         left: None,
+        unknown: false,
     })
 }
 
@@ -210,4 +211,44 @@ fn an_execution_that_lost_a_container_has_not_succeeded() {
     assert!(Progress::replay(1, &undone).is_ok());
     let not_undone = [way.to_vec(), vec![back, lost(), finished(Outcome::RolledBack)]].concat();
     assert!(matches!(Progress::replay(1, &not_undone), Err(Illegal::Lost(_))));
+}
+
+#[test]
+fn a_cancelled_execution_begins_nothing_more_and_can_only_end_as_cancelled() {
+    let cancelled = at(Event::CancelRequested(By::itself()));
+    let with = |more: &[Stamped]| Progress::replay(2, [started(0), cancelled.clone()].iter().chain(more));
+    assert_eq!(with(&[started(1)]), Err(Illegal::Cancelled));
+    // What is in the air is brought to its end.
+    let ended = [started(0), succeeded(0), finished(Outcome::Cancelled)];
+    assert!(with(&ended).is_ok());
+    for outcome in [Outcome::Succeeded, Outcome::Failed, Outcome::RolledBack] {
+        assert_eq!(with(&[succeeded(0), finished(outcome)]), Err(Illegal::Cancelled));
+    }
+    let turn = at(Event::RollbackBegun { stages: vec![] });
+    assert_eq!(with(&[succeeded(0), turn]), Err(Illegal::Cancelled));
+    let other = at(Event::RollbackRequested(By::itself()));
+    assert_eq!(with(&[other]), Err(Illegal::Cancelled));
+}
+
+#[test]
+fn what_a_person_asked_for_is_read_back_with_who_it_was() {
+    let by = By {
+        name: "planner".into(),
+        address: Some("10.0.0.1".into()),
+        request_id: None,
+    };
+    for event in [
+        Event::CancelRequested(by.clone()),
+        Event::ResumeRequested(by.clone()),
+        Event::RollbackRequested(by),
+        Event::Held {},
+    ] {
+        let written = serde_json::to_value(at(event.clone())).unwrap();
+        assert_eq!(serde_json::from_value::<Stamped>(written).unwrap().event, event);
+    }
+    let held = [at(Event::Held {})];
+    assert!(Progress::replay(1, &held).unwrap().held);
+    let chosen = [held[0].clone(), at(Event::RollbackRequested(By::itself()))];
+    let progress = Progress::replay(1, &chosen).unwrap();
+    assert_eq!((progress.held, progress.chosen), (false, Some(Direction::Back)));
 }

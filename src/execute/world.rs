@@ -9,6 +9,7 @@ use crate::engine::{Engine, Engines};
 use crate::fault::{Code, Fault};
 use crate::hooks::HookSet;
 use crate::model::{Allocation, Topology, VmId};
+use crate::outside::Outside;
 
 use super::effect::{Bindings, real_name};
 use super::event::FoundVm;
@@ -35,15 +36,17 @@ pub struct World {
     pub parallel_on_vm: usize,
     /// How long an action is tried again that fails for a passing reason.
     pub retry_for: Duration,
+    /// The time of day, and chance.
+    pub outside: Arc<dyn Outside>,
 }
 
 /// What is confirmed so far.
 #[derive(Clone, Debug, Default)]
 pub struct View {
     /// The allocation.
-    pub allocation: Allocation,
+    pub allocation: Arc<Allocation>,
     /// Real names of VMs made on the way.
-    pub bindings: Bindings,
+    pub bindings: Arc<Bindings>,
 }
 
 impl World {

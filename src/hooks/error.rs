@@ -95,6 +95,20 @@ pub enum HookError {
         #[source]
         source: EngineError,
     },
+    /// That the hook is about to run could not be recorded, so it was not run.
+    #[error("{at}: what is about to be done could not be recorded: {problem}")]
+    Unrecorded {
+        /// Which, and where.
+        at: At,
+        /// Why.
+        problem: String,
+    },
+    /// The engine was restarted while the hook ran: it runs no more, and nobody knows how it ended.
+    #[error("{at} was cut off: its engine, or the container, was restarted")]
+    Lost {
+        /// Which, and where.
+        at: At,
+    },
     /// The hook ended with another exit code than 0.
     #[error("{at} failed with exit code {exit_code}{}", said(output))]
     Failed {
@@ -143,7 +157,12 @@ impl HookError {
     pub fn output(&self) -> Option<&str> {
         match self {
             Self::Failed { output, .. } | Self::TimedOut { output, .. } => Some(output),
-            Self::Archive { .. } | Self::Deliver { .. } | Self::Engine { .. } | Self::TooLong { .. } => None,
+            Self::Archive { .. }
+            | Self::Deliver { .. }
+            | Self::Engine { .. }
+            | Self::Unrecorded { .. }
+            | Self::Lost { .. }
+            | Self::TooLong { .. } => None,
         }
     }
 
@@ -154,6 +173,8 @@ impl HookError {
             Self::Archive { at, .. }
             | Self::Deliver { at, .. }
             | Self::Engine { at, .. }
+            | Self::Unrecorded { at, .. }
+            | Self::Lost { at }
             | Self::Failed { at, .. }
             | Self::TimedOut { at, .. }
             | Self::TooLong { at, .. } => at,

@@ -16,6 +16,6 @@ mod tests;
 
 pub use error::{At, FetchError, HookError};
 pub use fetch::Fetcher;
-pub use run::{HookCall, run};
+pub use run::{HookCall, Runs, run};
 pub use set::{HookSet, Kind, Missing};
 pub use source::shown;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::error::{At, HookError};
 use super::set::{HookSet, Kind};
-use crate::engine::{Command, End, Engine};
+use crate::engine::{Command, End, Engine, RunId};
 use crate::model::topology::{HookName, Tier};
 use crate::model::{Allocation, Size, VmId};
 
@@ -32,8 +34,21 @@ pub struct HookCall<'a> {
     pub deadline: Duration,
 }
 
+/// The record of the runs of one hook, so that one which was cut off is found again.
+#[async_trait]
+pub trait Runs: Send + Sync {
+    /// The run that was recorded before, where there was one.
+    fn earlier(&self) -> Option<RunId>;
+
+    /// Records a run that is about to begin. It is on disk when this answers; else it says what is wrong.
+    async fn begin(&self, run: &RunId) -> Result<(), String>;
+}
+
 /// Puts all hooks into the container, with the files beside them, and runs the one that is called.
 /// Answers with what it said.
+///
+/// A run that was recorded before, and cut off, is taken up instead: it is waited for, and its
+/// outcome is the hook's. Only where it has surely ended and nobody knows how, the hook is run again.
 ///
 /// A dependency hook gets both allocations as JSON, in the shape of `GET /api/allocation`. Where
 /// one of the two is longer than Linux takes as an argument, both are cut down to the VMs that
@@ -44,7 +59,12 @@ pub struct HookCall<'a> {
 ///
 /// When the hook can't be delivered or run, does not end in time, or ends with another exit code
 /// than 0; and when even the app's part of the allocation is too long.
-pub async fn run(engine: &dyn Engine, hooks: &HookSet, call: &HookCall<'_>) -> Result<String, HookError> {
+pub async fn run(
+    engine: &dyn Engine,
+    hooks: &HookSet,
+    call: &HookCall<'_>,
+    runs: &dyn Runs,
+) -> Result<String, HookError> {
     let at = At {
         hook: call.hook.to_string(),
         container: call.tier.id.to_string(),
@@ -61,12 +81,34 @@ pub async fn run(engine: &dyn Engine, hooks: &HookSet, call: &HookCall<'_>) -> R
         Ok(archive) => archive,
         Err(source) => return Err(HookError::Archive { at, source }),
     };
-    if let Err(source) = engine.unpack(&at.container, archive, "/").await {
-        return Err(HookError::Deliver { at, source });
+    let mut taken_up = None;
+    if let Some(earlier) = runs.earlier() {
+        match engine.complete(&at.container, &earlier, call.deadline).await {
+            Ok(finished) if finished.end == End::Forgotten => {
+                tracing::warn!(%at, "it was cut off and has ended, and nobody knows how: it is run again");
+            }
+            Ok(finished) => taken_up = Some(finished),
+            Err(source) => return Err(HookError::Engine { at, source }),
+        }
     }
-    let finished = match engine.run(&at.container, &command).await {
-        Ok(finished) => finished,
-        Err(source) => return Err(HookError::Engine { at, source }),
+    let finished = match taken_up {
+        Some(finished) => finished,
+        None => {
+            if let Err(source) = engine.unpack(&at.container, archive, "/").await {
+                return Err(HookError::Deliver { at, source });
+            }
+            let run = match engine.prepare(&at.container, &command).await {
+                Ok(run) => run,
+                Err(source) => return Err(HookError::Engine { at, source }),
+            };
+            if let Err(problem) = runs.begin(&run).await {
+                return Err(HookError::Unrecorded { at, problem });
+            }
+            match engine.complete(&at.container, &run, call.deadline).await {
+                Ok(finished) => finished,
+                Err(source) => return Err(HookError::Engine { at, source }),
+            }
+        }
     };
     let output = finished.output;
     match finished.end {
@@ -76,6 +118,7 @@ pub async fn run(engine: &dyn Engine, hooks: &HookSet, call: &HookCall<'_>) -> R
             exit_code,
             output,
         }),
+        End::Forgotten => Err(HookError::Lost { at }),
         End::Killed | End::Abandoned => Err(HookError::TimedOut {
             at,
             deadline: call.deadline,
@@ -88,17 +131,18 @@ pub async fn run(engine: &dyn Engine, hooks: &HookSet, call: &HookCall<'_>) -> R
 /// What is run in the container; the length of an argument that is too long.
 fn command(call: &HookCall<'_>) -> Result<Command, usize> {
     let mut environment = environment(call);
-    let argv = match call.change {
-        None => vec![Kind::Scale.path(call.hook)],
+    let (kind, argv) = match call.change {
+        None => (Kind::Scale, vec![Kind::Scale.path(call.hook)]),
         Some((old, new)) => {
             let (told, old, new) = arguments(&call.tier.app, old, new)?;
             environment.insert("MAPEK_ALLOCATION".to_owned(), told.to_owned());
-            vec![Kind::Tier.path(call.hook), old, new]
+            (Kind::Tier, vec![Kind::Tier.path(call.hook), old, new])
         }
     };
     Ok(Command {
         argv,
         environment,
+        folder: Some(kind.place()),
         deadline: call.deadline,
     })
 }

@@ -39,10 +39,16 @@ impl Kind {
         }
     }
 
+    /// The folder inside a container: the hooks' working directory.
+    #[must_use]
+    pub fn place(self) -> String {
+        format!("/{BASE}/{}", self.folder())
+    }
+
     /// Where a hook of this kind is inside a container.
     #[must_use]
     pub fn path(self, hook: &HookName) -> String {
-        format!("/{BASE}/{}/{hook}", self.folder())
+        format!("{}/{hook}", self.place())
     }
 }
 

@@ -56,7 +56,8 @@ pub fn without_secrets(message: &str, repo: &str) -> String {
         text = hide(&text, user);
         if let Some((_, password)) = user.split_once(':') {
             text = hide(&text, password);
-            text = hide(&text, &percent_decoded(password));
+            let decoded = percent_encoding::percent_decode_str(password);
+            text = hide(&text, &decoded.decode_utf8_lossy());
         }
     }
     if let Some((_, query)) = rest.split_once('?') {
@@ -70,29 +71,6 @@ fn hide(text: &str, secret: &str) -> String {
         return text.to_owned();
     }
     text.replace(secret, "***")
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let (value, behind) = match (byte, behind) {
-            (b'%', [high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (high * 16 + low, behind),
-                _ => (byte, rest.split_at(1).1),
-            },
-            _ => (byte, behind),
-        };
-        bytes.push(value);
-        rest = behind;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

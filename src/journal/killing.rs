@@ -2,15 +2,18 @@
 //!
 //! Built only with debug assertions, so that no released program has it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::execute::{Frozen, Seal, Stamped};
-use crate::model::Allocation;
+use crate::execute::{Frozen, Outcome, Seal, Stamped};
+use crate::model::{Change, VmId};
 
-use super::{Entry, Journal, JournalError, Kept};
+use super::{History, Journal, JournalError, Kept, Pruned, Retention};
 
 /// A journal around another one.
 pub struct KillingJournal<J> {
@@ -106,6 +109,26 @@ impl<J: Journal> Journal for KillingJournal<J> {
         self.inner.load()
     }
 
+    fn owner(&self) -> Uuid {
+        self.inner.owner()
+    }
+
+    fn adopted(&self) -> Result<BTreeSet<String>, JournalError> {
+        self.inner.adopted()
+    }
+
+    fn adopt(&mut self, owner: &str, event: &Value, changes: &[Change]) -> Result<(), JournalError> {
+        self.inner.adopt(owner, event, changes)
+    }
+
+    fn engine_ids(&self) -> Result<BTreeMap<VmId, String>, JournalError> {
+        self.inner.engine_ids()
+    }
+
+    fn keep_engine_id(&mut self, vm: &VmId, engine: Option<&str>) -> Result<(), JournalError> {
+        self.inner.keep_engine_id(vm, engine)
+    }
+
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
         self.inner.put_topology(document)
     }
@@ -114,17 +137,12 @@ impl<J: Journal> Journal for KillingJournal<J> {
         self.around(None, |inner| inner.begin(execution))
     }
 
-    fn record(
-        &mut self,
-        execution: Uuid,
-        event: &Stamped,
-        allocation: Option<&Allocation>,
-    ) -> Result<(), JournalError> {
-        self.around(Some(event), |inner| inner.record(execution, event, allocation))
+    fn record(&mut self, execution: Uuid, event: &Stamped, changes: &[Change]) -> Result<(), JournalError> {
+        self.around(Some(event), |inner| inner.record(execution, event, changes))
     }
 
-    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError> {
-        self.inner.note(event, allocation)
+    fn note(&mut self, event: &Value, changes: &[Change]) -> Result<(), JournalError> {
+        self.inner.note(event, changes)
     }
 
     fn check(&mut self) -> Result<(), JournalError> {
@@ -139,27 +157,22 @@ impl<J: Journal> Journal for KillingJournal<J> {
         self.inner.sealed(id)
     }
 
-    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
-        self.inner.events_after(seq, limit)
-    }
-
-    fn newest_event(&self) -> Result<u64, JournalError> {
-        self.inner.newest_event()
-    }
-
-    fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {
-        self.inner.execution(id)
-    }
-
     fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError> {
         self.inner.under_key(key)
     }
 
-    fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError> {
-        self.inner.executions(limit)
+    fn newest(&self, outcome: Option<Outcome>) -> Result<Option<Uuid>, JournalError> {
+        self.inner.newest(outcome)
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {
         self.inner.unfinished()
+    }
+    fn prune(&mut self, retention: &Retention, now: Timestamp) -> Result<Pruned, JournalError> {
+        self.inner.prune(retention, now)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        self.inner.history()
     }
 }

@@ -2,23 +2,43 @@
 //!
 //! SQLite in WAL mode with full sync: what [`Journal`] has answered is on disk. Calls block, and
 //! the service makes them off the async threads. The journal decides nothing.
+//!
+//! Two doors lead in. [`Journal`] is the one that writes, and there is one of it. [`History`] is
+//! for readers: it has connections of its own, and nobody waits for them. `rows` says how values are
+//! written down, `schema` and `migrate` what the tables are, `retention` what is dropped again.
 
+mod backup;
+mod error;
+mod folder;
+mod history;
 #[cfg(debug_assertions)]
 mod killing;
+mod migrate;
+mod retention;
+mod rows;
 mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::execute::{Frozen, Seal, Stamped};
-use crate::model::Allocation;
+use crate::execute::{Frozen, Outcome, Seal, Stamped};
+use crate::model::{Allocation, Change, VmId};
 
+pub use backup::{backup, restore};
+pub use error::JournalError;
+pub use folder::JOURNAL_FILE;
+pub use history::{Entry, History, Listed, Page, Reach, SqliteHistory};
 #[cfg(debug_assertions)]
 pub use killing::{KillAt, KillingJournal};
-pub use sqlite::{JOURNAL_FILE, SqliteJournal};
+pub use retention::{KEY_HOURS, Pruned, Retention};
+pub use sqlite::SqliteJournal;
 
 /// What is kept between runs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,17 +51,6 @@ pub struct Kept {
     pub allocation: Allocation,
 }
 
-/// One event of the record.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Its number; later events have larger ones.
-    pub seq: u64,
-    /// The execution that it belongs to.
-    pub execution: Option<Uuid>,
-    /// The event, with its time in `at` and its kind in `event`.
-    pub event: Value,
-}
-
 /// The durable record.
 pub trait Journal: Send {
     /// What is kept.
@@ -50,6 +59,40 @@ pub trait Journal: Send {
     ///
     /// When the record can't be read.
     fn load(&self) -> Result<Kept, JournalError>;
+
+    /// Who owns the containers that are recorded here: an id that is made once, and stays over
+    /// restarts, new versions and backups.
+    fn owner(&self) -> Uuid;
+
+    /// Other owners whose containers were adopted. The empty one stands for containers without an
+    /// owner, as the versions made them that wrote the record before.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn adopted(&self) -> Result<BTreeSet<String>, JournalError>;
+
+    /// Keeps that another owner's containers were adopted, with the event that tells so and what it
+    /// changes in the allocation.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn adopt(&mut self, owner: &str, event: &Value, changes: &[Change]) -> Result<(), JournalError>;
+
+    /// The id of each VM's engine, as it was kept last.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn engine_ids(&self) -> Result<BTreeMap<VmId, String>, JournalError>;
+
+    /// Keeps the id of a VM's engine in the place of the one before; None forgets it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk.
+    fn keep_engine_id(&mut self, vm: &VmId, engine: Option<&str>) -> Result<(), JournalError>;
 
     /// Keeps a topology and answers with its generation.
     ///
@@ -66,25 +109,20 @@ pub trait Journal: Send {
     /// When it is not surely on disk; no effect may be begun then.
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError>;
 
-    /// Keeps an event, and the allocation where the event changed it, together.
+    /// Keeps an event, and what it changes in the allocation, together.
     ///
     /// # Errors
     ///
     /// When they are not surely on disk.
-    fn record(
-        &mut self,
-        execution: Uuid,
-        event: &Stamped,
-        allocation: Option<&Allocation>,
-    ) -> Result<(), JournalError>;
+    fn record(&mut self, execution: Uuid, event: &Stamped, changes: &[Change]) -> Result<(), JournalError>;
 
-    /// Keeps an event that belongs to no execution's history: drift, a new topology; and the
-    /// allocation where the event changed it, together.
+    /// Keeps an event that belongs to no execution's history: drift, a new topology; and what it
+    /// changes in the allocation, together.
     ///
     /// # Errors
     ///
     /// When they are not surely on disk.
-    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError>;
+    fn note(&mut self, event: &Value, changes: &[Change]) -> Result<(), JournalError>;
 
     /// Writes what is there already.
     ///
@@ -107,27 +145,6 @@ pub trait Journal: Send {
     /// When the record can't be read.
     fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError>;
 
-    /// Events of every kind after the one with the number `seq`, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the record can't be read.
-    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError>;
-
-    /// The number of the newest event; 0 before the first.
-    ///
-    /// # Errors
-    ///
-    /// When the record can't be read.
-    fn newest_event(&self) -> Result<u64, JournalError>;
-
-    /// One execution with its events.
-    ///
-    /// # Errors
-    ///
-    /// When the record can't be read.
-    fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError>;
-
     /// The execution that was begun under a client's key.
     ///
     /// # Errors
@@ -135,36 +152,29 @@ pub trait Journal: Send {
     /// When the record can't be read.
     fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError>;
 
-    /// The newest executions with their events, newest first.
+    /// The execution that was begun last, of those with that outcome where one is given: by the order in which
+    /// they were kept, whatever the clock said.
     ///
     /// # Errors
     ///
     /// When the record can't be read.
-    fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError>;
+    fn newest(&self, outcome: Option<Outcome>) -> Result<Option<Uuid>, JournalError>;
 
-    /// Executions that have begun and not ended.
+    /// Executions that have begun and not ended, in the order in which they began.
     ///
     /// # Errors
     ///
     /// When the record can't be read.
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError>;
-}
 
-/// Why the record can't be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The database said no: a full disk, a read-only file, a broken file.
-    #[error(
-        "the journal can't be used; is there room on the disk of the data directory, and may it be written?"
-    )]
-    Database(#[from] rusqlite::Error),
-    /// What is kept is not what this version writes.
-    #[error("the journal holds something that this version of mapek can't read: {0}")]
-    Unreadable(String),
-    /// The folder can't be used.
-    #[error("the data directory {0} can't be used")]
-    Folder(String, #[source] std::io::Error),
-    /// Another service is using it.
-    #[error("the data directory {0} is in use by another mapek; stop that one, or give --data-dir")]
-    InUse(String),
+    /// Drops some of what is kept no longer, in one small step. It is called again while there is
+    /// more, with pauses in which others write.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk; nothing is dropped then, or all of the step.
+    fn prune(&mut self, retention: &Retention, now: Timestamp) -> Result<Pruned, JournalError>;
+
+    /// What happened, for readers: they need not hold this to read it.
+    fn history(&self) -> Arc<dyn History>;
 }

@@ -1,29 +1,38 @@
-//! The record in SQLite.
+//! The record in SQLite: the one connection that writes.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use serde::de::DeserializeOwned;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::execute::{Event, Frozen, Pinned, Seal, Stamped};
-use crate::model::Allocation;
+use crate::execute::{Event, Frozen, Outcome, Seal, Stamped, Standing};
+use crate::model::{Change, VmId};
+use crate::translate::Stage;
 
-use super::{Entry, Journal, JournalError, Kept, schema};
+use super::error::JournalError;
+use super::folder::Folder;
+use super::history::{History, SqliteHistory};
+use super::retention::{self, Pruned, Retention};
+use super::rows::{self, counter, id_of, read, time, write};
+use super::{Journal, Kept, schema};
 
-/// The name of the record's main file in its folder.
-pub const JOURNAL_FILE: &str = "journal.sqlite";
 /// Shown plans that are kept, and their bytes together; older ones go.
 const SEALS: i64 = 1000;
 const SEAL_BYTES: i64 = 64 << 20;
 
 /// The record in a folder.
 pub struct SqliteJournal {
+    /// Before the connection, so that this one is closed last: only it can bring what was written into
+    /// the main file.
+    history: Arc<SqliteHistory>,
     connection: Connection,
+    owner: Uuid,
     /// Held as long as the process lives, so that no second service uses the folder.
-    _lock: File,
+    _folder: Folder,
 }
 
 impl SqliteJournal {
@@ -31,98 +40,135 @@ impl SqliteJournal {
     ///
     /// # Errors
     ///
-    /// When the folder can't be used, or is in use by another service.
+    /// When the folder can't be used, or is in use by another service, or holds a record that a newer
+    /// version has written.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
-        let name = || folder.display().to_string();
-        let wrong = |error| JournalError::Folder(name(), error);
-        fs::create_dir_all(folder).map_err(wrong)?;
-        let path = folder.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(wrong)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(name())),
-            Err(TryLockError::Error(error)) => return Err(wrong(error)),
-        }
-        let mut connection = Connection::open(folder.join(JOURNAL_FILE))?;
+        let folder = Folder::take(folder)?;
+        let mut connection = Connection::open(&folder.journal)?;
         schema::prepare(&mut connection)?;
+        let owner = connection.query_row("SELECT owner FROM about", [], |row| row.get::<_, String>(0))?;
+        let history = Arc::new(SqliteHistory::open(&folder.journal)?);
         Ok(Self {
             connection,
-            _lock: file,
+            owner: id_of(&owner)?,
+            history,
+            _folder: folder,
         })
     }
 
     #[cfg(test)]
-    pub(super) fn limit_pages(&self, pages: i64) -> rusqlite::Result<()> {
-        self.connection.pragma_update(None, "max_page_count", pages)
-    }
-
-    fn events(&self, id: &str) -> Result<Vec<Stamped>, JournalError> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT event FROM events WHERE execution = ?1 ORDER BY seq")?;
-        let rows = select.query_map([id], |row| row.get::<_, String>(0))?;
-        rows.map(|row| read(&row?)).collect()
-    }
-
-    fn with_events(&self, row: (String, String)) -> Result<(Frozen, Vec<Stamped>), JournalError> {
-        let (id, frozen) = row;
-        Ok((read(&frozen)?, self.events(&id)?))
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, JournalError> {
-    serde_json::from_str(text).map_err(|error| JournalError::Unreadable(error.to_string()))
-}
-
-fn write<T: serde::Serialize>(value: &T) -> Result<String, JournalError> {
-    serde_json::to_string(value).map_err(|error| JournalError::Unreadable(error.to_string()))
-}
-
-/// SQLite's integers have a sign, counters have none.
-/// Puts the allocation in the place of the one that was.
-fn keep(transaction: &Transaction<'_>, allocation: &Allocation) -> Result<(), JournalError> {
+/// Takes an event in, and what follows from it in the row of its execution.
+fn event(
+    transaction: &Transaction<'_>,
+    execution: Option<i64>,
+    event: &str,
+    changes: &[Change],
+) -> Result<(), JournalError> {
     transaction
-        .prepare_cached("UPDATE state SET allocation = ?1")?
-        .execute([write(&Pinned::from(allocation))?])?;
+        .prepare_cached("INSERT INTO events (execution, event) VALUES (?1, ?2)")?
+        .execute(params![execution, event])?;
+    rows::apply(transaction, changes)
+}
+
+/// Keeps the line of the history true. What is not told in it changes nothing.
+fn tally(transaction: &Transaction<'_>, execution: i64, stamped: &Stamped) -> Result<(), JournalError> {
+    let more =
+        |stages: &[Stage]| i64::try_from(stages.iter().map(Vec::len).sum::<usize>()).unwrap_or(i64::MAX);
+    let stands = |state: Standing, finished_at| {
+        transaction
+            .prepare_cached("UPDATE executions SET state = ?1, finished_at = ?2 WHERE seq = ?3")?
+            .execute(params![state.as_str(), finished_at, execution])
+    };
+    let counts = |done: i64, more: i64| {
+        transaction
+            .prepare_cached(
+                "UPDATE executions SET actions_done = actions_done + ?1, actions = actions + ?2 WHERE seq = ?3",
+            )?
+            .execute(params![done, more, execution])
+    };
+    match &stamped.event {
+        Event::ActionSucceeded { .. } => counts(1, 0)?,
+        Event::Replanned { stages, .. } | Event::RollbackBegun { stages } => counts(0, more(stages))?,
+        Event::Held {} => stands(Standing::Held, None)?,
+        Event::Resumed {}
+        | Event::CancelRequested(_)
+        | Event::ResumeRequested(_)
+        | Event::RollbackRequested(_) => stands(Standing::Running, None)?,
+        Event::Finished { outcome } => stands(Standing::Ended(*outcome), Some(time(stamped.at)))?,
+        Event::ActionStarted { .. }
+        | Event::ActionProgressed { .. }
+        | Event::CloudNoted { .. }
+        | Event::AttemptFailed { .. }
+        | Event::ActionFailed { .. }
+        | Event::ActionSettled { .. }
+        | Event::ActionSkipped { .. }
+        | Event::ReplanFailed(_)
+        | Event::Lost(_) => 0,
+    };
     Ok(())
-}
-
-fn counter(value: i64) -> Result<u64, JournalError> {
-    u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
-}
-
-fn id_of(text: &str) -> Result<Uuid, JournalError> {
-    text.parse()
-        .map_err(|_| JournalError::Unreadable(format!("{text:?} is not an id")))
-}
-
-fn id_and_frozen(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
-    Ok((row.get(0)?, row.get(1)?))
 }
 
 impl Journal for SqliteJournal {
     fn load(&self) -> Result<Kept, JournalError> {
-        let (topology, generation, allocation) =
+        let (topology, generation) =
             self.connection
-                .query_row("SELECT topology, generation, allocation FROM state", [], |row| {
-                    Ok((
-                        row.get::<_, Option<String>>(0)?,
-                        row.get::<_, i64>(1)?,
-                        row.get::<_, String>(2)?,
-                    ))
+                .query_row("SELECT topology, generation FROM state", [], |row| {
+                    Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?))
                 })?;
-        let topology = topology.map(|text| read(&text)).transpose()?;
-        let pinned: Pinned = read(&allocation)?;
         Ok(Kept {
-            topology,
+            topology: topology.map(|text| read(&text)).transpose()?,
             generation: counter(generation)?,
-            allocation: pinned.into(),
+            allocation: rows::allocation(&self.connection)?,
         })
+    }
+
+    fn owner(&self) -> Uuid {
+        self.owner
+    }
+
+    fn adopted(&self) -> Result<BTreeSet<String>, JournalError> {
+        let mut select = self.connection.prepare_cached("SELECT owner FROM adopted")?;
+        let owners = select.query_map([], |row| row.get(0))?;
+        owners.map(|owner| owner.map_err(Into::into)).collect()
+    }
+
+    fn adopt(&mut self, owner: &str, noted: &Value, changes: &[Change]) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute("INSERT OR IGNORE INTO adopted VALUES (?1)", [owner])?;
+        event(&transaction, None, &write(noted)?, changes)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn engine_ids(&self) -> Result<BTreeMap<VmId, String>, JournalError> {
+        let mut select = self.connection.prepare_cached("SELECT vm, engine FROM engines")?;
+        let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        rows.map(|row| {
+            row.map(|(vm, engine)| (VmId::new(&vm), engine))
+                .map_err(Into::into)
+        })
+        .collect()
+    }
+
+    fn keep_engine_id(&mut self, vm: &VmId, engine: Option<&str>) -> Result<(), JournalError> {
+        match engine {
+            Some(engine) => self
+                .connection
+                .prepare_cached(
+                    "INSERT INTO engines VALUES (?1, ?2) ON CONFLICT (vm) DO UPDATE SET engine = excluded.engine",
+                )?
+                .execute([vm.as_str(), engine])?,
+            None => self
+                .connection
+                .prepare_cached("DELETE FROM engines WHERE vm = ?1")?
+                .execute([vm.as_str()])?,
+        };
+        Ok(())
     }
 
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
@@ -136,69 +182,45 @@ impl Journal for SqliteJournal {
 
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {
         let transaction = self.connection.transaction()?;
-        transaction.execute(
-            "INSERT INTO executions (id, created_at, frozen, key) VALUES (?1, ?2, ?3, ?4)",
-            params![
-                execution.id.to_string(),
-                execution.created_at.to_string(),
-                write(execution)?,
-                execution.idempotency_key
-            ],
-        )?;
-        transaction.execute("UPDATE state SET allocation = ?1", [write(&execution.from)?])?;
+        let key = execution.idempotency_key.as_deref();
+        let seq = rows::insert_execution(&transaction, &execution.summary(), key)?;
+        transaction
+            .prepare_cached("INSERT INTO frozen VALUES (?1, ?2)")?
+            .execute(params![seq, write(execution)?])?;
         let mut begun =
             json!({ "event": "execution_begun", "at": execution.created_at, "execution": execution.id });
         if let (Some(begun), Value::Object(by)) = (begun.as_object_mut(), json!(execution.requested_by)) {
             begun.extend(by);
         }
-        transaction.execute(
-            "INSERT INTO events (execution, event) VALUES (NULL, ?1)",
-            [write(&begun)?],
-        )?;
+        let from = execution.from.clone().into();
+        let changes = Change::between(&rows::allocation(&transaction)?, &from);
+        event(&transaction, None, &write(&begun)?, &changes)?;
         transaction.commit()?;
         Ok(())
     }
 
-    fn record(
-        &mut self,
-        execution: Uuid,
-        event: &Stamped,
-        allocation: Option<&Allocation>,
-    ) -> Result<(), JournalError> {
-        let id = execution.to_string();
-        let event_text = write(event)?;
+    fn record(&mut self, execution: Uuid, stamped: &Stamped, changes: &[Change]) -> Result<(), JournalError> {
         let transaction = self.connection.transaction()?;
-        transaction
-            .prepare_cached("INSERT INTO events (execution, event) VALUES (?1, ?2)")?
-            .execute([&id, &event_text])?;
-        if let Some(allocation) = allocation {
-            keep(&transaction, allocation)?;
-        }
-        if let Event::Finished { outcome } = event.event {
-            transaction.execute(
-                "UPDATE executions SET outcome = ?1 WHERE id = ?2",
-                [outcome.as_str(), &id],
-            )?;
-        }
+        let seq: i64 = transaction
+            .prepare_cached("SELECT seq FROM executions WHERE id = ?1")?
+            .query_row([execution.to_string()], |row| row.get(0))?;
+        event(&transaction, Some(seq), &write(stamped)?, changes)?;
+        tally(&transaction, seq, stamped)?;
         transaction.commit()?;
         Ok(())
     }
 
-    fn note(&mut self, event: &Value, allocation: Option<&Allocation>) -> Result<(), JournalError> {
+    fn note(&mut self, noted: &Value, changes: &[Change]) -> Result<(), JournalError> {
         let transaction = self.connection.transaction()?;
-        transaction
-            .prepare_cached("INSERT INTO events (execution, event) VALUES (NULL, ?1)")?
-            .execute([write(event)?])?;
-        if let Some(allocation) = allocation {
-            keep(&transaction, allocation)?;
-        }
+        event(&transaction, None, &write(noted)?, changes)?;
         transaction.commit()?;
         Ok(())
     }
 
     fn check(&mut self) -> Result<(), JournalError> {
+        // A small row: the topology may be a large one.
         self.connection
-            .execute("UPDATE state SET generation = generation", [])?;
+            .execute("UPDATE about SET written_by = written_by", [])?;
         Ok(())
     }
 
@@ -234,50 +256,6 @@ impl Journal for SqliteJournal {
         text.map(|text| read(&text)).transpose()
     }
 
-    fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT seq, execution, event FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        )?;
-        let after = i64::try_from(seq).unwrap_or(i64::MAX);
-        let rows = select.query_map(params![after, limit], |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, Option<String>>(1)?,
-                row.get::<_, String>(2)?,
-            ))
-        })?;
-        rows.map(|row| {
-            let (seq, execution, event) = row?;
-            Ok(Entry {
-                seq: counter(seq)?,
-                execution: execution.map(|id| id_of(&id)).transpose()?,
-                event: read(&event)?,
-            })
-        })
-        .collect()
-    }
-
-    fn newest_event(&self) -> Result<u64, JournalError> {
-        let newest = self
-            .connection
-            .query_row("SELECT COALESCE(MAX(seq), 0) FROM events", [], |row| {
-                row.get::<_, i64>(0)
-            })?;
-        counter(newest)
-    }
-
-    fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {
-        let row = self
-            .connection
-            .query_row(
-                "SELECT id, frozen FROM executions WHERE id = ?1",
-                [id.to_string()],
-                id_and_frozen,
-            )
-            .optional()?;
-        row.map(|row| self.with_events(row)).transpose()
-    }
-
     fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError> {
         let id = self
             .connection
@@ -288,21 +266,33 @@ impl Journal for SqliteJournal {
         id.map(|text| id_of(&text)).transpose()
     }
 
-    fn executions(&self, limit: u32) -> Result<Vec<(Frozen, Vec<Stamped>)>, JournalError> {
-        let mut select = self
+    fn newest(&self, outcome: Option<Outcome>) -> Result<Option<Uuid>, JournalError> {
+        let text = match outcome {
+            None => "SELECT id FROM executions ORDER BY seq DESC LIMIT 1",
+            Some(_) => "SELECT id FROM executions WHERE state = ? ORDER BY seq DESC LIMIT 1",
+        };
+        let id = self
             .connection
-            .prepare("SELECT id, frozen FROM executions ORDER BY created_at DESC, id DESC LIMIT ?1")?;
-        let rows: Vec<(String, String)> = select
-            .query_map([limit], id_and_frozen)?
-            .collect::<Result<_, _>>()?;
-        rows.into_iter().map(|row| self.with_events(row)).collect()
+            .query_row(text, params_from_iter(outcome.map(Outcome::as_str)), |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()?;
+        id.map(|text| id_of(&text)).transpose()
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {
         let mut select = self
             .connection
-            .prepare("SELECT id FROM executions WHERE outcome IS NULL ORDER BY id")?;
+            .prepare("SELECT id FROM executions WHERE state IN ('running', 'held') ORDER BY seq")?;
         let rows = select.query_map([], |row| row.get::<_, String>(0))?;
         rows.map(|row| id_of(&row?)).collect()
+    }
+
+    fn prune(&mut self, retention: &Retention, now: Timestamp) -> Result<Pruned, JournalError> {
+        retention::prune(&mut self.connection, retention, now)
+    }
+
+    fn history(&self) -> Arc<dyn History> {
+        Arc::clone(&self.history) as Arc<dyn History>
     }
 }

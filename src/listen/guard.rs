@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -30,6 +31,8 @@ pub struct Connection(Rc<Doing>);
 
 struct Doing {
     slot: Slot,
+    /// The address that the client dialled.
+    local: Option<IpAddr>,
     /// Requests that are being served.
     requests: Cell<u32>,
     /// When the first byte came that belongs to no request yet.
@@ -54,6 +57,12 @@ impl Connection {
         doing.begun.set(None);
         doing.slot.set_busy();
         Busy(self.clone())
+    }
+
+    /// The address of this machine that the client dialled, where it is known.
+    #[must_use]
+    pub fn local(&self) -> Option<IpAddr> {
+        self.0.local
     }
 }
 
@@ -107,10 +116,11 @@ enum Over {
 
 impl Guarded {
     /// Around `wire`.
-    pub fn new(wire: Wire, slot: Slot, patience: Patience) -> Self {
+    pub fn new(wire: Wire, slot: Slot, local: Option<IpAddr>, patience: Patience) -> Self {
         let now = Instant::now();
         let doing = Doing {
             slot,
+            local,
             requests: Cell::new(0),
             begun: Cell::new(None),
             idle: Cell::new(now),

@@ -111,6 +111,7 @@ where
             let (slots, tls) = (slots.clone(), tls.clone());
             async move {
                 let peer = stream.peer_addr().ok();
+                let local = stream.local_addr().ok().map(|address| address.ip());
                 // A refused connection is closed without a word: nothing of it was read.
                 let slot = slots.take(limits.head).await.ok_or_else(full)?;
                 // An answer that waits for another packet to be full is late.
@@ -130,7 +131,7 @@ where
                     idle: limits.idle,
                     write: limits.write,
                 };
-                let guarded = Guarded::new(wire, slot, patience);
+                let guarded = Guarded::new(wire, slot, local, patience);
                 Ok::<_, DispatchError>((guarded, Protocol::Http1, peer))
             }
         });

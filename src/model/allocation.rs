@@ -28,6 +28,25 @@ pub struct Vm {
     /// What each container on it holds, by tier.
     #[serde(default)]
     pub used: BTreeMap<TierId, Container>,
+    /// What all other containers on it hold. Kept out of the JSON answers, whose shape is the
+    /// predecessor's.
+    #[serde(skip)]
+    pub foreign: Foreign,
+    /// Tiers in `used` whose container was seen to hold its part without running: it is paused, or
+    /// between two restarts. Known only right after a look.
+    #[serde(skip)]
+    pub stalled: BTreeSet<TierId>,
+}
+
+/// What containers hold on a VM that are not part of the allocation: those of other programs and
+/// of other installations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// All that they hold. In cpuset mode these are whole cores, and `cores` are among them.
+    #[serde(flatten)]
+    pub size: Size,
+    /// The cores of the VM that they are pinned to, in cpuset mode.
+    pub cores: CoreSet,
 }
 
 /// The part of one tier on one VM. In JSON: `{"cpu_cores", "mem_units"}`.
@@ -40,6 +59,17 @@ pub struct Container {
     /// are promised; `inspect` reads the live value from the engine.
     #[serde(skip)]
     pub cores: CoreSet,
+}
+
+impl Foreign {
+    /// All that either of two looks has found.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self {
+            size: self.size.max(other.size),
+            cores: CoreSet(self.cores.0.union(&other.cores.0).copied().collect()),
+        }
+    }
 }
 
 impl From<Size> for Container {
@@ -102,7 +132,24 @@ impl Vm {
             ip,
             capacity,
             used: BTreeMap::new(),
+            foreign: Foreign::default(),
+            stalled: BTreeSet::new(),
         }
+    }
+
+    /// The same VM without the allocation's containers.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self {
+            foreign: self.foreign.clone(),
+            ..Self::empty(self.ip.clone(), self.capacity)
+        }
+    }
+
+    /// What the containers of the allocation may hold together: what others leave of the capacity.
+    #[must_use]
+    pub fn room(&self) -> Size {
+        self.capacity - self.foreign.size
     }
 
     /// What its containers hold together.
@@ -138,10 +185,14 @@ impl Allocation {
             .filter_map(move |(id, vm)| vm.used.get(tier).map(|container| (id, container)))
     }
 
-    /// Cores that no container on `vm` is pinned to, of the VM's `0..n`.
+    /// Cores that no container on `vm` is pinned to, whosever it is, of the VM's `0..n`.
     #[must_use]
     pub fn free_cores(vm: &Vm) -> CoreSet {
-        let taken: BTreeSet<u32> = vm.used.values().flat_map(|c| c.cores.0.iter().copied()).collect();
+        let ours = vm.used.values().map(|container| &container.cores);
+        let taken: BTreeSet<u32> = ours
+            .chain([&vm.foreign.cores])
+            .flat_map(|cores| cores.0.iter().copied())
+            .collect();
         let count =
             u32::try_from(vm.capacity.cpu.in_hundredths() / Cpu::CORE.in_hundredths()).unwrap_or(u32::MAX);
         CoreSet(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::allocation::{Allocation, Container, Vm};
+use super::allocation::{Allocation, Container, CoreSet, Foreign, Vm};
 use super::ids::{TierId, VmId};
 use super::problem::{Problems, Warning};
 use super::reader::{At, Fields, Notes};
@@ -48,6 +48,7 @@ fn read_vm(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vm> {
     let mut fields = at.object(notes)?;
     let ip = fields.text(notes, "ip");
     let capacity = read_size(notes, &mut fields, step);
+    let foreign = fields.get("foreign").and_then(|at| read_foreign(notes, at, step));
     let mut used = BTreeMap::new();
     if let Some(containers) = fields.get("used").and_then(|at| at.object(notes)) {
         for (tier, at) in containers.entries() {
@@ -63,9 +64,9 @@ fn read_vm(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vm> {
     }
     fields.finish(notes);
     let vm = Vm {
-        ip,
-        capacity: capacity?,
         used,
+        foreign: foreign.unwrap_or_default(),
+        ..Vm::empty(ip, capacity?)
     };
     if !vm.held().fits(vm.capacity) {
         notes.problem(
@@ -74,6 +75,33 @@ fn read_vm(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vm> {
         );
     }
     Some(vm)
+}
+
+/// What others hold: `{"cpu_cores"?, "mem_units"?, "cores"?}`, the last as Docker writes it (`0,2-3`).
+fn read_foreign(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Foreign> {
+    let mut fields = at.object(notes)?;
+    let cpu = fields
+        .get("cpu_cores")
+        .map_or(Some(Cpu::ZERO), |at| at.cores(notes, step, MOST));
+    let mem = fields
+        .get("mem_units")
+        .map_or(Some(0), |at| at.whole(notes, 0, MOST.into()));
+    let cores = fields.get("cores").and_then(|at| {
+        let cores = CoreSet::parse(at.text(notes)?);
+        if cores.is_none() {
+            notes.problem(&at.path, "should be core numbers such as 0,2-3");
+        }
+        cores
+    });
+    let cores = cores.unwrap_or_default();
+    fields.finish(notes);
+    // Cores that are pinned are held, whatever else is said.
+    let pinned = Cpu::cores(u32::try_from(cores.0.len()).unwrap_or(u32::MAX));
+    let size = Size {
+        cpu: cpu?.max(pinned),
+        mem: mem?,
+    };
+    Some(Foreign { size, cores })
 }
 
 fn read_size(notes: &mut Notes, fields: &mut Fields<'_>, step: u64) -> Option<Size> {

@@ -6,6 +6,7 @@
 
 pub mod allocation;
 mod allocation_parse;
+mod change;
 pub mod ids;
 pub mod plan;
 pub mod problem;
@@ -13,9 +14,11 @@ mod reader;
 pub mod topology;
 pub mod units;
 
-pub use allocation::{Allocation, Container, CoreSet, Vm};
+pub use allocation::{Allocation, Container, CoreSet, Foreign, Vm};
+pub use change::Change;
 pub use ids::{TierId, VmId};
 pub use plan::Plan;
 pub use problem::{Problem, Problems, Warning};
+pub use reader::{join as path, nearest};
 pub use topology::Topology;
 pub use units::{Cpu, Size};

@@ -1,34 +1,43 @@
 //! The current state and its record: whatever changes, changes here, and on disk first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::execute::{By, Execution, Frozen, Progress, Seal, Stamped};
+use crate::execute::{By, Event, Execution, Frozen, Illegal, Outcome, Progress, Seal, Stamped};
 use crate::fault::{Code, Fault};
-use crate::journal::{Entry, Journal, JournalError};
-use crate::model::{Allocation, TierId, Topology, VmId};
+use crate::journal::{Journal, JournalError, Pruned, Retention};
+use crate::model::{Allocation, Change, TierId, Topology, VmId};
+use crate::outside::Outside;
 use crate::translate::Action;
 
 use super::Snapshot;
+use super::desired::Desired;
 use super::document::Tags;
-use super::replay::{replay, take_in, take_up};
+use super::identity::Known;
+use super::observation::Difference;
+use super::replay::{Before, confirmed, replay, take_up};
+
+#[cfg(test)]
+mod tests;
 
 /// The record and what it adds up to.
 pub struct Book {
     journal: Box<dyn Journal>,
-    publish: watch::Sender<Arc<Snapshot>>,
-    now: Snapshot,
+    /// The current state itself, as everyone sees it: there is no second copy to keep in step.
+    now: watch::Sender<Arc<Snapshot>>,
     running: Option<Execution>,
+    outside: Arc<dyn Outside>,
 }
 
 impl Book {
     /// Takes up what the journal holds. An execution that was cut off counts as running.
-    pub fn open(journal: Box<dyn Journal>) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
+    pub fn open(
+        journal: Box<dyn Journal>,
+        outside: Arc<dyn Outside>,
+    ) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
         let kept = journal.load()?;
         let parse = |document| {
             Topology::parse(&document).map_err(|problems| {
@@ -45,31 +54,41 @@ impl Book {
         let mut now = Snapshot {
             topology,
             generation: kept.generation,
-            allocation: kept.allocation,
+            allocation: Arc::new(kept.allocation),
+            engines: Arc::new(journal.engine_ids()?),
+            unlabelled: journal.adopted()?.contains(""),
             ..Snapshot::default()
         };
         // One at a time: no more than one can have been cut off.
         let running = match journal.unfinished()?.first() {
             Some(id) => journal
+                .history()
                 .execution(*id)?
                 .map(|record| take_up(record, &mut now))
                 .transpose()?,
             None => None,
         };
-        let (publish, snapshot) = watch::channel(Arc::new(now.clone()));
+        (now.desired, now.reached) = plans(journal.as_ref())?;
+        let (now, snapshot) = watch::channel(Arc::new(now));
         Ok((
             Self {
                 journal,
-                publish,
                 now,
                 running,
+                outside,
             },
             snapshot,
         ))
     }
 
-    fn publish(&self) {
-        self.publish.send_replace(Arc::new(self.now.clone()));
+    /// What is, right now.
+    fn now(&self) -> Arc<Snapshot> {
+        self.now.borrow().clone()
+    }
+
+    /// Changes what is, and wakes whoever listens. What nobody else holds is changed in place.
+    fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+        self.now.send_modify(|now| change(Arc::make_mut(now)));
     }
 
     /// Takes a new topology, unless an execution runs or the allocation stands in its way, or the
@@ -80,26 +99,55 @@ impl Book {
         by: &By,
         seen: Option<&Tags>,
     ) -> Result<Arc<Snapshot>, Fault> {
+        let now = self.now();
         if let Some(seen) = seen {
-            self.now.topology_seen(seen)?;
+            now.topology_seen(seen)?;
         }
-        self.now.idle()?;
-        super::topology::check_against_use(self.now.topology.as_deref(), &topology, &self.now.allocation)?;
+        now.idle()?;
+        super::topology::check_against_use(now.topology.as_deref(), &topology, &now.allocation)?;
         let generation = self.journal.put_topology(&topology.document)?;
-        self.now.generation = generation;
-        self.now.topology = Some(Arc::new(topology));
-        self.now.shown_topology = Arc::default();
+        drop(now);
         // The topology is taken, whether or not it can be noted.
-        if let Err(error) = self.note_by("topology_put", json!({ "generation": generation }), by) {
+        let noted = self.dated("topology_put", signed(json!({ "generation": generation }), by));
+        if let Err(error) = self.journal.note(&noted, &[]) {
             tracing::warn!(%error, "could not note the new topology among the events");
-            self.publish();
         }
-        Ok(Arc::new(self.now.clone()))
+        self.publish(|now| {
+            now.generation = generation;
+            now.topology = Some(Arc::new(topology));
+            now.shown_topology = Arc::default();
+        });
+        Ok(self.now())
+    }
+
+    /// How often a topology was put.
+    pub fn generation(&self) -> u64 {
+        self.now.borrow().generation
+    }
+
+    /// The execution that has not ended.
+    pub const fn running(&self) -> Option<&Execution> {
+        self.running.as_ref()
+    }
+
+    /// The fault of asking for something that an execution which has not ended forbids.
+    pub fn idle(&self) -> Result<(), Fault> {
+        self.now.borrow().idle()
+    }
+
+    /// Takes in what differs from what should be.
+    pub fn differ(&mut self, differences: Vec<Difference>) {
+        self.publish(|now| now.differences = Arc::new(differences));
     }
 
     /// Whether the record can be written.
     pub fn check(&mut self) -> Result<(), Fault> {
         Ok(self.journal.check()?)
+    }
+
+    /// Drops some of the history that is kept no longer.
+    pub fn prune(&mut self, retention: &Retention) -> Result<Pruned, Fault> {
+        Ok(self.journal.prune(retention, self.outside.now())?)
     }
 
     /// Keeps what was shown.
@@ -112,35 +160,37 @@ impl Book {
         Ok(self.journal.sealed(id)?)
     }
 
-    /// Keeps an event of somebody's making.
-    pub fn note_by(&mut self, kind: &str, event: Value, by: &By) -> Result<(), Fault> {
-        self.note(kind, signed(event, by))
-    }
-
     /// Begins an execution that was planned on `planned_on`.
     pub fn begin(&mut self, frozen: &Frozen, planned_on: &Snapshot) -> Result<(), Fault> {
-        self.now.idle()?;
-        if (self.now.generation, self.now.revision) != (planned_on.generation, planned_on.revision) {
+        let now = self.now();
+        now.idle()?;
+        if (now.generation, now.revision) != (planned_on.generation, planned_on.revision) {
             let message =
                 "the topology or the allocation changed while the plan was worked out; send it again";
             return Err(Fault::new(Code::Conflict, message));
         }
         self.journal.begin(frozen)?;
         let from = Allocation::from(frozen.from.clone());
-        self.now.change(from);
+        let changes = Change::between(&now.allocation, &from);
+        drop(now);
         let progress = Progress::new(frozen.actions().count());
         self.running = Some(Execution {
             frozen: frozen.clone(),
             progress,
         });
-        self.now.running = Some(frozen.id);
-        self.now.bindings = BTreeMap::new();
-        self.publish();
+        self.publish(|now| {
+            now.change(&changes);
+            now.running = Some(frozen.id);
+            now.held = false;
+            now.desired = Some(Arc::new(Desired::of(frozen, None)));
+            now.bindings = Arc::default();
+        });
         Ok(())
     }
 
     /// Records an event of the running execution, with what it changes in the allocation. Answers
-    /// with the action that it is about.
+    /// with the action that it is about. The work is that of the event, however large the allocation
+    /// and the execution are.
     pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<Option<Action>, Fault> {
         let not_running = || Fault::new(Code::Internal, format!("execution {id} is not running"));
         let running = self
@@ -148,77 +198,124 @@ impl Book {
             .as_mut()
             .filter(|running| running.frozen.id == id)
             .ok_or_else(not_running)?;
-        let mut progress = running.progress.clone();
-        progress
-            .apply(stamped)
-            .map_err(|illegal| Fault::new(Code::Internal, illegal.to_string()))?;
-        let changed = self.now.topology.as_ref().and_then(|topology| {
-            let (mut allocation, mut bindings) = (self.now.allocation.clone(), self.now.bindings.clone());
-            take_in(topology, running, &stamped.event, &mut allocation, &mut bindings)
-                .then_some((allocation, bindings))
-        });
-        self.journal
-            .record(id, stamped, changed.as_ref().map(|(allocation, _)| allocation))?;
-        running.progress = progress;
+        let before = Before::of(&running.progress, &stamped.event);
+        running.progress.apply(stamped).map_err(illegal)?;
+        let confirmed = {
+            let now = self.now.borrow();
+            let event = &stamped.event;
+            let of = |topology| confirmed(topology, running, event, &now.allocation, &now.bindings);
+            now.topology.as_deref().map(of).unwrap_or_default()
+        };
+        if let Err(error) = self.journal.record(id, stamped, &confirmed.changes) {
+            before.restore(&mut running.progress);
+            return Err(error.into());
+        }
         let about = stamped
             .event
             .action()
-            .and_then(|index| running.actions().nth(index).map(|(_, action)| action.clone()));
-        let ended = running.progress.outcome.is_some();
-        if let Some((allocation, bindings)) = changed {
-            self.now.change(allocation);
-            self.now.bindings = bindings;
-        }
-        if ended {
+            .and_then(|index| running.action(index).cloned());
+        let (held, outcome) = (running.progress.held, running.progress.outcome);
+        let ended = outcome.map(|outcome| Arc::new(Desired::of(&running.frozen, Some(outcome))));
+        if ended.is_some() {
             self.running = None;
-            self.now.running = None;
         }
-        self.publish();
+        self.publish(|now| {
+            now.change(&confirmed.changes);
+            if let Some((planned, found)) = confirmed.bound {
+                Arc::make_mut(&mut now.bindings).insert(planned, found);
+            }
+            now.held = held;
+            if let Some(desired) = ended {
+                if outcome == Some(Outcome::Succeeded) {
+                    now.reached = Some(Arc::clone(&desired));
+                    // What it set out from is no more; what differs now is for the next look to say.
+                    now.differences = Arc::default();
+                }
+                now.desired = Some(desired);
+                now.running = None;
+            }
+        });
         Ok(about)
     }
 
     /// Keeps an event that belongs to no execution's history, and wakes whoever listens.
     pub fn note(&mut self, kind: &str, event: Value) -> Result<(), Fault> {
-        self.journal.note(&stamped(kind, event), None)?;
-        self.publish();
+        let event = self.dated(kind, event);
+        self.journal.note(&event, &[])?;
+        self.publish(|_| {});
         Ok(())
     }
 
     /// Takes a VM that is gone for good, and what was on it, out of the allocation.
     pub fn give_up(&mut self, vm: &VmId, planned_on: &Snapshot, by: &By) -> Result<(), Fault> {
-        self.now.idle()?;
-        if self.now.revision != planned_on.revision {
+        let now = self.now();
+        now.idle()?;
+        if now.revision != planned_on.revision {
             let message = "the allocation changed while the VM was looked for; send it again";
             return Err(Fault::new(Code::Conflict, message));
         }
-        let mut allocation = self.now.allocation.clone();
-        let lost = allocation.vms.remove(vm);
+        let lost = now.allocation.vms.get(vm);
         let containers: Vec<&TierId> = lost.iter().flat_map(|vm| vm.used.keys()).collect();
-        let event = stamped(
+        let event = self.dated(
             "vm_given_up",
             signed(json!({ "vm": vm, "containers": containers }), by),
         );
-        self.journal.note(&event, Some(&allocation))?;
-        self.now.change(allocation);
-        self.publish();
+        let changes: Vec<Change> = lost
+            .map(|_| Change::VmGone { vm: vm.clone() })
+            .into_iter()
+            .collect();
+        self.journal.note(&event, &changes)?;
+        self.journal.keep_engine_id(vm, None)?;
+        drop(now);
+        self.publish(|now| {
+            now.change(&changes);
+            Arc::make_mut(&mut now.engines).remove(vm);
+        });
         Ok(())
     }
 
-    /// Events after the one with that number, oldest first.
-    pub fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, Fault> {
-        Ok(self.journal.events_after(seq, limit)?)
+    /// Remembers which engines the VMs have.
+    pub fn know_engines(&mut self, engines: Known) -> Result<(), Fault> {
+        for (vm, id) in &engines {
+            self.journal.keep_engine_id(vm, Some(id))?;
+        }
+        self.publish(|now| Arc::make_mut(&mut now.engines).extend(engines));
+        Ok(())
     }
 
-    /// The number of the newest event.
-    pub fn newest_event(&self) -> Result<u64, Fault> {
-        Ok(self.journal.newest_event()?)
+    /// Counts containers of another owner as ours from now on, and takes those that run into the
+    /// allocation.
+    pub fn adopt(
+        &mut self,
+        owner: &str,
+        allocation: &Allocation,
+        planned_on: &Snapshot,
+        by: &By,
+    ) -> Result<(), Fault> {
+        let now = self.now();
+        now.idle()?;
+        if now.revision != planned_on.revision {
+            let message = "the allocation changed while the containers were looked for; send it again";
+            return Err(Fault::new(Code::Conflict, message));
+        }
+        let changes = Change::between(&now.allocation, allocation);
+        let event = self.dated("owner_adopted", signed(json!({ "owner": owner }), by));
+        self.journal.adopt(owner, &event, &changes)?;
+        drop(now);
+        self.publish(|now| now.change(&changes));
+        Ok(())
+    }
+
+    /// The execution that has not ended, if it is that one.
+    pub fn unfinished(&self, id: Uuid) -> Option<Execution> {
+        self.running.clone().filter(|running| running.frozen.id == id)
     }
 
     /// One execution.
     pub fn execution(&self, id: Uuid) -> Result<Option<Execution>, Fault> {
-        match &self.running {
-            Some(running) if running.frozen.id == id => Ok(Some(running.clone())),
-            _ => self.journal.execution(id)?.map(replay).transpose(),
+        match self.unfinished(id) {
+            Some(running) => Ok(Some(running)),
+            None => self.journal.history().execution(id)?.map(replay).transpose(),
         }
     }
 
@@ -230,19 +327,50 @@ impl Book {
         }
     }
 
-    /// The newest executions, newest first.
-    pub fn executions(&self, limit: u32) -> Result<Vec<Execution>, Fault> {
-        self.journal.executions(limit)?.into_iter().map(replay).collect()
+    /// An event of the running execution, with the time.
+    pub fn stamped(&self, event: Event) -> Stamped {
+        super::stamped(self.outside.as_ref(), event)
+    }
+
+    /// The event with its kind and the time.
+    fn dated(&self, kind: &str, mut event: Value) -> Value {
+        if let Some(fields) = event.as_object_mut() {
+            fields.insert("event".to_owned(), json!(kind));
+            fields.insert("at".to_owned(), json!(self.outside.now()));
+        }
+        event
     }
 }
 
-/// The event with its kind and the time.
-fn stamped(kind: &str, mut event: Value) -> Value {
-    if let Some(fields) = event.as_object_mut() {
-        fields.insert("event".to_owned(), json!(kind));
-        fields.insert("at".to_owned(), json!(Timestamp::now()));
-    }
-    event
+/// The plan that holds and the one that was reached last, by the order of the record.
+type Plans = (Option<Arc<Desired>>, Option<Arc<Desired>>);
+
+fn plans(journal: &dyn Journal) -> Result<Plans, JournalError> {
+    let history = journal.history();
+    let desired = |id: Option<Uuid>| -> Result<Option<Arc<Desired>>, JournalError> {
+        let Some((frozen, events)) = id.map(|id| history.execution(id)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let outcome = events.last().and_then(|last| match last.event {
+            Event::Finished { outcome } => Some(outcome),
+            _ => None,
+        });
+        Ok(Some(Arc::new(Desired::of(&frozen, outcome))))
+    };
+    Ok((
+        desired(journal.newest(None)?)?,
+        desired(journal.newest(Some(Outcome::Succeeded))?)?,
+    ))
+}
+
+/// Why an event can't be taken. That something is cancelled is no defect: the runner may not have been told
+/// yet when it set out.
+fn illegal(illegal: Illegal) -> Fault {
+    let code = match illegal {
+        Illegal::Cancelled => Code::Cancelled,
+        _ => Code::Internal,
+    };
+    Fault::new(code, illegal.to_string())
 }
 
 /// The event with who is behind it.

@@ -21,11 +21,15 @@ pub struct Document {
 }
 
 impl Document {
-    fn of(value: &impl Serialize) -> Self {
+    /// `version` is what may change without showing in the object, such as a secret.
+    fn of(value: &impl Serialize, version: u64) -> Self {
         // Maps with text for keys can always be written.
         let text = serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned());
         let mut tag = "W/\"".to_owned();
-        for byte in Sha256::digest(text.as_bytes()).iter().take(12) {
+        for byte in Sha256::digest(format!("{version} {text}").as_bytes())
+            .iter()
+            .take(12)
+        {
             // Writing to a string can't fail.
             let _ = write!(tag, "{byte:02x}");
         }
@@ -73,12 +77,12 @@ fn strong(tag: &str) -> &str {
 }
 
 impl Snapshot {
-    /// The topology as it was put, without secrets; an empty object before the first.
+    /// The topology as it was put, its secrets as `***`; an empty object before the first.
     #[must_use]
     pub fn topology_document(&self) -> &Document {
         self.shown_topology.get_or_init(|| match &self.topology {
-            Some(topology) => Document::of(&without_secrets(&topology.document)),
-            None => Document::of(&Value::Object(Map::new())),
+            Some(topology) => Document::of(&without_secrets(&topology.document), self.generation),
+            None => Document::of(&Value::Object(Map::new()), 0),
         })
     }
 
@@ -86,7 +90,7 @@ impl Snapshot {
     #[must_use]
     pub fn allocation_document(&self) -> &Document {
         self.shown_allocation
-            .get_or_init(|| Document::of(&self.allocation))
+            .get_or_init(|| Document::of(&self.allocation, 0))
     }
 
     /// Whether the topology is one of those that a client has seen.
@@ -118,8 +122,9 @@ mod tests {
 
     #[test]
     fn the_tag_follows_the_content() {
-        let tag = |value: Value| Document::of(&value).tag;
+        let tag = |value: Value| Document::of(&value, 1).tag;
         assert_eq!(tag(json!({ "a": 1 })), tag(json!({ "a": 1 })));
         assert_ne!(tag(json!({ "a": 1 })), tag(json!({ "a": 2 })));
+        assert_ne!(tag(json!({ "a": 1 })), Document::of(&json!({ "a": 1 }), 2).tag);
     }
 }

@@ -1,40 +1,145 @@
 //! Where a container differs from what the allocation says. Pure.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::engine::{Health, Observed, State};
 use crate::model::topology::CpuMode;
 use crate::model::{Container, CoreSet, Topology};
 
-/// What differs, in words; nothing where container and allocation agree.
-pub fn differences(topology: &Topology, wanted: Option<&Container>, seen: Option<&Observed>) -> Vec<String> {
-    let (wanted, seen) = match (wanted, seen) {
-        (Some(wanted), Some(seen)) => (wanted, seen),
-        (Some(_), None) => return vec!["gone: the allocation has it, the engine does not".to_owned()],
-        (None, Some(_)) => return vec!["unknown: the engine has it, the allocation does not".to_owned()],
-        (None, None) => return Vec::new(),
-    };
+/// One thing in which a container differs from what the allocation says.
+///
+/// As data it has a `kind`; as text it is what `drift` shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Drift {
+    /// The allocation has it, the engine does not.
+    Missing,
+    /// The engine has it, and it is ours; the allocation does not have it.
+    Unknown,
+    /// It is there and has no process.
+    Stopped,
+    /// It is frozen: it holds its part and does nothing.
+    Paused,
+    /// It ends again and again, and is between two restarts.
+    Restarting,
+    /// It fails its health check.
+    Unhealthy,
+    /// It has other limits.
+    Resized {
+        /// Which limit, in Docker's words.
+        limit: Limit,
+        /// As the engine reports it.
+        is: String,
+        /// As the allocation says.
+        should: String,
+    },
+    /// A container that is not ours has its name.
+    Foreign {
+        /// Whose it is, where a `mapek` made it and says so.
+        owner: Option<String>,
+    },
+    /// Its VM can't be asked.
+    Unreachable {
+        /// Why.
+        why: String,
+    },
+    /// Another engine answers in the place of the one that it was put on.
+    EngineChanged {
+        /// What is known of both.
+        why: String,
+    },
+}
+
+/// A limit of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// In bytes.
+    Memory,
+    /// The cores that it is pinned to.
+    Cpuset,
+    /// Its share of all cores, in billionths.
+    NanoCpus,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => out.write_str("gone: the allocation has it, the engine does not"),
+            Self::Unknown => out.write_str("unknown: the engine has it, the allocation does not"),
+            Self::Stopped => out.write_str("not running"),
+            Self::Paused => out.write_str("not running: it is paused, and still holds what it has"),
+            Self::Restarting => out.write_str("not running: it ends again and again, and is being restarted"),
+            Self::Unhealthy => out.write_str("unhealthy"),
+            Self::Resized { limit, is, should } => match limit {
+                Limit::Memory => write!(out, "memory is {is} bytes, should be {should}"),
+                Limit::Cpuset => write!(out, "cpuset is {is:?}, should be {should:?}"),
+                Limit::NanoCpus => write!(out, "nano cpus are {is}, should be {should}"),
+            },
+            Self::Foreign { owner: Some(owner) } => {
+                write!(
+                    out,
+                    "gone: another mapek (owner {owner}) has a container of its name"
+                )
+            }
+            Self::Foreign { owner: None } => {
+                out.write_str("gone: a container that mapek did not make has its name")
+            }
+            Self::Unreachable { why } | Self::EngineChanged { why } => write!(out, "VM unreachable: {why}"),
+        }
+    }
+}
+
+/// What differs between a container of the allocation and what its engine has under the name; nothing
+/// where they agree, or where the name is only somebody else's.
+pub fn differences(topology: &Topology, wanted: Option<&Container>, seen: Option<&Observed>) -> Vec<Drift> {
+    match (wanted, seen) {
+        (Some(_), None) => vec![Drift::Missing],
+        (Some(_), Some(seen)) if !seen.managed => vec![Drift::Foreign {
+            owner: seen.owner().map(str::to_owned),
+        }],
+        (Some(wanted), Some(seen)) => {
+            let mut found: Vec<Drift> = doing(seen).into_iter().collect();
+            found.extend(limits(topology, wanted, seen));
+            found
+        }
+        (None, Some(seen)) if seen.managed => vec![Drift::Unknown],
+        (None, Some(_) | None) => Vec::new(),
+    }
+}
+
+fn doing(seen: &Observed) -> Option<Drift> {
+    match seen.state {
+        State::Running if seen.health == Some(Health::Unhealthy) => Some(Drift::Unhealthy),
+        State::Running => None,
+        State::Paused => Some(Drift::Paused),
+        State::Restarting => Some(Drift::Restarting),
+        State::Created | State::Removing | State::Exited | State::Dead => Some(Drift::Stopped),
+    }
+}
+
+fn limits(topology: &Topology, wanted: &Container, seen: &Observed) -> Vec<Drift> {
+    let resized = |limit, is: String, should: String| Drift::Resized { limit, is, should };
     let mut found = Vec::new();
-    if seen.state != State::Running {
-        found.push("not running".to_owned());
-    }
-    if seen.health == Some(Health::Unhealthy) {
-        found.push("unhealthy".to_owned());
-    }
     let unit = topology.infrastructure.mem_unit_mb.saturating_mul(1024 * 1024);
     let memory = wanted.size.mem.saturating_mul(unit);
     if seen.memory != memory {
-        found.push(format!("memory is {} bytes, should be {memory}", seen.memory));
+        found.push(resized(
+            Limit::Memory,
+            seen.memory.to_string(),
+            memory.to_string(),
+        ));
     }
     match topology.infrastructure.cpu_mode {
         CpuMode::Cpuset if CoreSet::parse(&seen.cpuset).as_ref() != Some(&wanted.cores) => {
-            found.push(format!(
-                "cpuset is {:?}, should be {:?}",
-                seen.cpuset,
-                wanted.cores.to_string()
-            ));
+            let (is, should) = (seen.cpuset.clone(), wanted.cores.to_string());
+            found.push(resized(Limit::Cpuset, is, should));
         }
         CpuMode::Quota if seen.nano_cpus != wanted.size.cpu.nanos() => {
-            let should = wanted.size.cpu.nanos();
-            found.push(format!("nano cpus are {}, should be {should}", seen.nano_cpus));
+            let (is, should) = (seen.nano_cpus, wanted.size.cpu.nanos());
+            found.push(resized(Limit::NanoCpus, is.to_string(), should.to_string()));
         }
         CpuMode::Cpuset | CpuMode::Quota => {}
     }

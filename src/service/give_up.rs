@@ -35,6 +35,7 @@ impl Service {
                 );
                 return Err(Fault::new(Code::Conflict, message));
             }
+            // Nor when another engine answers in its place.
             Err(fault) => tracing::warn!(%vm, error = %fault, "given up, with all that was on it"),
         }
         let containers = held.used.keys().cloned().collect();

@@ -11,12 +11,15 @@ use crate::engine::Observed;
 use crate::fault::{Code, Fault};
 use crate::model::{Topology, Vm, VmId};
 
-use super::drift::differences;
+use super::drift::{Drift, differences};
+use super::identity::refuse_changed;
+use super::reality::look;
 use super::{Service, Snapshot};
 
 impl Service {
-    /// Each VM of the allocation with what its engine says of `mapek`'s containers. A VM that
-    /// can't be asked is told of in each of its containers, and does not spoil the answer.
+    /// Each VM of the allocation with what its engine says of our containers, and of those of others
+    /// that hold anything. A VM that can't be asked is told of in each of its containers, and does not
+    /// spoil the answer.
     ///
     /// # Errors
     ///
@@ -97,6 +100,7 @@ impl Service {
         Ok(offer.vms.into_iter().map(|vm| (vm.name.clone(), vm)).collect())
     }
 
+    /// What runs on a VM, if its engine is the one that was put to use there.
     pub(super) async fn look(
         &self,
         snapshot: &Snapshot,
@@ -119,7 +123,10 @@ impl Service {
             .platform
             .engines()
             .at(&endpoint, topology.infrastructure.docker.tls.as_ref())?;
-        Ok(engine.observe().await?)
+        let (identity, mut seen) = look(engine.as_ref()).await?;
+        refuse_changed(&snapshot.allocation, &snapshot.engines, id, &identity)?;
+        self.take_over(id, &self.on_record(snapshot).await?, &mut seen);
+        Ok(seen)
     }
 }
 
@@ -127,25 +134,25 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
     let seen = match seen {
         Ok(seen) => seen,
         Err(fault) => {
+            let differences = [unseen(fault)];
+            let drift = texts(&differences);
             let unknown = |id: &crate::model::TierId| {
-                (
-                    id.to_string(),
-                    json!({ "state": "unknown", "drift": [format!("VM unreachable: {}", fault.message)] }),
-                )
+                let entry = json!({ "state": "unknown", "drift": drift, "differences": differences });
+                (id.to_string(), entry)
             };
             return Value::Object(vm.used.keys().map(unknown).collect());
         }
     };
-    let managed: BTreeMap<&str, &Observed> = seen
+    let told: BTreeMap<&str, &Observed> = seen
         .iter()
-        .filter(|one| one.managed)
+        .filter(|one| one.managed || one.state.holds())
         .map(|one| (one.name.as_str(), one))
         .collect();
     let names: BTreeSet<&str> = vm
         .used
         .keys()
         .map(|id| id.as_str())
-        .chain(managed.keys().copied())
+        .chain(told.keys().copied())
         .collect();
     let unit = topology
         .infrastructure
@@ -154,8 +161,9 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
         .max(1);
     let mut containers = Map::new();
     for name in names {
-        let (wanted, seen) = (vm.used.get(name), managed.get(name).copied());
-        let drift = differences(topology, wanted, seen);
+        let (wanted, seen) = (vm.used.get(name), told.get(name).copied());
+        let differences = differences(topology, wanted, seen);
+        let drift = texts(&differences);
         let entry = match seen {
             Some(seen) => json!({
                 "CpusetCpus": seen.cpuset,
@@ -167,13 +175,30 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
                 "image": seen.image,
                 "id": seen.id,
                 "exit_code": seen.exit_code,
+                "managed": seen.by_mapek(),
+                "owner": seen.owner(),
+                "foreign": !seen.managed,
                 "drift": drift,
+                "differences": differences,
             }),
-            None => json!({ "state": "gone", "drift": drift }),
+            None => json!({ "state": "gone", "drift": drift, "differences": differences }),
         };
         containers.insert(name.to_owned(), entry);
     }
     Value::Object(containers)
+}
+
+/// Why a VM's containers can't be told of.
+pub(super) fn unseen(fault: Fault) -> Drift {
+    let why = fault.message;
+    match fault.code {
+        Code::EngineChanged => Drift::EngineChanged { why },
+        _ => Drift::Unreachable { why },
+    }
+}
+
+fn texts(differences: &[Drift]) -> Vec<String> {
+    differences.iter().map(ToString::to_string).collect()
 }
 
 /// Bytes in memory units: a whole number where it is one.

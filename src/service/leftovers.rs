@@ -1,4 +1,5 @@
-//! Containers that do not run and that nothing asks for any more: what failed removals leave behind.
+//! Containers of ours that hold nothing and that nothing asks for any more: what failed removals leave
+//! behind.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ pub fn sweep(
     for (vm, containers) in seen {
         for container in containers {
             let tier = TierId::new(&container.name);
-            let left = container.managed && !matches!(container.state, State::Running | State::Removing);
+            let holds = container.state.holds() || container.state == State::Removing;
+            let left = container.managed && !holds;
             if left && topology.tiers.contains_key(&tier) && target.container(vm, &tier).is_none() {
                 let was = held(topology, container);
                 removals.push(Action::DeleteContainer {

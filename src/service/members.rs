@@ -71,7 +71,7 @@ pub fn keep_unremovable(from: &Allocation, target: &mut Allocation, removable: O
         .vms
         .iter()
         .filter(|(id, _)| !target.vms.contains_key(*id))
-        .map(|(id, vm)| (id.clone(), Vm::empty(vm.ip.clone(), vm.capacity)))
+        .map(|(id, vm)| (id.clone(), vm.emptied()))
         .collect();
     let stay = going.len().saturating_sub(may_go);
     let kept = going.into_iter().take(stay);

@@ -1,61 +1,89 @@
 //! The service: the one owner of the current state, and a cheap handle to it for everyone else.
 //!
-//! Whoever asks gets a snapshot at once. Whoever changes goes through the book (`book::Book`), which
-//! writes to the journal first. Work on engines and clouds runs on the service's own runtime, so
-//! that a client that goes away takes nothing down with it.
+//! Whoever asks gets a snapshot at once. Whoever changes waits in line for the supervisor, one task that
+//! owns the record, what it adds up to, and the runner: it decides (`phase`), records, and acts, in that
+//! order. Work on engines and clouds runs on the service's own runtime, so that a client that goes away
+//! takes nothing down with it.
+//!
+//! | room | what it is |
+//! |---|---|
+//! | `admission` | from a plan that somebody wants to an execution on record |
+//! | `keys` | idempotency: the same request is carried out once |
+//! | `phase` | what a request makes of the execution that has not ended; pure |
+//! | `supervisor` | the one task that decides, records and acts |
+//! | `book` | the record, and what it adds up to |
+//! | `running` | the runner's task, from getting the world ready to the recorded end |
+//! | `recovery` | what becomes of an execution that was cut off |
+//! | `desired` | the plan that holds; pure |
+//! | `observation`, `reconciler` | what differs from it, since when, and what is done about it |
+//! | `retention` | drops what is kept of the history no longer |
 
+mod admission;
+mod adopt;
 mod book;
-mod carry;
+mod desired;
 mod document;
 mod drift;
 mod give_up;
+mod identity;
 mod inspect;
+mod keys;
+mod ledger;
 mod leftovers;
 mod members;
 mod metrics;
-mod observer;
+mod observation;
+mod phase;
 mod platform;
 mod process;
 mod propose;
 mod ready;
 mod reality;
-mod recover;
+mod reconciler;
+mod recovery;
 mod redact;
 mod replan;
 mod replay;
+mod retention;
+mod running;
 mod sealed;
 mod snapshot;
+mod supervisor;
 mod topology;
 mod turns;
 mod what_if;
 mod work_out;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::execute::{By, Direction, Execution, Halt};
+use crate::execute::{Event, Execution, Stamped};
 use crate::fault::{Code, Fault, chain};
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Entry, History, Journal, JournalError, Listed, Page, Reach};
 use crate::meter::Meter;
+use crate::outside::{Outside, off_async};
 
-pub use carry::{Begun, Ended, Request};
+pub use admission::{Begun, Request};
+pub use adopt::Adopted;
 pub use document::{Document, Tags};
+pub use phase::OnRestart;
 pub use platform::Platform;
 pub use propose::Proposal;
 pub use ready::Readiness;
-pub use recover::OnRestart;
+pub use running::Ended;
 pub use snapshot::Snapshot;
 pub use topology::PutTopology;
+pub use turns::on_behalf_of;
 pub use what_if::{WhatIf, what_if};
 
 use book::Book;
+use supervisor::{Line, Supervisor};
 
 /// What the service goes by.
 #[derive(Clone, Debug)]
@@ -76,6 +104,10 @@ pub struct Settings {
     pub journal_file: Option<PathBuf>,
     /// How many placements are searched for at the same time, for plans and for what-ifs each.
     pub solves: usize,
+    /// The time of day, fresh ids, chance, and threads for what blocks.
+    pub outside: Arc<dyn Outside>,
+    /// The longest that a what-if may ask to be searched for.
+    pub max_what_if: Duration,
 }
 
 /// A handle to the service. Clones are the same service.
@@ -85,7 +117,9 @@ pub struct Service {
 }
 
 struct Inner {
-    book: Arc<Mutex<Book>>,
+    line: Line,
+    /// What happened. Reading it keeps nobody from recording.
+    history: Arc<dyn History>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
     platform: Arc<dyn Platform>,
     settings: Settings,
@@ -94,8 +128,7 @@ struct Inner {
     solvers: turns::Turns,
     /// The same for what-ifs, which may take as long as they say, and so have turns of their own.
     what_ifs: turns::Turns,
-    running: Mutex<Option<carry::Running>>,
-    ready: tokio::sync::Mutex<Option<(std::time::Instant, Readiness)>>,
+    ready: tokio::sync::Mutex<Option<(tokio::time::Instant, Readiness)>>,
     metrics: metrics::Metrics,
 }
 
@@ -110,19 +143,20 @@ impl Service {
         platform: Arc<dyn Platform>,
         settings: Settings,
     ) -> Result<Self, JournalError> {
-        let (book, snapshot) = Book::open(journal)?;
+        let history = journal.history();
+        let (book, snapshot) = Book::open(journal, Arc::clone(&settings.outside))?;
         let metrics = metrics::Metrics::new(&settings.meter, settings.journal_file.as_deref());
         let solvers = turns::Turns::new(settings.solves);
         let what_ifs = turns::Turns::new(settings.solves);
         let inner = Inner {
-            book: Arc::new(Mutex::new(book)),
+            line: Supervisor::start(book, Arc::clone(&settings.outside)),
+            history,
             snapshot,
             platform,
             settings,
             runtime: Handle::current(),
             solvers,
             what_ifs,
-            running: Mutex::new(None),
             ready: tokio::sync::Mutex::default(),
             metrics,
         };
@@ -137,13 +171,23 @@ impl Service {
         self.inner.snapshot.borrow().clone()
     }
 
-    /// The newest executions, newest first.
+    /// A page of the history, newest first.
     ///
     /// # Errors
     ///
-    /// When the journal can't be read.
-    pub async fn executions(&self, limit: u32) -> Result<Vec<Execution>, Fault> {
-        self.with_book(move |book| book.executions(limit)).await
+    /// When it is to begin before an execution that is not kept, or the journal can't be read.
+    pub async fn executions(&self, page: Page) -> Result<Listed, Fault> {
+        let before = page.before;
+        let listed = self
+            .with_history(move |history| history.executions(&page))
+            .await?;
+        listed.ok_or_else(|| {
+            let id = before.unwrap_or_default();
+            let message = format!(
+                "before should be the id of an execution in the history; there is no {id}, or it is kept no longer"
+            );
+            Fault::new(Code::RequestInvalid, message)
+        })
     }
 
     /// One execution.
@@ -152,51 +196,20 @@ impl Service {
     ///
     /// When there is none of that id, or the journal can't be read.
     pub async fn execution(&self, id: Uuid) -> Result<Execution, Fault> {
-        let found = self.with_book(move |book| book.execution(id)).await?;
-        found.ok_or_else(|| Fault::new(Code::NotFound, format!("there is no execution {id}")))
-    }
-
-    /// Asks the running execution to begin no further action.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such execution, or it has ended.
-    pub async fn cancel(&self, id: Uuid, by: By) -> Result<(), Fault> {
-        let execution = self.execution(id).await?;
-        if execution.progress.outcome.is_none() {
-            // A full disk is no reason to go on with what nobody wants.
-            if let Err(error) = self.note_wish("cancel_requested", id, by.clone()).await {
-                tracing::warn!(execution = %id, %error, "could not note the wish to cancel among the events");
-            }
-            if self.halt(Some(id), Halt::Cancel) {
-                return Ok(());
-            }
-            // It is held: what was cut off in the middle is looked up, and the end recorded.
-            return self.take_up(id, Direction::Forward, Halt::Cancel, by).await;
+        if let Some(running) = self.with_book(move |book| Ok(book.unfinished(id))).await? {
+            return Ok(running);
         }
-        let message = format!(
-            "execution {id} has {}; there is nothing to cancel",
-            execution.state()
-        );
-        Err(Fault::new(Code::ExecutionEnded, message))
+        match self.with_history(move |history| history.execution(id)).await? {
+            Some(record) => replay::replay(record),
+            None => Err(Fault::new(Code::NotFound, format!("there is no execution {id}"))),
+        }
     }
 
-    /// Puts on record who wished for a change of an execution.
-    ///
-    /// # Errors
-    ///
-    /// When it is not surely on disk.
-    async fn note_wish(&self, kind: &'static str, id: Uuid, by: By) -> Result<(), Fault> {
-        tracing::info!(execution = %id, by = by.name, "{kind}");
-        self.with_book(move |book| book.note_by(kind, json!({ "execution": id }), &by))
-            .await
-    }
-
-    /// Lets the running actions end, begins no more, and waits for that.
+    /// Lets the running actions end, begins nothing more, and waits for that.
     pub async fn stop(&self) {
-        let ended = self.lock_running().as_ref().map(|running| running.ended.clone());
-        self.halt(None, Halt::Stop);
-        if let Some(mut ended) = ended {
+        let service = self.clone();
+        let ended = self.ask(move |supervisor| Ok(supervisor.stop(&service))).await;
+        if let Ok(Some(mut ended)) = ended {
             // An error says that the task is gone, which is an end as well.
             let _ = ended.wait_for(Option::is_some).await;
         }
@@ -208,13 +221,16 @@ impl Service {
         self.inner.snapshot.clone()
     }
 
-    /// Events after the one with that number, oldest first, so many at most.
+    /// Events after the one with that number, oldest first, so many at most; and the number up to which
+    /// events may be missing among them, since they are kept no longer.
     ///
     /// # Errors
     ///
     /// When the journal can't be read.
-    pub async fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, Fault> {
-        self.with_book(move |book| book.events_after(seq, limit)).await
+    pub async fn events_after(&self, seq: u64, limit: u32) -> Result<(Vec<Entry>, u64), Fault> {
+        // In this order: what is dropped in between is counted as missing, though it may not be.
+        self.with_history(move |history| Ok((history.events_after(seq, limit)?, history.dropped_to()?)))
+            .await
     }
 
     /// The number of the newest event.
@@ -223,7 +239,22 @@ impl Service {
     ///
     /// When the journal can't be read.
     pub async fn newest_event(&self) -> Result<u64, Fault> {
-        self.with_book(|book| book.newest_event()).await
+        self.with_history(|history| history.newest_event()).await
+    }
+
+    /// What can still be told of the events after that number.
+    ///
+    /// # Errors
+    ///
+    /// When the journal can't be read.
+    pub async fn reach(&self, seq: u64) -> Result<Reach, Fault> {
+        self.with_history(move |history| history.reach(seq)).await
+    }
+
+    /// The id of the journal. Numbers of events mean something within one.
+    #[must_use]
+    pub fn journal(&self) -> Uuid {
+        self.inner.history.id()
     }
 
     /// What is counted, in the text format of OpenMetrics, or in Prometheus' older one.
@@ -240,23 +271,33 @@ impl Service {
         })
     }
 
-    /// Runs `work` on the book, off the async threads.
+    /// Has `work` done by the supervisor when its turn comes.
+    async fn ask<T, W>(&self, work: W) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Supervisor) -> Result<T, Fault> + Send + 'static,
+    {
+        self.inner.line.ask(work).await
+    }
+
+    /// The same, for work that only needs the record.
     async fn with_book<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
         W: FnOnce(&mut Book) -> Result<T, Fault> + Send + 'static,
     {
-        let book = Arc::clone(&self.inner.book);
-        let span = tracing::Span::current();
-        let task = move || {
-            let _inside = span.enter();
-            work(&mut book.lock().unwrap_or_else(PoisonError::into_inner))
-        };
-        self.inner
-            .runtime
-            .spawn_blocking(task)
-            .await
-            .unwrap_or_else(|error| Err(crashed(&error)))
+        self.ask(|supervisor| work(&mut supervisor.book)).await
+    }
+
+    /// Reads the history, off the async threads, beside whoever records.
+    async fn with_history<T, W>(&self, work: W) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: FnOnce(&dyn History) -> Result<T, JournalError> + Send + 'static,
+    {
+        let history = Arc::clone(&self.inner.history);
+        let read = self.off_async(move || work(&*history)).await;
+        Ok(read.ok_or_else(crashed)??)
     }
 
     /// Runs `work` on the service's runtime, to its end even when the caller goes away.
@@ -269,12 +310,31 @@ impl Service {
             .runtime
             .spawn(work.in_current_span())
             .await
-            .unwrap_or_else(|error| Err(crashed(&error)))
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "a task ended without an answer");
+                Err(crashed())
+            })
+    }
+
+    /// Runs work that blocks off the async threads. None when it crashed.
+    async fn off_async<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        off_async(self.inner.settings.outside.as_ref(), &self.inner.runtime, work).await
+    }
+
+    /// An event, with the time.
+    fn stamped(&self, event: Event) -> Stamped {
+        stamped(self.inner.settings.outside.as_ref(), event)
     }
 }
 
-fn crashed(error: &tokio::task::JoinError) -> Fault {
-    tracing::error!(%error, "a task ended without an answer");
+/// An event, with the time that is written down beside what happens. Nothing is decided by it: the order
+/// of things is the record's.
+fn stamped(outside: &dyn Outside, event: Event) -> Stamped {
+    let at = outside.now();
+    Stamped { at, event }
+}
+
+fn crashed() -> Fault {
     Fault::new(
         Code::Internal,
         "mapek failed on this request; its log says more, please report it",

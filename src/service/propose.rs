@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cloud::{CloudVm, Offer};
+use crate::cloud::CloudVm;
 use crate::engine::Observed;
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
-use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
-use crate::solve::{Answer, EndedBy};
+use crate::model::topology::OnForeign;
+use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
+use crate::solve::{Answer, Progress, Step};
 use crate::translate::Translation;
 
 use super::leftovers::sweep;
+use super::reality::{Unlimited, told};
 use super::topology::invalid;
 use super::turns::Turns;
-use super::work_out::work_out;
+use super::work_out::{Supply, work_out};
 use super::{Service, Snapshot};
 
 /// What would be done for a plan, and how good it is.
@@ -40,6 +42,8 @@ pub struct Proposal {
     pub seen: Seen,
     /// Under which id it is sealed, where it is.
     pub plan_id: Option<String>,
+    /// Whether the answer tells how the search went.
+    pub trace: bool,
 }
 
 /// What is, as far as it could be seen.
@@ -49,6 +53,10 @@ pub struct Seen {
     pub vms: Vec<CloudVm>,
     /// The confirmed allocation, with what the engines report of it.
     pub allocation: Allocation,
+    /// VMs that could be taken into use beside what others run there.
+    pub occupied: BTreeMap<VmId, Vm>,
+    /// VMs that could be taken into use and could not be looked at, and why.
+    pub unseen: BTreeMap<VmId, Fault>,
     /// What the engines of the allocation's VMs were seen to run.
     pub containers: BTreeMap<VmId, Vec<Observed>>,
 }
@@ -72,23 +80,29 @@ impl Proposal {
             "bound": self.answer.bound,
             "gap": self.answer.gap,
             "proven_optimal": self.answer.proven_optimal,
-            "ended_by": ended_by(self.answer.ended_by),
+            "proved_by": self.answer.proved_by.as_str(),
+            "ended_by": self.answer.ended_by.as_str(),
             "solve_ms": (milliseconds * 1000.0).round() / 1000.0,
             "warnings": self.warnings,
         });
         if let (Some(answer), Some(id)) = (answer.as_object_mut(), &self.plan_id) {
             answer.insert("plan_id".to_owned(), json!(id));
         }
+        if let (Some(answer), true) = (answer.as_object_mut(), self.trace) {
+            let steps: Vec<Value> = self.answer.trace.iter().map(step).collect();
+            answer.insert("trace".to_owned(), json!(steps));
+        }
         answer
     }
 }
 
-fn ended_by(ended: EndedBy) -> &'static str {
-    match ended {
-        EndedBy::Proof => "proof",
-        EndedBy::WorkLimit => "work_limit",
-        EndedBy::Deadline => "deadline",
-        EndedBy::Stopped => "stopped",
+/// One step of the search, as the answer tells it.
+fn step(step: &Step) -> Value {
+    let ms = step.at.as_secs_f64() * 1000.0;
+    let ms = (ms * 1000.0).round() / 1000.0;
+    match step.what {
+        Progress::Found { objective, by } => json!({ "ms": ms, "objective": objective, "by": by.as_str() }),
+        Progress::Proved { bound, by } => json!({ "ms": ms, "bound": bound, "by": by.as_str() }),
     }
 }
 
@@ -111,6 +125,55 @@ pub(super) fn bounded(mut fault: Fault, bounds: &[String]) -> Fault {
     fault
 }
 
+/// Says which VMs could not be used, where no placement was found. One that can't be reached is then
+/// what stands in the way.
+fn for_lack_of(fault: Fault, unusable: Vec<Fault>) -> Fault {
+    if fault.code != Code::Infeasible {
+        return fault;
+    }
+    let Some(first) = unusable.first() else {
+        return fault;
+    };
+    let messages: Vec<&str> = unusable.iter().map(|fault| fault.message.as_str()).collect();
+    Fault {
+        code: first.code,
+        message: format!("{}; {}", messages.join("; "), fault.message),
+        ..fault
+    }
+}
+
+/// Containers without limits on the VMs that a placement sets out from or uses: as warnings, or as a
+/// refusal where the topology wants that.
+fn unlimited(
+    topology: &Topology,
+    proposal: &Proposal,
+    unlimited: &BTreeMap<VmId, Vec<Unlimited>>,
+) -> Result<Vec<Warning>, Fault> {
+    let used =
+        |vm: &VmId| proposal.target.vms.contains_key(vm) || proposal.seen.allocation.vms.contains_key(vm);
+    let mut messages = Vec::new();
+    let mut places = Vec::new();
+    for (vm, containers) in unlimited.iter().filter(|(vm, _)| used(vm)) {
+        for Unlimited { container, lacks } in containers {
+            messages.push(format!(
+                "container '{container}' on VM '{vm}' is not of this mapek and has no {}: what it may take is not counted",
+                lacks
+            ));
+            places.push(json!({ "vm": vm, "container": container }));
+        }
+    }
+    match topology.infrastructure.foreign {
+        OnForeign::Refuse if !messages.is_empty() => {
+            let message = format!(
+                "{}; set its limits with `docker update`, or stop it (infrastructure.foreign is \"refuse\")",
+                messages.join("; ")
+            );
+            Err(Fault::new(Code::ForeignUnlimited, message).with(places))
+        }
+        OnForeign::Refuse | OnForeign::Warn => Ok(messages.into_iter().map(told).collect()),
+    }
+}
+
 /// How long and how hard a placement is searched for.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -118,9 +181,11 @@ pub struct Effort {
     pub deadline: Duration,
     /// Search until proven.
     pub exact: bool,
+    /// Tell how the search went.
+    pub trace: bool,
 }
 
-/// Whom a search stops for when he goes away.
+/// Stops the search when the client disconnects.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -140,20 +205,25 @@ impl Service {
         let effort = Effort {
             deadline: self.inner.settings.solve_deadline,
             exact: false,
+            trace: false,
         };
-        let reality = self.reality(snapshot, &topology, &offer).await?;
+        let mut reality = self.reality(snapshot, &topology, &offer).await?;
         let bounds = offer.bounds.clone();
+        let spares = std::mem::take(&mut reality.spares);
+        let unusable = spares.unusable.clone();
         let mut proposal = self
             .place(
                 &self.inner.solvers,
                 Arc::clone(&topology),
                 reality.allocation,
                 plan,
-                offer,
+                Supply { offer, spares },
                 effort,
             )
             .await
-            .map_err(|fault| bounded(fault, &bounds))?;
+            .map_err(|fault| for_lack_of(bounded(fault, &bounds), unusable))?;
+        let open = unlimited(&topology, &proposal, &reality.unlimited)?;
+        proposal.warnings.extend(open);
         sweep(
             &topology,
             &proposal.target,
@@ -174,6 +244,8 @@ impl Service {
         Ok(Seen {
             vms: offer.vms,
             allocation: reality.allocation,
+            occupied: reality.spares.occupied,
+            unseen: reality.spares.unseen,
             containers: reality.seen,
         })
     }
@@ -185,10 +257,11 @@ impl Service {
         topology: Arc<Topology>,
         allocation: Allocation,
         plan: Plan,
-        offer: Offer,
+        supply: Supply,
         effort: Effort,
     ) -> Result<Proposal, Fault> {
-        let turn = turns.take().await?;
+        let long = effort.deadline > self.inner.settings.solve_deadline;
+        let turn = turns.take(long).await?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
         let span = tracing::debug_span!("solve");
@@ -196,14 +269,12 @@ impl Service {
         let task = move || {
             let _turn = turn;
             let (_outer, _inside) = (outer.entered(), span.entered());
-            work_out(&topology, &allocation, &plan, offer, effort, &stop)
+            work_out(&topology, &allocation, &plan, supply, effort, &stop)
         };
         let result = self
-            .inner
-            .runtime
-            .spawn_blocking(task)
+            .off_async(task)
             .await
-            .unwrap_or_else(|error| Err(super::crashed(&error)));
+            .unwrap_or_else(|| Err(super::crashed()));
         self.inner.metrics.solved(&result);
         result
     }

@@ -1,9 +1,10 @@
 //! Whether the service can carry plans out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::cloud::CloudVm;
 use crate::fault::Fault;

@@ -15,10 +15,11 @@ use crate::model::{Plan, Topology};
 use crate::translate::Action;
 
 use super::Service;
-use super::carry::refuse;
+use super::admission::refuse;
 use super::leftovers::sweep;
 use super::propose::{Effort, bounded};
 use super::topology::invalid;
+use super::work_out::Supply;
 
 impl Service {
     /// The way on for an execution that is short of VMs. Nothing is changed or recorded.
@@ -36,7 +37,7 @@ impl Service {
         if let More::Anonymous { at_most } = &mut offer.more {
             *at_most = Some(0);
         }
-        let reality = self.reality(&snapshot, topology, &offer).await?;
+        let mut reality = self.reality(&snapshot, topology, &offer).await?;
         let there = u32::try_from(reality.allocation.vms.len()).unwrap_or(u32::MAX);
         let bounds = [format!(
             "{} there, and no more are asked for in this execution",
@@ -48,6 +49,7 @@ impl Service {
         let effort = Effort {
             deadline: self.inner.settings.solve_deadline,
             exact: false,
+            trace: false,
         };
         let mut proposal = self
             .place(
@@ -55,7 +57,10 @@ impl Service {
                 Arc::new(with_no_more_than(there, topology)),
                 reality.allocation,
                 plan,
-                offer,
+                Supply {
+                    offer,
+                    spares: std::mem::take(&mut reality.spares),
+                },
                 effort,
             )
             .await

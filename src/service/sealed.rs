@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::execute::{Basis, Pinned, Seal, World, preflight, remarks};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Plan, Size, TierId, VmId};
+use crate::model::{Allocation, Foreign, Plan, Size, TierId, VmId};
 use crate::translate::Stage;
 
-use super::carry::needs_hooks;
+use super::admission::needs_hooks;
 use super::propose::{Proposal, Seen};
 use super::reality::told;
 use super::topology::invalid;
@@ -79,7 +78,7 @@ impl Service {
         let basis = Basis {
             hooks,
             images,
-            ..basis(&snapshot, &proposal.plan, &proposal.seen)
+            ..basis(&snapshot, &proposal.plan, &proposal.seen, &proposal.target)
         };
         let seal = Seal::over(
             plan,
@@ -87,7 +86,7 @@ impl Service {
             &proposal.target,
             &proposal.translation.stages,
             &proposal.translation.interrupts,
-            Timestamp::now(),
+            self.inner.settings.outside.now(),
         );
         let id = seal.id.clone();
         match self.with_book(move |book| book.seal(&seal)).await {
@@ -136,7 +135,7 @@ impl Service {
         let now = Basis {
             images: images(&world, snapshot, &seal.stages).await,
             hooks: world.hooks.map(|hooks| hooks.revision.clone()),
-            ..basis(snapshot, &asked, &seen)
+            ..basis(snapshot, &asked, &seen, &seal.target)
         };
         let moved = seal.basis.moved(&now);
         if moved.is_empty() {
@@ -156,10 +155,16 @@ impl Service {
 }
 
 /// All but hooks and images, which take longer to look up.
-fn basis(snapshot: &Snapshot, plan: &BTreeMap<TierId, Size>, seen: &Seen) -> Basis {
+fn basis(snapshot: &Snapshot, plan: &BTreeMap<TierId, Size>, seen: &Seen, target: &Allocation) -> Basis {
+    let vms: BTreeSet<&VmId> = seen.allocation.vms.keys().chain(target.vms.keys()).collect();
+    let foreign = vms.into_iter().filter_map(|vm| {
+        let seen = seen.allocation.vms.get(vm).or(seen.occupied.get(vm))?;
+        (seen.foreign != Foreign::default()).then(|| (vm.clone(), seen.foreign.clone()))
+    });
     let basis = Basis {
         generation: snapshot.generation,
         plan: plan.clone(),
+        foreign: foreign.collect(),
         from: Pinned::from(&seen.allocation),
         ..Basis::default()
     };

@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, OnceLock};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::execute::{Bindings, View};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Topology};
+use crate::model::{Allocation, Change, Topology};
 
+use super::desired::{self, Desired};
 use super::document::Document;
+use super::identity::Known;
+use super::observation::Difference;
 
 /// What is, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -18,14 +21,27 @@ pub struct Snapshot {
     pub topology: Option<Arc<Topology>>,
     /// How often a topology was put.
     pub generation: u64,
-    /// What is confirmed.
-    pub allocation: Allocation,
+    /// What is confirmed. Shared, so that a snapshot costs nothing: whoever changes it changes it in
+    /// place where nobody holds one, and a copy of it where somebody does.
+    pub allocation: Arc<Allocation>,
     /// Counts changes of the allocation since the start.
     pub revision: u64,
     /// The running execution.
     pub running: Option<Uuid>,
+    /// Whether it waits for a person.
+    pub held: bool,
+    /// The plan that holds; None before the first.
+    pub desired: Option<Arc<Desired>>,
+    /// The plan that was reached last.
+    pub reached: Option<Arc<Desired>>,
+    /// What differed from what should be at the last look.
+    pub differences: Arc<Vec<Difference>>,
     /// Real names of VMs that the running execution has made.
-    pub bindings: Bindings,
+    pub bindings: Arc<Bindings>,
+    /// The ids of the VMs' engines, as they were last recorded.
+    pub(super) engines: Arc<Known>,
+    /// Whether containers without an owner may be ours, since an earlier version made them.
+    pub(super) unlabelled: bool,
     /// The topology as it is answered; made when it is first asked for.
     pub(super) shown_topology: Arc<OnceLock<Document>>,
     /// The allocation as it is answered; made when it is first asked for.
@@ -34,12 +50,16 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Takes in what is confirmed now.
-    pub(super) fn change(&mut self, allocation: Allocation) {
-        if allocation != self.allocation {
-            self.revision += 1;
-            self.allocation = allocation;
-            self.shown_allocation = Arc::default();
+    pub(super) fn change(&mut self, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
         }
+        let allocation = Arc::make_mut(&mut self.allocation);
+        for change in changes {
+            allocation.apply(change);
+        }
+        self.revision += 1;
+        self.shown_allocation = Arc::default();
     }
 
     /// The topology.
@@ -57,12 +77,26 @@ impl Snapshot {
         self.topology.clone().ok_or_else(missing)
     }
 
+    /// The plan that holds, and what came of it.
+    #[must_use]
+    pub fn plan_document(&self) -> Value {
+        let desired = self.desired.as_deref();
+        json!({
+            "plan": desired.map(|desired| &desired.plan),
+            "since": desired.map(|desired| desired.since),
+            "by": desired.map(|desired| &desired.by),
+            "execution": desired.map(|desired| desired.execution),
+            "state": desired::state(desired, !self.differences.is_empty()),
+            "differences": *self.differences,
+        })
+    }
+
     /// What is confirmed, with names of new VMs.
     #[must_use]
     pub fn view(&self) -> View {
         View {
-            allocation: self.allocation.clone(),
-            bindings: self.bindings.clone(),
+            allocation: Arc::clone(&self.allocation),
+            bindings: Arc::clone(&self.bindings),
         }
     }
 
@@ -73,7 +107,11 @@ impl Snapshot {
     /// When one is running.
     pub fn idle(&self) -> Result<(), Fault> {
         let Some(id) = self.running else { return Ok(()) };
-        let message = format!("execution {id} is running: wait for it, or cancel it");
+        let message = if self.held {
+            format!("execution {id} is held: resume it, roll it back or cancel it")
+        } else {
+            format!("execution {id} is running: wait for it, or cancel it")
+        };
         Err(Fault::new(Code::ExecutionRunning, message).with([json!({ "execution": id })]))
     }
 }

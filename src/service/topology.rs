@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 
+use crate::engine::secret;
 use crate::execute::By;
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
-use crate::model::topology::Cloud;
-use crate::model::{Allocation, Problems, Topology};
+use crate::model::topology::{Cloud, Variable};
+use crate::model::{Allocation, Problems, Topology, path};
 
 use super::Service;
 use super::document::Tags;
+use super::redact::with_secrets;
 
 /// The answer to a topology.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +30,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When it is not valid, claims more than a machine has, drops what is in use, or an execution
-    /// runs. The old one stays then.
+    /// When it is not valid, claims more than a machine has, drops what is in use, gives one engine two
+    /// names or a VM in use another engine, or an execution runs. The old one stays then.
     pub async fn put_topology(
         &self,
         document: Value,
@@ -38,9 +40,13 @@ impl Service {
     ) -> Result<PutTopology, Fault> {
         let service = self.clone();
         let work = async move {
-            let parsed = Topology::parse(&document)
-                .map_err(|problems| invalid(Code::TopologyInvalid, "topology", &problems))?;
+            let not_valid = |problems| invalid(Code::TopologyInvalid, "topology", &problems);
+            let base = service.snapshot();
+            let present = base.topology.as_ref().map(|topology| &topology.document);
+            let (document, restored) = with_secrets(document, present).map_err(not_valid)?;
+            let parsed = Topology::parse(&document).map_err(not_valid)?;
             let mut warnings = parsed.warnings;
+            warnings.extend(unreadable(&parsed.topology));
             match service.inner.platform.check_machines(&parsed.topology).await {
                 Ok(()) => {}
                 Err(fault) if fault.code == Code::ShapeTooLarge => return Err(fault),
@@ -49,9 +55,17 @@ impl Service {
                     problem: fault.message,
                 }),
             }
+            service.check_engines(&parsed.topology).await?;
             let topology = parsed.topology;
             let name = by.name.clone();
-            let put = move |book: &mut super::book::Book| book.put_topology(topology, &by, seen.as_ref());
+            let put = move |book: &mut super::book::Book| {
+                // What `***` stood for may be another secret by now.
+                if restored && book.generation() != base.generation {
+                    let message = "another topology was put at the same moment; send this one again";
+                    return Err(Fault::new(Code::Conflict, message));
+                }
+                book.put_topology(topology, &by, seen.as_ref())
+            };
             let now = service.with_book(put).await?;
             let generation = now.generation;
             tracing::info!(generation, by = name, warnings = warnings.len(), "topology taken");
@@ -64,6 +78,32 @@ impl Service {
         };
         self.to_the_end(work).await
     }
+}
+
+/// Secrets that can't be read at the moment: they may come, but a container that is created before
+/// that fails.
+fn unreadable(topology: &Topology) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut look = |path: String, variable: &Variable| {
+        if let (Variable::Reference(_), Err(problem)) = (variable, secret::resolve(variable)) {
+            warnings.push(Warning { path, problem });
+        }
+    };
+    if let Some(hooks) = &topology.infrastructure.hooks {
+        look("infrastructure.hooks_git_repo".to_owned(), &hooks.repo);
+    }
+    for tier in topology.tiers.values() {
+        let index = topology
+            .apps
+            .iter()
+            .position(|app| *app == tier.app)
+            .unwrap_or_default();
+        let place = path(&path(&format!("apps[{index}].tiers"), &tier.key), "environment");
+        for (name, variable) in &tier.environment {
+            look(path(&place, name), variable);
+        }
+    }
+    warnings
 }
 
 /// Problems of a document as one answer.

@@ -15,7 +15,7 @@ use crate::model::{Allocation, Plan, Topology, VmId};
 use super::Service;
 use super::propose::{Effort, Proposal};
 use super::topology::invalid;
-use super::work_out::work_out;
+use super::work_out::{Supply, work_out};
 
 impl Service {
     /// Answers a what-if. State is neither read nor changed.
@@ -24,7 +24,9 @@ impl Service {
     ///
     /// When the question is not valid or has no solution.
     pub async fn solve(&self, question: Value) -> Result<Proposal, Fault> {
-        let what_if = WhatIf::parse(&question, self.inner.settings.solve_deadline)?;
+        let settings = &self.inner.settings;
+        let mut what_if = WhatIf::parse(&question, settings.solve_deadline)?;
+        what_if.cap(settings.max_what_if);
         let WhatIf {
             topology,
             allocation,
@@ -32,9 +34,9 @@ impl Service {
             effort,
             warnings,
         } = what_if;
-        let offer = imagined(&topology);
+        let supply = Supply::unseen(imagined(&topology), &allocation);
         let mut proposal = self
-            .place(&self.inner.what_ifs, topology, allocation, plan, offer, effort)
+            .place(&self.inner.what_ifs, topology, allocation, plan, supply, effort)
             .await?;
         proposal.warnings.extend(warnings);
         Ok(proposal)
@@ -54,10 +56,14 @@ pub fn what_if(question: &Value, deadline: Duration, stop: &AtomicBool) -> Resul
         effort,
         warnings,
     } = WhatIf::parse(question, deadline)?;
-    let mut proposal = work_out(&topology, &allocation, &plan, imagined(&topology), effort, stop)?;
+    let supply = Supply::unseen(imagined(&topology), &allocation);
+    let mut proposal = work_out(&topology, &allocation, &plan, supply, effort, stop)?;
     proposal.warnings.extend(warnings);
     Ok(proposal)
 }
+
+/// What a question may have.
+const MEMBERS: [&str; 6] = ["topology", "allocation", "plan", "deadline_ms", "exact", "trace"];
 
 /// A stateless question.
 pub struct WhatIf {
@@ -69,12 +75,15 @@ pub struct WhatIf {
 }
 
 impl WhatIf {
-    /// Reads `{"topology", "allocation", "plan", "deadline_ms"?, "exact"?}`.
+    /// Reads `{"topology", "allocation", "plan", "deadline_ms"?, "exact"?, "trace"?}`.
     fn parse(question: &Value, deadline: Duration) -> Result<Self, Fault> {
         let bad = |message: &str| Fault::new(Code::RequestInvalid, message);
         let part = |key: &str| question.get(key).filter(|value| !value.is_null());
-        if !question.is_object() {
+        let Some(members) = question.as_object() else {
             return Err(bad("should be an object with topology, allocation and plan"));
+        };
+        if let Some(stray) = members.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
+            return Err(Fault::unknown("member of the question", stray, &MEMBERS));
         }
         let topology = part("topology").ok_or_else(|| bad("topology is missing"))?;
         let plan = part("plan").ok_or_else(|| bad("plan is missing"))?;
@@ -101,12 +110,13 @@ impl WhatIf {
                 }
             },
         };
-        let exact = match part("exact") {
-            None => false,
+        let switch = |name: &str| match part(name) {
+            None => Ok(false),
             Some(given) => given
                 .as_bool()
-                .ok_or_else(|| bad("exact should be true or false"))?,
+                .ok_or_else(|| bad(&format!("{name} should be true or false"))),
         };
+        let (exact, trace) = (switch("exact")?, switch("trace")?);
         // "Until proven" has no deadline unless the question sets one.
         let day = Duration::from_secs(86_400);
         let deadline = if exact && part("deadline_ms").is_none() {
@@ -118,9 +128,29 @@ impl WhatIf {
             topology,
             allocation,
             plan,
-            effort: Effort { deadline, exact },
+            effort: Effort {
+                deadline,
+                exact,
+                trace,
+            },
             warnings,
         })
+    }
+}
+
+impl WhatIf {
+    /// Searches no longer than that, and says so where more was asked for.
+    fn cap(&mut self, most: Duration) {
+        if self.effort.deadline > most {
+            self.effort.deadline = most;
+            self.warnings.push(Warning {
+                path: "deadline_ms".to_owned(),
+                problem: format!(
+                    "cut to {} ms, the most that this service allows (--max-what-if-ms)",
+                    most.as_millis()
+                ),
+            });
+        }
     }
 }
 

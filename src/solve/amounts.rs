@@ -6,6 +6,7 @@
 
 #![allow(clippy::indexing_slicing)] // positions come from enumerating the lists themselves
 
+use super::meter::Meter;
 use super::problem::Pair;
 
 /// One container to be given an amount: tier and VM by position, and what it holds now.
@@ -19,9 +20,15 @@ pub struct Place {
     pub wish: Pair,
 }
 
-/// Amounts for `places` that add up to `demands` within `rooms`; `None` if there are none.
+/// Amounts for `places` that add up to `demands` within `rooms`; `None` if there are none, or if the
+/// meter ends first.
 #[must_use]
-pub fn settle(demands: &[Pair], rooms: &[Pair], places: &[Place]) -> Option<Vec<Pair>> {
+pub fn settle(
+    demands: &[Pair],
+    rooms: &[Pair],
+    places: &[Place],
+    meter: &mut Meter<'_>,
+) -> Option<Vec<Pair>> {
     let mut of_tier = vec![Vec::new(); demands.len()];
     let mut of_vm = vec![Vec::new(); rooms.len()];
     for (ix, place) in places.iter().enumerate() {
@@ -30,7 +37,7 @@ pub fn settle(demands: &[Pair], rooms: &[Pair], places: &[Place]) -> Option<Vec<
     }
     let mut result = vec![[0i64; 2]; places.len()];
     for dim in 0..2 {
-        let flow = settle_one(dim, demands, rooms, places, &of_tier, &of_vm)?;
+        let flow = settle_one(dim, demands, rooms, places, [&of_tier, &of_vm], meter)?;
         for (slot, amount) in result.iter_mut().zip(flow) {
             slot[dim] = amount;
         }
@@ -43,8 +50,8 @@ fn settle_one(
     demands: &[Pair],
     rooms: &[Pair],
     places: &[Place],
-    of_tier: &[Vec<usize>],
-    of_vm: &[Vec<usize>],
+    [of_tier, of_vm]: [&[Vec<usize>]; 2],
+    meter: &mut Meter<'_>,
 ) -> Option<Vec<i64>> {
     // One step for each container is set aside; the rest is an ordinary flow.
     let mut supply: Vec<i64> = demands
@@ -76,7 +83,10 @@ fn settle_one(
     }
     for tier in 0..demands.len() {
         while supply[tier] > 0 {
-            if !augment(tier, places, of_tier, of_vm, &mut supply, &mut room, &mut flow) {
+            // A path may lead through every container.
+            if !meter.spend(places.len() as u64)
+                || !augment(tier, places, of_tier, of_vm, &mut supply, &mut room, &mut flow)
+            {
                 return None;
             }
         }

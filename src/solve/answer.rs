@@ -2,6 +2,9 @@
 //!
 //! Plain data. It computes nothing; `verify` recomputes everything from it.
 
+use std::time::Duration;
+
+use super::evidence::{Finder, Prover};
 use super::instance::{Amount, TierIx};
 
 /// Where a VM of the answer comes from.
@@ -27,12 +30,28 @@ pub struct PlacedVm {
 pub enum EndedBy {
     /// Bound and objective met.
     Proof,
-    /// The fixed amount of work was done: the answer does not depend on the machine's speed.
+    /// The plan asks for what runs now: nothing was searched for.
+    Unchanged,
+    /// The search had done all the work that it sets itself.
     WorkLimit,
     /// The clock cut the search: a faster machine may answer better.
     Deadline,
     /// The caller asked it to stop.
     Stopped,
+}
+
+impl EndedBy {
+    /// As in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proof => "proof",
+            Self::Unchanged => "unchanged",
+            Self::WorkLimit => "work_limit",
+            Self::Deadline => "deadline",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// How much was done, to compare runs on machines of different speed.
@@ -44,6 +63,39 @@ pub struct Counters {
     pub nodes: u64,
     /// Mixed-integer or linear programs handed to HiGHS.
     pub programs: u64,
+    /// All work that went through a meter, in ticks.
+    pub ticks: u64,
+    /// Bounds that a placement showed to be false, and that were dropped. Always 0, or there is a
+    /// mistake in a method.
+    pub refused: u64,
+}
+
+/// What was found or proven, when and by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Since the solve began.
+    pub at: Duration,
+    /// What.
+    pub what: Progress,
+}
+
+/// One step of a solve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A placement, cheaper than those before.
+    Found {
+        /// What it costs.
+        objective: u64,
+        /// Who found it.
+        by: Finder,
+    },
+    /// A bound, higher than those before.
+    Proved {
+        /// The bound.
+        bound: u64,
+        /// Who proved it.
+        by: Prover,
+    },
 }
 
 /// A checked placement.
@@ -51,6 +103,8 @@ pub struct Counters {
 pub struct Answer {
     /// VMs in use, existing ones first by index, then new ones.
     pub placement: Vec<PlacedVm>,
+    /// VMs kept, or made, with nothing on them.
+    pub idle: Vec<VmRef>,
     /// The placement is the current allocation itself: nothing is to be done, not even to VMs
     /// that stand idle.
     pub unchanged: bool,
@@ -58,6 +112,8 @@ pub struct Answer {
     pub objective: u64,
     /// No placement can cost less than this.
     pub bound: u64,
+    /// Who proved the bound.
+    pub proved_by: Prover,
     /// (objective − bound) / objective, 0 when both are 0.
     pub gap: f64,
     /// Whether `bound == objective`.
@@ -66,4 +122,6 @@ pub struct Answer {
     pub ended_by: EndedBy,
     /// Work done.
     pub counters: Counters,
+    /// How it went.
+    pub trace: Vec<Step>,
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // prefix sums are built to the length they are read at
 
+use super::meter::Meter;
 use super::problem::{Pair, Problem, VM_CAP};
 
 /// Least price of all containers, each tier on its own: as many as its demand or `min_node`
@@ -29,18 +30,12 @@ pub fn item_floor(problem: &Problem, item: usize) -> i64 {
     price(it.min_nodes).min(price(held.clamp(it.min_nodes, it.max_nodes.max(it.min_nodes))))
 }
 
-/// Least price of VMs and of the containers beyond [`containers`]: enough of the largest existing
-/// VMs and new ones for all demand and all waste, where each tier that wastes may be spread over
-/// one VM more instead. `None` if no number of VMs is enough.
-#[must_use]
-pub fn vms(problem: &Problem) -> Option<i64> {
-    fleet(problem).map(|f| f.price)
-}
-
-/// The VMs at which that bound is reached.
+/// The VMs at which the bound by volume is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fleet {
-    /// Price of the VMs and of spreading.
+    /// Price of the VMs, and of the containers beyond [`containers`]: enough of the largest existing
+    /// VMs and new ones for all demand and all waste, where each tier that wastes may be spread over
+    /// one VM more instead.
     pub price: i64,
     /// Existing VMs used.
     pub used: usize,
@@ -50,24 +45,39 @@ pub struct Fleet {
     pub spreads: [usize; 2],
 }
 
-/// The cheapest combination of VMs and spreading that volume allows.
+/// The cheapest combination of VMs and spreading that volume allows. `None` if no number of VMs is
+/// enough, or if the meter ends first.
 #[must_use]
-pub fn fleet(problem: &Problem) -> Option<Fleet> {
+pub fn fleet(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
     let volume = Volume::new(problem);
     let mut best: Option<Fleet> = None;
     for used in 0..=volume.most_used() {
         let Some(least) = news_needed(problem, volume.left(used)) else {
             continue;
         };
-        // More VMs than volume needs save spreading, up to where nothing needs to be spread.
-        for news in least..=problem.max_new.min(least.saturating_add(VM_CAP)) {
+        let most = problem.max_new.min(problem.max_vms.saturating_sub(used));
+        // More VMs than volume needs save spreading. Where they cost nothing, as many as save most.
+        let free = problem.new_cost == 0 && problem.idle.least == 0;
+        let first = if free {
+            volume.as_good_as(used, least, most.max(least))
+        } else {
+            least
+        };
+        for news in first..=most {
+            if !meter.spend(8) {
+                return None;
+            }
             let Some(fleet) = volume.fleet(used, news) else {
                 break;
             };
             if best.is_none_or(|b| fleet.price < b.price) {
                 best = Some(fleet);
             }
-            if fleet.spreads == [0, 0] || problem.new_cost <= 0 {
+            if fleet.spreads == [0, 0] || volume.extra == 0 {
+                break;
+            }
+            let vms_alone = fleet.price - fleet.spreads[0].max(fleet.spreads[1]) as i64 * volume.extra;
+            if best.is_some_and(|b| vms_alone >= b.price && problem.idle.least == 0) {
                 break;
             }
         }
@@ -103,7 +113,8 @@ impl<'a> Volume<'a> {
             problem,
             room,
             spread: [Spreading::new(problem, 0), Spreading::new(problem, 1)],
-            extra: problem.create_cost.min(problem.least_keep()),
+            // Where keeping a container is cheaper than removing it, it is counted already.
+            extra: problem.create_cost.min(problem.least_keep()).max(0),
             total: problem.total(),
         }
     }
@@ -130,13 +141,30 @@ impl<'a> Volume<'a> {
         }
         let spreads = [self.spread[0].least(room[0]), self.spread[1].least(room[1])];
         let most = spreads[0].max(spreads[1]) as i64;
-        let price = used as i64 * problem.use_cost + news as i64 * problem.new_cost + most * self.extra;
+        let vms = used as i64 * problem.use_cost + news as i64 * problem.new_cost;
+        let price = vms + problem.idle.least_price(used, news) + most * self.extra;
         Some(Fleet {
             price,
             used,
             news,
             spreads,
         })
+    }
+
+    /// The fewest new VMs, from `least` on, that save as much spreading as `most` do.
+    fn as_good_as(&self, used: usize, least: usize, most: usize) -> usize {
+        let spreads = |news: usize| self.fleet(used, news).map(|fleet| fleet.spreads);
+        let best = spreads(most);
+        let (mut low, mut high) = (least, most);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if spreads(middle) == best {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
     }
 
     /// The least that so many new VMs cost, together with as many existing ones as they need.

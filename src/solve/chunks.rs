@@ -7,6 +7,7 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // chunk, item and VM indices are made here
 
 use super::construct;
+use super::meter::UNLIMITED;
 use super::packing::Packing;
 use super::problem::{Item, Problem};
 use super::starts::starts;
@@ -65,11 +66,12 @@ pub fn construct(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
 /// The cheapest way to begin; once time is up, the first that works.
 fn best(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
     let mut best: Option<Packing> = None;
-    for start in starts(problem) {
+    let mut meter = watch.grace().meter(UNLIMITED);
+    for start in starts(problem, &mut meter) {
         if best.is_some() && watch.cut().is_some() {
             break;
         }
-        if let Some(packing) = construct::construct(problem, &start)
+        if let Some(packing) = construct::construct(problem, &start, &mut meter)
             && best.as_ref().is_none_or(|b| packing.cost < b.cost)
         {
             best = Some(packing);
@@ -143,6 +145,16 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) 
             .iter()
             .map(|&v| problem.existing[v])
             .chain(std::iter::repeat_n(largest, strangers))
+            .collect(),
+        use_costs: vms
+            .iter()
+            .map(|&v| problem.use_costs[v])
+            .chain(std::iter::repeat_n(problem.use_cost, strangers))
+            .collect(),
+        spare: vms
+            .iter()
+            .map(|&v| problem.spare[v])
+            .chain(std::iter::repeat_n(false, strangers))
             .collect(),
         held: vms
             .iter()

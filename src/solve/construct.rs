@@ -6,8 +6,13 @@
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slots and items are those of the packing
 
+use super::meter::Meter;
 use super::packing::Packing;
 use super::problem::{Pair, Problem};
+
+mod fit;
+
+use fit::{room, unfit, waste};
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -30,47 +35,140 @@ pub struct Start {
     pub wide: Vec<usize>,
 }
 
-/// A placement of everything, or `None` if this way leads nowhere.
+/// A placement of everything, or `None` if this way leads nowhere or the meter ends it.
 #[must_use]
-pub fn construct(problem: &Problem, start: &Start) -> Option<Packing> {
-    let mut packing = Packing::empty(problem);
-    let mut open: Vec<usize> = start.open.iter().copied().take(problem.max_vms).collect();
-    let mut shut: Vec<usize> = (0..problem.existing.len())
-        .filter(|v| !open.contains(v))
-        .collect();
-    shut.reverse();
-    let mut news = 0;
-    while news < start.news.min(problem.max_new) && open.len() < problem.max_vms {
-        open.push(packing.add_new(problem));
-        news += 1;
-    }
+pub fn construct(problem: &Problem, start: &Start, meter: &mut Meter<'_>) -> Option<Packing> {
+    let mut yard = Yard::new(problem, start);
     for &(vm, item, amount) in &start.keep {
-        lay(problem, &mut packing, vm, item, amount);
+        lay(problem, &mut yard.packing, vm, item, amount);
     }
     for &item in &start.order {
-        if !packing.nodes[item].is_empty() && complete(problem, &mut packing, &open, item) {
-            continue;
+        if !meter.spend(1 + yard.open.len() as u64) {
+            return None;
         }
+        let begun = !yard.packing.nodes[item].is_empty();
+        if !(begun && complete(problem, &mut yard.packing, &yard.open, item)) {
+            yard.place(problem, start, item, meter)?;
+        }
+    }
+    Some(yard.packing)
+}
+
+/// The placement so far, and which VMs may be used.
+struct Yard {
+    packing: Packing,
+    open: Vec<usize>,
+    is_open: Vec<bool>,
+    /// Existing VMs that are not open yet, the next one last.
+    shut: Vec<usize>,
+    news: usize,
+}
+
+impl Yard {
+    fn new(problem: &Problem, start: &Start) -> Self {
+        let existing = problem.existing.len();
+        let open: Vec<usize> = start.open.iter().copied().take(problem.max_vms).collect();
+        let mut is_open = vec![false; existing];
+        for &vm in &open {
+            is_open[vm] = true;
+        }
+        let mut yard = Self {
+            packing: Packing::empty(problem),
+            open,
+            shut: (0..existing).rev().filter(|&v| !is_open[v]).collect(),
+            is_open,
+            news: 0,
+        };
+        for _ in 0..start.news {
+            yard.open_new(problem);
+        }
+        yard
+    }
+
+    /// Opens a new VM, if there may be one more.
+    fn open_new(&mut self, problem: &Problem) -> bool {
+        let may = self.news < problem.max_new && self.open.len() < problem.max_vms;
+        if may {
+            let slot = self.packing.add_new(problem);
+            self.open.push(slot);
+            self.is_open.push(true);
+            self.news += 1;
+        }
+        may
+    }
+
+    /// Opens an existing VM: cheaper to use than a new one is to make, if it is of any use.
+    fn open_existing(&mut self, problem: &Problem) -> bool {
+        if self.open.len() >= problem.max_vms {
+            return false;
+        }
+        let Some(vm) = self.shut.pop() else { return false };
+        self.open.push(vm);
+        self.is_open[vm] = true;
+        true
+    }
+
+    /// Places one item, on VMs opened for it if need be. It ends: existing VMs run out, and when as
+    /// many new ones stand empty as the item could fill, it goes there or nowhere.
+    fn place(&mut self, problem: &Problem, start: &Start, item: usize, meter: &mut Meter<'_>) -> Option<()> {
+        let Alone { most, enough } = alone(problem, item);
         loop {
-            let can_open = (news < problem.max_new || !shut.is_empty()) && open.len() < problem.max_vms;
-            let spread = start.spread_first || !can_open;
-            if let Some(slots) = choose(problem, &packing, &open, item, spread, start) {
-                pour(problem, &mut packing, item, &slots, start.even);
-                break;
-            }
-            if !can_open {
+            if !meter.spend(1 + self.open.len() as u64) {
                 return None;
             }
-            // An existing VM is cheaper to use than a new one is to make, if it is of any use.
-            if let Some(vm) = shut.pop() {
-                open.push(vm);
-            } else {
-                open.push(packing.add_new(problem));
-                news += 1;
+            let is_empty = |&slot: &usize| {
+                let slot = &self.packing.slots[slot];
+                slot.origin.is_none() && slot.boxes.is_empty()
+            };
+            let empty: Vec<usize> = self.open.iter().copied().filter(is_empty).take(most).collect();
+            let ready = empty.len() >= most;
+            let can_open = (self.news < problem.max_new && !ready || !self.shut.is_empty())
+                && self.open.len() < problem.max_vms;
+            let spread = start.spread_first || !can_open;
+            if let Some(slots) = choose(problem, self, item, spread, start) {
+                pour(problem, &mut self.packing, item, &slots, start.even);
+                return Some(());
+            }
+            if self.open_existing(problem) {
+                continue;
+            }
+            if ready && enough {
+                pour(problem, &mut self.packing, item, &empty, start.even);
+                return Some(());
+            }
+            let opened = (empty.len()..most).take_while(|_| self.open_new(problem)).count();
+            if opened == 0 {
+                return None;
             }
         }
     }
-    Some(packing)
+}
+
+/// What new VMs alone can do for an item.
+struct Alone {
+    /// More of them, empty, are of no use.
+    most: usize,
+    /// Whether that many hold all of it.
+    enough: bool,
+}
+
+fn alone(problem: &Problem, item: usize) -> Alone {
+    let it = &problem.items[item];
+    let mut need = it.min_nodes.max(1);
+    for r in 0..2 {
+        let each = problem.new_vm[r];
+        let count = if each > 0 {
+            (it.demand[r] + each - 1) / each
+        } else {
+            i64::MAX
+        };
+        need = need.max(usize::try_from(count).unwrap_or(usize::MAX));
+    }
+    let most = need.min(it.max_nodes).min(problem.max_new);
+    Alone {
+        most,
+        enough: most == need,
+    }
 }
 
 /// Puts what of `amount` fits of an item on an existing VM.
@@ -167,21 +265,15 @@ pub fn by_size(problem: &Problem) -> Vec<usize> {
 }
 
 /// The slots for one item, the cheapest kind of choice first; `None` if it does not fit.
-fn choose(
-    problem: &Problem,
-    packing: &Packing,
-    open: &[usize],
-    item: usize,
-    spread: bool,
-    start: &Start,
-) -> Option<Vec<usize>> {
+fn choose(problem: &Problem, yard: &Yard, item: usize, spread: bool, start: &Start) -> Option<Vec<usize>> {
+    let (packing, open) = (&yard.packing, &yard.open);
     let wide = start.wide.binary_search(&item).is_ok();
     let it = &problem.items[item];
     let usable = |&s: &usize| {
         let free = packing.slots[s].free;
         free[0] > 0 && free[1] > 0 && packing.welcomes(problem, s, item)
     };
-    let held: Vec<usize> = it.held_on.iter().copied().filter(|v| open.contains(v)).collect();
+    let held: Vec<usize> = it.held_on.iter().copied().filter(|&v| yard.is_open[v]).collect();
     let held: Vec<usize> = held.into_iter().filter(|s| usable(s)).collect();
     if it.min_nodes <= 1 && !wide {
         let fits = |&s: &usize| {
@@ -206,7 +298,8 @@ fn choose(
     }
     let mut list: Vec<usize> = open.iter().copied().filter(usable).collect();
     list.sort_by_key(|&s| {
-        let first = held.contains(&s);
+        // What holds the item is listed in ascending order.
+        let first = held.binary_search(&s).is_ok();
         (
             std::cmp::Reverse(first),
             std::cmp::Reverse(room(problem, packing, s)),
@@ -218,7 +311,15 @@ fn choose(
     } else {
         it.min_nodes
     };
-    gather(packing, &list, it.demand, least, it.max_nodes)
+    gather(packing, &list, it.demand, least, it.max_nodes).or_else(|| {
+        // Among VMs of unequal size the emptiest may be small: the ones with the most room, then.
+        list.sort_by_key(|&s| {
+            let free = packing.slots[s].free;
+            let part = |r: usize| free[r].min(it.demand[r]).saturating_mul(10_000) / it.demand[r].max(1);
+            (std::cmp::Reverse(part(0).min(part(1))), s)
+        });
+        gather(packing, &list, it.demand, least, it.max_nodes)
+    })
 }
 
 /// The fewest slots of `list`, in its order, that hold `demand`.
@@ -232,24 +333,27 @@ fn gather(packing: &Packing, list: &[usize], demand: Pair, min: usize, max: usiz
         let enough = |sum: Pair| sum[0] >= demand[0] && sum[1] >= demand[1];
         if enough(sum) && chosen.len() >= min {
             // Those that later ones made superfluous go again, the smallest first.
-            let mut at = chosen.len();
-            while at > 0 && chosen.len() > min {
-                at -= 1;
-                let free = packing.slots[chosen[at]].free;
+            let mut count = chosen.len();
+            let mut kept = Vec::with_capacity(count);
+            for &slot in chosen.iter().rev() {
+                let free = packing.slots[slot].free;
                 let without = [sum[0] - free[0], sum[1] - free[1]];
-                if enough(without) {
+                if count > min && enough(without) {
                     sum = without;
-                    chosen.remove(at);
+                    count -= 1;
+                } else {
+                    kept.push(slot);
                 }
             }
-            return (chosen.len() <= max).then_some(chosen);
+            kept.reverse();
+            return (kept.len() <= max).then_some(kept);
         }
     }
     None
 }
 
 /// Divides the item's demand over `slots`: filling the first ones, or in proportion to their room.
-fn pour(problem: &Problem, packing: &mut Packing, item: usize, slots: &[usize], even: bool) {
+pub fn pour(problem: &Problem, packing: &mut Packing, item: usize, slots: &[usize], even: bool) {
     let mut left = problem.items[item].demand;
     let mut room = slots.iter().fold([0i64; 2], |a, &s| {
         let free = packing.slots[s].free;
@@ -274,36 +378,4 @@ fn pour(problem: &Problem, packing: &mut Packing, item: usize, slots: &[usize], 
         left = [left[0] - amount[0], left[1] - amount[1]];
         packing.put(problem, slot, item, amount);
     }
-}
-
-/// How badly `demand` suits a slot: what it leaves, and how far that is from the proportion in
-/// which both resources are needed in all.
-fn unfit(problem: &Problem, packing: &Packing, slot: usize, demand: Pair, balance: i64) -> i64 {
-    let s = &packing.slots[slot];
-    let cap = problem.capacity(s.origin);
-    let left = [0, 1].map(|r| (s.free[r] - demand[r]) * 10_000 / cap[r].max(1));
-    // Demand in VMs' worth, cpu against memory, in thousandths of the larger.
-    let worth = [0, 1].map(|r| problem.sum[r] / cap[r].max(1));
-    let largest = worth[0].max(worth[1]).max(1);
-    let skew = left[0] * worth[1] / largest - left[1] * worth[0] / largest;
-    left[0] + left[1] + balance * skew.abs()
-}
-
-/// Room left on a slot, the scarcer resource counting, in ten-thousandths of its size.
-fn room(problem: &Problem, packing: &Packing, slot: usize) -> i64 {
-    let s = &packing.slots[slot];
-    let cap = problem.capacity(s.origin);
-    (0..2)
-        .map(|r| s.free[r] * 10_000 / cap[r].max(1))
-        .min()
-        .unwrap_or(0)
-}
-
-/// What would be left on a slot after `demand`, both resources added up.
-fn waste(problem: &Problem, packing: &Packing, slot: usize, demand: Pair) -> i64 {
-    let s = &packing.slots[slot];
-    let cap = problem.capacity(s.origin);
-    (0..2)
-        .map(|r| (s.free[r] - demand[r]) * 10_000 / cap[r].max(1))
-        .sum()
 }

@@ -1,28 +1,32 @@
-//! The course of one attempt: what has been found and proven so far, and what is tried next.
+//! The course of one attempt: which methods are tried, in which order, on what they know by then.
 //!
-//! It decides the order of the methods and joins what they find; it holds no method of its own.
+//! It holds no method of its own. What they find and prove is handed to the [`Tally`].
 
 use std::sync::Arc;
 
-use super::answer::{Answer, Counters, EndedBy};
+use super::answer::{Answer, EndedBy};
 use super::bound;
-use super::chunks;
 use super::construct::{self, Start};
+use super::evidence::{Bound, Certificate, Finder, Prover};
 use super::exact::{self, Proof};
 use super::explain::{self, Infeasible};
-use super::improve::Effort;
+use super::improve::{Effort, Ended};
 use super::instance::Instance;
 use super::knapsack;
+use super::meter::UNLIMITED;
 use super::packing::Packing;
-use super::parts;
+use super::pinned;
 use super::problem::Problem;
-use super::program::{self, Pending};
-use super::relax::{self, Relaxed};
-use super::starts::starts;
+use super::program::Pending;
+use super::relax::Relaxed;
+use super::tally::Tally;
 use super::team::Team;
 use super::terms::{Limits, SolveError};
 use super::verify;
 use super::watch::Watch;
+
+mod beside;
+mod first;
 
 /// What is asked of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,46 +45,49 @@ const SMALL_ROUND: u64 = 100;
 const LONG: usize = 8;
 /// Up to so many tiers the exact methods get most of the time.
 const SMALL: usize = 24;
+/// Nodes of one step of an improvement.
+const STEP_NODES: u64 = 3_000;
 
-/// Up to so many existing containers the relaxation is waited for.
-const SOON: usize = 600;
-/// Up to so many it is solved as a whole, after the parts.
-const WHOLE: usize = 1_000;
+/// The same for the whole program, in tiers times VMs, where a proof is wanted whatever the time.
+const MOST_BINARIES: usize = 40_000;
+
+/// Seconds of the first whole program in search of a proof; each one after it has twice as long, so
+/// that one that nobody waits for any more runs on for no longer than all before it.
+const FIRST_PROGRAM: f64 = 2.0;
+
+/// Share of the time left that packing may take before the other methods have their turn.
+const MOST_OF_IT: f64 = 0.8;
 
 /// One attempt under way.
 pub struct Course<'a> {
+    tally: Tally<'a>,
     instance: &'a Instance,
     problem: &'a Arc<Problem>,
     watch: Watch<'a>,
-    /// Proven: nothing costs less (relative price).
-    floor: i64,
-    best: Option<Packing>,
-    counters: Counters,
     seed: u64,
-    /// Whether the machine's speed had a say in the answer.
-    clocked: bool,
 }
 
 impl<'a> Course<'a> {
     /// The beginning: nothing found, and proven what the quick bounds prove.
     #[must_use]
     pub fn new(instance: &'a Instance, problem: &'a Arc<Problem>, watch: Watch<'a>, seed: u64) -> Self {
+        let mut tally = Tally::new(instance, problem, watch);
+        let mut meter = watch.grace().meter(UNLIMITED);
+        // Where using a VM is cheaper than deleting it, that is all that is certain without counting.
+        let free = problem.use_cost.min(0) * problem.existing.len() as i64;
+        let vms = bound::fleet(problem, &mut meter).map_or(free, |fleet| fleet.price);
+        tally.prove(Bound {
+            value: bound::containers(problem) + vms,
+            by: Prover::Volume,
+            certificate: Certificate::Counted,
+        });
         Self {
+            tally,
             instance,
             problem,
             watch,
-            floor: bound::containers(problem) + bound::vms(problem).unwrap_or(0),
-            best: None,
-            counters: Counters::default(),
             seed,
-            clocked: false,
         }
-    }
-
-    /// Answers with the current allocation.
-    pub fn stay(mut self, packing: Packing) -> Result<Answer, SolveError> {
-        self.best = Some(packing);
-        self.answer(true, EndedBy::Proof)
     }
 
     /// The current allocation, if the plan asks for its very totals and it is allowed as it is.
@@ -96,76 +103,121 @@ impl<'a> Course<'a> {
             }
         }
         let placement = packing.placement(self.problem);
-        verify::cost_of(self.instance, &placement)
+        let idle = packing.idle(self.problem);
+        verify::cost_of(self.instance, &placement, &idle)
             .is_ok()
             .then_some(packing)
     }
 
-    fn offer(&mut self, packing: Packing) {
-        let key = |p: &Packing| (p.cost, p.actions(self.problem));
-        if self.best.as_ref().is_none_or(|b| key(&packing) < key(b)) {
-            self.best = Some(packing);
-        }
+    /// Answers with the current allocation.
+    pub fn stay(self, packing: Packing) -> Result<Answer, SolveError> {
+        self.tally.stay(packing)
+    }
+
+    /// Answers with what was found.
+    pub fn answer(self, ended_by: EndedBy, aim: Aim) -> Result<Answer, SolveError> {
+        self.tally.answer(ended_by, aim == Aim::Best)
     }
 
     fn best_cost(&self) -> Option<i64> {
-        self.best.as_ref().map(|b| b.cost)
-    }
-
-    fn proven(&self) -> bool {
-        self.best_cost().is_some_and(|c| c <= self.floor)
+        self.tally.best_cost()
     }
 
     fn open(&self) -> bool {
-        !self.proven() && self.watch.cut().is_none()
+        self.tally.open()
     }
 
     /// Searches until the answer is proven or the limits end it.
     pub fn run(&mut self, limits: &Limits, aim: Aim) -> Result<EndedBy, SolveError> {
-        let mut begun: Vec<Packing> = Vec::new();
-        if self.problem.items.len() >= chunks::WORTH {
-            begun.extend(chunks::construct(self.problem, &self.watch));
+        let begun = first::placements(self.problem, &self.watch);
+        if let Some((first, by)) = begun.first() {
+            self.tally.offer(first.clone(), *by);
         }
-        if begun.is_empty() {
-            for start in starts(self.problem) {
-                begun.extend(construct::construct(self.problem, &start));
-                if self.watch.cut().is_some() {
-                    break;
-                }
-            }
-        }
-        begun.sort_by_key(|p| (p.cost, p.actions(self.problem)));
-        if let Some(first) = begun.first() {
-            self.offer(first.clone());
-        }
-        if aim == Aim::Any && self.best.is_some() {
+        if aim == Aim::Any && self.tally.best().is_some() {
             return Ok(EndedBy::WorkLimit);
         }
-        if !self.proven() {
-            if !begun.is_empty() {
-                self.improve(begun, limits);
-            }
-            if self.open() {
-                self.by_tree(limits)?;
-            }
-            if self.open() && self.small() {
-                self.carry_on();
-            }
-            if self.open() {
-                self.by_program()?;
-            }
+        if self.open() && !self.small() {
+            self.pack();
         }
-        if self.proven() {
+        if self.open() && !begun.is_empty() {
+            self.improve(begun.into_iter().map(|b| b.0).collect(), limits);
+        }
+        if self.open() {
+            self.by_tree(limits)?;
+        }
+        if self.open() && self.small() {
+            self.pack();
+            self.carry_on(LONG);
+        }
+        if self.open() {
+            self.by_program()?;
+        }
+        if limits.exact {
+            self.insist()?;
+        }
+        if self.tally.proven() {
             return Ok(EndedBy::Proof);
         }
-        let cut = self.watch.cut();
-        match (&self.best, cut) {
+        match (self.tally.best(), self.watch.cut()) {
             (None, Some(EndedBy::Stopped)) => Err(SolveError::Stopped),
             (None, _) => Err(SolveError::Undecided),
             (Some(_), Some(cut)) => Ok(cut),
-            (Some(_), None) if self.clocked => Ok(EndedBy::Deadline),
             (Some(_), None) => Ok(EndedBy::WorkLimit),
         }
+    }
+
+    /// Packs, where every tier is on one new VM: a question of its own, for which there are better methods.
+    fn pack(&mut self) {
+        let most = self.watch.left().mul_f64(MOST_OF_IT);
+        let mut meter = self.watch.within(most).meter(pinned::allowance(self.problem));
+        if let Some(packed) = pinned::pack(self.problem, self.seed, &mut meter) {
+            if let Some(packing) = packed.packing {
+                self.tally.offer(packing, Finder::VectorPacking);
+            }
+            self.tally.prove(packed.bound);
+        }
+    }
+
+    /// Goes on until there is a proof, or the clock or the caller ends it: whole programs, each with
+    /// more time than the one before, and improvement beside them.
+    fn insist(&mut self) -> Result<(), SolveError> {
+        let mut seconds = FIRST_PROGRAM;
+        while self.open() {
+            let time = seconds.min(self.watch.left().as_secs_f64());
+            let pending = exact::whole_program(self.problem, self.best_cost(), MOST_BINARIES, time);
+            seconds *= 2.0;
+            self.seed = self.seed.wrapping_add(1);
+            let Some((pending, news)) = pending else {
+                // Too large for HiGHS, or too much is running: then only this.
+                self.carry_on(LONG);
+                if self.tally.best().is_none() {
+                    return Ok(());
+                }
+                continue;
+            };
+            self.tally.counters.programs += 1;
+            let outcome = loop {
+                if self.tally.best().is_none() {
+                    break pending.wait(&self.watch);
+                }
+                self.carry_on(1);
+                // Asked in this order, so that a last answer is not missed.
+                let over = pending.over();
+                let outcome = pending.poll();
+                if outcome.is_some() || over || !self.open() {
+                    break outcome;
+                }
+            };
+            if outcome.is_none() && self.tally.best().is_none() {
+                return Ok(());
+            }
+            if let Some(outcome) = outcome {
+                let best = self.best_cost();
+                let proof = exact::read(self.problem, best, outcome, &self.watch);
+                self.conclude(proof, Finder::Program, Prover::Program, news)?;
+            }
+        }
+        Ok(())
     }
 
     /// Improves with both workers while HiGHS works on the relaxation beside them.
@@ -174,7 +226,7 @@ impl<'a> Course<'a> {
         let Some(first) = begun.next() else { return };
         let second = begun.next().unwrap_or_else(|| first.clone());
         let containers = self.problem.held.iter().map(Vec::len).sum::<usize>();
-        let soon = containers <= SOON;
+        let soon = containers <= beside::SOON;
         let relaxed = self.relax(containers);
         let mut team = Team::new(first, second, limits.seed);
         let mut round = 0;
@@ -186,7 +238,7 @@ impl<'a> Course<'a> {
         };
         let steps = if self.small() { SMALL_ROUND } else { ROUND };
         while self.open() && round < rounds {
-            self.round(&mut team, steps);
+            self.round(&mut team, steps, Finder::Improve);
             round += 1;
             // What HiGHS says is taken in after a fixed round, so that its speed does not matter;
             // where it may take too long for that, whenever it comes.
@@ -198,25 +250,26 @@ impl<'a> Course<'a> {
                     waiting = false;
                 } else if !soon && let Some(relaxed) = pending.poll() {
                     self.take_in(relaxed, &mut team, (round, steps));
-                    self.clocked = true;
                 }
             }
         }
         // What has been proven beside an improvement that is over counts all the same.
-        let over = relaxed.filter(|_| waiting && !self.proven());
+        let over = relaxed.filter(|_| waiting && !self.tally.proven());
         while let Some(relaxed) = over.as_ref().and_then(|p| p.wait(&self.watch)) {
-            self.floor = self.floor.max(relaxed.floor);
-            self.counters.programs += 1;
+            self.tally.prove(relaxed.bound);
+            self.tally.counters.programs += 1;
         }
     }
 
-    /// Improves a small one at length, when the tree could not close it.
-    fn carry_on(&mut self) {
-        let Some(best) = self.best.clone() else { return };
+    /// Improves the best placement in some more rounds, from other random numbers.
+    fn carry_on(&mut self, rounds: usize) {
+        let Some(best) = self.tally.best().cloned() else {
+            return;
+        };
         let mut team = Team::new(best.clone(), best, self.seed.wrapping_add(1));
-        for _ in 0..LONG {
+        for _ in 0..rounds {
             if self.open() {
-                self.round(&mut team, ROUND);
+                self.round(&mut team, ROUND, Finder::Improve);
             }
         }
     }
@@ -228,13 +281,13 @@ impl<'a> Course<'a> {
     /// Takes in a bound, and improves the placement that the relaxation suggests for as long as
     /// the one so far has been, before the two are compared.
     fn take_in(&mut self, relaxed: Relaxed, team: &mut Team, (rounds, steps): (u64, u64)) {
-        self.floor = self.floor.max(relaxed.floor);
-        self.counters.programs += 1;
-        let over = self.proven() || self.watch.cut().is_some();
-        let Some(guide) = relaxed.guide.filter(|_| !over) else {
+        self.tally.prove(relaxed.bound);
+        self.tally.counters.programs += 1;
+        let Some(guide) = relaxed.guide.filter(|_| self.open()) else {
             return;
         };
         let mut begun = Vec::new();
+        let mut meter = self.watch.meter(UNLIMITED);
         for spread_first in [true, false] {
             let start = Start {
                 open: guide.open.clone(),
@@ -246,7 +299,7 @@ impl<'a> Course<'a> {
                 even: true,
                 wide: Vec::new(),
             };
-            begun.extend(construct::construct(self.problem, &start));
+            begun.extend(construct::construct(self.problem, &start, &mut meter));
         }
         begun.sort_by_key(|p| p.cost);
         let mut begun = begun.into_iter();
@@ -254,85 +307,76 @@ impl<'a> Course<'a> {
         let second = begun.next().unwrap_or_else(|| first.clone());
         let mut guided = Team::new(first, second, self.seed);
         for _ in 0..rounds {
-            self.round(&mut guided, steps);
+            self.round(&mut guided, steps, Finder::Guided);
         }
         team.join(guided.best().clone());
     }
 
     /// One round of both workers, unless the search is over.
-    fn round(&mut self, team: &mut Team, steps: u64) {
-        let (floor, watch) = (self.floor, self.watch);
-        let ended = move |cost: i64| cost <= floor || watch.cut().is_some();
-        let effort = Effort { steps, nodes: 3_000 };
-        team.round(self.problem, effort, &ended, &mut self.counters);
-        self.offer(team.best().clone());
+    fn round(&mut self, team: &mut Team, steps: u64, by: Finder) {
+        let ended = Ended {
+            floor: self.tally.floor().unwrap_or(i64::MIN),
+            watch: self.watch,
+        };
+        let effort = Effort {
+            steps,
+            nodes: STEP_NODES,
+        };
+        team.round(self.problem, effort, ended, &mut self.tally.counters);
+        self.tally.offer(team.best().clone(), by);
     }
 
-    /// Starts the relaxation, where there are containers to keep, and the knapsacks, where all tiers
-    /// are pinned. The tree is quicker on small ones.
+    /// Starts what proves bounds beside the improvement. The tree is quicker on small ones.
     fn relax(&self, containers: usize) -> Option<Pending<Relaxed>> {
-        let below = self
-            .best_cost()
-            .filter(|_| !self.small() && knapsack::applies(self.problem));
-        if containers == 0 && below.is_none() {
-            return None;
-        }
-        let soon = containers <= SOON;
-        let problem = Arc::clone(self.problem);
-        program::start(self.watch.left().as_secs_f64(), move |seconds, answer| {
-            let floor = below.and_then(|below| knapsack::floor(&problem, below));
-            floor.map(Relaxed::bound).into_iter().for_each(&answer);
-            if containers == 0 {
-                return;
-            }
-            let linear = relax::solve(&problem, false, seconds * 0.4);
-            let toll = linear.as_ref().and_then(|l| l.toll);
-            linear.into_iter().for_each(&answer);
-            let Some(toll) = toll.filter(|_| !soon) else {
-                return relax::solve(&problem, true, seconds * 0.55)
-                    .into_iter()
-                    .for_each(answer);
-            };
-            // By then the search has come further than a placement begun from these would.
-            let bound = |relaxed: Relaxed| Relaxed {
-                guide: None,
-                ..relaxed
-            };
-            let parts = parts::solve(&problem, toll, seconds * 0.45);
-            parts.into_iter().map(bound).for_each(&answer);
-            if containers <= WHOLE {
-                let whole = relax::solve(&problem, true, seconds * 0.35);
-                whole.into_iter().map(bound).for_each(answer);
-            }
-        })
+        let pinned = !self.small() && knapsack::applies(self.problem);
+        let below = self.best_cost().filter(|_| pinned);
+        let seconds = self.watch.left().as_secs_f64();
+        beside::start(self.problem, below, containers, seconds)
     }
 
     /// Tries to close the question for good by the own tree.
     fn by_tree(&mut self, limits: &Limits) -> Result<(), SolveError> {
         let nodes = limits.exact.then_some(u64::MAX);
         let best = self.best_cost();
-        let proof = exact::by_tree(self.problem, best, nodes, &self.watch, &mut self.counters);
-        self.conclude(proof)
+        let (proof, news) = exact::by_tree(self.problem, best, nodes, &self.watch, &mut self.tally.counters);
+        self.conclude(proof, Finder::Tree, Prover::Tree, news)
     }
 
     /// The same by HiGHS.
     fn by_program(&mut self) -> Result<(), SolveError> {
         let best = self.best_cost();
-        let proof = exact::by_program(self.problem, best, &self.watch, &mut self.counters);
-        self.conclude(proof)
+        let (proof, news) = exact::by_program(self.problem, best, &self.watch, &mut self.tally.counters);
+        self.conclude(proof, Finder::Program, Prover::Program, news)
     }
 
-    fn conclude(&mut self, proof: Proof) -> Result<(), SolveError> {
+    fn conclude(
+        &mut self,
+        proof: Proof,
+        finder: Finder,
+        prover: Prover,
+        news: usize,
+    ) -> Result<(), SolveError> {
+        let best = self.best_cost();
+        let bound = |value| Bound {
+            value,
+            by: prover,
+            certificate: Certificate::Exhausted { news },
+        };
         match proof {
             Proof::Open => {}
-            Proof::Floor(floor) => self.floor = self.floor.max(floor),
-            Proof::Better(packing) => self.offer(packing),
+            Proof::Floor { floor, raw } => self.tally.prove(Bound {
+                value: floor,
+                by: prover,
+                certificate: Certificate::Stated { raw },
+            }),
+            Proof::Better(packing) => self.tally.offer(packing, finder),
             Proof::Optimal(packing) => {
-                self.floor = packing.cost;
-                self.offer(packing);
+                let cost = packing.cost;
+                self.tally.offer(packing, finder);
+                self.tally.prove(bound(cost));
             }
-            Proof::NoneBelow => match self.best_cost() {
-                Some(cost) => self.floor = cost,
+            Proof::NoneBelow => match best {
+                Some(cost) => self.tally.prove(bound(cost)),
                 None => {
                     let reasons = vec![explain::together(self.instance)];
                     return Err(Infeasible {
@@ -344,40 +388,5 @@ impl<'a> Course<'a> {
             },
         }
         Ok(())
-    }
-
-    /// The best answer so far, checked.
-    pub fn answer(mut self, unchanged: bool, ended_by: EndedBy) -> Result<Answer, SolveError> {
-        let Some(mut packing) = self.best.take() else {
-            return Err(SolveError::Undecided);
-        };
-        if !unchanged {
-            let before = packing.clone();
-            if !packing.resettle(self.problem) || packing.actions(self.problem) > before.actions(self.problem)
-            {
-                packing = before;
-            }
-        }
-        let placement = packing.placement(self.problem);
-        let total =
-            |relative: i64| u64::try_from(self.problem.base_cost.saturating_add(relative)).unwrap_or(0);
-        let objective = total(packing.cost);
-        let bound = total(self.floor.min(packing.cost));
-        verify::verify(self.instance, &placement, objective, bound)?;
-        let gap = if objective == 0 {
-            0.0
-        } else {
-            (objective - bound) as f64 / objective as f64
-        };
-        Ok(Answer {
-            placement,
-            unchanged,
-            objective,
-            bound,
-            gap,
-            proven_optimal: bound == objective,
-            ended_by,
-            counters: self.counters,
-        })
     }
 }

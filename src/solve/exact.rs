@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use super::answer::Counters;
 use super::bound;
-use super::cluster::{self, Cluster, ClusterTier, ClusterVm, MAX_VMS, Reach};
-use super::mip::{self, Floor};
+use super::cluster::{self, Cluster, ClusterTier, MAX_VMS, Reach};
+use super::meter::UNLIMITED;
+use super::mip::{self, Floor, Outcome};
 use super::neighbourhood;
-use super::packing::{Packing, Slot};
+use super::packing::Packing;
 use super::problem::Problem;
-use super::program;
+use super::program::{self, Pending};
 use super::watch::Watch;
 
 /// What is proven about placements cheaper than the best one known.
@@ -25,8 +26,13 @@ pub enum Proof {
     Optimal(Packing),
     /// Cheaper, unproven.
     Better(Packing),
-    /// None is below this price.
-    Floor(i64),
+    /// None is below this price, and how HiGHS put it.
+    Floor {
+        /// The price.
+        floor: i64,
+        /// The same before it was rounded up.
+        raw: f64,
+    },
     /// Nothing proven.
     Open,
 }
@@ -36,15 +42,27 @@ const NODES: u64 = 6_000_000;
 /// Most binaries (tiers times VMs) for which the whole is given to HiGHS.
 const BINARIES: usize = 6_000;
 
-/// Tries the own tree alone; [`Proof::Open`] if the instance is too large for it.
+/// Tries the own tree alone; [`Proof::Open`] if the instance is too large for it. Answers also with
+/// the number of new VMs that it looked at.
 pub fn by_tree(
     problem: &Problem,
     best: Option<i64>,
     nodes: Option<u64>,
     watch: &Watch<'_>,
     counters: &mut Counters,
-) -> Proof {
+) -> (Proof, usize) {
     let news = bound::most_news(problem, best);
+    (walk(problem, best, news, nodes, watch, counters), news)
+}
+
+fn walk(
+    problem: &Problem,
+    best: Option<i64>,
+    news: usize,
+    nodes: Option<u64>,
+    watch: &Watch<'_>,
+    counters: &mut Counters,
+) -> Proof {
     let slots = problem.existing.len() + news;
     if slots > MAX_VMS {
         return Proof::Open;
@@ -55,13 +73,15 @@ pub fn by_tree(
     }
     let all: Vec<usize> = (0..slots).collect();
     let items: Vec<usize> = (0..problem.items.len()).collect();
-    let cluster = whole(problem, &packing);
-    let ceiling = best.unwrap_or(i64::MAX / 8);
+    let Some(cluster) = whole(problem, &packing, &all, watch) else {
+        return Proof::Open;
+    };
     let reach = Reach {
-        ceiling,
+        ceiling: best.unwrap_or(i64::MAX / 8),
         tie_at: None,
+        ties: 0,
         nodes: nodes.unwrap_or(NODES),
-        cut: &|| watch.cut().is_some(),
+        watch: *watch,
         half: None,
     };
     let found = cluster::search_by_two(&cluster, reach);
@@ -70,7 +90,8 @@ pub fn by_tree(
         (None, true) => Proof::NoneBelow,
         (None, false) => Proof::Open,
         (Some((_, sets)), complete) => {
-            if !neighbourhood::apply(problem, &mut packing, &all, &items, &cluster, &sets) {
+            let mut meter = watch.grace().meter(UNLIMITED);
+            if !neighbourhood::apply(problem, &mut packing, &all, &items, &cluster, &sets, &mut meter) {
                 return Proof::Open;
             }
             if complete {
@@ -82,85 +103,90 @@ pub fn by_tree(
     }
 }
 
-/// The whole instance as one cluster, on the slots of an empty packing.
-fn whole(problem: &Problem, packing: &Packing) -> Cluster {
-    let tiers: Vec<ClusterTier> = (0..problem.items.len())
-        .map(|item| {
-            let it = &problem.items[item];
-            let price = |slot: &Slot| problem.container_cost(item, slot.origin);
-            let cost = packing.slots.iter().map(price).collect();
-            ClusterTier {
-                demand: it.demand,
-                min: it.min_nodes,
-                max: it.max_nodes,
-                cost,
-                conflicts: (0..problem.items.len())
-                    .filter(|&o| problem.conflict(item, o))
-                    .collect(),
-            }
-        })
-        .collect();
-    let mut vms: Vec<ClusterVm> = Vec::new();
-    for (at, slot) in packing.slots.iter().enumerate() {
-        let capacity = problem.capacity(slot.origin);
-        let cost = problem.vm_cost(slot.origin);
-        let like = (0..at).find(|&o| {
-            vms[o].capacity == capacity
-                && vms[o].cost == cost
-                && tiers.iter().all(|t| t.cost[o] == t.cost[at])
-        });
-        let class = like.map_or(Some(at as u32), |o| vms[o].class);
-        vms.push(ClusterVm {
-            capacity,
-            cost,
-            class,
+/// The whole instance as one cluster, on the slots of an empty packing. `None` if time is up first.
+pub fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watch<'_>) -> Option<Cluster> {
+    let mut meter = watch.meter(UNLIMITED);
+    let items: Vec<usize> = (0..problem.items.len()).collect();
+    let mut tiers = Vec::with_capacity(items.len());
+    for (item, it) in problem.items.iter().enumerate() {
+        let pairs = if it.port.is_some() { items.len() } else { 0 };
+        if !meter.spend((slots.len() * slots.len() + pairs) as u64) {
+            return None;
+        }
+        let price = |&slot: &usize| problem.container_cost(item, packing.slots[slot].origin);
+        tiers.push(ClusterTier {
+            demand: it.demand,
+            min: it.min_nodes,
+            max: it.max_nodes,
+            cost: slots.iter().map(price).collect(),
+            conflicts: problem.conflicting(&items, item),
         });
     }
-    Cluster {
-        vms,
-        tiers,
-        max_used: problem.max_vms,
-    }
+    Some(neighbourhood::cluster(problem, packing, slots, tiers))
 }
 
-/// Gives the whole to HiGHS, if it is not hopelessly large.
+/// Gives the whole to HiGHS, if it is not hopelessly large. Answers also with the number of new VMs
+/// that it looked at.
 pub fn by_program(
     problem: &Arc<Problem>,
     best: Option<i64>,
     watch: &Watch<'_>,
     counters: &mut Counters,
-) -> Proof {
+) -> (Proof, usize) {
+    let seconds = watch.left().as_secs_f64();
+    let Some((pending, news)) = whole_program(problem, best, BINARIES, seconds) else {
+        return (Proof::Open, 0);
+    };
+    counters.programs += 1;
+    let outcome = pending.wait(watch).unwrap_or_default();
+    (read(problem, best, outcome, watch), news)
+}
+
+/// Starts HiGHS on the whole, if it has no more than so many binaries. Answers also with the number
+/// of new VMs that it looks at.
+pub fn whole_program(
+    problem: &Arc<Problem>,
+    best: Option<i64>,
+    binaries: usize,
+    seconds: f64,
+) -> Option<(Pending<Outcome>, usize)> {
     let news = bound::most_news(problem, best);
     let slots = problem.existing.len().saturating_add(news);
-    if slots.saturating_mul(problem.items.len()) > BINARIES {
-        return Proof::Open;
+    if slots.saturating_mul(problem.items.len()) > binaries {
+        return None;
     }
-    counters.programs += 1;
     let shared = Arc::clone(problem);
-    let seconds = watch.left().as_secs_f64();
-    let pending = program::start(seconds, move |seconds, answer| {
-        answer(mip::solve(&shared, best, news, seconds))
-    });
-    let outcome = pending.and_then(|p| p.wait(watch)).unwrap_or_default();
+    let pending = program::start(seconds, move |desk| {
+        desk.answer(mip::solve(&shared, best, news, desk.seconds));
+    })?;
+    Some((pending, news))
+}
+
+/// What HiGHS's outcome proves.
+pub fn read(problem: &Problem, best: Option<i64>, outcome: Outcome, watch: &Watch<'_>) -> Proof {
     let floor = match outcome.floor {
         Floor::NothingBelow => return Proof::NoneBelow,
-        Floor::At(floor) => Some(floor),
+        Floor::At { floor, raw } => Some((floor, raw)),
         Floor::Unknown => None,
     };
     let packing = outcome
         .places
-        .and_then(|places| packed(problem, &places))
+        .and_then(|places| packed(problem, &places, watch))
         .filter(|p| best.is_none_or(|b| p.cost < b));
     match (packing, floor) {
-        (Some(packing), Some(floor)) if floor >= packing.cost => Proof::Optimal(packing),
+        (Some(packing), Some((floor, _))) if floor >= packing.cost => Proof::Optimal(packing),
         (Some(packing), _) => Proof::Better(packing),
-        (None, Some(floor)) => Proof::Floor(floor),
+        (None, Some((floor, raw))) => Proof::Floor {
+            // It was asked only for what is cheaper than the best.
+            floor: best.map_or(floor, |best| floor.min(best)),
+            raw,
+        },
         (None, None) => Proof::Open,
     }
 }
 
 /// HiGHS works with tolerances; whole amounts must exist, or its word is not taken.
-fn packed(problem: &Problem, places: &[Vec<usize>]) -> Option<Packing> {
+fn packed(problem: &Problem, places: &[Vec<usize>], watch: &Watch<'_>) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
     for (slot, items) in places.iter().enumerate() {
         if slot >= problem.existing.len() {
@@ -170,5 +196,6 @@ fn packed(problem: &Problem, places: &[Vec<usize>]) -> Option<Packing> {
             packing.put(problem, slot, item, [0, 0]);
         }
     }
-    packing.resettle(problem).then_some(packing)
+    let mut meter = watch.grace().meter(UNLIMITED);
+    packing.resettle(problem, &mut meter).then_some(packing)
 }

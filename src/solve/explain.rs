@@ -4,7 +4,13 @@
 //! guessed and nothing is searched for. Where only the search can tell, [`together`] says so.
 
 use super::instance::{Amount, Instance, Tier};
+use super::meter::Meter;
 use super::repair::Repair;
+
+mod fleet;
+mod ports;
+
+use fleet::{CPU, Fleet, MEM};
 
 /// Kinds of reasons, stable for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,109 +78,9 @@ impl Infeasible {
     }
 }
 
-/// What VMs there can be at all.
-struct Fleet {
-    /// Most that can be in use at once.
-    count: u64,
-    /// Sizes, largest first, of each resource: existing ones and, as `u64::MAX` many as fit
-    /// under `count`, new ones.
-    existing: Vec<Amount>,
-    new_vm: Amount,
-    news: u64,
-}
-
-impl Fleet {
-    fn of(instance: &Instance) -> Self {
-        let usable = |a: Amount| a.cpu > 0 && a.mem > 0;
-        let existing: Vec<Amount> = instance
-            .vms
-            .iter()
-            .map(|v| v.capacity)
-            .filter(|a| usable(*a))
-            .collect();
-        let news = match instance.new_vm_limit() {
-            _ if !usable(instance.new_vm) => 0,
-            Some(n) => u64::from(n),
-            None => u64::MAX / 4,
-        };
-        let all = news + existing.len() as u64;
-        let count = instance.max_vms.map_or(all, |m| all.min(u64::from(m)));
-        Self {
-            count,
-            existing,
-            new_vm: instance.new_vm,
-            news,
-        }
-    }
-
-    /// Fewest VMs that hold `demand` of one resource; `None` if all together do not.
-    fn fewest(&self, demand: u32, part: fn(Amount) -> u32) -> Option<u64> {
-        let mut left = u64::from(demand);
-        let mut sizes: Vec<u64> = self.existing.iter().map(|&a| u64::from(part(a))).collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let new = u64::from(part(self.new_vm));
-        let mut count = 0u64;
-        let mut existing = sizes.into_iter().peekable();
-        let mut news = self.news;
-        while left > 0 {
-            if count == self.count {
-                return None;
-            }
-            match existing.peek() {
-                Some(&size) if size >= new || news == 0 => {
-                    existing.next();
-                    left = left.saturating_sub(size);
-                    count += 1;
-                }
-                _ if news > 0 && new > 0 => {
-                    let take = left.div_ceil(new).min(news).min(self.count - count);
-                    left = left.saturating_sub(take.saturating_mul(new));
-                    count += take;
-                    news -= take;
-                }
-                _ => return None,
-            }
-        }
-        Some(count)
-    }
-
-    /// The most of one resource that the VMs in use can have together.
-    fn most(&self, part: fn(Amount) -> u32) -> u64 {
-        let mut sizes: Vec<u64> = self.existing.iter().map(|&a| u64::from(part(a))).collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let new = u64::from(part(self.new_vm));
-        let larger = sizes.iter().filter(|&&s| s >= new).count() as u64;
-        let first = larger.min(self.count);
-        let news = self.news.min(self.count - first);
-        let rest = self.count - first - news;
-        let sum = |n: u64| {
-            sizes
-                .iter()
-                .take(usize::try_from(n).unwrap_or(usize::MAX))
-                .sum::<u64>()
-        };
-        let last: u64 = sizes
-            .iter()
-            .skip(usize::try_from(larger).unwrap_or(usize::MAX))
-            .take(usize::try_from(rest).unwrap_or(usize::MAX))
-            .sum();
-        sum(first)
-            .saturating_add(news.saturating_mul(new))
-            .saturating_add(last)
-    }
-
-    fn largest(&self, part: fn(Amount) -> u32) -> u32 {
-        let new = if self.news > 0 { part(self.new_vm) } else { 0 };
-        self.existing.iter().map(|&a| part(a)).max().unwrap_or(0).max(new)
-    }
-}
-
-const CPU: fn(Amount) -> u32 = |a| a.cpu;
-const MEM: fn(Amount) -> u32 = |a| a.mem;
-
-/// Reasons that can be seen without a search.
+/// Reasons that can be seen without a search; those found until the meter ends it.
 #[must_use]
-pub fn certain(instance: &Instance) -> Vec<Reason> {
+pub fn certain(instance: &Instance, meter: &mut Meter<'_>) -> Vec<Reason> {
     let fleet = Fleet::of(instance);
     let words = Words {
         hundredths: instance.cpu_step,
@@ -186,6 +92,9 @@ pub fn certain(instance: &Instance) -> Vec<Reason> {
         .enumerate()
         .filter(|(_, t)| !t.demand.is_zero())
     {
+        if !meter.spend(8) {
+            break;
+        }
         let found = of_tier(tier, &fleet, &words);
         reasons.extend(found.into_iter().map(|(code, text)| Reason {
             code,
@@ -199,7 +108,7 @@ pub fn certain(instance: &Instance) -> Vec<Reason> {
         text,
     };
     reasons.extend(of_sums(instance, &fleet, &words).into_iter().map(one));
-    reasons.extend(of_ports(instance, &fleet).into_iter().map(one));
+    reasons.extend(ports::exhausted(instance, &fleet, meter).into_iter().map(one));
     reasons
 }
 
@@ -235,20 +144,20 @@ fn of_tier(tier: &Tier, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String
         found.push((ReasonCode::TooFewVms, text));
     }
     let of = |part: fn(Amount) -> u32| {
-        if part(Amount::new(1, 0)) == 1 {
+        if is_cpu(part) {
             words.cpu(part(d))
         } else {
             words.mem(part(d))
         }
     };
     for (part, other) in [(CPU, MEM), (MEM, CPU)] {
-        let Some(need) = fleet.fewest(part(d), part) else {
+        let Some(need) = fleet.fewest(part(d), is_cpu(part)) else {
             continue;
         };
         if let Some(max) = tier.max_node.filter(|&max| u64::from(max) < need) {
-            let size = fleet.largest(part);
+            let size = fleet.largest(is_cpu(part));
             let vm = if max == 1 { "a VM has" } else { "a VM has at most" };
-            let size = if part(Amount::new(1, 0)) == 1 {
+            let size = if is_cpu(part) {
                 words.cpu_number(size)
             } else {
                 size.to_string()
@@ -275,7 +184,7 @@ fn of_sums(instance: &Instance, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode
     let mut found = Vec::new();
     for (part, is_cpu) in [(CPU, true), (MEM, false)] {
         let total: u64 = instance.tiers.iter().map(|t| u64::from(part(t.demand))).sum();
-        let most = fleet.most(part);
+        let most = fleet.most(is_cpu);
         if total > most {
             let say = |n: u64| {
                 if is_cpu {
@@ -291,51 +200,6 @@ fn of_sums(instance: &Instance, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode
                 say(most)
             );
             found.push((ReasonCode::TooFewVms, text));
-        }
-    }
-    found
-}
-
-/// Tiers that all publish one port exclude each other from VMs.
-fn of_ports(instance: &Instance, fleet: &Fleet) -> Vec<(ReasonCode, String)> {
-    use std::collections::{BTreeMap, BTreeSet};
-    let mut by_port: BTreeMap<_, BTreeMap<_, BTreeSet<usize>>> = BTreeMap::new();
-    for (ix, tier) in instance
-        .tiers
-        .iter()
-        .enumerate()
-        .filter(|(_, t)| !t.demand.is_zero())
-    {
-        for p in &tier.ports {
-            let addresses = by_port.entry((p.port, p.protocol)).or_default();
-            addresses.entry(p.address).or_default().insert(ix);
-        }
-    }
-    let mut found = Vec::new();
-    for ((port, _), mut addresses) in by_port {
-        let every = addresses.remove(&None).unwrap_or_default();
-        if addresses.is_empty() {
-            addresses.insert(None, BTreeSet::new());
-        }
-        for mut tiers in addresses.into_values() {
-            tiers.extend(&every);
-            let tiers: Vec<&Tier> = tiers.iter().filter_map(|&ix| instance.tiers.get(ix)).collect();
-            let need: u64 = tiers
-                .iter()
-                .map(|t| {
-                    let by = |part: fn(Amount) -> u32| fleet.fewest(part(t.demand), part).unwrap_or(1);
-                    u64::from(t.min_node.max(1)).max(by(CPU)).max(by(MEM))
-                })
-                .sum();
-            if tiers.len() > 1 && need > fleet.count {
-                let names: Vec<&str> = tiers.iter().map(|t| t.name.as_str()).collect();
-                let text = format!(
-                    "{} all publish port {port} and so need {need} VMs of their own, but there can be only {}",
-                    names.join(", "),
-                    fleet.count
-                );
-                found.push((ReasonCode::PortsExhausted, text));
-            }
         }
     }
     found
@@ -357,6 +221,10 @@ pub fn together(instance: &Instance) -> Reason {
             "the limits on nodes, ports and sizes, each possible alone, leave no placement together{vms}"
         ),
     }
+}
+
+fn is_cpu(part: fn(Amount) -> u32) -> bool {
+    part(Amount::new(1, 0)) == 1
 }
 
 /// Amounts in the units of the plan.

@@ -11,6 +11,7 @@ use super::neighbourhood;
 use super::packing::Packing;
 use super::problem::Problem;
 use super::rng::Rng;
+use super::watch::Watch;
 
 /// Steps of one call.
 #[derive(Debug, Clone, Copy)]
@@ -21,30 +22,49 @@ pub struct Effort {
     pub nodes: u64,
 }
 
-/// Improves `packing` in place until `target` (price), the effort or `ended` ends it. With
-/// `mine`, only slots marked there are touched.
+/// When an improvement is over.
+#[derive(Clone, Copy)]
+pub struct Ended<'a> {
+    /// Nothing costs less.
+    pub floor: i64,
+    /// Time is up, or the caller left.
+    pub watch: Watch<'a>,
+}
+
+impl Ended<'_> {
+    fn at(&self, cost: i64) -> bool {
+        cost <= self.floor || self.watch.cut().is_some()
+    }
+}
+
+/// Improves `packing` in place until the effort or `ended` ends it. With `mine`, only slots marked
+/// there are touched.
 pub fn improve(
     problem: &Problem,
     packing: &mut Packing,
     effort: Effort,
     mine: Option<&[bool]>,
     rng: &mut Rng,
-    ended: &dyn Fn(i64) -> bool,
+    ended: Ended<'_>,
     counters: &mut Counters,
 ) {
+    // Without tiers to place there is nothing to move, and nothing to choose from.
+    if problem.items.is_empty() {
+        return;
+    }
     let mut picker = Picker {
         mine,
         chosen: Vec::new(),
     };
     for _ in 0..effort.steps {
-        if ended(packing.cost) {
+        if ended.at(packing.cost) {
             return;
         }
         let slots = picker.pick(problem, packing, rng);
         if slots.len() < 2 {
             continue;
         }
-        let done = neighbourhood::refill(problem, packing, &slots, effort.nodes, true);
+        let done = neighbourhood::refill(problem, packing, &slots, effort.nodes, &ended.watch);
         counters.neighbourhoods += 1;
         counters.nodes += done.nodes;
     }

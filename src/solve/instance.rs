@@ -83,6 +83,21 @@ pub struct Vm {
     pub capacity: Amount,
     /// Containers on it, of tiers in the instance, at most one for each tier.
     pub held: Vec<(TierIx, Amount)>,
+    /// Whether it is not in use yet: using it then costs as much as a new VM, and leaving it alone
+    /// costs nothing.
+    pub spare: bool,
+}
+
+impl Vm {
+    /// What it costs when it is used, and when it is not.
+    #[must_use]
+    pub fn prices(&self, weights: &Weights) -> (u32, u32) {
+        if self.spare {
+            (weights.vm_create, 0)
+        } else {
+            (weights.vm_use, weights.vm_delete)
+        }
+    }
 }
 
 /// One placement question.
@@ -98,6 +113,8 @@ pub struct Instance {
     pub max_new: Option<u32>,
     /// Most VMs in use, existing and new together.
     pub max_vms: Option<u32>,
+    /// Fewest VMs, with containers or without; as many as there can be, where that is less.
+    pub min_vms: u32,
     /// Prices.
     pub weights: Weights,
     /// Hundredths of a core in one cpu step, for explanations only.

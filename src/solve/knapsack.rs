@@ -11,6 +11,7 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // rows and columns are those of the table made here
 
 use super::bound;
+use super::evidence::{Bound, Certificate, Prover};
 use super::problem::{Pair, Problem};
 
 /// Most entries of the table for one tier.
@@ -31,18 +32,23 @@ const TREND: f64 = 0.8;
 const FINENESS: f64 = 16_384.0;
 
 /// No placement with a relative price below `below` costs less than this. `None` where tiers may be
-/// divided, and where the tables would be too large. It ends after a bounded amount of work.
+/// divided, and where the tables would be too large. It ends after a bounded amount of work, or when
+/// nobody wants it any more.
 #[must_use]
-pub fn floor(problem: &Problem, below: i64) -> Option<i64> {
+pub fn floor(problem: &Problem, below: i64, unwanted: &dyn Fn() -> bool) -> Option<Bound> {
     let mut search = Search::new(problem, below)?;
     let mut values = search.first_values();
     let mut best = f64::NEG_INFINITY;
+    let mut proof = Vec::new();
     let mut trend = vec![0.0; values.len()];
     let mut reach = REACH;
     for _ in 0..ROUNDS.min(WORK / search.entries.max(1)).max(1) {
         let (bound, taken) = search.evaluate(&values);
-        best = best.max(bound);
-        if search.round_up(best) >= below {
+        if bound > best {
+            best = bound;
+            proof.clone_from(&values);
+        }
+        if search.round_up(best) >= below || unwanted() {
             break;
         }
         let mut length = 0.0;
@@ -59,7 +65,18 @@ pub fn floor(problem: &Problem, below: i64) -> Option<i64> {
         }
         reach *= SHRINK;
     }
-    best.is_finite().then(|| search.round_up(best).min(below))
+    let idle = problem.idle.floor();
+    let scale = search.scale;
+    best.is_finite().then(|| Bound {
+        // Dearer placements were not asked about.
+        value: (search.round_up(best) + idle).min(below),
+        by: Prover::Knapsack,
+        certificate: Certificate::Values {
+            scale: scale as i64,
+            news: search.news,
+            values: proof.iter().map(|value| (value * scale).round() as i64).collect(),
+        },
+    })
 }
 
 /// Whether every tier is on one VM.
@@ -114,7 +131,8 @@ impl<'a> Search<'a> {
         }
         let cheapest = problem.items.iter().map(|it| it.keep_cost).min().unwrap_or(0);
         let least = cheapest.min(problem.create_cost).min(0) as f64;
-        let dearest = problem.new_cost.max(problem.use_cost).max(0) + problem.create_cost.max(0);
+        let vms = problem.use_costs.iter().copied().fold(problem.new_cost, i64::max);
+        let dearest = vms.max(0) + problem.create_cost.max(0);
         let most = dearest as f64;
         // A load is worth no more than all tiers, and 24 bits must hold it.
         let worth = (most - least + 1.0) * demand.len() as f64;
@@ -181,7 +199,7 @@ impl<'a> Search<'a> {
                 })
                 .collect();
             let room = self.existing[vm];
-            let worth = self.with_held(&held, room) - problem.use_cost as f64 * self.scale;
+            let worth = self.with_held(&held, room) - problem.use_costs[vm] as f64 * self.scale;
             if worth > 0.0 {
                 bound -= worth;
                 let left = self.load_held(&held, room, &mut taken);
@@ -266,8 +284,8 @@ impl<'a> Search<'a> {
     fn round_up(&self, bound: f64) -> i64 {
         let problem = self.problem;
         let mut step = problem.new_cost.abs();
-        if !problem.existing.is_empty() {
-            step = gcd(step, problem.use_cost.abs());
+        for price in &problem.use_costs {
+            step = gcd(step, price.abs());
         }
         for it in problem.items.iter().filter(|it| !it.held_on.is_empty()) {
             step = gcd(step, (problem.create_cost - it.keep_cost).abs());

@@ -6,7 +6,9 @@
 //! all sets need be looked at. What is asked of `U` and what it has are sums over the pieces
 //! into which the tiers that are only on VMs of `U` tie it, so that one such piece is
 //! overloaded if `U` is. A piece is a single VM, or the union of sets of divided tiers that hang together:
-//! few, where few tiers are divided.
+//! few, where few tiers are divided. Where many divided tiers meet on one VM there are more than can be
+//! looked at; then some are left out, so that what is refused is impossible, but what is not refused
+//! has to be checked ([`Loads::exact`]).
 //!
 //! It must not allocate once its vectors have grown, and knows nothing of prices.
 
@@ -25,6 +27,17 @@ struct Piece {
     room: Pair,
 }
 
+/// What came of adding pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tied {
+    /// All were added.
+    All,
+    /// Some were left out.
+    Some,
+    /// One has not the room for what it is asked for.
+    Overloaded,
+}
+
 /// What is asked of the VMs by the tiers decided so far.
 #[derive(Debug)]
 pub struct Loads {
@@ -36,7 +49,14 @@ pub struct Loads {
     /// Where the pieces of each number of tiers decided begin.
     starts: Vec<usize>,
     decided: Vec<(Set, Pair)>,
+    /// After how many decisions pieces were first left out.
+    inexact: Option<usize>,
 }
+
+/// Most pieces after one decision. Beyond some hundred, a flow at the end costs less than they do.
+const MOST_PIECES: usize = 256;
+/// Most pieces kept for all decisions together: 40 MB.
+const MOST_KEPT: usize = 1 << 20;
 
 impl Loads {
     /// Nothing decided yet.
@@ -48,7 +68,14 @@ impl Loads {
             pieces: Vec::new(),
             starts: vec![0],
             decided: Vec::new(),
+            inexact: None,
         }
+    }
+
+    /// Whether amounts surely exist for what is decided.
+    #[must_use]
+    pub const fn exact(&self) -> bool {
+        self.inexact.is_none()
     }
 
     /// Whether a VM has room for all of `demand`.
@@ -71,7 +98,8 @@ impl Loads {
             }
         }
         let (start, end) = (self.starts[self.decided.len()], self.pieces.len());
-        for at in start..end {
+        let whole = end < MOST_KEPT;
+        for at in if whole { start..end } else { end..end } {
             let mut piece = self.pieces[at];
             let more = inside(set, demand, piece.set);
             piece.load = [piece.load[0] + more[0], piece.load[1] + more[1]];
@@ -81,7 +109,12 @@ impl Loads {
             }
             self.pieces.push(piece);
         }
-        if !set.is_power_of_two() && !self.tie(set, demand, end) {
+        let tied = if set.is_power_of_two() {
+            Tied::All
+        } else {
+            self.tie(set, demand, end)
+        };
+        if tied == Tied::Overloaded {
             self.pieces.truncate(end);
             return false;
         }
@@ -93,24 +126,31 @@ impl Loads {
         }
         self.decided.push((set, demand));
         self.starts.push(end);
+        if self.inexact.is_none() && (tied == Tied::Some || !whole) {
+            self.inexact = Some(self.decided.len());
+        }
         true
     }
 
     /// Takes the last decision back.
     pub fn pop(&mut self) {
         if self.decided.pop().is_some() {
+            if self.inexact > Some(self.decided.len()) {
+                self.inexact = None;
+            }
             let start = self.starts.pop().unwrap_or(0);
             self.pieces.truncate(start);
             self.single.truncate((self.decided.len() + 1) * self.room.len());
         }
     }
 
-    /// Adds the pieces that a divided tier makes: its own set, and that with all it touches.
-    fn tie(&mut self, set: Set, demand: Pair, start: usize) -> bool {
+    /// Adds the pieces that a divided tier makes: its own set, and that with all it touches. Those of
+    /// this decision begin at `start`.
+    fn tie(&mut self, set: Set, demand: Pair, start: usize) -> Tied {
         let before = self.pieces.len();
         let known = |pieces: &[Piece], wanted: Set| pieces.iter().any(|p| p.set == wanted);
         if !known(&self.pieces[start..], set) && !self.begin(set, set, demand) {
-            return false;
+            return Tied::Overloaded;
         }
         for at in start..before {
             let other = self.pieces[at].set;
@@ -118,16 +158,19 @@ impl Loads {
                 continue;
             }
             if !known(&self.pieces[start..], other | set) && !self.begin(other | set, set, demand) {
-                return false;
+                return Tied::Overloaded;
             }
             for made in before..self.pieces.len() {
+                if self.pieces.len() - start > MOST_PIECES {
+                    return Tied::Some;
+                }
                 let wider = self.pieces[made].set | other;
                 if !known(&self.pieces[start..], wider) && !self.begin(wider, set, demand) {
-                    return false;
+                    return Tied::Overloaded;
                 }
             }
         }
-        true
+        Tied::All
     }
 
     /// Adds one piece, the tier that is being decided included.

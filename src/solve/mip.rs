@@ -7,6 +7,8 @@
 
 #![allow(clippy::indexing_slicing)] // columns are made in the loops that read them
 
+use std::collections::BTreeSet;
+
 use good_lp::solvers::highs::highs;
 use good_lp::{Expression, ProblemVariables, SolverModel, constraint, variable};
 
@@ -14,7 +16,7 @@ use super::highs::{self, End, Options};
 use super::problem::{Pair, Problem};
 
 /// What came out of the program.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
     /// The cheapest placement found: for each slot (existing VMs, then new ones) the items on it.
     pub places: Option<Vec<Vec<usize>>>,
@@ -23,13 +25,18 @@ pub struct Outcome {
 }
 
 /// What is proven about placements below the ceiling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Floor {
     /// Nothing.
     #[default]
     Unknown,
     /// None is below this relative price.
-    At(i64),
+    At {
+        /// The price.
+        floor: i64,
+        /// The same before it was rounded up.
+        raw: f64,
+    },
     /// There are none.
     NothingBelow,
 }
@@ -60,11 +67,28 @@ pub fn solve(problem: &Problem, ceiling: Option<i64>, news: usize, seconds: f64)
             price += problem.container_cost(i, origin(s)) as f64 * x;
         }
     }
+    // VMs kept without containers: standing ones, and fresh ones.
+    let rule = problem.idle;
+    let idle_most = [rule.standing, rule.spares + problem.max_new];
+    let idle = idle_most.map(|most| vars.add(variable().min(0).max(most.min(rule.least) as f64)));
+    price += rule.use_cost as f64 * idle[0];
+    price += problem.new_cost as f64 * idle[1];
     let objective = price.clone();
     let mut model = vars.minimise(objective).using(highs);
     if let Some(ceiling) = ceiling {
         model.add_constraint(constraint!(price <= (ceiling - 1) as f64));
     }
+    if rule.least > 0 {
+        let sum = |fresh: bool| {
+            let kind = (0..slots).filter(|&s| problem.is_fresh(origin(s)) == fresh);
+            kind.map(|s| used[s]).sum::<Expression>()
+        };
+        let least = rule.least.min(idle_most[0] + idle_most[1]) as f64;
+        model.add_constraint(constraint!(sum(false) + sum(true) + idle[0] + idle[1] >= least));
+        model.add_constraint(constraint!(sum(false) + idle[0] <= idle_most[0] as f64));
+        model.add_constraint(constraint!(sum(true) + idle[1] <= idle_most[1] as f64));
+    }
+    let cliques = cliques(problem);
     for s in 0..slots {
         let cap = problem.capacity(origin(s));
         let mut any = Expression::from(0.0);
@@ -83,7 +107,7 @@ pub fn solve(problem: &Problem, ceiling: Option<i64>, news: usize, seconds: f64)
             let load: Expression = amount[s].iter().map(|a| a[r]).sum();
             model.add_constraint(constraint!(load <= cap[r] as f64 * used[s]));
         }
-        for clique in cliques(problem) {
+        for clique in &cliques {
             let load: Expression = clique.iter().map(|&i| on[s][i]).sum();
             model.add_constraint(constraint!(load <= 1));
         }
@@ -125,7 +149,10 @@ pub fn solve(problem: &Problem, ceiling: Option<i64>, news: usize, seconds: f64)
     });
     let floor = match (run.end, ceiling) {
         (End::Infeasible, _) => Floor::NothingBelow,
-        _ => highs::round_up(run.bound).map_or(Floor::Unknown, Floor::At),
+        _ => highs::round_up(run.bound).map_or(Floor::Unknown, |floor| Floor::At {
+            floor,
+            raw: run.bound,
+        }),
     };
     Outcome { places, floor }
 }
@@ -135,30 +162,32 @@ fn most(demand: Pair, cap: Pair) -> Pair {
     [demand[0].min(cap[0]), demand[1].min(cap[1])]
 }
 
-/// Sets of tiers of which at most one can be on a VM, together covering every port conflict:
-/// for each port and protocol, those that bind every address with those of one address.
+/// Sets of tiers of which at most one can be on a VM, together covering every port conflict: each pair
+/// not covered yet is widened as far as it goes.
 #[must_use]
 pub fn cliques(problem: &Problem) -> Vec<Vec<usize>> {
-    use std::collections::{BTreeMap, BTreeSet};
-    let mut by_port: BTreeMap<_, BTreeMap<_, BTreeSet<usize>>> = BTreeMap::new();
-    for (i, it) in problem.items.iter().enumerate() {
-        for p in &it.ports {
-            let addresses = by_port.entry((p.port, p.protocol)).or_default();
-            addresses.entry(p.address).or_default().insert(i);
-        }
-    }
-    let mut result = BTreeSet::new();
-    for mut addresses in by_port.into_values() {
-        let every = addresses.remove(&None).unwrap_or_default();
-        if addresses.is_empty() {
-            addresses.insert(None, BTreeSet::new());
-        }
-        for mut clique in addresses.into_values() {
-            clique.extend(&every);
-            if clique.len() > 1 {
-                result.insert(clique.into_iter().collect::<Vec<_>>());
+    let publishing: Vec<usize> = (0..problem.items.len())
+        .filter(|&i| problem.items[i].port.is_some())
+        .collect();
+    let mut covered = BTreeSet::new();
+    let mut result = Vec::new();
+    for (at, &a) in publishing.iter().enumerate() {
+        for &b in &publishing[at + 1..] {
+            if covered.contains(&(a, b)) || !problem.conflict(a, b) {
+                continue;
             }
+            let mut clique = vec![a, b];
+            for &c in &publishing {
+                if clique.iter().all(|&i| problem.conflict(i, c)) {
+                    clique.push(c);
+                }
+            }
+            clique.sort_unstable();
+            for (at, &x) in clique.iter().enumerate() {
+                covered.extend(clique[at + 1..].iter().map(|&y| (x, y)));
+            }
+            result.push(clique);
         }
     }
-    result.into_iter().collect()
+    result
 }

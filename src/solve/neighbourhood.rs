@@ -1,14 +1,16 @@
 //! One step of the improvement: a few VMs are emptied and filled again at the least price.
 //!
 //! The step is exact within its node limit ([`super::cluster`]). An equally cheap placement is
-//! taken too, if the caller wants to drift; a dearer one never.
+//! taken too, so that the search drifts; a dearer one never.
 
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
 use super::amounts::{self, Place};
 use super::cluster::{self, Cluster, ClusterTier, ClusterVm, Reach, Set};
+use super::meter::{Meter, UNLIMITED};
 use super::packing::Packing;
 use super::problem::{Pair, Problem};
+use super::watch::Watch;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,32 +46,40 @@ pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<u
             let outside = packing.nodes[item].len() - inside[at];
             let price = |&slot: &usize| problem.container_cost(item, packing.slots[slot].origin);
             let cost = slots.iter().map(price).collect();
-            let conflicts = if it.ports.is_empty() {
-                Vec::new()
-            } else {
-                (0..items.len())
-                    .filter(|&o| problem.conflict(item, items[o]))
-                    .collect()
-            };
             ClusterTier {
                 demand: demands[at],
                 min: it.min_nodes.saturating_sub(outside).max(1),
                 max: it.max_nodes.saturating_sub(outside),
                 cost,
-                conflicts,
+                conflicts: problem.conflicting(&items, at),
             }
         })
         .collect::<Vec<_>>();
-    let used_here = slots
-        .iter()
-        .filter(|&&s| !packing.slots[s].boxes.is_empty())
-        .count();
-    let cluster = Cluster {
+    let cluster = cluster(problem, packing, slots, tiers);
+    (items, cluster)
+}
+
+/// The question of placing `tiers` on `slots`.
+#[must_use]
+pub fn cluster(problem: &Problem, packing: &Packing, slots: &[usize], tiers: Vec<ClusterTier>) -> Cluster {
+    let mut outside = [packing.used - packing.used_fresh, packing.used_fresh];
+    let mut standing = 0;
+    for (at, &slot) in slots.iter().enumerate() {
+        let slot = &packing.slots[slot];
+        let fresh = problem.is_fresh(slot.origin);
+        outside[usize::from(fresh)] -= usize::from(!slot.boxes.is_empty());
+        if !fresh {
+            standing |= 1 << at;
+        }
+    }
+    Cluster {
         vms: classify(problem, packing, slots, &tiers),
         tiers,
-        max_used: problem.max_vms.saturating_sub(packing.used - used_here),
-    };
-    (items, cluster)
+        max_used: problem.max_vms.saturating_sub(outside[0] + outside[1]),
+        standing,
+        idle: problem.idle,
+        outside,
+    }
 }
 
 /// VMs of the same size and price, on which every container costs the same, are interchangeable.
@@ -82,6 +92,7 @@ fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[Clus
         let like = (0..at).find(|&o| {
             vms[o].capacity == capacity
                 && vms[o].cost == cost
+                && problem.is_fresh(packing.slots[slots[o]].origin) == problem.is_fresh(origin)
                 && tiers.iter().all(|t| t.cost[o] == t.cost[at])
         });
         let class = like.map_or(Some(at as u32), |o| vms[o].class);
@@ -94,28 +105,50 @@ fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[Clus
     vms
 }
 
-/// Refills `slots` (each once, at most [`cluster::MAX_VMS`]). With `drift`, takes an equally cheap
-/// placement when no cheaper one is found.
+/// Most containers in one neighbourhood. With as many as that, the nodes of a step are used up
+/// before a first placement is found.
+const MOST_BOXES: usize = 256;
+
+/// The first of `slots` that together hold no more than can be looked at.
+#[must_use]
+pub fn manageable<'a>(packing: &Packing, slots: &'a [usize]) -> &'a [usize] {
+    let mut boxes = 0;
+    let many = slots.iter().position(|&slot| {
+        boxes += packing.slots[slot].boxes.len();
+        boxes > MOST_BOXES
+    });
+    slots.get(..many.unwrap_or(slots.len())).unwrap_or(slots)
+}
+
+/// Refills `slots` (each once, at most [`cluster::MAX_VMS`]); an equally cheap placement is taken when
+/// no cheaper one is found.
 pub fn refill(
     problem: &Problem,
     packing: &mut Packing,
     slots: &[usize],
     node_limit: u64,
-    drift: bool,
+    watch: &Watch<'_>,
 ) -> Step {
-    let now: i64 = slots.iter().map(|&s| packing.slot_cost(problem, s)).sum();
+    let slots = manageable(packing, slots);
+    if slots.len() < 2 {
+        return Step::default();
+    }
+    let here: i64 = slots.iter().map(|&s| packing.slot_cost(problem, s)).sum();
+    let now = here + packing.idle_price(problem);
     let (items, cluster) = question(problem, packing, slots);
     let reach = Reach {
         ceiling: now,
-        tie_at: drift.then_some(now),
+        tie_at: Some(now),
+        ties: 1,
         nodes: node_limit,
-        cut: &|| false,
+        watch: *watch,
         half: None,
     };
     let found = cluster::search(&cluster, reach);
-    let sets = found.best.map(|b| b.1).or(found.tie);
+    let sets = found.best.map(|b| b.1).or_else(|| found.ties.into_iter().next());
     if let Some(sets) = sets {
-        apply(problem, packing, slots, &items, &cluster, &sets);
+        let mut meter = watch.grace().meter(UNLIMITED);
+        apply(problem, packing, slots, &items, &cluster, &sets, &mut meter);
     }
     Step { nodes: found.nodes }
 }
@@ -128,6 +161,7 @@ pub fn apply(
     items: &[usize],
     cluster: &Cluster,
     sets: &[Set],
+    meter: &mut Meter<'_>,
 ) -> bool {
     let mut places = Vec::new();
     for (tier, (&set, &item)) in sets.iter().zip(items).enumerate() {
@@ -143,7 +177,7 @@ pub fn apply(
     }
     let demands: Vec<Pair> = cluster.tiers.iter().map(|t| t.demand).collect();
     let rooms: Vec<Pair> = cluster.vms.iter().map(|v| v.capacity).collect();
-    let Some(amounts) = amounts::settle(&demands, &rooms, &places) else {
+    let Some(amounts) = amounts::settle(&demands, &rooms, &places, meter) else {
         return false;
     };
     for &slot in slots {

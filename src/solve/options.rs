@@ -6,6 +6,7 @@
 
 use super::cluster::{Cluster, ClusterTier, ClusterVm, MAX_VMS};
 use super::loads::Set;
+use super::meter::Meter;
 use super::problem::Pair;
 
 /// Least price of a tier, sizes aside: the cheapest VMs, as many as it must be on, and more
@@ -20,13 +21,14 @@ pub fn floor_of(tier: &ClusterTier) -> i64 {
 }
 
 /// The sets of VMs that a tier can be on for at most `dearest`, cheapest first. `None` if they are
-/// more than `limit`.
+/// more than `limit`, or if the meter ends first.
 #[must_use]
 pub fn candidates(
     tier: &ClusterTier,
     cluster: &Cluster,
     dearest: i64,
     limit: usize,
+    meter: &mut Meter<'_>,
 ) -> Option<Vec<(i64, Set)>> {
     let steps = tier.demand[0].min(tier.demand[1]);
     let most = tier.max.min(cluster.max_used);
@@ -44,7 +46,7 @@ pub fn candidates(
         limit,
         list: Vec::new(),
     };
-    if !choice.extend(0, 0, 0, [0, 0]) {
+    if !choice.extend(0, 0, 0, [0, 0], meter) {
         return None;
     }
     let mut list = choice.list;
@@ -64,8 +66,11 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// All sets that are `set` and VMs from `from` on. False if the limit is reached.
-    fn extend(&mut self, from: usize, set: Set, price: i64, room: Pair) -> bool {
+    /// All sets that are `set` and VMs from `from` on. False if a limit is reached.
+    fn extend(&mut self, from: usize, set: Set, price: i64, room: Pair, meter: &mut Meter<'_>) -> bool {
+        if !meter.spend(1) {
+            return false;
+        }
         let n = set.count_ones() as usize;
         let demand = self.tier.demand;
         if n >= self.tier.min.max(1) && price <= self.dearest && room[0] >= demand[0] && room[1] >= demand[1]
@@ -87,7 +92,7 @@ impl Choice<'_> {
                 continue;
             }
             let wider = [room[0] + cap[0], room[1] + cap[1]];
-            if !self.extend(v + 1, set | 1 << v, price + self.tier.cost[v], wider) {
+            if !self.extend(v + 1, set | 1 << v, price + self.tier.cost[v], wider, meter) {
                 return false;
             }
         }

@@ -7,6 +7,7 @@
 use super::amounts::{self, Place};
 use super::answer::{PlacedVm, VmRef};
 use super::instance::Amount;
+use super::meter::Meter;
 use super::problem::{Pair, Problem};
 
 /// A VM, existing or still to be made. Unused while `boxes` is empty.
@@ -27,10 +28,12 @@ pub struct Packing {
     pub slots: Vec<Slot>,
     /// Slots of each item.
     pub nodes: Vec<Vec<usize>>,
-    /// Price relative to [`Problem::base_cost`].
+    /// Price relative to [`Problem::base_cost`], VMs kept without containers included.
     pub cost: i64,
     /// Slots in use.
     pub used: usize,
+    /// Those among them that are made or taken into use.
+    pub used_fresh: usize,
 }
 
 impl Packing {
@@ -47,9 +50,33 @@ impl Packing {
         Self {
             slots,
             nodes: vec![Vec::new(); problem.items.len()],
-            cost: 0,
+            cost: problem.idle.price(0, 0),
             used: 0,
+            used_fresh: 0,
         }
+    }
+
+    /// What VMs kept without containers cost.
+    #[must_use]
+    pub fn idle_price(&self, problem: &Problem) -> i64 {
+        problem.idle.price(self.used - self.used_fresh, self.used_fresh)
+    }
+
+    /// Counts a slot as used from now on, or no longer.
+    fn count(&mut self, problem: &Problem, slot: usize, used: bool) {
+        let origin = self.slots[slot].origin;
+        let fresh = usize::from(problem.is_fresh(origin));
+        self.cost -= self.idle_price(problem);
+        if used {
+            self.used += 1;
+            self.used_fresh += fresh;
+            self.cost += problem.vm_cost(origin);
+        } else {
+            self.used -= 1;
+            self.used_fresh -= fresh;
+            self.cost -= problem.vm_cost(origin);
+        }
+        self.cost += self.idle_price(problem);
     }
 
     /// Adds an unused new VM and returns its slot.
@@ -64,11 +91,10 @@ impl Packing {
 
     /// Puts a container of `item` on `slot`. The item must not be there yet.
     pub fn put(&mut self, problem: &Problem, slot: usize, item: usize, amount: Pair) {
-        let s = &mut self.slots[slot];
-        if s.boxes.is_empty() {
-            self.used += 1;
-            self.cost += problem.vm_cost(s.origin);
+        if self.slots[slot].boxes.is_empty() {
+            self.count(problem, slot, true);
         }
+        let s = &mut self.slots[slot];
         self.cost += problem.container_cost(item, s.origin);
         s.free[0] -= amount[0];
         s.free[1] -= amount[1];
@@ -79,11 +105,10 @@ impl Packing {
     /// Takes every container off `slot`.
     pub fn clear(&mut self, problem: &Problem, slot: usize) {
         let boxes = std::mem::take(&mut self.slots[slot].boxes);
-        let s = &mut self.slots[slot];
         if !boxes.is_empty() {
-            self.used -= 1;
-            self.cost -= problem.vm_cost(s.origin);
+            self.count(problem, slot, false);
         }
+        let s = &mut self.slots[slot];
         for (item, amount) in boxes {
             s.free[0] += amount[0];
             s.free[1] += amount[1];
@@ -104,8 +129,7 @@ impl Packing {
                 s.free = [s.free[0] + amount[0], s.free[1] + amount[1]];
                 self.cost -= problem.container_cost(item, s.origin);
                 if s.boxes.is_empty() {
-                    self.used -= 1;
-                    self.cost -= problem.vm_cost(s.origin);
+                    self.count(problem, slot, false);
                 }
             }
         }
@@ -129,39 +153,69 @@ impl Packing {
     /// Whether a container of `item` may join `slot`: not there yet, and no port is taken.
     #[must_use]
     pub fn welcomes(&self, problem: &Problem, slot: usize, item: usize) -> bool {
-        self.slots[slot]
-            .boxes
-            .iter()
-            .all(|&(b, _)| b != item && !problem.conflict(b, item))
+        let (nodes, boxes) = (&self.nodes[item], &self.slots[slot].boxes);
+        let there = if nodes.len() < boxes.len() {
+            nodes.contains(&slot)
+        } else {
+            boxes.iter().any(|b| b.0 == item)
+        };
+        let publishes = problem.items[item].port.is_some();
+        let clashes = publishes && boxes.iter().any(|&(b, _)| problem.conflict(b, item));
+        !(there || clashes)
     }
 
     /// Actions against what runs now: VMs and containers made, removed or resized.
     #[must_use]
     pub fn actions(&self, problem: &Problem) -> usize {
-        let mut count = 0;
-        for slot in &self.slots {
-            let held = slot
-                .origin
-                .map(|v| problem.held[v].as_slice())
-                .unwrap_or_default();
-            count += usize::from(slot.boxes.is_empty() != slot.origin.is_none());
-            let mut kept = 0;
-            for (item, amount) in &slot.boxes {
-                match held.iter().find(|h| h.0 == *item) {
-                    Some((_, now)) => {
-                        kept += 1;
-                        count += usize::from(now != amount);
-                    }
-                    None => count += 1,
-                }
-            }
-            count += held.len() - kept;
-        }
-        count
+        (0..self.slots.len())
+            .map(|slot| self.actions_on(problem, slot))
+            .sum()
     }
 
-    /// Chooses all amounts anew for the places as they are, close to what runs now.
-    pub fn resettle(&mut self, problem: &Problem) -> bool {
+    /// The same on one slot.
+    #[must_use]
+    pub fn actions_on(&self, problem: &Problem, slot: usize) -> usize {
+        let slot = &self.slots[slot];
+        let held = slot
+            .origin
+            .map(|v| problem.held[v].as_slice())
+            .unwrap_or_default();
+        let mut count = usize::from(slot.boxes.is_empty() != slot.origin.is_none());
+        let mut kept = 0;
+        for (item, amount) in &slot.boxes {
+            match held.binary_search_by_key(item, |h| h.0) {
+                Ok(at) => {
+                    kept += 1;
+                    count += usize::from(held[at].1 != *amount);
+                }
+                Err(_) => count += 1,
+            }
+        }
+        count + held.len() - kept
+    }
+
+    /// The VMs kept without containers: existing ones by index, then new ones.
+    #[must_use]
+    pub fn idle(&self, problem: &Problem) -> Vec<VmRef> {
+        let [standing, fresh] = problem.idle.vms(self.used - self.used_fresh, self.used_fresh);
+        let empty = |spare: bool| {
+            let existing = 0..problem.existing.len();
+            existing.filter(move |&v| self.slots[v].boxes.is_empty() && problem.spare[v] == spare)
+        };
+        let used_new = |slot: &&Slot| slot.origin.is_none() && !slot.boxes.is_empty();
+        let made = self.slots.iter().filter(used_new).count();
+        let spares = empty(true).map(VmRef::Existing);
+        let fresh = spares.chain((made..).map(VmRef::New)).take(fresh);
+        empty(false)
+            .take(standing)
+            .map(VmRef::Existing)
+            .chain(fresh)
+            .collect()
+    }
+
+    /// Chooses all amounts anew for the places as they are, close to what runs now. False if there
+    /// are none, or if the meter ends first; then nothing is changed.
+    pub fn resettle(&mut self, problem: &Problem, meter: &mut Meter<'_>) -> bool {
         let demands: Vec<Pair> = problem.items.iter().map(|i| i.demand).collect();
         let rooms: Vec<Pair> = self.slots.iter().map(|s| problem.capacity(s.origin)).collect();
         let mut places = Vec::new();
@@ -175,7 +229,7 @@ impl Packing {
                 places.push(Place { tier, vm, wish });
             }
         }
-        let Some(amounts) = amounts::settle(&demands, &rooms, &places) else {
+        let Some(amounts) = amounts::settle(&demands, &rooms, &places, meter) else {
             return false;
         };
         let mut next = amounts.into_iter();

@@ -10,22 +10,29 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // indices are made here
 
 use super::chunks;
+use super::evidence::{Bound, Certificate, Prover};
 use super::highs;
 use super::problem::Problem;
-use super::relax::{self, Guide, Relaxed, Setting};
+use super::relax::{self, Setting};
 
 /// Tiers in one part, about.
 const SIZE: usize = 100;
 
-/// A bound from the parts, and what they would keep. `None` if a part came to nothing.
+/// A bound from the parts. `None` if a part came to nothing, or when nobody wants it any more.
 #[must_use]
-pub fn solve(problem: &Problem, toll: [f64; 2], seconds: f64) -> Option<Relaxed> {
-    solve_by(problem, toll, seconds, SIZE)
+pub fn solve(problem: &Problem, toll: [f64; 2], seconds: f64, unwanted: &dyn Fn() -> bool) -> Option<Bound> {
+    solve_by(problem, toll, seconds, SIZE, unwanted)
 }
 
 /// The same with parts of about `size` tiers.
 #[must_use]
-pub fn solve_by(problem: &Problem, toll: [f64; 2], seconds: f64, size: usize) -> Option<Relaxed> {
+pub fn solve_by(
+    problem: &Problem,
+    toll: [f64; 2],
+    seconds: f64,
+    size: usize,
+    unwanted: &dyn Fn() -> bool,
+) -> Option<Bound> {
     // A new VM must not pay for itself by the toll alone.
     let gain = toll[0] * problem.new_vm[0] as f64 + toll[1] * problem.new_vm[1] as f64;
     let scale = if problem.max_new > 0 && gain > problem.new_cost as f64 {
@@ -35,6 +42,8 @@ pub fn solve_by(problem: &Problem, toll: [f64; 2], seconds: f64, size: usize) ->
     };
     let toll = [toll[0] * scale, toll[1] * scale];
     let parts = chunks::cut(problem, size, true);
+    // A new container may be on a VM of any part.
+    let largest = relax::largest(problem);
     let share = seconds / parts.len().max(1) as f64;
     // The constant part: what all demand, and all waste unless avoided, pays.
     let mut bound = 0.0;
@@ -42,34 +51,23 @@ pub fn solve_by(problem: &Problem, toll: [f64; 2], seconds: f64, size: usize) ->
         let waste: i64 = problem.items.iter().map(|it| it.waste[r]).sum();
         bound += toll[r] * (problem.sum[r] + waste) as f64;
     }
-    let mut guide = Guide::default();
-    let mut complete = true;
     for part in &parts {
+        if unwanted() {
+            return None;
+        }
         let setting = Setting {
             integer: true,
             seconds: share,
             toll: Some(toll),
             elsewhere: part.elsewhere,
+            largest: Some(largest),
         };
-        let raw = relax::program(&part.problem, setting)?;
-        bound += raw.bound;
-        complete &= raw.complete;
-        if let Some(kept) = raw.guide {
-            let own = part.vms.len();
-            guide
-                .open
-                .extend(kept.open.iter().filter(|&&v| v < own).map(|&v| part.vms[v]));
-            let keep = kept.keep.iter().filter(|k| k.0 < own);
-            guide
-                .keep
-                .extend(keep.map(|&(v, i, amount)| (part.vms[v], part.items[i], amount)));
-        }
+        bound += relax::program(&part.problem, setting)?.bound;
     }
-    guide.open.sort_unstable();
-    Some(Relaxed {
-        floor: highs::round_up(bound)?,
-        complete,
-        guide: Some(guide),
-        toll: None,
+    let bound = bound + problem.idle.floor() as f64;
+    Some(Bound {
+        value: highs::round_up(bound)?,
+        by: Prover::RelaxationInParts,
+        certificate: Certificate::Stated { raw: bound },
     })
 }

@@ -17,6 +17,7 @@ pub struct Posed {
     pub instance: Instance,
     tiers: Vec<TierId>,
     vms: Vec<VmId>,
+    spares: BTreeMap<VmId, model::Vm>,
     new_vm: Size,
     /// Hundredths of a core in one cpu step.
     step: u64,
@@ -42,11 +43,13 @@ pub enum PoseError {
 
 /// Poses the question of carrying `plan` out from `allocation`.
 ///
-/// `max_new` is how many VMs can still be made or taken into use (`None`: no such limit);
-/// `max_vms` caps the VMs in use, with the topology's own `max_vms`.
+/// `spares` are VMs that could be taken into use and have less room than a new VM, because of what
+/// others run there. `max_new` is how many VMs can still be made or taken into use besides (`None`:
+/// no such limit); `max_vms` caps the VMs in use, with the topology's own `max_vms`.
 pub fn pose(
     topology: &Topology,
     allocation: &Allocation,
+    spares: &BTreeMap<VmId, model::Vm>,
     plan: &Plan,
     max_new: Option<u32>,
     max_vms: Option<u32>,
@@ -92,8 +95,18 @@ pub fn pose(
         }
         vms.push(Vm {
             name: name.to_string(),
-            capacity: room(vm.capacity, step).ok_or_else(|| uncountable(name, vm.capacity))?,
+            capacity: room(vm.room(), step).ok_or_else(|| uncountable(name, vm.capacity))?,
             held,
+            spare: false,
+        });
+        vm_names.push(name.clone());
+    }
+    for (name, vm) in spares {
+        vms.push(Vm {
+            name: name.to_string(),
+            capacity: room(vm.room(), step).ok_or_else(|| uncountable(name, vm.capacity))?,
+            held: Vec::new(),
+            spare: true,
         });
         vm_names.push(name.clone());
     }
@@ -110,12 +123,14 @@ pub fn pose(
             new_vm,
             max_new,
             max_vms,
+            min_vms: infrastructure.min_vms,
             weights: infrastructure.weights,
             cpu_step: u32::try_from(step).unwrap_or(100),
             may_stay,
         },
         tiers: names,
         vms: vm_names,
+        spares: spares.clone(),
         new_vm: infrastructure.vm,
         step,
     })
@@ -135,16 +150,30 @@ impl Posed {
             return current.clone();
         }
         let mut target = Allocation::default();
+        let known = |name: &VmId| current.vms.get(name).or(self.spares.get(name));
+        for idle in &answer.idle {
+            let (name, vm) = match idle {
+                VmRef::New(k) => (new_name(*k), model::Vm::empty(None, self.new_vm)),
+                VmRef::Existing(v) => {
+                    let Some((name, vm)) = self.vms.get(*v).and_then(|name| Some((name, known(name)?)))
+                    else {
+                        continue;
+                    };
+                    (name.clone(), vm.emptied())
+                }
+            };
+            target.vms.insert(name, vm);
+        }
         for placed in &answer.placement {
             let (name, before) = match placed.vm {
                 VmRef::New(k) => (new_name(k), None),
                 VmRef::Existing(v) => {
                     let Some(name) = self.vms.get(v) else { continue };
-                    (name.clone(), current.vms.get(name))
+                    (name.clone(), known(name))
                 }
             };
             let mut vm = match before {
-                Some(now) => model::Vm::empty(now.ip.clone(), now.capacity),
+                Some(now) => now.emptied(),
                 None => model::Vm::empty(None, self.new_vm),
             };
             for &(tier, amount) in &placed.containers {

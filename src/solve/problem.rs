@@ -8,8 +8,11 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // indices are made by this module and checked in `new`
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::instance::{HostPort, Instance, TierIx};
+use super::conflicts::Conflicts;
+use super::idle::Idle;
+use super::instance::{Instance, TierIx};
 
 /// Both resources, cpu first, wide enough for any sum of `u32`.
 pub type Pair = [i64; 2];
@@ -29,8 +32,8 @@ pub struct Item {
     pub keep_cost: i64,
     /// Existing VMs that hold a container of it, ascending.
     pub held_on: Vec<usize>,
-    /// Host ports published.
-    pub ports: Vec<HostPort>,
+    /// Its position in [`Problem::conflicts`]; `None` if it publishes no port.
+    pub port: Option<u32>,
     /// What goes to waste, of each resource, when it is on `min_nodes` VMs and fills them in the
     /// other resource to the last step: nothing else can then use those VMs.
     pub waste: Pair,
@@ -53,14 +56,22 @@ pub struct Problem {
     pub max_vms: usize,
     /// Price of a new VM used.
     pub new_cost: i64,
-    /// Price of an existing VM used, relative to deleting it.
+    /// Price of each existing VM used, relative to leaving it.
+    pub use_costs: Vec<i64>,
+    /// The least of them.
     pub use_cost: i64,
+    /// Which existing VMs are not in use yet, so that taking one into use is like making one.
+    pub spare: Vec<bool>,
     /// Price of a container that does not exist yet.
     pub create_cost: i64,
     /// Cost of an empty placement.
     pub base_cost: i64,
     /// Sum of all demands.
     pub sum: Pair,
+    /// Who publishes the same host port.
+    pub conflicts: Arc<Conflicts>,
+    /// VMs kept without containers.
+    pub idle: Idle,
 }
 
 /// More VMs than this are not planned for; the memory of the search is bounded by it.
@@ -92,11 +103,25 @@ impl Problem {
                 max_nodes: spec.max_node.unwrap_or(u32::MAX).min(steps) as usize,
                 keep_cost: i64::from(weights.container_set) - i64::from(delete),
                 held_on: Vec::new(),
-                ports: spec.ports.iter().copied().collect(),
+                port: None,
                 waste: [0, 0],
             });
         }
-        let mut base_cost = i64::from(weights.vm_delete) * instance.vms.len() as i64;
+        let mut ports = Vec::new();
+        for item in &mut items {
+            let published = &instance.tiers[item.tier].ports;
+            if !published.is_empty() {
+                item.port = u32::try_from(ports.len()).ok();
+                ports.push(published);
+            }
+        }
+        let conflicts = Arc::new(Conflicts::new(&ports));
+        let prices = instance.vms.iter().map(|vm| vm.prices(weights));
+        let mut base_cost: i64 = prices.clone().map(|(_, left)| i64::from(left)).sum();
+        let use_costs: Vec<i64> = prices
+            .map(|(used, left)| i64::from(used) - i64::from(left))
+            .collect();
+        let least = use_costs.iter().min().copied();
         let mut held = Vec::with_capacity(instance.vms.len());
         for (vm, spec) in instance.vms.iter().enumerate() {
             let mut seen = BTreeSet::new();
@@ -128,10 +153,23 @@ impl Problem {
             max_new: if new_vm[0] > 0 && new_vm[1] > 0 { limit } else { 0 },
             max_vms: instance.max_vms.map_or(usize::MAX, |n| n as usize),
             new_cost: i64::from(weights.vm_create),
-            use_cost: i64::from(weights.vm_use) - i64::from(weights.vm_delete),
+            use_cost: least.unwrap_or(i64::from(weights.vm_use) - i64::from(weights.vm_delete)),
+            use_costs,
+            spare: instance.vms.iter().map(|vm| vm.spare).collect(),
             create_cost: i64::from(weights.container_create),
             base_cost,
             sum: [0, 0],
+            conflicts,
+            idle: Idle::default(),
+        };
+        let spares = problem.spare.iter().filter(|&&spare| spare).count();
+        problem.idle = Idle {
+            least: (instance.min_vms as usize).min(problem.max_vms),
+            standing: problem.existing.len() - spares,
+            spares,
+            max_new: problem.max_new,
+            use_cost: i64::from(weights.vm_use) - i64::from(weights.vm_delete),
+            new_cost: problem.new_cost,
         };
         problem.sum = problem.total();
         problem.raise_min_nodes();
@@ -139,13 +177,17 @@ impl Problem {
         problem
     }
 
-    /// Limits and prices without tiers and VMs.
+    /// Limits and prices without tiers and VMs. How many VMs there must be is a matter of the whole.
     #[must_use]
     pub fn shape(&self) -> Self {
         Self {
+            idle: Idle::default(),
             items: Vec::new(),
             existing: Vec::new(),
+            use_costs: Vec::new(),
+            spare: Vec::new(),
             held: Vec::new(),
+            conflicts: Arc::clone(&self.conflicts),
             ..*self
         }
     }
@@ -222,11 +264,13 @@ impl Problem {
     /// Price of using `vm` (`None`: a new VM).
     #[must_use]
     pub fn vm_cost(&self, vm: Option<usize>) -> i64 {
-        if vm.is_some() {
-            self.use_cost
-        } else {
-            self.new_cost
-        }
+        vm.map_or(self.new_cost, |v| self.use_costs[v])
+    }
+
+    /// Whether using `vm` (`None`: a new VM) means to take one more into use.
+    #[must_use]
+    pub fn is_fresh(&self, vm: Option<usize>) -> bool {
+        vm.is_none_or(|v| self.spare[v])
     }
 
     /// Capacity of `vm` (`None`: a new VM).
@@ -238,12 +282,21 @@ impl Problem {
     /// Whether two tiers publish the same host port.
     #[must_use]
     pub fn conflict(&self, a: usize, b: usize) -> bool {
-        let (pa, pb) = (&self.items[a].ports, &self.items[b].ports);
-        if a == b || pa.is_empty() || pb.is_empty() {
-            return false;
+        match (self.items[a].port, self.items[b].port) {
+            (Some(a), Some(b)) => self.conflicts.between(a as usize, b as usize),
+            _ => false,
         }
-        // Port lists are short and ordered by port number, so this rarely looks at much.
-        pa.iter().any(|x| pb.iter().any(|y| clash(x, y)))
+    }
+
+    /// The other items among `items`, by position, that publish a port of the one at `at`.
+    #[must_use]
+    pub fn conflicting(&self, items: &[usize], at: usize) -> Vec<usize> {
+        if self.items[items[at]].port.is_none() {
+            return Vec::new();
+        }
+        (0..items.len())
+            .filter(|&other| self.conflict(items[at], items[other]))
+            .collect()
     }
 
     /// Sum of all demands.
@@ -253,11 +306,6 @@ impl Problem {
             .iter()
             .fold([0, 0], |acc, it| [acc[0] + it.demand[0], acc[1] + it.demand[1]])
     }
-}
-
-fn clash(a: &HostPort, b: &HostPort) -> bool {
-    let addresses = a.address.is_none() || b.address.is_none() || a.address == b.address;
-    a.port == b.port && a.protocol == b.protocol && addresses
 }
 
 /// Fewest VMs whose sizes add up to `demand`: the largest first, existing or new. More than

@@ -1,11 +1,13 @@
 //! Running a HiGHS program under a deadline that HiGHS itself may not keep.
 //!
 //! The program runs on a thread of its own. When time is up before it answers, the thread is
-//! left to run out alone: it holds its own copy of everything and its answer goes nowhere.
-//! There are never more than [`MOST_ABANDONED`] such threads; beyond that, programs are refused.
+//! left to run out alone: it holds its own copy of everything and its answer goes nowhere. What runs
+//! on it asks between its steps whether it is still wanted; HiGHS, which can't be asked to stop, has
+//! limits of its own. There are never more than [`MOST_ABANDONED`] such threads; beyond that, programs
+//! are refused.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::watch::Watch;
@@ -39,29 +41,69 @@ impl Drop for Running {
 /// A program started, whose answers may be fetched later.
 pub struct Pending<T> {
     answers: mpsc::Receiver<T>,
+    unwanted: Arc<AtomicBool>,
 }
 
-/// Starts `program`, which is told how many seconds it has and how to answer, more than once if
-/// it likes. `None` if too many are running.
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        self.unwanted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a program is told, and how it answers.
+pub struct Desk<T> {
+    /// Seconds that it has.
+    pub seconds: f64,
+    answers: mpsc::Sender<T>,
+    unwanted: Arc<AtomicBool>,
+}
+
+impl<T> Desk<T> {
+    /// Answers; more than once if it likes.
+    pub fn answer(&self, answer: T) {
+        // Nobody may be listening any more, and that is fine.
+        drop(self.answers.send(answer));
+    }
+
+    /// Whether nobody waits for an answer any more.
+    #[must_use]
+    pub fn unwanted(&self) -> bool {
+        self.unwanted.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts `program`. `None` if too many are running.
 pub fn start<T: Send + 'static>(
     seconds: f64,
-    program: impl FnOnce(f64, &dyn Fn(T)) + Send + 'static,
+    program: impl FnOnce(&Desk<T>) + Send + 'static,
 ) -> Option<Pending<T>> {
     let running = Running::start()?;
     let (send, answers) = mpsc::channel();
+    let unwanted = Arc::new(AtomicBool::new(false));
+    let desk = Desk {
+        seconds,
+        answers: send,
+        unwanted: Arc::clone(&unwanted),
+    };
     std::thread::Builder::new()
         .name("placement-program".into())
         .stack_size(STACK)
         .spawn(move || {
-            // Nobody may be listening any more, and that is fine.
-            program(seconds, &|answer| drop(send.send(answer)));
+            program(&desk);
             drop(running);
         })
         .ok()?;
-    Some(Pending { answers })
+    Some(Pending { answers, unwanted })
 }
 
 impl<T> Pending<T> {
+    /// Whether the program has ended. Answers may be left.
+    #[must_use]
+    pub fn over(&self) -> bool {
+        // The program holds the other one.
+        Arc::strong_count(&self.unwanted) == 1
+    }
+
     /// The next answer if it is there already.
     pub fn poll(&self) -> Option<T> {
         self.answers.try_recv().ok()

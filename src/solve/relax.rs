@@ -13,16 +13,15 @@
 use good_lp::solvers::highs::highs;
 use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, variable};
 
+use super::evidence::{Bound, Certificate, Prover};
 use super::highs::{self, End, Options};
 use super::problem::{Pair, Problem};
 
 /// A bound from the relaxation, and what it would keep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relaxed {
-    /// No placement has a smaller relative price.
-    pub floor: i64,
-    /// Whether the relaxation was solved to its end.
-    pub complete: bool,
+    /// What is proven.
+    pub bound: Bound,
     /// A beginning for a placement; none where HiGHS found no solution.
     pub guide: Option<Guide>,
     /// Shadow prices of room, where they are known.
@@ -32,10 +31,9 @@ pub struct Relaxed {
 impl Relaxed {
     /// A bound and nothing else.
     #[must_use]
-    pub fn bound(floor: i64) -> Self {
+    pub const fn bound(bound: Bound) -> Self {
         Self {
-            floor,
-            complete: false,
+            bound,
             guide: None,
             toll: None,
         }
@@ -70,11 +68,15 @@ pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> 
         seconds,
         toll: None,
         elsewhere: 0,
+        largest: None,
     };
     let raw = program(problem, setting)?;
     Some(Relaxed {
-        floor: highs::round_up(raw.bound)?,
-        complete: raw.complete,
+        bound: Bound {
+            value: highs::round_up(raw.bound)?,
+            by: Prover::Relaxation,
+            certificate: Certificate::Stated { raw: raw.bound },
+        },
         guide: raw.guide,
         toll: raw.toll,
     })
@@ -92,6 +94,20 @@ pub struct Setting {
     pub toll: Option<[f64; 2]>,
     /// So many VMs at the end of the list stand for others elsewhere and cost nothing.
     pub elsewhere: usize,
+    /// The most of each resource that one VM has, where that is not to be seen from the VMs given.
+    pub largest: Option<Pair>,
+}
+
+/// The most of each resource that one VM has.
+#[must_use]
+pub fn largest(problem: &Problem) -> Pair {
+    let new = if problem.max_new > 0 {
+        problem.new_vm
+    } else {
+        [0, 0]
+    };
+    let existing = problem.existing.iter();
+    existing.fold(new, |a, c| [a[0].max(c[0]), a[1].max(c[1])])
 }
 
 /// What HiGHS said.
@@ -99,8 +115,6 @@ pub struct Setting {
 pub struct Raw {
     /// Nothing is below this price; without the toll on demand and on all waste, which is constant.
     pub bound: f64,
-    /// Whether it was solved to its end.
-    pub complete: bool,
     /// What it would keep.
     pub guide: Option<Guide>,
     /// Shadow prices of room, of a program without whole numbers.
@@ -115,6 +129,7 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         seconds,
         toll,
         elsewhere,
+        largest,
     } = setting;
     let mut vars = ProblemVariables::new();
     let whole = |v: good_lp::variable::VariableDefinition| if integer { v.integer() } else { v };
@@ -129,14 +144,7 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         problem.max_new as f64
     };
     let news = vars.add(whole(variable().min(0).max(most_new)));
-    let largest = problem.existing.iter().fold(
-        if problem.max_new > 0 {
-            problem.new_vm
-        } else {
-            [0, 0]
-        },
-        |a, c| [a[0].max(c[0]), a[1].max(c[1])],
-    );
+    let largest = largest.unwrap_or_else(|| self::largest(problem));
     let mut keeps: Vec<Keep> = Vec::new();
     let mut fresh = Vec::with_capacity(problem.items.len());
     for (item, it) in problem.items.iter().enumerate() {
@@ -182,7 +190,7 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
     let mut price = Expression::from(0.0);
     let owned = used.len().saturating_sub(elsewhere);
     for (vm, &u) in used.iter().enumerate().take(owned) {
-        price += problem.use_cost as f64 * u;
+        price += problem.use_costs[vm] as f64 * u;
         for r in 0..2 {
             price += -toll.map_or(0.0, |t| t[r]) * problem.existing[vm][r] as f64 * u;
         }
@@ -202,6 +210,12 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
     for &(count, _) in &fresh {
         price += problem.create_cost as f64 * count;
     }
+    // VMs kept without containers: standing ones, and fresh ones.
+    let rule = problem.idle;
+    let idle_most = [rule.standing, rule.spares + problem.max_new];
+    let idle = idle_most.map(|most| vars.add(variable().min(0).max(most.min(rule.least) as f64)));
+    price += rule.use_cost as f64 * idle[0];
+    price += problem.new_cost as f64 * idle[1];
     let mut model = vars.minimise(price).using(highs);
     // These rows come first: their shadow prices are asked for by number.
     let total = problem.total();
@@ -221,6 +235,21 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
     if toll.is_none() && problem.max_vms < problem.existing.len() + problem.max_new {
         let all: Expression = used.iter().copied().sum::<Expression>() + news;
         model.add_constraint(constraint!(all <= problem.max_vms as f64));
+    }
+    if rule.least > 0 {
+        let sum = |fresh: bool| {
+            let kind = used
+                .iter()
+                .enumerate()
+                .filter(|(vm, _)| problem.is_fresh(Some(*vm)) == fresh);
+            kind.map(|(_, &u)| u).sum::<Expression>()
+        };
+        let least = rule.least.min(idle_most[0] + idle_most[1]) as f64;
+        model.add_constraint(constraint!(
+            sum(false) + sum(true) + news + idle[0] + idle[1] >= least
+        ));
+        model.add_constraint(constraint!(sum(false) + idle[0] <= idle_most[0] as f64));
+        model.add_constraint(constraint!(sum(true) + news + idle[1] <= idle_most[1] as f64));
     }
     let mut of_item: Vec<Vec<&Keep>> = problem.items.iter().map(|_| Vec::new()).collect();
     let mut of_vm: Vec<Vec<&Keep>> = problem.existing.iter().map(|_| Vec::new()).collect();
@@ -310,7 +339,6 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
     let shadow = |row: usize| run.duals.get(row).copied().unwrap_or(0.0).max(0.0);
     Some(Raw {
         bound: run.bound,
-        complete: run.end == End::Optimal,
         guide,
         toll: (!integer && toll.is_none() && run.end == End::Optimal).then(|| [shadow(0), shadow(1)]),
     })

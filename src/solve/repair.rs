@@ -38,6 +38,9 @@ impl Repair {
     }
 }
 
+/// Most reasons, and most limits of tiers, that a repair is looked for in: with more there is no small
+/// change, and trying them takes too long.
+const MOST_REASONS: usize = 200;
 /// Most questions solved in search of a repair.
 const MOST_TRIES: usize = 40;
 /// Furthest that the number of VMs is moved.
@@ -49,11 +52,16 @@ pub fn find(
     why: &Infeasible,
     mut solvable: impl FnMut(&Instance) -> Option<Tried>,
 ) -> Option<Repair> {
+    if why.reasons.len() > MOST_REASONS {
+        return None;
+    }
     let mut tries = 0;
     let mut attempt = |changes: &[Change]| {
         tries += 1;
-        let instance = changed(instance, changes)?;
-        (tries <= MOST_TRIES).then(|| solvable(&instance)).flatten()
+        if tries > MOST_TRIES {
+            return None;
+        }
+        solvable(&changed(instance, changes)?)
     };
     let found = |changes: Vec<Change>| Repair {
         text: say(instance, &changes),
@@ -152,6 +160,9 @@ fn lifts(instance: &Instance, changes: &[Change]) -> Vec<Change> {
         list.push(Change::MoreVms(MOST_VMS));
     }
     for (ix, tier) in now.iter().flat_map(|i| i.tiers.iter().enumerate()) {
+        if list.len() >= MOST_REASONS {
+            break;
+        }
         let most = tier.demand.cpu.min(tier.demand.mem);
         if tier.max_node.is_some_and(|max| max < most) {
             list.push(Change::MaxNode(ix, most));

@@ -3,7 +3,7 @@
 //! Nothing leaves here unverified, and nothing is called impossible without a proof.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use super::answer::Answer;
@@ -11,6 +11,7 @@ use super::bound;
 use super::course::{Aim, Course};
 use super::explain::{self, Infeasible};
 use super::instance::Instance;
+use super::meter::UNLIMITED;
 use super::problem::Problem;
 use super::repair::{self, Tried};
 use super::terms::{Limits, SolveError};
@@ -26,13 +27,21 @@ pub fn solve(
     clock: &(dyn Fn() -> Duration + Sync),
     stop: &AtomicBool,
 ) -> Result<Answer, SolveError> {
-    let watch = Watch::new(clock, stop, limits.deadline);
+    let spent = AtomicU64::new(0);
+    let watch = Watch::new(clock, stop, &spent, limits.deadline);
     let mut why = match attempt(instance, limits, watch, Aim::Best) {
         Err(SolveError::Infeasible(why)) => why,
         other => return other,
     };
+    let hasty = Limits {
+        exact: false,
+        ..*limits
+    };
     why.repair = repair::find(instance, &why, |changed| {
-        match attempt(changed, limits, watch.within(REPAIR_TRY), Aim::Any) {
+        if watch.cut().is_some() {
+            return None;
+        }
+        match attempt(changed, &hasty, watch.within(REPAIR_TRY), Aim::Any) {
             Ok(_) => Some(Tried::Solved),
             Err(SolveError::Infeasible(why)) => Some(Tried::Reasons(
                 why.reasons.iter().map(|r| (r.code, r.tier)).collect(),
@@ -48,7 +57,9 @@ const REPAIR_TRY: Duration = Duration::from_millis(250);
 
 /// Solves without looking for a repair.
 fn attempt(instance: &Instance, limits: &Limits, watch: Watch<'_>, aim: Aim) -> Result<Answer, SolveError> {
-    let reasons = explain::certain(instance);
+    let mut meter = watch.grace().meter(UNLIMITED);
+    let reasons = explain::certain(instance, &mut meter);
+    drop(meter);
     if !reasons.is_empty() {
         return Err(Infeasible {
             reasons,
@@ -65,5 +76,5 @@ fn attempt(instance: &Instance, limits: &Limits, watch: Watch<'_>, aim: Aim) -> 
         return course.stay(packing);
     }
     let ended = course.run(limits, aim)?;
-    course.answer(false, ended)
+    course.answer(ended, aim)
 }

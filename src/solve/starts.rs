@@ -4,11 +4,12 @@
 
 use super::bound;
 use super::construct::{self, Start};
+use super::meter::Meter;
 use super::problem::Problem;
 
 /// Ways to begin, the most promising first.
 #[must_use]
-pub fn starts(problem: &Problem) -> Vec<Start> {
+pub fn starts(problem: &Problem, meter: &mut Meter<'_>) -> Vec<Start> {
     let order = construct::by_size(problem);
     let total = problem.total();
     // Existing VMs by how much they hold: those with the least are given up first.
@@ -37,7 +38,7 @@ pub fn starts(problem: &Problem) -> Vec<Start> {
             news = news.max(usize::try_from((left + unit - 1) / unit).unwrap_or(usize::MAX));
         }
     }
-    let fleet = bound::fleet(problem);
+    let fleet = bound::fleet(problem, meter);
     let mut wide: Vec<usize> = Vec::new();
     for r in 0..2 {
         let mut wasteful: Vec<usize> = (0..problem.items.len())

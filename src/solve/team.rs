@@ -7,7 +7,7 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slots are those of the packing that the masks were made for
 
 use super::answer::Counters;
-use super::improve::{self, Effort};
+use super::improve::{self, Effort, Ended};
 use super::packing::Packing;
 use super::problem::Problem;
 use super::rng::Rng;
@@ -50,13 +50,7 @@ impl Team {
     }
 
     /// One round: both workers take `effort`, unless `ended` says stop at the price reached.
-    pub fn round(
-        &mut self,
-        problem: &Problem,
-        effort: Effort,
-        ended: &(dyn Fn(i64) -> bool + Sync),
-        counters: &mut Counters,
-    ) {
+    pub fn round(&mut self, problem: &Problem, effort: Effort, ended: Ended<'_>, counters: &mut Counters) {
         let divide = self.best().slots.len() >= DIVIDE;
         if divide {
             self.divided(problem, effort, ended, counters);
@@ -73,13 +67,7 @@ impl Team {
         }
     }
 
-    fn divided(
-        &mut self,
-        problem: &Problem,
-        effort: Effort,
-        ended: &(dyn Fn(i64) -> bool + Sync),
-        counters: &mut Counters,
-    ) {
+    fn divided(&mut self, problem: &Problem, effort: Effort, ended: Ended<'_>, counters: &mut Counters) {
         let base = self.best().clone();
         let slots = base.slots.len();
         let mut masks = [vec![false; slots], vec![false; slots]];
@@ -111,14 +99,14 @@ fn both(
     masks: [Option<&Vec<bool>>; 2],
     seeds: [u64; 2],
     effort: Effort,
-    ended: &(dyn Fn(i64) -> bool + Sync),
+    ended: Ended<'_>,
     counters: &mut Counters,
 ) {
     let work = |packing: &mut Packing, mask: Option<&Vec<bool>>, seed: u64| {
         let mut counters = Counters::default();
         let mut rng = Rng::new(seed);
         let mask = mask.map(Vec::as_slice);
-        improve::improve(problem, packing, effort, mask, &mut rng, &ended, &mut counters);
+        improve::improve(problem, packing, effort, mask, &mut rng, ended, &mut counters);
         counters
     };
     let [a, b] = packings;

@@ -3,17 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use super::answer::Counters;
+use super::evidence::{Bound, Certificate, Prover};
 use super::exact::{self, Proof};
 use super::instance::{Amount, Instance, Tier, Vm, Weights};
 use super::loads::{Loads, Set};
+use super::meter::UNLIMITED;
 use super::problem::Problem;
 use super::rng::Rng;
 use super::watch::Watch;
-use super::{bound, chunks, knapsack, parts, relax};
+use super::{bound, chunks, knapsack, parts, relax, verify};
 
 /// Re-plans of 2 to 6 tiers on up to 4 VMs, some filled exactly, with other weights now and then.
 fn instance(rng: &mut Rng) -> Instance {
@@ -52,10 +54,15 @@ fn instance(rng: &mut Rng) -> Instance {
                     held.push((t, amount));
                 }
             }
+            let spare = draw(4) == 0;
+            if spare {
+                held.clear();
+            }
             Vm {
                 name: format!("i-{ix}"),
                 capacity,
                 held,
+                spare,
             }
         })
         .collect();
@@ -73,6 +80,7 @@ fn instance(rng: &mut Rng) -> Instance {
         new_vm: shape,
         max_new: Some(3 + draw(2)),
         max_vms: (draw(4) == 0).then(|| 1 + draw(5)),
+        min_vms: if draw(5) == 0 { draw(5) } else { 0 },
         weights,
         cpu_step: 100,
         may_stay: false,
@@ -84,14 +92,15 @@ fn bounds_hold_and_the_tree_agrees_with_highs() {
     let mut rng = Rng::new(11);
     let stop = AtomicBool::new(false);
     let clock = || Duration::ZERO;
-    let watch = Watch::new(&clock, &stop, Duration::from_secs(60));
+    let spent = AtomicU64::new(0);
+    let watch = Watch::new(&clock, &stop, &spent, Duration::from_secs(60));
     let mut counters = Counters::default();
     let (mut solvable, mut impossible) = (0, 0);
     for round in 0..400 {
         let instance = instance(&mut rng);
         let problem = Arc::new(Problem::new(&instance));
-        let tree = exact::by_tree(&problem, None, Some(u64::MAX), &watch, &mut counters);
-        let program = exact::by_program(&problem, None, &watch, &mut counters);
+        let (tree, _) = exact::by_tree(&problem, None, Some(u64::MAX), &watch, &mut counters);
+        let (program, _) = exact::by_program(&problem, None, &watch, &mut counters);
         let cost = match (tree, program) {
             (Proof::Optimal(a), Proof::Optimal(b)) => {
                 assert_eq!(a.cost, b.cost, "round {round}: {instance:?}");
@@ -104,7 +113,8 @@ fn bounds_hold_and_the_tree_agrees_with_highs() {
             (a, b) => panic!("round {round}: {a:?} but {b:?}\n{instance:?}"),
         };
         solvable += 1;
-        let volume = bound::containers(&problem) + bound::vms(&problem).unwrap();
+        let mut meter = watch.meter(UNLIMITED);
+        let volume = bound::containers(&problem) + bound::fleet(&problem, &mut meter).unwrap().price;
         assert!(
             volume <= cost,
             "round {round}: volume {volume} above {cost}: {instance:?}"
@@ -112,15 +122,15 @@ fn bounds_hold_and_the_tree_agrees_with_highs() {
         let linear = relax::solve(&problem, false, 60.0).unwrap();
         let whole = relax::solve(&problem, true, 60.0).unwrap();
         assert!(
-            linear.floor <= cost && whole.floor <= cost,
+            linear.bound.value <= cost && whole.bound.value <= cost,
             "round {round}: {whole:?} above {cost}: {instance:?}"
         );
         for toll in [linear.toll.unwrap_or([0.0, 0.0]), [0.5, 1.5], [2.0, 0.1]] {
-            let pieces = parts::solve_by(&problem, toll, 60.0, 2).unwrap();
+            let pieces = parts::solve_by(&problem, toll, 60.0, 2, &|| false).unwrap();
             assert!(
-                pieces.floor <= cost,
+                pieces.value <= cost,
                 "round {round}: parts {} above {cost}: {instance:?}",
-                pieces.floor
+                pieces.value
             );
         }
     }
@@ -136,7 +146,7 @@ fn bounds_hold_and_the_tree_agrees_with_highs() {
 fn no_part_has_a_larger_vm_than_the_whole() {
     let mut rng = Rng::new(5);
     let mut strangers = 0;
-    for round in 0..200 {
+    for round in 0..400 {
         let instance = instance(&mut rng);
         let problem = Problem::new(&instance);
         let largest = |p: &Problem, r: usize| p.existing.iter().map(|c| c[r]).max().unwrap_or(0);
@@ -214,13 +224,14 @@ fn a_cheaper_placement_has_no_more_new_vms_than_said() {
     let mut rng = Rng::new(23);
     let stop = AtomicBool::new(false);
     let clock = || Duration::ZERO;
-    let watch = Watch::new(&clock, &stop, Duration::from_secs(60));
+    let spent = AtomicU64::new(0);
+    let watch = Watch::new(&clock, &stop, &spent, Duration::from_secs(60));
     let mut counters = Counters::default();
     let mut cut = 0;
     for round in 0..400 {
         let instance = instance(&mut rng);
         let problem = Arc::new(Problem::new(&instance));
-        let Proof::Optimal(best) = exact::by_program(&problem, None, &watch, &mut counters) else {
+        let (Proof::Optimal(best), _) = exact::by_program(&problem, None, &watch, &mut counters) else {
             continue;
         };
         let used = best
@@ -241,7 +252,8 @@ fn the_knapsack_bound_holds_and_is_often_reached() {
     let mut rng = Rng::new(31);
     let stop = AtomicBool::new(false);
     let clock = || Duration::ZERO;
-    let watch = Watch::new(&clock, &stop, Duration::from_secs(60));
+    let spent = AtomicU64::new(0);
+    let watch = Watch::new(&clock, &stop, &spent, Duration::from_secs(60));
     let mut counters = Counters::default();
     let (mut better, mut reached, mut kept) = (0, 0, 0);
     for round in 0..600 {
@@ -254,11 +266,14 @@ fn the_knapsack_bound_holds_and_is_often_reached() {
             tier.demand.mem = tier.demand.mem.min(instance.new_vm.mem);
         }
         let problem = Arc::new(Problem::new(&instance));
-        let tree = exact::by_tree(&problem, None, Some(u64::MAX), &watch, &mut counters);
+        let (tree, _) = exact::by_tree(&problem, None, Some(u64::MAX), &watch, &mut counters);
         let Proof::Optimal(best) = tree else { continue };
-        let volume = bound::containers(&problem) + bound::vms(&problem).unwrap();
+        let mut meter = watch.meter(UNLIMITED);
+        let volume = bound::containers(&problem) + bound::fleet(&problem, &mut meter).unwrap().price;
         for above in [1, 7] {
-            let floor = knapsack::floor(&problem, best.cost + above).unwrap();
+            let floor = knapsack::floor(&problem, best.cost + above, &|| false)
+                .unwrap()
+                .value;
             assert!(
                 floor <= best.cost,
                 "round {round}: {floor} above {}: {instance:?}",
@@ -272,5 +287,74 @@ fn the_knapsack_bound_holds_and_is_often_reached() {
     assert!(
         better > 50 && reached > 200 && kept > 50,
         "{better} {reached} {kept}"
+    );
+}
+
+/// The checker takes what follows from a certificate, and nothing more.
+#[test]
+fn a_bound_that_does_not_follow_from_its_certificate_is_refused() {
+    let mut rng = Rng::new(41);
+    let stop = AtomicBool::new(false);
+    let clock = || Duration::ZERO;
+    let spent = AtomicU64::new(0);
+    let watch = Watch::new(&clock, &stop, &spent, Duration::from_secs(60));
+    let (mut counted, mut scopes, mut valued) = (0, 0, 0);
+    for round in 0..400 {
+        let mut instance = instance(&mut rng);
+        let problem = Problem::new(&instance);
+        let mut meter = watch.meter(UNLIMITED);
+        let certified = |instance: &Instance, value: i64, by: Prover, certificate: Certificate| {
+            let bound = Bound {
+                value,
+                by,
+                certificate,
+            };
+            verify::certified(instance, &bound).is_ok()
+        };
+        if let Some(fleet) = bound::fleet(&problem, &mut meter) {
+            let value = bound::containers(&problem) + fleet.price;
+            let says = |value| certified(&instance, value, Prover::Volume, Certificate::Counted);
+            assert!(says(value), "round {round}: {instance:?}");
+            assert!(!says(value + 1), "round {round}: {instance:?}");
+            counted += 1;
+            // With so high a price, placements with new VMs are left out.
+            let scope = |news| {
+                certified(
+                    &instance,
+                    value + 1_000,
+                    Prover::Tree,
+                    Certificate::Exhausted { news },
+                )
+            };
+            let most = bound::most_news(&problem, Some(value + 1_000));
+            assert!(scope(most), "round {round}: {most} {instance:?}");
+            scopes += usize::from(most > 0 && !scope(0));
+        }
+        for tier in &mut instance.tiers {
+            tier.min_node = 1;
+            tier.max_node = Some(1);
+            tier.demand.cpu = tier.demand.cpu.min(instance.new_vm.cpu);
+            tier.demand.mem = tier.demand.mem.min(instance.new_vm.mem);
+        }
+        let problem = Problem::new(&instance);
+        if let Some(bound) = knapsack::floor(&problem, 10_000, &|| false) {
+            assert!(
+                verify::certified(&instance, &bound).is_ok(),
+                "round {round}: {bound:?} {instance:?}"
+            );
+            let more = Bound {
+                value: bound.value + 100,
+                ..bound
+            };
+            assert!(
+                verify::certified(&instance, &more).is_err(),
+                "round {round}: {instance:?}"
+            );
+            valued += 1;
+        }
+    }
+    assert!(
+        counted > 100 && scopes > 100 && valued > 200,
+        "{counted} {scopes} {valued}"
     );
 }

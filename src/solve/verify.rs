@@ -4,11 +4,17 @@
 //! cannot hide here. Plain loops and maps, no cleverness.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::answer::{PlacedVm, VmRef};
-use super::instance::{Amount, HostPort, Instance};
+use super::evidence::Prover;
+use super::instance::{Amount, Instance, Protocol};
 
-/// A promise that a placement breaks.
+mod bounds;
+
+pub use bounds::certified;
+
+/// A promise that a placement, or a bound, breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// The same VM is listed twice.
@@ -63,6 +69,9 @@ pub enum Violation {
     /// More VMs, or more new VMs, than allowed.
     #[error("{0} VMs are used, more than allowed")]
     TooManyVms(usize),
+    /// Fewer VMs than there have to be.
+    #[error("{0} VMs are kept, fewer than there have to be")]
+    TooFewVms(usize),
     /// The objective or bound stated is not what it must be.
     #[error("the stated objective {stated} is not the true one {true_one}")]
     WrongObjective {
@@ -70,6 +79,12 @@ pub enum Violation {
         stated: u64,
         /// What the checker found.
         true_one: u64,
+    },
+    /// The bound does not follow from what its method says proves it.
+    #[error("the bound does not follow from what {} says proves it", .by.as_str())]
+    BoundUnfounded {
+        /// Who stated it.
+        by: Prover,
     },
     /// The bound is above the objective.
     #[error("the bound {bound} is above the objective {objective}")]
@@ -81,8 +96,9 @@ pub enum Violation {
     },
 }
 
-/// Checks every constraint and returns the placement's true cost.
-pub fn cost_of(instance: &Instance, placement: &[PlacedVm]) -> Result<u64, Violation> {
+/// Checks every constraint and returns the true cost of a placement, and of VMs kept with nothing on
+/// them.
+pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> Result<u64, Violation> {
     let mut seen = BTreeSet::new();
     let mut totals: BTreeMap<usize, (u64, u64, usize)> = BTreeMap::new();
     let mut new_vms = 0usize;
@@ -106,6 +122,16 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm]) -> Result<u64, Viola
             entry.2 += 1;
         }
     }
+    for &vm in idle {
+        if !seen.insert(vm) {
+            return Err(Violation::DuplicateVm(vm));
+        }
+        match vm {
+            VmRef::Existing(ix) if ix >= instance.vms.len() => return Err(Violation::Unknown(vm)),
+            VmRef::Existing(_) => {}
+            VmRef::New(_) => new_vms += 1,
+        }
+    }
     for k in 0..new_vms {
         if !seen.contains(&VmRef::New(k)) {
             return Err(Violation::Unknown(VmRef::New(k)));
@@ -117,6 +143,15 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm]) -> Result<u64, Viola
     }
     if over(instance.max_new, new_vms) {
         return Err(Violation::TooManyVms(new_vms));
+    }
+    let there_can_be = instance
+        .max_new
+        .map_or(u64::MAX, |n| u64::from(n) + instance.vms.len() as u64);
+    let least = u64::from(instance.min_vms)
+        .min(there_can_be)
+        .min(instance.max_vms.map_or(u64::MAX, u64::from));
+    if (seen.len() as u64) < least {
+        return Err(Violation::TooFewVms(seen.len()));
     }
     for (ix, tier) in instance.tiers.iter().enumerate() {
         let (cpu, mem, nodes) = totals.get(&ix).copied().unwrap_or_default();
@@ -131,8 +166,11 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm]) -> Result<u64, Viola
             return Err(Violation::Spread { tier: ix, nodes });
         }
     }
-    Ok(price(instance, placement))
+    Ok(price(instance, placement, idle))
 }
+
+/// An address that a port is published on, where it is not every one, and the tier that does.
+type Published = (Option<IpAddr>, usize);
 
 fn check_vm(instance: &Instance, placed: &PlacedVm, capacity: Amount) -> Result<(), Violation> {
     let vm = placed.vm;
@@ -140,29 +178,31 @@ fn check_vm(instance: &Instance, placed: &PlacedVm, capacity: Amount) -> Result<
         return Err(Violation::EmptyVm(vm));
     }
     let (mut cpu, mut mem) = (0u64, 0u64);
-    for (pos, &(tier, amount)) in placed.containers.iter().enumerate() {
+    let mut seen = BTreeSet::new();
+    let mut published: BTreeMap<(u16, Protocol), Vec<Published>> = BTreeMap::new();
+    for &(tier, amount) in &placed.containers {
         let spec = instance.tiers.get(tier).ok_or(Violation::Unknown(vm))?;
         if amount.cpu == 0 || amount.mem == 0 {
             return Err(Violation::HollowContainer { vm, tier });
         }
+        if !seen.insert(tier) {
+            return Err(Violation::DuplicateContainer { vm, tier });
+        }
         cpu += u64::from(amount.cpu);
         mem += u64::from(amount.mem);
-        for &(other, _) in placed.containers.iter().skip(pos + 1) {
-            if other == tier {
-                return Err(Violation::DuplicateContainer { vm, tier });
-            }
-            let theirs = instance.tiers.get(other).ok_or(Violation::Unknown(vm))?;
-            let clash = spec
-                .ports
-                .iter()
-                .any(|a| theirs.ports.iter().any(|b| same_port(a, b)));
-            if clash {
+        for port in &spec.ports {
+            let others = published.entry((port.port, port.protocol)).or_default();
+            // No address means every address.
+            let same =
+                |theirs: Option<IpAddr>| theirs == port.address || theirs.is_none() || port.address.is_none();
+            if let Some(&(_, other)) = others.iter().find(|o| o.1 != tier && same(o.0)) {
                 return Err(Violation::PortConflict {
                     vm,
                     first: tier.min(other),
                     second: tier.max(other),
                 });
             }
+            others.push((port.address, tier));
         }
     }
     if cpu > u64::from(capacity.cpu) || mem > u64::from(capacity.mem) {
@@ -171,14 +211,8 @@ fn check_vm(instance: &Instance, placed: &PlacedVm, capacity: Amount) -> Result<
     Ok(())
 }
 
-/// Whether both bind the same port of the VM; no address means every address.
-fn same_port(a: &HostPort, b: &HostPort) -> bool {
-    let apart = matches!((a.address, b.address), (Some(x), Some(y)) if x != y);
-    (a.port, a.protocol) == (b.port, b.protocol) && !apart
-}
-
 /// The weighted sum of contract section 5.
-fn price(instance: &Instance, placement: &[PlacedVm]) -> u64 {
+fn price(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> u64 {
     let w = &instance.weights;
     let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut total = 0u64;
@@ -194,10 +228,23 @@ fn price(instance: &Instance, placement: &[PlacedVm]) -> u64 {
             }
         }
     }
+    for vm in idle {
+        match vm {
+            VmRef::New(_) => total += u64::from(w.vm_create),
+            VmRef::Existing(ix) => {
+                used.insert(*ix, BTreeSet::new());
+            }
+        }
+    }
     for (ix, vm) in instance.vms.iter().enumerate() {
         let held: BTreeSet<usize> = vm.held.iter().map(|&(t, _)| t).collect();
         let now = used.get(&ix);
-        total += u64::from(if now.is_some() { w.vm_use } else { w.vm_delete });
+        total += u64::from(match (vm.spare, now.is_some()) {
+            (false, true) => w.vm_use,
+            (false, false) => w.vm_delete,
+            (true, true) => w.vm_create,
+            (true, false) => 0,
+        });
         let nothing = BTreeSet::new();
         let now = now.unwrap_or(&nothing);
         for tier in held.difference(now) {
@@ -215,20 +262,8 @@ fn price(instance: &Instance, placement: &[PlacedVm]) -> u64 {
     total
 }
 
-/// Checks a whole answer: placement, objective and bound.
-pub fn verify(
-    instance: &Instance,
-    placement: &[PlacedVm],
-    objective: u64,
-    bound: u64,
-) -> Result<(), Violation> {
-    let true_one = cost_of(instance, placement)?;
-    if true_one != objective {
-        return Err(Violation::WrongObjective {
-            stated: objective,
-            true_one,
-        });
-    }
+/// A bound is no bound if a placement costs less.
+pub fn bound_holds(objective: u64, bound: u64) -> Result<(), Violation> {
     if bound > objective {
         return Err(Violation::BoundAboveObjective { bound, objective });
     }

@@ -6,7 +6,8 @@
 //! that make translations, so that the same mistake is not made twice.
 //!
 //! Where what runs is out of order to begin with (a VM holds more than it has, two containers
-//! share a core or a port), a translation must not make it worse.
+//! share a core or a port), a translation must not make it worse. What others hold on a VM is
+//! there all the while.
 
 mod end;
 mod hooks;
@@ -15,7 +16,7 @@ mod moment;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::topology::CpuMode;
-use crate::model::{Allocation, TierId, Topology, VmId};
+use crate::model::{Allocation, Foreign, TierId, Topology, VmId};
 
 use super::{Action, Stage, Translation};
 use moment::Moment;
@@ -63,6 +64,16 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn breach(&mut self, text: String) {
         self.breaches.push(text);
+    }
+
+    /// What others hold on a VM, all the while.
+    fn foreign_on(&self, vm: &VmId) -> Foreign {
+        let mut foreign = Foreign::default();
+        for vm in [self.from, self.to].iter().filter_map(|side| side.vms.get(vm)) {
+            foreign.size = foreign.size.max(vm.foreign.size);
+            foreign.cores.0.extend(&vm.foreign.cores.0);
+        }
+        foreign
     }
 
     /// VMs are made first, and deleted last and empty, and nothing else happens beside that.
@@ -144,7 +155,9 @@ impl<'a> Check<'a> {
                 .get(vm)
                 .or(self.from.vms.get(vm))
                 .map(|vm| vm.capacity);
-            let problems = moment.problems(self.topology, capacity.unwrap_or_default(), self.pinned);
+            let foreign = self.foreign_on(vm);
+            let capacity = capacity.unwrap_or_default();
+            let problems = moment.problems(self.topology, capacity, &foreign, self.pinned);
             for problem in problems {
                 self.breach(format!("stage {index}: on {vm} {problem}"));
             }

@@ -4,13 +4,15 @@
 //! shrinks keeps some of its own, so that within a stage no order puts a core into two
 //! containers. What is released is there for the next stage.
 //!
+//! Cores of containers that are not the allocation's are nobody's to give.
+//!
 //! What runs may have been tampered with: two containers on one core, cores that the VM does not
 //! have, more or fewer cores than the size says. [`unsound`] names those that have to be pinned
 //! anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Container, Cpu, Size, TierId, Vm};
+use crate::model::{Container, CoreSet, Cpu, Size, TierId, Vm};
 
 /// Cores that `capacity` has: `0..n`.
 fn count(capacity: Size) -> u32 {
@@ -38,10 +40,15 @@ pub(super) fn taken(container: &Container, capacity: Size) -> Size {
 ///
 /// Where no container's cores are known at all, nothing was said about cores (an allocation of
 /// sizes only), and nothing has to be done.
-pub(super) fn unsound(vm: &Vm, capacity: Size, stay: impl Fn(&TierId) -> bool) -> BTreeSet<TierId> {
+pub(super) fn unsound(
+    vm: &Vm,
+    foreign: &CoreSet,
+    capacity: Size,
+    stay: impl Fn(&TierId) -> bool,
+) -> BTreeSet<TierId> {
     let limit = count(capacity);
     let told = vm.used.values().any(|container| !container.cores.0.is_empty());
-    let mut claimed = BTreeSet::new();
+    let mut claimed = foreign.0.clone();
     let mut bad = BTreeSet::new();
     for (tier, container) in vm.used.iter().filter(|(tier, _)| told && stay(tier)) {
         let cores = &container.cores.0;
@@ -60,18 +67,26 @@ pub(super) fn unsound(vm: &Vm, capacity: Size, stay: impl Fn(&TierId) -> bool) -
 pub(super) struct Pinning<'v> {
     /// What runs when the stage begins.
     held: &'v BTreeMap<TierId, Container>,
+    /// Cores of containers that are not the allocation's.
+    foreign: &'v CoreSet,
     limit: u32,
     free: BTreeSet<u32>,
 }
 
 impl<'v> Pinning<'v> {
-    pub(super) fn begin(held: &'v BTreeMap<TierId, Container>, capacity: Size) -> Self {
+    pub(super) fn begin(held: &'v BTreeMap<TierId, Container>, foreign: &'v CoreSet, capacity: Size) -> Self {
         let limit = count(capacity);
         let mut free: BTreeSet<u32> = (0..limit).collect();
-        for core in held.values().flat_map(|container| &container.cores.0) {
+        let ours = held.values().flat_map(|container| &container.cores.0);
+        for core in ours.chain(&foreign.0) {
             free.remove(core);
         }
-        Self { held, limit, free }
+        Self {
+            held,
+            foreign,
+            limit,
+            free,
+        }
     }
 
     /// Cores for the container of `tier` at `size`: its own as far as they are rightly its own,
@@ -87,10 +102,9 @@ impl<'v> Pinning<'v> {
         let wanted = wanted(size);
         let own = self.held.get(tier).map(|container| &container.cores.0);
         let mine = |core: &u32| {
-            !self
-                .held
-                .range(..tier.clone())
-                .any(|(other, container)| stay(other) && container.cores.0.contains(core))
+            let mut before = self.held.range(..tier.clone());
+            !self.foreign.0.contains(core)
+                && !before.any(|(other, container)| stay(other) && container.cores.0.contains(core))
         };
         let mut chosen: BTreeSet<u32> = own
             .into_iter()
@@ -115,6 +129,7 @@ impl<'v> Pinning<'v> {
     /// Whether `cores` is what a container of `tier` at `size` should end with.
     pub(super) fn settled(&self, tier: &TierId, size: Size, cores: &BTreeSet<u32>) -> bool {
         cores.len() == wanted(size)
+            && self.foreign.0.is_disjoint(cores)
             && self
                 .held
                 .iter()

@@ -8,7 +8,7 @@ use crate::model::{Allocation, Container, CoreSet, Size, TierId, Topology, Vm, V
 use super::action::Action;
 use super::cores::Pinning;
 use super::progress::{Part, Step};
-use super::work::{Kind, Work};
+use super::work::{Kind, Work, foreign};
 
 /// Container actions in stages, and `to` with the cores that its containers end on.
 pub(super) fn emit(
@@ -19,6 +19,7 @@ pub(super) fn emit(
     stages: &[Vec<Step>],
 ) -> (Vec<Vec<Action>>, Allocation) {
     let mut emitter = Emitter {
+        from,
         to,
         pinned: topology.infrastructure.cpu_mode == CpuMode::Cpuset,
         now: from.vms.iter().map(|(id, vm)| (id, vm.used.clone())).collect(),
@@ -34,6 +35,7 @@ pub(super) fn emit(
     }
     let mut target = to.clone();
     for (id, vm) in &mut target.vms {
+        vm.stalled.clear();
         for (tier, container) in &mut vm.used {
             let now = emitter.now.get(id).and_then(|used| used.get(tier));
             container.cores = now.map_or_else(CoreSet::default, |now| now.cores.clone());
@@ -43,6 +45,7 @@ pub(super) fn emit(
 }
 
 struct Emitter<'a> {
+    from: &'a Allocation,
     to: &'a Allocation,
     pinned: bool,
     now: BTreeMap<&'a VmId, BTreeMap<TierId, Container>>,
@@ -51,6 +54,10 @@ struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
+    fn foreign_cores(&self, vm: &VmId) -> CoreSet {
+        foreign(self.from.vms.get(vm), self.to.vms.get(vm)).cores
+    }
+
     fn stage(&mut self, work: &Work<'a>, steps: &[Step]) -> Vec<Action> {
         let mut by_vm: BTreeMap<&'a VmId, Vec<(&'a TierId, Kind, Part)>> = BTreeMap::new();
         for step in steps {
@@ -71,7 +78,8 @@ impl<'a> Emitter<'a> {
         let target = self.to.vms.get(vm);
         let capacity = target.map_or(Size::ZERO, |vm| vm.capacity);
         let held = self.now.get(vm).cloned().unwrap_or_default();
-        let mut pinning = Pinning::begin(&held, capacity);
+        let foreign = self.foreign_cores(vm);
+        let mut pinning = Pinning::begin(&held, &foreign, capacity);
         let stays = |tier: &TierId| target.is_some_and(|vm| vm.used.contains_key(tier));
         for (tier, kind, part) in changes.iter().copied() {
             let was = held.get(tier).cloned().unwrap_or_default();
@@ -124,7 +132,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// A further stage, for containers that share cores or have too few since the VM had none to
-    /// spare when they were changed. None when there is nothing that can be mended. Happens only
+    /// spare when they were changed. None when there is nothing that can be fixed. Happens only
     /// where what runs was out of order to begin with.
     fn settle(&mut self) -> Option<Vec<Action>> {
         let mut actions = Vec::new();
@@ -133,7 +141,8 @@ impl<'a> Emitter<'a> {
         for vm in vms {
             let capacity = self.to.vms.get(vm).map_or(Size::ZERO, |vm| vm.capacity);
             let held = self.now.get(vm).cloned().unwrap_or_default();
-            let mut pinning = Pinning::begin(&held, capacity);
+            let foreign = self.foreign_cores(vm);
+            let mut pinning = Pinning::begin(&held, &foreign, capacity);
             for (_, tier) in open.iter().filter(|(on, _)| *on == vm) {
                 let Some(was) = held.get(*tier) else { continue };
                 if pinning.settled(tier, was.size, &was.cores.0) {

@@ -221,7 +221,7 @@ impl<'w> Field<'w> {
     pub(super) fn lack(&self, new: NewNo, leaving: &[OldNo]) -> Size {
         let new = &self.news[new];
         let freed: Size = leaving.iter().map(|old| self.olds[*old].size).sum();
-        let capacity = self.work.vms[new.vm].capacity;
+        let capacity = self.work.vms[new.vm].room;
         progress::lack(self.used[new.vm] - freed, new.size, capacity)
     }
 
@@ -234,7 +234,7 @@ impl<'w> Field<'w> {
         news.find(|new| {
             let vm = self.news[*new].vm;
             let all = self.used[vm] + self.wanted[vm];
-            all.fits(self.work.vms[vm].capacity) && self.port_holders(*new).is_empty()
+            all.fits(self.work.vms[vm].room) && self.port_holders(*new).is_empty()
         })
     }
 

@@ -103,7 +103,7 @@ impl<'w> Progress<'w> {
     /// What lacks on its VM for `op`, if `freed` were free besides.
     pub(super) fn lack(&self, op: OpNo, freed: Size) -> Size {
         let op = &self.work.ops[op];
-        lack(self.used[op.vm] - freed, op.gain(), self.work.vms[op.vm].capacity)
+        lack(self.used[op.vm] - freed, op.gain(), self.work.vms[op.vm].room)
     }
 
     /// Whether its VM has room for `op` and for all else that is still to grow or start there: then
@@ -111,7 +111,7 @@ impl<'w> Progress<'w> {
     pub(super) fn is_harmless(&self, op: OpNo) -> bool {
         let op = &self.work.ops[op];
         let all = self.used[op.vm] + self.wanted[op.vm];
-        exceeds(all, op.gain(), self.work.vms[op.vm].capacity) == Size::ZERO
+        exceeds(all, op.gain(), self.work.vms[op.vm].room) == Size::ZERO
     }
 
     /// Whether no container that is still there holds a port that `op` needs.

@@ -130,7 +130,7 @@ impl Folding<'_> {
             return first;
         }
         let flows = &self.vms[vm];
-        let capacity = self.work.vms[vm].capacity;
+        let capacity = self.work.vms[vm].room;
         let mut best = first;
         let mut used = self.work.vms[vm].used;
         for (stage, there) in flows {
@@ -183,7 +183,7 @@ impl Folding<'_> {
                 last = last.min(self.ends[*other].saturating_sub(2));
             }
         }
-        let capacity = self.work.vms[op.vm].capacity;
+        let capacity = self.work.vms[op.vm].room;
         let mut used = self.work.vms[op.vm].used;
         for (at, there) in &self.vms[op.vm] {
             let held = if *at > stage { flow.releases } else { Size::ZERO };

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::topology::{CpuMode, Tier};
-use crate::model::{Allocation, Container, Size, TierId, Topology, Vm, VmId};
+use crate::model::{Allocation, Container, Foreign, Size, TierId, Topology, Vm, VmId};
 
 use super::cores;
 use super::table::{OpNo, Table, TierNo, VmNo};
@@ -59,7 +59,8 @@ impl Op {
 /// A VM of either allocation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VmRow {
-    pub(super) capacity: Size,
+    /// What others leave of it.
+    pub(super) room: Size,
     /// What its containers take at the start.
     pub(super) used: Size,
     pub(super) ops: Vec<OpNo>,
@@ -96,6 +97,12 @@ pub(super) struct Work<'a> {
     pub(super) ops: Table<OpNo, Op>,
     vm_ids: Vec<&'a VmId>,
     tier_ids: Vec<&'a TierId>,
+}
+
+/// What others hold on a VM, all the while.
+pub(super) fn foreign(from: Option<&Vm>, to: Option<&Vm>) -> Foreign {
+    let known = [from, to].into_iter().flatten().map(|vm| &vm.foreign);
+    known.fold(Foreign::default(), |all, one| all.with(one))
 }
 
 impl<'a> Work<'a> {
@@ -156,6 +163,8 @@ impl<'a> Work<'a> {
         to: Option<&'a Vm>,
     ) {
         let capacity = to.or(from).map_or(Size::ZERO, |vm| vm.capacity);
+        let foreign = foreign(from, to);
+        let room = capacity - foreign.size;
         let pinned = topology.infrastructure.cpu_mode == CpuMode::Cpuset;
         let takes = |container: &Container| {
             if pinned {
@@ -166,9 +175,11 @@ impl<'a> Work<'a> {
         };
         let stays = |tier: &TierId| to.is_some_and(|vm| vm.used.contains_key(tier));
         let unsound = match from {
-            Some(vm) if pinned => cores::unsound(vm, capacity, stays),
+            Some(vm) if pinned => cores::unsound(vm, &foreign.cores, capacity, stays),
             _ => BTreeSet::new(),
         };
+        // What holds its part without running is set going by an update to the size that it has.
+        let stalled = |tier: &TierId| from.is_some_and(|vm| vm.stalled.contains(tier));
         let olds = from.map(|vm| &vm.used);
         let news = to.map(|vm| &vm.used);
         let tiers: BTreeSet<&TierId> = [olds, news]
@@ -178,7 +189,7 @@ impl<'a> Work<'a> {
             .collect();
 
         let vm = self.vms.push(VmRow {
-            capacity,
+            room,
             ..VmRow::default()
         });
         let mut used = Size::ZERO;
@@ -189,7 +200,9 @@ impl<'a> Work<'a> {
             used += old.map_or(Size::ZERO, takes);
             let kind = match (old, new) {
                 (None, None) => continue,
-                (Some(old), Some(new)) if old.size == new.size && !unsound.contains(id) => continue,
+                (Some(old), Some(new)) if old.size == new.size && !unsound.contains(id) && !stalled(id) => {
+                    continue;
+                }
                 (Some(_), Some(_)) => Kind::Update,
                 (None, Some(_)) => Kind::Create,
                 (Some(_), None) => Kind::Delete,

@@ -45,14 +45,16 @@ export async function ask(method, path, body) {
 // after the last event. `state` is told "live", "waiting" or a Problem that no waiting helps.
 export async function follow(told, state) {
   let last = null;
+  let journal = null;
   for (;;) {
     try {
-      const answer = await fetch("/api/events", {
+      const answer = await fetch(journal === null ? "/api/events" : `/api/events?journal=${encodeURIComponent(journal)}`, {
         headers: headers(last === null ? {} : { "last-event-id": last }),
         cache: "no-store",
         credentials: "omit",
       });
       if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => null));
+      journal = answer.headers.get("mapek-journal");
       state("live");
       for await (const event of read(answer.body)) {
         if (event.id !== null) last = event.id;

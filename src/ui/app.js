@@ -60,13 +60,13 @@ async function inspect() {
 }
 
 async function executions() {
-  const list = (await ask("GET", "/api/executions")).executions;
+  const list = (await ask("GET", "/api/executions?limit=30")).executions;
   put("history", view.history(list, (id) => {
     chosen = id;
     executions().catch(failed);
     $("now").scrollIntoView({ behavior: "smooth" });
   }));
-  const running = list.find((one) => one.state === "running");
+  const running = list.find((one) => one.state === "running" || one.state === "held");
   if (running) chosen = running.id;
   const id = chosen ?? list[0]?.id;
   if (!id) return;
@@ -85,8 +85,9 @@ function told(event) {
   list.prepend(view.event(event));
   while (list.children.length > 100) list.lastElementChild.remove();
   soonLook();
-  if (event.execution) soonExecutions();
-  if (["finished", "drift", "drift_over"].includes(event.event)) soonInspect();
+  const reset = event.event === "reset";
+  if (event.execution || reset) soonExecutions();
+  if (reset || ["finished", "drift", "drift_over"].includes(event.event)) soonInspect();
 }
 
 async function start() {

@@ -103,13 +103,13 @@ function stage(name, actions) {
 }
 
 function state(name) {
-  const style = name === "succeeded" ? "good" : name === "running" ? "hook" : name === "cancelled" ? "warn" : "bad";
+  const style = name === "succeeded" ? "good" : name === "running" ? "hook" : name === "cancelled" || name === "held" ? "warn" : "bad";
   return h("span", { class: `pill ${style}` }, name.replace("_", " "));
 }
 
 export function execution(record, cancel) {
   const part = record.actions ? (100 * record.actions_done) / record.actions : 100;
-  const stop = record.state === "running" ? h("button", { type: "button", id: "cancel", onclick: cancel }, "Cancel") : null;
+  const stop = record.state === "running" || record.state === "held" ? h("button", { type: "button", id: "cancel", onclick: cancel }, "Cancel") : null;
   const stages = (record.stages ?? []).map((actions, index) => stage(`Stage ${index + 1}`, actions));
   const anew = (record.replanned_stages ?? []).map((actions, index) => stage(`Anew ${index + 1}`, actions));
   const back = (record.rollback_stages ?? []).map((actions, index) => stage(`Back ${index + 1}`, actions));
@@ -124,7 +124,7 @@ export function execution(record, cancel) {
 
 export function history(executions, show) {
   if (executions.length === 0) return [h("tr", {}, h("td", { colspan: 5, class: "faint" }, "There was no execution yet."))];
-  return executions.slice(0, 30).map((one) => h("tr", {},
+  return executions.map((one) => h("tr", {},
     h("td", {}, state(one.state)), h("td", {}, time(one.created_at)),
     h("td", { class: "number" }, seconds(one.created_at, one.finished_at)),
     h("td", { class: "number" }, `${one.actions_done} / ${one.actions}`),
@@ -132,7 +132,7 @@ export function history(executions, show) {
 }
 
 export function event(one) {
-  const bad = ["action_failed", "drift", "action_skipped", "replan_failed"].includes(one.event);
+  const bad = ["action_failed", "drift", "action_skipped", "replan_failed", "reset"].includes(one.event);
   const { event: kind, at, id: _, ...rest } = one;
   const words = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`);
   return h("li", {}, h("span", { class: "faint" }, clock(at)), h("b", { class: bad ? "bad" : "" }, kind.replaceAll("_", " ")), h("span", { class: "faint" }, words.join(" ").slice(0, 300)));

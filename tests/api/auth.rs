@@ -79,7 +79,7 @@ async fn who_is_not_let_in_is_told_what_to_do() {
             vec![("authorization", "Bearer a-token-that-reads.")],
             401,
             "Bearer realm=\"mapek\", error=\"invalid_token\"",
-            "none of those",
+            "does not know this token",
         ),
         (
             vec![("authorization", "bearer a-token-that-reads")],
@@ -231,4 +231,149 @@ async fn web_pages_of_others_change_nothing_unless_they_are_allowed() {
     let server = Server::start();
     let (status, got, _) = server.raw(Method::GET, "/api/topology", headers(&ask)).await;
     assert_eq!((status, got.get("access-control-allow-origin")), (200, None));
+}
+
+/// Reads a stream until it ends.
+async fn to_its_end(mut stream: reqwest::Response) -> String {
+    let mut text = String::new();
+    let read = async {
+        while let Some(chunk) = stream.chunk().await.unwrap() {
+            text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), read)
+        .await
+        .expect("the stream ends");
+    text
+}
+
+#[tokio::test]
+async fn the_streams_of_a_revoked_token_end_and_those_of_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    let (one, other) = ("one read 0123456789abcdef\n", "two write fedcba9876543210\n");
+    std::fs::write(&file, format!("{one}{other}")).unwrap();
+    let server = Server::start_with(&["--tokens-file", file.to_str().unwrap()]);
+    let open = async |token: &str| {
+        let client = reqwest::Client::new();
+        let asked = client
+            .get(format!("{}/api/events", server.base()))
+            .bearer_auth(token);
+        let mut stream = asked.send().await.unwrap();
+        assert_eq!(stream.status().as_u16(), 200);
+        assert!(
+            stream.chunk().await.unwrap().is_some(),
+            "the number to begin with"
+        );
+        stream
+    };
+    let (revoked, mut kept) = (open("0123456789abcdef").await, open("fedcba9876543210").await);
+    std::fs::write(&file, other).unwrap();
+    server.signal("-HUP");
+    to_its_end(revoked).await;
+    let body = topology();
+    assert_eq!(
+        ask(
+            &server,
+            Method::PUT,
+            "/api/topology",
+            Some("fedcba9876543210"),
+            &body
+        )
+        .await
+        .0,
+        200
+    );
+    let next = tokio::time::timeout(std::time::Duration::from_secs(30), kept.chunk()).await;
+    let next = String::from_utf8(next.unwrap().unwrap().unwrap().to_vec()).unwrap();
+    assert!(next.contains("topology_put"), "{next}");
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refused_and_its_stream_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    let soon = jiff::Timestamp::now() + std::time::Duration::from_secs(6);
+    let text = format!("old read 0123456789abcdef 2020-01-01T00:00:00Z\nsoon read fedcba9876543210 {soon}\n");
+    std::fs::write(&file, text).unwrap();
+    let server = Server::start_with(&["--tokens-file", file.to_str().unwrap()]);
+    let (status, body) = ask(
+        &server,
+        Method::GET,
+        "/api/topology",
+        Some("0123456789abcdef"),
+        &Value::Null,
+    )
+    .await;
+    assert_eq!((status, &body["code"]), (401, &json!("unauthorized")));
+    assert!(
+        body["error"].as_str().unwrap().contains("expired at 2020-01-01"),
+        "{body}"
+    );
+    let client = reqwest::Client::new();
+    let asked = client
+        .get(format!("{}/api/events", server.base()))
+        .bearer_auth("fedcba9876543210");
+    let stream = asked.send().await.unwrap();
+    assert_eq!(stream.status().as_u16(), 200);
+    to_its_end(stream).await;
+    assert!(jiff::Timestamp::now() >= soon);
+    let (status, _) = ask(
+        &server,
+        Method::GET,
+        "/api/topology",
+        Some("fedcba9876543210"),
+        &Value::Null,
+    )
+    .await;
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_use_everything_that_is_described() {
+    let server = Server::start_with(&["--cors-origin", "https://planner.test"]);
+    let description = crate::openapi::description();
+    let mut tried = 0;
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let names = parameters
+                .filter(|one| one["in"] == "header")
+                .map(|one| one["name"].as_str().unwrap().to_lowercase());
+            let mut names: Vec<String> = names.collect();
+            names.extend(["authorization", "content-type", "x-request-id"].map(str::to_owned));
+            let (method, names) = (method.to_uppercase(), names.join(", "));
+            let ask = headers(&[
+                ("origin", "https://planner.test"),
+                ("access-control-request-method", &method),
+                ("access-control-request-headers", &names),
+            ]);
+            let path = path.replace(['{', '}'], "");
+            let (status, got, body) = server.raw(Method::OPTIONS, &path, ask).await;
+            assert_eq!(status, 200, "{method} {path} with {names}: {body}");
+            assert_eq!(got["access-control-allow-origin"], "https://planner.test");
+            tried += 1;
+        }
+    }
+    assert!(tried > 15, "{tried}");
+    let from = headers(&[("origin", "https://planner.test")]);
+    let (_, got, _) = server.raw(Method::GET, "/api/topology", from).await;
+    let seen = got["access-control-expose-headers"]
+        .to_str()
+        .unwrap()
+        .to_lowercase();
+    for name in [
+        "etag",
+        "location",
+        "retry-after",
+        "x-request-id",
+        "www-authenticate",
+        "preference-applied",
+        "allow",
+    ] {
+        assert!(
+            seen.split(',').any(|one| one.trim() == name),
+            "{name} is not in {seen}"
+        );
+    }
 }

@@ -65,10 +65,11 @@ fn cases() -> Vec<Case> {
         case("two documents", Method::PUT, "/api/execute", "{}{}".into(), 400, "json_unreadable", "trailing"),
         case("JSON too deep", Method::PUT, "/api/topology", "[".repeat(1000), 400, "json_unreadable", "nested deeper than 127 levels"),
         case("a body too large", Method::PUT, "/api/topology", " ".repeat(17 << 20), 413, "body_too_large", "16777216"),
-        case("no such path", Method::GET, "/api/plan", String::new(), 404, "not_found", "/api/plan"),
+        case("no such path", Method::GET, "/api/nowhere", String::new(), 404, "not_found", "/api/nowhere"),
         case("no such execution", Method::GET, "/api/executions/0", String::new(), 404, "not_found", "\"0\""),
         case("cancelling nothing", Method::POST, "/api/executions/00000000-0000-0000-0000-000000000000/cancel", String::new(), 404, "not_found", "no execution"),
         case("a wrong method", Method::DELETE, "/api/topology", String::new(), 405, "method_not_allowed", "GET, HEAD, PUT"),
+        case("a wrong method with a parameter", Method::DELETE, "/api/topology?x=1", String::new(), 405, "method_not_allowed", "GET, HEAD, PUT"),
         case("a list for a topology", Method::PUT, "/api/topology", "[]".into(), 422, "topology_invalid", "an object"),
         topology("no infrastructure", "{\"apps\":[]}".into(), "infrastructure: is missing"),
         topology("no apps", "{\"infrastructure\":{}}".into(), "apps: is missing"),
@@ -184,6 +185,8 @@ async fn a_wrong_method_is_told_the_right_ones_in_the_allow_header() {
         (Method::GET, "/api/execute", "PUT, POST"),
         (Method::PUT, "/api/solve", "POST"),
         (Method::PATCH, "/api/allocation", "GET, HEAD"),
+        (Method::GET, "/api/allocation/vm1", "DELETE"),
+        (Method::PUT, "/docs", "GET, HEAD"),
     ] {
         let answer = server.send(method, path, "{}").await;
         assert_eq!(

@@ -79,6 +79,22 @@ fn the_token_comes_from_the_environment_a_flag_or_a_file_and_is_never_shown() {
 }
 
 #[test]
+fn a_token_that_leaves_the_machine_in_the_clear_is_warned_of() {
+    let warned = |server: &str, arguments: &[&str]| {
+        let said = run(&mut client(server, arguments), "");
+        assert!(!said.err.contains("hunter2"), "{}", said.err);
+        said.err.contains("without encryption")
+    };
+    // Names that stand for no machine: nothing is sent anywhere.
+    let token = ["allocation", "--token", "hunter2"];
+    assert!(warned("http://mapek.invalid:1", &token));
+    assert!(warned("mapek.invalid:1", &token));
+    assert!(!warned("https://mapek.invalid:1", &token));
+    assert!(!warned("http://127.0.0.1:1", &token));
+    assert!(!warned("http://mapek.invalid:1", &["allocation"]));
+}
+
+#[test]
 fn a_service_that_wants_another_token_is_told_from_one_that_refuses() {
     let (address, heard) = listener(DENIED);
     let said = run(&mut client(&address, &["allocation", "--token", "hunter2"]), "");

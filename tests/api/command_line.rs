@@ -8,39 +8,122 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &*String::from_utf8_lossy(&output.stdout)
 }
 
+/// Every option of the service, with its environment variable and whether it takes a value: from the
+/// help of `serve`.
+fn options() -> Vec<(String, String)> {
+    let text = said(&program().args(["serve", "--help"]).output().unwrap());
+    // Those of clients stand in every help, below.
+    let (text, _) = text
+        .split_once("Options of the commands that ask a service")
+        .unwrap();
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in text.lines().map(str::trim_start) {
+        let line = line.strip_prefix("-h, ").unwrap_or(line);
+        if line.starts_with("--") {
+            let name = line.split([' ', '[']).next().unwrap();
+            found.push((name.to_owned(), String::new()));
+        }
+        if let Some((_, rest)) = line.split_once("[env: ") {
+            found.last_mut().unwrap().1 = rest.split(['=', ']']).next().unwrap().to_owned();
+        }
+    }
+    found.retain(|(name, _)| name != "--help");
+    found
+}
+
 #[test]
-fn help_names_every_option_with_its_environment_variable() {
-    let text = said(&program().arg("--help").output().unwrap());
-    for (option, variable) in [
-        ("--config", "MAPEK_CONFIG"),
-        ("--listen", "MAPEK_LISTEN"),
-        ("--data-dir", "MAPEK_DATA_DIR"),
-        ("--log-format", "MAPEK_LOG_FORMAT"),
-        ("--log", "MAPEK_LOG"),
-        ("--solve-deadline-ms", "MAPEK_SOLVE_DEADLINE_MS"),
-        ("--hook-deadline-s", "MAPEK_HOOK_DEADLINE_S"),
-        ("--parallel", "MAPEK_PARALLEL"),
-        ("--parallel-on-vm", "MAPEK_PARALLEL_ON_VM"),
-        ("--retry-for-s", "MAPEK_RETRY_FOR_S"),
-        ("--on-restart", "MAPEK_ON_RESTART"),
-        ("--observe-every-s", "MAPEK_OBSERVE_EVERY_S"),
-        ("--docker-host", "DOCKER_HOST"),
-        ("--tokens-file", "MAPEK_TOKENS_FILE"),
-        ("--tokens", "MAPEK_TOKENS"),
-        ("--insecure", "MAPEK_INSECURE"),
-        ("--tls-cert", "MAPEK_TLS_CERT"),
-        ("--tls-key", "MAPEK_TLS_KEY"),
-        ("--tls-client-ca", "MAPEK_TLS_CLIENT_CA"),
-        ("--cors-origin", "MAPEK_CORS_ORIGIN"),
-        ("--max-connections", "MAPEK_MAX_CONNECTIONS"),
-        ("--max-body-bytes", "MAPEK_MAX_BODY_BYTES"),
-        ("--request-timeout-s", "MAPEK_REQUEST_TIMEOUT_S"),
-        ("--idle-timeout-s", "MAPEK_IDLE_TIMEOUT_S"),
-        ("--solves", "MAPEK_SOLVES"),
+fn every_option_of_the_service_has_an_environment_variable_of_its_name() {
+    let options = options();
+    assert!(options.len() >= 25, "{options:?}");
+    for (name, variable) in options {
+        let expected = format!(
+            "MAPEK_{}",
+            name.trim_start_matches('-').replace('-', "_").to_uppercase()
+        );
+        let known = if name == "--docker-host" {
+            "DOCKER_HOST"
+        } else {
+            &expected
+        };
+        assert_eq!(variable, known, "{name}");
+    }
+}
+
+#[test]
+fn an_option_of_the_service_before_a_command_is_refused() {
+    for (name, _) in options() {
+        for command in ["serve", "allocation", "completions"] {
+            let value = match name.as_str() {
+                "--listen" => "127.0.0.1:0",
+                "--insecure" => "true",
+                "--log-format" => "json",
+                "--on-restart" => "hold",
+                _ => "1",
+            };
+            let mut arguments = vec![format!("{name}={value}"), command.to_owned()];
+            arguments.extend((command == "completions").then(|| "bash".to_owned()));
+            let output = program().args(&arguments).output().unwrap();
+            let text = said(&output);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+            assert!(
+                text.contains(&format!("{name} is an option of `serve`")),
+                "{arguments:?}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_option_of_clients_is_refused_where_nothing_is_asked() {
+    for arguments in [
+        &["--server", "http://127.0.0.1:1", "serve"][..],
+        &["serve", "--server", "http://127.0.0.1:1"],
+        &["--token", "x", "completions", "bash"],
+        &["completions", "bash", "--token", "x"],
+        &["solve", "--server", "http://127.0.0.1:1", "-"],
+        &["--server", "http://127.0.0.1:1"],
     ] {
+        let output = program().args(arguments).output().unwrap();
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
         assert!(
-            text.contains(option) && text.contains(variable),
-            "{option} {variable}\n{text}"
+            text.contains("for the commands that ask a service"),
+            "{arguments:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_switch_in_the_environment_may_be_written_in_every_usual_way() {
+    // Whether it is on shows in what is refused: without it, nobody listens to the world.
+    let start = |value: &str| {
+        let mut command = program();
+        command.args(["--listen", "0.0.0.0:0", "--data-dir", "/proc/nowhere"]);
+        said(&command.env("MAPEK_INSECURE", value).output().unwrap())
+    };
+    for on in ["1", "true", "TRUE", "yes", "on", "y"] {
+        assert!(start(on).contains("/proc/nowhere"), "{on}: {}", start(on));
+    }
+    for off in ["0", "false", "no", "off", "n"] {
+        assert!(start(off).contains("or say --insecure"), "{off}: {}", start(off));
+    }
+    assert!(start("perhaps").contains("--insecure"), "{}", start("perhaps"));
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_refused_at_the_start() {
+    for filter in ["mapek=loud", "inof", "info,verbose"] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = program()
+            .args(["--listen", "127.0.0.1:0", "--log", filter, "--data-dir"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{filter}: {text}");
+        assert!(
+            text.contains("--log") && text.contains(filter),
+            "{filter}: {text}"
         );
     }
 }

@@ -141,5 +141,8 @@ async fn a_sealed_execution_is_repeated_by_its_key_only_with_the_same_plan_id() 
         (200, &first.body["execution"])
     );
     let other = server.put_with("/api/execute", &json!({}), key).await;
-    assert_eq!((other.status, &other.body["code"]), (422, &json!("key_reused")));
+    assert_eq!(
+        (other.status, &other.body["code"]),
+        (422, &json!("idempotency_key_reused"))
+    );
 }

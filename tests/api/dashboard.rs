@@ -104,6 +104,12 @@ async fn a_service_that_goes_away_and_comes_back_is_noticed() {
         page.shows("#link", "live").await;
         assert!(server.terminate());
         page.shows("#link", "connection lost").await;
+        // On the same address, so that the page finds it.
+        server.start_again();
+        page.shows("#link", "live").await;
+        server.put("/api/topology", &topology()).await;
+        server.put("/api/execute", &json!({})).await;
+        page.shows("#history", "succeeded").await;
     })
     .await;
 }
@@ -135,7 +141,7 @@ async fn a_token_is_asked_for_where_the_service_wants_one_and_kept_for_the_tab()
         page.shows("#why", "token").await;
         page.write("#token", "a-token-that-is-none").await;
         page.press("#login button.main").await;
-        page.shows("#why", "none of those").await;
+        page.shows("#why", "does not know this token").await;
         page.picture("login").await;
         page.write("#token", READER).await;
         page.press("#login button.main").await;

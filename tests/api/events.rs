@@ -1,18 +1,14 @@
 //! Events as they come, and as they came.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::bad_input::topology;
+use crate::patience::patiently;
 use crate::server::Server;
 
-/// Events are there within this.
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// The first events of a stream: number, kind and data of each.
-async fn first(response: reqwest::Response, count: usize) -> Vec<(u64, String, Value)> {
+pub async fn first(response: reqwest::Response, count: usize) -> Vec<(u64, String, Value)> {
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut text = String::new();
     let mut stream = response.bytes_stream();
@@ -21,7 +17,7 @@ async fn first(response: reqwest::Response, count: usize) -> Vec<(u64, String, V
             text.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
         }
     };
-    tokio::time::timeout(LIMIT, read).await.unwrap();
+    patiently("not so many events", read).await;
     let field = |block: &str, name: &str| {
         let line = block.lines().find_map(|line| line.strip_prefix(name));
         line.map(str::to_owned)

@@ -10,6 +10,8 @@
 
 #[path = "../browser/mod.rs"]
 mod browser;
+#[path = "../patience/mod.rs"]
+mod patience;
 
 mod access;
 mod auth;
@@ -24,12 +26,17 @@ mod conditional;
 mod dashboard;
 mod docs;
 mod events;
+mod history;
+mod host;
 mod hostile;
+mod limits;
 mod metrics;
 mod old_clients;
 mod openapi;
 mod requests;
+mod secrets;
 mod server;
 mod solve;
 mod state;
+mod strict;
 mod tls;

@@ -26,6 +26,13 @@ async fn the_committed_description_is_that_of_the_code() {
         described("errors") == include_str!("../../docs/errors.md"),
         "docs/errors.md: {remedy}"
     );
+    let readme = include_str!("../../README.md");
+    let (_, table) = readme.split_once("<!-- options -->\n").unwrap();
+    let (table, _) = table.split_once("<!-- end of options -->").unwrap();
+    assert!(
+        described("options") == table,
+        "the options in README.md: {remedy}"
+    );
     let server = Server::start();
     assert_eq!(server.get("/openapi.json").await.body, description());
 }
@@ -80,6 +87,55 @@ fn every_operation_tells_its_errors_and_every_code_has_its_place() {
     once.dedup();
     assert_eq!(once.len(), listed.len(), "each code once");
     assert_eq!(once, seen.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// Every `$ref` in a schema.
+fn references<'s>(schema: &'s Value, found: &mut Vec<&'s str>) {
+    match schema {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn schemas_stand_alone_and_may_be_named_in_what_they_describe() {
+    // Open to everyone: an editor has no token.
+    let server = Server::start_with(&["--tokens", &crate::auth::tokens()]);
+    for (name, field) in [("topology", "infrastructure"), ("plan", "$schema")] {
+        let (status, got, text) = server
+            .raw(Method::GET, &format!("/schemas/{name}.json"), headers(&[]))
+            .await;
+        assert_eq!(
+            (status, got["content-type"].to_str().unwrap()),
+            (200, "application/schema+json")
+        );
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        assert!(
+            schema["$id"].as_str().unwrap().ends_with(name) && schema["properties"][field].is_object(),
+            "{text}"
+        );
+        let mut found = Vec::new();
+        references(&schema, &mut found);
+        assert!(found.len() >= 2, "{text}");
+        for place in found {
+            assert!(
+                schema.pointer(place.strip_prefix('#').unwrap()).is_some(),
+                "{place} is not in {name}"
+            );
+        }
+    }
+    assert_eq!(server.get("/schemas/nothing.json").await.status, 404);
+    let server = Server::start();
+    let mut topology = crate::bad_input::topology();
+    topology["$schema"] = json!(format!("{}/schemas/topology.json", server.base()));
+    let answer = server.put("/api/topology", &topology).await;
+    assert_eq!((answer.status, &answer.body["warnings"]), (200, &json!([])));
+    let plan = json!({ "$schema": "plan.json", "rubis": { "db": { "cpu_cores": 1, "mem_units": 1 } } });
+    assert_eq!(server.put("/api/translate", &plan).await.status, 200);
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::patience::Patience;
 
 /// A running service.
 pub struct Server {
@@ -43,7 +45,7 @@ impl Server {
         Self::start_in_with(TempDir::new().unwrap(), arguments)
     }
 
-    fn start_in_with(data: TempDir, arguments: &[&str]) -> Self {
+    pub fn start_in_with(data: TempDir, arguments: &[&str]) -> Self {
         let log = Arc::default();
         let arguments: Vec<String> = arguments.iter().map(|one| (*one).to_owned()).collect();
         let (child, base) = launch(data.path(), &arguments, &log);
@@ -64,7 +66,11 @@ impl Server {
 
     /// Address and port.
     pub fn address(&self) -> String {
-        self.base.split_once("://").unwrap().1.to_owned()
+        self.base
+            .split_once("://")
+            .unwrap()
+            .1
+            .replace("0.0.0.0", "127.0.0.1")
     }
 
     /// Its process.
@@ -79,14 +85,11 @@ impl Server {
 
     /// Waits until it has logged these words so many times.
     pub async fn logged(&self, words: &str, times: usize) {
-        let until = Instant::now() + Duration::from_secs(30);
+        let mut patience = Patience::every(Duration::from_millis(20));
         while self.log().matches(words).count() < times {
-            assert!(
-                Instant::now() < until,
-                "{words:?} was not logged:\n{}",
-                self.log()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            patience
+                .wait(|| format!("{words:?} was not logged:\n{}", self.log()))
+                .await;
         }
     }
 
@@ -130,23 +133,8 @@ impl Server {
             .client
             .get(format!("{}/api/events", self.base))
             .headers(headers);
-        let mut response = request.send().await.unwrap();
-        let mut text = String::new();
-        while text.matches("\ndata: ").count() < count || !text.ends_with("\n\n") {
-            let more = tokio::time::timeout(Duration::from_secs(30), response.chunk()).await;
-            text.push_str(std::str::from_utf8(&more.unwrap().unwrap().unwrap()).unwrap());
-        }
-        let field = |block: &str, name: &str| {
-            let line = block.lines().find_map(|line| line.strip_prefix(name));
-            line.map(str::to_owned)
-        };
-        let blocks = text.split("\n\n");
-        blocks
-            .filter_map(|block| {
-                let data = serde_json::from_str(&field(block, "data: ")?).unwrap();
-                Some((field(block, "event: ")?, data))
-            })
-            .collect()
+        let events = crate::events::first(request.send().await.unwrap(), count).await;
+        events.into_iter().map(|(_, kind, data)| (kind, data)).collect()
     }
 
     /// A body that is no JSON.
@@ -228,17 +216,23 @@ impl Server {
         self
     }
 
+    /// Starts the service again where it was, after it has ended.
+    pub fn start_again(&mut self) {
+        let mut arguments = self.arguments.clone();
+        arguments.extend(["--listen".to_owned(), self.address()]);
+        (self.child, self.base) = launch(self.data.path(), &arguments, &self.log);
+    }
+
     /// Asks the service to end, and answers with whether it ended well.
     pub fn terminate(&mut self) -> bool {
         self.signal("-TERM");
-        let until = Instant::now() + Duration::from_secs(30);
-        while Instant::now() < until {
+        let mut patience = Patience::every(Duration::from_millis(20));
+        loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.success();
             }
-            std::thread::sleep(Duration::from_millis(20));
+            patience.wait_blocking(|| "the service ignores SIGTERM".to_owned());
         }
-        panic!("the service did not end within 30 s of SIGTERM");
     }
 }
 
@@ -261,7 +255,12 @@ pub fn program() -> Command {
 
 fn launch(data: &Path, arguments: &[String], log: &Arc<Mutex<String>>) -> (Child, String) {
     let mut child = program()
-        .args(["--listen", "127.0.0.1:0", "--data-dir"])
+        .args(if arguments.iter().any(|one| one == "--listen") {
+            &[][..]
+        } else {
+            &["--listen", "127.0.0.1:0"]
+        })
+        .arg("--data-dir")
         .arg(data)
         .args(arguments)
         .stdin(Stdio::null())

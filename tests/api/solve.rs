@@ -84,3 +84,74 @@ fn the_command_line_fails_with_the_reason_when_there_is_no_solution() {
     );
     assert!(!said.err.is_empty());
 }
+
+#[tokio::test]
+async fn the_answer_tells_how_it_was_found_where_that_is_asked_for() {
+    let server = Server::start();
+    let mut question = question();
+    let answer = server.post("/api/solve", &question).await;
+    assert!(answer.body.get("trace").is_none());
+    assert_eq!(answer.body["ended_by"], "proof");
+    let by = answer.body["proved_by"].clone();
+    question["trace"] = json!(true);
+    let answer = server.post("/api/solve", &question).await;
+    let steps = answer.body["trace"].as_array().unwrap().clone();
+    let last = |what: &str| steps.iter().rev().find(|step| step[what].is_number()).unwrap();
+    assert_eq!(last("objective")["objective"], answer.body["objective"]);
+    assert_eq!(last("bound")["bound"], answer.body["bound"]);
+    assert_eq!(last("bound")["by"], by);
+    question["trace"] = json!("yes");
+    let answer = server.post("/api/solve", &question).await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (400, &json!("request_invalid"))
+    );
+}
+
+/// A VM kept with nothing on it costs what a VM in use does.
+#[tokio::test]
+async fn vms_that_have_to_be_kept_count_in_objective_and_bound() {
+    let server = Server::start();
+    let mut question = question();
+    question["topology"]["infrastructure"]["min_vms"] = json!(5);
+    let answer = server.post("/api/solve", &question).await;
+    assert_eq!(
+        answer.body["allocation"].as_object().unwrap().len(),
+        5,
+        "{}",
+        answer.body
+    );
+    assert_eq!(
+        (&answer.body["objective"], &answer.body["bound"]),
+        (&json!(112), &json!(112))
+    );
+    // One of those that stand idle already is kept, at the price of using it.
+    question["allocation"] = json!({ "i-1": { "cpu_cores": 2, "mem_units": 8, "used": {} },
+        "i-2": { "cpu_cores": 2, "mem_units": 8, "used": {} } });
+    question["topology"]["infrastructure"]["min_vms"] = json!(2);
+    question["plan"] = json!({ "a": { "x": { "cpu_cores": 1, "mem_units": 5 } } });
+    let answer = server.post("/api/solve", &question).await;
+    assert_eq!(
+        answer.body["allocation"].as_object().unwrap().len(),
+        2,
+        "{}",
+        answer.body
+    );
+    assert_eq!(answer.body["objective"], json!(11 + 11 + 4));
+    assert_eq!(answer.body["bound"], json!(11 + 11 + 4));
+}
+
+/// More VMs than can be planned for is not the same as no placement.
+#[tokio::test]
+async fn a_plan_for_more_vms_than_can_be_planned_for_is_too_large() {
+    let server = Server::start();
+    let mut question = question();
+    question["plan"]["a"]["x"] = json!({ "cpu_cores": 900_000, "mem_units": 900_000 });
+    let answer = server.post("/api/solve", &question).await;
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (413, &json!("plan_too_large")),
+        "{}",
+        answer.body
+    );
+}

@@ -37,6 +37,7 @@ async fn a_failed_execution_that_never_began_leaves_no_trace() {
     assert_eq!(server.put("/api/execute", &plan).await.status, 502);
     let server = server.kill_and_restart();
     assert_eq!(without_time(server.get("/api/allocation").await.body), json!({}));
+    assert_eq!(server.get("/api/executions").await.body["executions"], json!([]));
 }
 
 #[tokio::test]

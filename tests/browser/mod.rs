@@ -6,14 +6,13 @@
 use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
-/// What a page is expected to show is there within this.
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::patience::Patience;
 
 /// The screen.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,7 +115,7 @@ impl Page {
 
     /// Waits until an element shows a text, and answers with all that it shows.
     pub async fn shows(&self, css: &str, part: &str) -> String {
-        let begun = Instant::now();
+        let mut patience = Patience::every(Duration::from_millis(30));
         loop {
             let text = match self.driver.find(By::Css(css.to_owned())).await {
                 Ok(element) => element.text().await.unwrap_or_default(),
@@ -125,11 +124,9 @@ impl Page {
             if text.contains(part) {
                 return text;
             }
-            assert!(
-                begun.elapsed() < LIMIT,
-                "{css} does not show {part:?} but {text:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            patience
+                .wait(|| format!("{css} does not show {part:?} but {text:?}"))
+                .await;
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mapek::engine::{Command, End, EngineErrorKind};
 
 use crate::helpers::{FOREVER, command, engine, shell, spec};
-use crate::process;
+use crate::images::BUSYBOX;
 
 #[test]
 fn a_command_tells_its_output_and_exit_code() {
@@ -101,8 +101,10 @@ fn without_a_shell_in_the_container_a_hanging_command_is_abandoned() {
         let engine = engine(vm);
         // An image with nothing but `sleep`.
         let mut archive = tar::Builder::new(Vec::new());
-        let busybox = which("busybox");
-        archive.append_path_with_name(&busybox, "sleep").unwrap();
+        let busybox = "/run/lab/busybox";
+        vm.docker(&["create", "--name", "source", BUSYBOX]);
+        vm.docker(&["cp", "source:/bin/busybox", busybox]);
+        archive.append_path_with_name(busybox, "sleep").unwrap();
         std::fs::write("/run/lab/bare.tar", archive.into_inner().unwrap()).unwrap();
         vm.docker(&["import", "/run/lab/bare.tar", "bare:1"]);
         let mut bare = spec("app_bare", "");
@@ -120,12 +122,6 @@ fn without_a_shell_in_the_container_a_hanging_command_is_abandoned() {
             End::Abandoned
         );
     });
-}
-
-fn which(program: &str) -> String {
-    let path =
-        process::run(std::process::Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]));
-    path.trim().to_owned()
 }
 
 #[test]

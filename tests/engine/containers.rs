@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{Effect, EngineErrorKind, Health, LABEL_MANAGED, State};
+use mapek::engine::docker::DockerEngines;
+use mapek::engine::{Effect, EngineErrorKind, Engines, Health, LABEL_MANAGED, Owners, State};
+use mapek::model::Cpu;
 use mapek::model::topology::{Healthcheck, PortBinding, Protocol};
 
-use crate::helpers::{FOREVER, MIB, cores, engine, shell, spec};
+use crate::helpers::{FOREVER, MIB, cores, engine, settings, shell, spec};
 use crate::images::BUSYBOX;
 
 #[test]
@@ -36,7 +38,7 @@ fn all_that_a_tier_says_reaches_the_container() {
         let engine = engine(vm);
         let mut asked = spec("app_one", FOREVER);
         asked.entrypoint = Some(vec!["env".to_owned(), "FROM=entrypoint".to_owned()]);
-        asked.environment = BTreeMap::from([("GREETING".to_owned(), "it's \"quoted\" $HOME".to_owned())]);
+        asked.environment = BTreeMap::from([("GREETING".to_owned(), "it's \"quoted\" $HOME".into())]);
         asked.volumes = vec![
             "data:/data".to_owned(),
             "/scratch".to_owned(),
@@ -188,7 +190,7 @@ fn what_is_half_made_is_finished_and_what_is_made_otherwise_is_replaced() {
         assert_eq!(engine.ensure_running(&asked).await.unwrap().id, half.id);
 
         // Asked otherwise: another container, running or not.
-        asked.environment.insert("NEW".to_owned(), "1".to_owned());
+        asked.environment.insert("NEW".to_owned(), "1".into());
         let replaced = engine.ensure_running(&asked).await.unwrap();
         assert_ne!(replaced.id, half.id);
         vm.docker(&["rm", "-f", "app_one"]);
@@ -198,6 +200,8 @@ fn what_is_half_made_is_finished_and_what_is_made_otherwise_is_replaced() {
             "app_one",
             "--label",
             "mapek.managed=true",
+            "--label",
+            "mapek.owner=engine-tests",
             BUSYBOX,
             "false",
         ]);
@@ -294,5 +298,61 @@ fn a_health_check_is_waited_for() {
             engine.find("app_two").await.unwrap().unwrap().state,
             State::Exited
         );
+    });
+}
+
+#[test]
+fn a_container_of_another_owner_is_never_touched_and_is_told_with_its_limits() {
+    in_lab!(1, async |lab| {
+        let vm = &lab.vms[0];
+        let theirs = engine(vm);
+        theirs.ensure_running(&spec("app_one", FOREVER)).await.unwrap();
+        vm.docker(&[
+            "run", "-d", "--name", "plain", "--cpus", "0.5", "-m", "48m", BUSYBOX, "sleep", "1000",
+        ]);
+        let before = vm.inspect("app_one").unwrap();
+
+        let owners = Owners::new("someone-else", []);
+        let engines = DockerEngines::new(settings(), owners.clone());
+        let ours = engines
+            .at(&format!("unix://{}", vm.socket().display()), None)
+            .unwrap();
+        let asked = spec("app_one", "exit 1");
+        for outcome in [
+            ours.ensure_running(&asked).await.map(drop),
+            ours.ensure_limits("app_one", &asked.limits).await.map(drop),
+            ours.ensure_absent("app_one").await,
+            ours.unpack("app_one", Vec::new(), "/").await,
+            ours.run("app_one", &shell("touch /touched")).await.map(drop),
+        ] {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind, EngineErrorKind::Foreign);
+            assert!(
+                error.message.contains("owner engine-tests") && error.message.contains("mapek adopt"),
+                "{error}"
+            );
+        }
+        assert_eq!(vm.inspect("app_one").unwrap(), before);
+        let seen = ours.observe().await.unwrap();
+        let told: Vec<_> = seen
+            .iter()
+            .map(|one| (one.name.as_str(), one.managed, one.owner(), one.memory / MIB))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("app_one", false, Some("engine-tests"), 32),
+                ("plain", false, None, 48)
+            ]
+        );
+        assert_eq!(
+            (seen[0].cpuset.as_str(), seen[1].quota()),
+            ("0", Some(Cpu::hundredths(50)))
+        );
+
+        owners.adopt("engine-tests");
+        assert!(ours.find("app_one").await.unwrap().unwrap().managed);
+        ours.ensure_absent("app_one").await.unwrap();
+        assert_eq!(vm.containers(), ["plain"]);
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mapek::engine::docker::{DockerEngines, Settings};
-use mapek::engine::{Command, ContainerSpec, CpuLimit, Engine, Engines, Limits};
+use mapek::engine::{Command, ContainerSpec, CpuLimit, Engine, Engines, Limits, Owners};
 use mapek::model::{CoreSet, Cpu};
 
 use crate::daemons::Vm;
@@ -23,7 +23,12 @@ pub fn settings() -> Settings {
 }
 
 pub fn engines() -> Arc<dyn Engines> {
-    Arc::new(DockerEngines::new(settings()))
+    Arc::new(DockerEngines::new(settings(), owners()))
+}
+
+/// Whose containers the tests' engines make.
+pub fn owners() -> Owners {
+    Owners::new("engine-tests", [])
 }
 
 /// The driver for a VM's engine.
@@ -79,6 +84,7 @@ pub fn command(argv: &[&str]) -> Command {
     Command {
         argv: argv.iter().map(|&part| part.to_owned()).collect(),
         environment: BTreeMap::new(),
+        folder: None,
         deadline: Duration::from_secs(30),
     }
 }

@@ -1,18 +1,20 @@
 //! Hooks: fetched from a real git server, delivered into a real container, run there.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mapek::engine::Engine;
-use mapek::hooks::{FetchError, Fetcher, HookCall, HookError, HookSet, run};
+use mapek::engine::{Engine, EngineErrorKind, RunId};
+use mapek::hooks::{FetchError, Fetcher, HookCall, HookError, HookSet, Runs};
 use mapek::model::topology::{HookName, Hooks, Tier};
 use mapek::model::{Allocation, Size, TierId, Vm, VmId};
 
 use crate::git::{GitServer, Repository};
 use crate::helpers::{FOREVER, engine, spec};
+use crate::process;
 
 fn fetcher() -> Fetcher {
-    Fetcher::new(PathBuf::from("/run/lab/cache"), Duration::from_secs(20))
+    Fetcher::new(PathBuf::from("/run/lab/cache"), Duration::from_secs(120))
 }
 
 fn from(repo: &str, reference: Option<&str>) -> Hooks {
@@ -278,14 +280,14 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
             &mut set,
             Scale,
             "size.sh",
-            ". /ecoware/hooks/scale_hooks/lib/say.sh; say; env | grep ^MAPEK | grep -v RUN | sort",
+            "pwd; . lib/say.sh; say; env | grep ^MAPEK | grep -v RUN | sort",
         );
         hook(&mut set, Scale, "lib/say.sh", "say() { echo \"$# arguments\"; }");
         hook(
             &mut set,
             Dependency,
             "reload.sh",
-            "echo \"$#\"; echo \"$1\" >/old; echo \"$2\"",
+            "echo \"$# $(pwd)\"; echo \"$1\" >/old; echo \"$2\"",
         );
         hook(&mut set, Dependency, "fail.sh", "echo cannot reload; exit 9");
         hook(&mut set, Dependency, "hang.sh", "echo waiting; sleep 4321");
@@ -313,7 +315,7 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
         let said = run(&*engine, &set, &call).await.unwrap();
         assert_eq!(
             said,
-            "0 arguments\nMAPEK_APP=shop\nMAPEK_CONTAINER=shop_web\nMAPEK_CPU_CORES=2\n\
+            "/ecoware/hooks/scale_hooks\n0 arguments\nMAPEK_APP=shop\nMAPEK_CONTAINER=shop_web\nMAPEK_CPU_CORES=2\n\
              MAPEK_DEPENDENCIES=shop_cache shop_db\nMAPEK_MEM_UNITS=3\nMAPEK_MEM_UNIT_MB=512\nMAPEK_TIER=web\n\
              MAPEK_VM=vm1\n"
         );
@@ -326,7 +328,7 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
         };
         let said = run(&*engine, &set, &change).await.unwrap();
         let (count, second) = said.split_once('\n').unwrap();
-        assert_eq!(count, "2");
+        assert_eq!(count, "2 /ecoware/hooks/tier_hooks");
         assert_eq!(serde_json::from_str::<Allocation>(second).unwrap(), new);
         let first = engine
             .run("shop_web", &crate::helpers::command(&["cat", "/old"]))
@@ -403,6 +405,122 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
     });
 }
 
+/// Says when it begins and ends, and takes until it is let go.
+const SLOW: &str = "echo s >>/log; while [ ! -e /go ]; do sleep 0.05; done; echo e >>/log; exit 3";
+
+/// A hook that is under way, and can be cut off as a service that is killed does it.
+struct UnderWay {
+    task: tokio::task::JoinHandle<Result<String, HookError>>,
+    kept: Arc<Kept>,
+}
+
+impl UnderWay {
+    fn begin(engine: &Arc<dyn Engine>, earlier: Option<RunId>) -> Self {
+        let kept = Arc::new(Kept {
+            earlier,
+            ..Kept::default()
+        });
+        let (engine, runs) = (Arc::clone(engine), Arc::clone(&kept));
+        let task = tokio::spawn(async move {
+            let mut set = HookSet::new("revision");
+            hook(&mut set, mapek::hooks::Kind::Scale, "slow.sh", SLOW);
+            let name = HookName::deserialized("slow.sh");
+            let call = HookCall {
+                hook: &name,
+                tier: &tier(),
+                vm: &VmId::new("vm1"),
+                size: Size::new(2, 3),
+                mem_unit_mb: 512,
+                change: None,
+                deadline: Duration::from_secs(600),
+            };
+            mapek::hooks::run(&*engine, &set, &call, &*runs).await
+        });
+        Self { task, kept }
+    }
+
+    /// Cuts it off; answers with what was recorded of it.
+    async fn cut_off(self) -> RunId {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+        self.kept.begun.lock().unwrap()[0].clone()
+    }
+
+    fn has_begun_none(&self) -> bool {
+        self.kept.begun.lock().unwrap().is_empty()
+    }
+}
+
+#[test]
+fn a_hook_that_was_cut_off_is_taken_up_and_never_runs_beside_itself() {
+    in_lab!(1, async |lab| {
+        let engine: Arc<dyn Engine> = engine(&lab.vms[0]);
+        let wanted = spec("shop_web", FOREVER);
+        engine.ensure_running(&wanted).await.unwrap();
+        let vm = &mut lab.vms[0];
+        let log = |vm: &crate::daemons::Vm| {
+            let said = vm.try_docker(&["exec", "shop_web", "cat", "/log"]).stdout;
+            String::from_utf8(said)
+                .unwrap()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let until = |vm: &crate::daemons::Vm, what: &str| {
+            process::wait_until(|| format!("{} is not {what}", log(vm)), || log(vm) == what);
+        };
+        let failed = |ended: Result<String, HookError>| match ended {
+            Err(HookError::Failed { exit_code, .. }) => exit_code,
+            other => panic!("{other:?}"),
+        };
+
+        // The second service waits for the run of the first, and takes its outcome.
+        let first = UnderWay::begin(&engine, None);
+        until(vm, "s");
+        let run = first.cut_off().await;
+        let second = UnderWay::begin(&engine, Some(run.clone()));
+        vm.docker(&["exec", "shop_web", "touch", "/go"]);
+        assert_eq!(failed(second.task.await.unwrap()), 3);
+        assert_eq!(log(vm), "s e");
+        // So does a third, however late it comes.
+        let third = UnderWay::begin(&engine, Some(run));
+        assert_eq!(failed(third.task.await.unwrap()), 3);
+        assert_eq!(log(vm), "s e");
+
+        // Of a run that nobody has recorded the engine still knows.
+        vm.docker(&["exec", "shop_web", "rm", "/go"]);
+        let first = UnderWay::begin(&engine, None);
+        until(vm, "s e s");
+        first.cut_off().await;
+        let second = UnderWay::begin(&engine, None);
+        // Time enough to begin, for one that would not wait.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(second.has_begun_none());
+        vm.docker(&["exec", "shop_web", "touch", "/go"]);
+        assert_eq!(failed(second.task.await.unwrap()), 3);
+        assert_eq!(log(vm), "s e s e s e");
+
+        // An engine that was killed has forgotten the run, and has stopped the container with it.
+        vm.docker(&["exec", "shop_web", "rm", "/go"]);
+        let first = UnderWay::begin(&engine, None);
+        until(vm, "s e s e s e s");
+        let run = first.cut_off().await;
+        vm.kill_engine();
+        vm.restart_engine();
+        let second = UnderWay::begin(&engine, Some(run.clone()));
+        match second.task.await.unwrap() {
+            Err(HookError::Engine { source, .. }) => assert_eq!(source.kind, EngineErrorKind::Down),
+            other => panic!("{other:?}"),
+        }
+        engine.ensure_running(&wanted).await.unwrap();
+        let third = UnderWay::begin(&engine, Some(run));
+        until(vm, "s e s e s e s s");
+        vm.docker(&["exec", "shop_web", "touch", "/go"]);
+        assert_eq!(failed(third.task.await.unwrap()), 3);
+        assert_eq!(log(vm), "s e s e s e s s e");
+    });
+}
+
 #[test]
 fn a_hook_in_a_container_that_is_gone_says_so() {
     in_lab!(1, async |lab| {
@@ -421,6 +539,30 @@ fn a_hook_in_a_container_that_is_gone_says_so() {
         assert!(matches!(error, HookError::Deliver { .. }), "{error}");
         assert!(error.output().is_none());
     });
+}
+
+/// A record of runs, kept by nobody but the test.
+#[derive(Default)]
+struct Kept {
+    earlier: Option<RunId>,
+    begun: std::sync::Mutex<Vec<RunId>>,
+}
+
+#[async_trait::async_trait]
+impl Runs for Kept {
+    fn earlier(&self) -> Option<RunId> {
+        self.earlier.clone()
+    }
+
+    async fn begin(&self, run: &RunId) -> Result<(), String> {
+        self.begun.lock().unwrap().push(run.clone());
+        Ok(())
+    }
+}
+
+/// Runs a hook that was not run before.
+async fn run(engine: &dyn Engine, set: &HookSet, call: &HookCall<'_>) -> Result<String, HookError> {
+    mapek::hooks::run(engine, set, call, &Kept::default()).await
 }
 
 trait Deserialized {

@@ -6,6 +6,7 @@ use mapek::model::topology::{CpuMode, DockerAccess, Host, Infrastructure, Weight
 use mapek::model::{Size, VmId};
 
 use crate::helpers::{FOREVER, engine, engines, spec};
+use crate::images::{BUSYBOX, NGINX};
 
 /// A notebook that nobody should write in: hosts have names of their own.
 struct Blank;
@@ -44,7 +45,8 @@ fn infrastructure(vm: Size) -> Infrastructure {
         weights: Weights::default(),
         on_failure: mapek::model::topology::OnFailure::default(),
         on_shortage: mapek::model::topology::OnShortage::default(),
-        self_heal: false,
+        self_heal: None,
+        foreign: mapek::model::topology::OnForeign::default(),
     }
 }
 
@@ -122,5 +124,31 @@ fn the_embedded_default_is_one_host_at_the_address_that_its_containers_reach() {
         assert_eq!(offer.vms[0].name.as_str(), LOCALHOST);
         assert_eq!(offer.vms[0].ip.as_deref(), Some("172.20.1.1"));
         cloud.ensure_vm(&VmId::new(LOCALHOST), &Blank).await.unwrap();
+    });
+}
+
+#[test]
+fn a_newly_installed_engine_has_an_address_that_its_containers_reach() {
+    in_lab!(0, async |lab| {
+        let vm = lab.launcher().just_installed().start(1);
+        let gateway = vm.docker(&[
+            "network",
+            "inspect",
+            "bridge",
+            "--format",
+            "{{(index .IPAM.Config 0).Gateway}}",
+        ]);
+        assert_eq!(
+            gateway.trim(),
+            "",
+            "this version of Docker writes it down at once"
+        );
+        let endpoint = format!("unix://{}", vm.socket().display());
+        let cloud = embedded(&endpoint, &infrastructure(Size::new(1, 1)), engines());
+        let ip = cloud.offer().await.unwrap().vms[0].ip.clone().unwrap();
+        vm.docker(&["run", "-d", "--name", "app", "-p", "8081:80", NGINX]);
+        let url = format!("http://{ip}:8081/");
+        let seen = vm.docker(&["run", "--rm", BUSYBOX, "wget", "-q", "-O-", &url]);
+        assert_eq!(seen, format!("app server {}\n", vm.hostname("app")));
     });
 }

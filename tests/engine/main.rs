@@ -9,6 +9,10 @@
 )]
 #![allow(missing_docs)]
 
+#[allow(dead_code)]
+#[path = "../patience/mod.rs"]
+mod patience;
+
 // The lab's parts, of which this binary uses some.
 #[macro_use]
 #[path = "../lab/sandbox.rs"]

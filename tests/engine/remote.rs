@@ -4,7 +4,6 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mapek::engine::{Effect, End, Engine, EngineErrorKind, State};
 use mapek::model::topology::Tls;
@@ -14,8 +13,6 @@ use crate::images;
 use crate::keys;
 use crate::network::HOST;
 use crate::process::{Daemon, run};
-
-const READY: Duration = Duration::from_secs(30);
 
 /// Makes a container, resizes it, runs something in it and removes it.
 async fn works(engine: Arc<dyn Engine>) {
@@ -82,9 +79,7 @@ fn tls_engine([ca, certificate, key]: [&PathBuf; 3]) -> Daemon {
             "plugins-tls",
         ]);
     let mut daemon = Daemon::start("dockerd with TLS", Path::new("/run/lab/tls.log"), &mut engine);
-    daemon.wait_ready(READY, || {
-        TcpStream::connect((HOST, 2376)).is_ok() && socket.exists()
-    });
+    daemon.wait_ready(|| TcpStream::connect((HOST, 2376)).is_ok() && socket.exists());
     let mut load = Command::new("docker");
     load.args([
         "--host",
@@ -188,7 +183,7 @@ fn ssh_server() -> Daemon {
     let mut server = Command::new("dropbear");
     keys::ssh_server(&mut server, HOST, SSH_PORT);
     let mut daemon = Daemon::start("SSH server", Path::new("/run/lab/ssh.log"), &mut server);
-    daemon.wait_ready(READY, || TcpStream::connect((HOST, SSH_PORT)).is_ok());
+    daemon.wait_ready(|| TcpStream::connect((HOST, SSH_PORT)).is_ok());
     daemon
 }
 

@@ -7,7 +7,7 @@ use mapek::engine::docker::{DockerEngines, Settings};
 use mapek::engine::{Effect, Engine, EngineErrorKind, Engines, State};
 
 use crate::fake::{Fake, Reply};
-use crate::helpers::{FOREVER, spec};
+use crate::helpers::{FOREVER, owners, spec};
 
 /// Short, so that what never comes is not waited for long.
 fn impatient(endpoint: &str) -> std::sync::Arc<dyn Engine> {
@@ -19,7 +19,7 @@ fn impatient(endpoint: &str) -> std::sync::Arc<dyn Engine> {
         pull_silence: short,
         ..Settings::default()
     };
-    DockerEngines::new(settings).at(endpoint, None).unwrap()
+    DockerEngines::new(settings, owners()).at(endpoint, None).unwrap()
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_creation_that_goes_wrong_tells_whether_it_may_have_had_its_effect() {
 }
 
 const RUNNING: &str = r#"{"Id": "abc", "Name": "/app_one", "State": {"Status": "running"},
-    "Config": {"Labels": {"mapek.managed": "true"}, "StopTimeout": 0}, "HostConfig": {"Memory": 5}}"#;
+    "Config": {"Labels": {"mapek.managed": "true", "mapek.owner": "engine-tests"}, "StopTimeout": 0}, "HostConfig": {"Memory": 5}}"#;
 
 #[tokio::test]
 async fn a_removal_that_goes_wrong_tells_whether_it_may_have_had_its_effect() {
@@ -191,7 +191,7 @@ async fn limits_other_than_those_asked_for_are_noticed() {
 
 #[test]
 fn endpoints_that_can_not_be_used_are_refused_without_showing_secrets() {
-    let engines = DockerEngines::new(Settings::default());
+    let engines = DockerEngines::new(Settings::default(), owners());
     for endpoint in [
         "",
         "docker",

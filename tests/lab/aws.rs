@@ -95,7 +95,7 @@ impl Aws {
         command.args(["-H", "127.0.0.1", "-p", &PORT.to_string()]);
         let mut moto = Daemon::start("moto", Path::new("/run/lab/moto.log"), &mut command);
         let answers = || std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok();
-        moto.wait_ready(Duration::from_secs(60), answers);
+        moto.wait_ready(answers);
         std::fs::write(
             CREDENTIALS,
             format!("AWS_ACCESS_KEY_ID=AKIALAB\nAWS_SECRET_ACCESS_KEY={SECRET}\nAWS_SESSION_TOKEN={TOKEN}\n"),

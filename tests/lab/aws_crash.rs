@@ -2,7 +2,7 @@
 //! way back: no instance is left over, none is lost.
 
 use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::stream;
 use futures_util::{FutureExt, StreamExt};
@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 
 use crate::aws::Aws;
 use crate::http;
+use crate::patience::Patience;
 use crate::service::Service;
 use crate::topologies::{idle, nothing, plan, with};
 
-/// An execution that was taken up has ended within this.
-const ENDS: Duration = Duration::from_secs(60);
 /// So many rows at the same time.
 const AT_ONCE: usize = 3;
 const EXECUTE: &str = "/api/execute";
@@ -41,14 +40,13 @@ pub async fn dies(service: &mut Service, path: &str, plan: &Value, row: &str) {
     let url = service.api.url(path);
     let answer = http::client().put(url).body(plan.to_string()).send().await;
     assert!(answer.is_err(), "{row}: it lived, and answered {answer:?}");
-    let until = Instant::now() + ENDS;
+    let mut patience = Patience::every(Duration::from_millis(10));
     let how = loop {
         if let Some(how) = service.daemon.ended() {
             break how;
         }
         let lives = format!("{row}: the connection was cut, and the service lives");
-        assert!(Instant::now() < until, "{lives}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        patience.wait(|| lives.clone()).await;
     };
     assert_eq!(how.signal(), Some(9), "{row}: {how}");
 }
@@ -57,7 +55,7 @@ pub async fn dies(service: &mut Service, path: &str, plan: &Value, row: &str) {
 /// where none was begun.
 pub async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &str) {
     service.start_again();
-    let until = Instant::now() + ENDS;
+    let mut patience = Patience::every(Duration::from_millis(50));
     loop {
         let all = service.executions().await;
         let all = all["executions"].as_array().unwrap();
@@ -79,12 +77,9 @@ pub async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &
             }
             Some(state) => panic!("{row}: it ended as {state}\n{}", service.daemon.log_end()),
         }
-        assert!(
-            Instant::now() < until,
-            "{row}: still running\n{}",
-            service.daemon.log_end()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        patience
+            .wait(|| format!("{row}: still running\n{}", service.daemon.log_end()))
+            .await;
     }
 }
 
@@ -151,15 +146,16 @@ async fn taken_back(aws: &Aws, number: u16, out: &str) {
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("after:{out}"))]);
     dies(&mut service, EXECUTE, &one(), &row).await;
     service.start_again_with(&[("MAPEK_ON_RESTART", "rollback")]);
-    let until = Instant::now() + ENDS;
+    let mut patience = Patience::every(Duration::from_millis(50));
     loop {
         let newest = service.executions().await["executions"][0]["state"].clone();
         if newest != "running" {
             assert_eq!(newest, "rolled_back", "{row}\n{}", service.daemon.log_end());
             break;
         }
-        assert!(Instant::now() < until, "{row}\n{}", service.daemon.log_end());
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        patience
+            .wait(|| format!("{row}\n{}", service.daemon.log_end()))
+            .await;
     }
     assert!(aws.members(&group).await.is_empty(), "{row}");
     assert_eq!(aws.group(&group).await.desired_capacity, Some(0), "{row}");
@@ -169,7 +165,7 @@ async fn taken_back(aws: &Aws, number: u16, out: &str) {
 /// Killed around the end of an instance that never gets ready: another one takes its place, once.
 async fn replaced_row(aws: &Aws, number: u16, moment: &str) {
     let row = format!("killed {moment} the first instance was terminated");
-    let (group, mut service) = never_ready(aws, number, 15, 1).await;
+    let (group, mut service) = never_ready(aws, number, 40, 1).await;
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:terminate:1"))]);
     dies(&mut service, EXECUTE, &one(), &row).await;
     recovers(&mut service, &one(), 0, &row).await;
@@ -186,14 +182,15 @@ async fn given_up_row(aws: &Aws, number: u16, moment: &str) {
     service.start_again_with(&[("MAPEK_TEST_KILL_AWS", &format!("{moment}:terminate:2"))]);
     dies(&mut service, EXECUTE, &one(), &row).await;
     service.start_again();
-    let until = Instant::now() + ENDS;
+    let mut patience = Patience::every(Duration::from_millis(50));
     let ended = loop {
         let newest = service.executions().await["executions"][0].clone();
         if newest["state"] != "running" {
             break newest;
         }
-        assert!(Instant::now() < until, "{row}\n{}", service.daemon.log_end());
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        patience
+            .wait(|| format!("{row}\n{}", service.daemon.log_end()))
+            .await;
     };
     assert_eq!(ended["state"], "failed", "{row}\n{}", service.daemon.log_end());
     let path = format!("/api/executions/{}", ended["id"].as_str().unwrap());

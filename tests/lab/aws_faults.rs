@@ -182,7 +182,7 @@ async fn managed_max_size(aws: &Aws) {
         aws,
         8113,
         "managed",
-        json!({"manage_max_size": true, "ready_timeout_s": 12}),
+        json!({"manage_max_size": true, "ready_timeout_s": 30}),
     )
     .await;
     case.set_max(0).await;
@@ -315,22 +315,22 @@ async fn slow(aws: &Aws) {
 }
 
 async fn never_in_service(aws: &Aws) {
-    let case = Case::with(aws, 8105, "never", json!({"ready_timeout_s": 2})).await;
+    let case = Case::with(aws, 8105, "never", json!({"ready_timeout_s": 6})).await;
     case.proxy.pending_for(Duration::from_secs(3600));
-    let says = ["within 2 s", "nor was i-", "Pending", "ready_timeout_s"];
+    let says = ["within 6 s", "nor was i-", "Pending", "ready_timeout_s"];
     case.fails("never in service", 504, "cloud_timeout", &says).await;
     let ended = case.proxy.calls("TerminateInstanceInAutoScalingGroup");
     assert_eq!(ended, 2, "the first is replaced, the second given back");
 }
 
 async fn docker_down_once(aws: &Aws) {
-    let case = Case::with(aws, 8106, "downonce", json!({"ready_timeout_s": 12})).await;
+    let case = Case::with(aws, 8106, "downonce", json!({"ready_timeout_s": 40})).await;
     aws.without_engine("downonce", 1);
     case.works("Docker down on the first").await;
 }
 
 async fn docker_never_up(aws: &Aws) {
-    let case = Case::with(aws, 8107, "down", json!({"ready_timeout_s": 2})).await;
+    let case = Case::with(aws, 8107, "down", json!({"ready_timeout_s": 6})).await;
     aws.without_engine("down", 100);
     let says = ["its engine does not answer", "security group", "user data"];
     case.fails("Docker never up", 504, "cloud_timeout", &says).await;
@@ -413,7 +413,7 @@ async fn forbidden(aws: &Aws) {
 }
 
 async fn short_of_capacity(aws: &Aws) {
-    let case = Case::with(aws, 8112, "short", json!({"ready_timeout_s": 20})).await;
+    let case = Case::with(aws, 8112, "short", json!({"ready_timeout_s": 40})).await;
     case.proxy.at_most(1);
     let answer = case.try_vms(2).await;
     let body = answer.expect(502);

@@ -32,7 +32,7 @@ impl<'a> Short<'a> {
         let tier = || with(idle(), json!({"stop_grace_s": 0, "max_node": 1}));
         let tiers = json!({"db": tier(), "web": tier(), "app": tier(), "cache": tier()});
         let mut topology = Aws::topology(&proxy.endpoint, group, tiers);
-        topology["infrastructure"]["cloud_driver"]["ready_timeout_s"] = json!(16);
+        topology["infrastructure"]["cloud_driver"]["ready_timeout_s"] = json!(32);
         service.put_topology(&topology).await;
         service.execute(&filled()).await;
         proxy.at_most(most);

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -11,8 +10,6 @@ use crate::git::Repository;
 use crate::process::wait_until;
 use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan, with};
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// How a command ended, and what it said.
 struct Said {
@@ -214,7 +211,6 @@ fn a_service_that_is_killed_in_the_middle_is_waited_for() {
         service.kill();
         service.start_again();
         wait_until(
-            LIMIT,
             || "the command goes on".to_owned(),
             || child.try_wait().unwrap().is_some(),
         );
@@ -255,7 +251,6 @@ fn what_does_not_succeed_is_told_by_its_exit_code_and_its_reason() {
         let cancelled = run(&service, &["cancel"]);
         assert_eq!(cancelled.code, Some(0), "{}", cancelled.err);
         wait_until(
-            LIMIT,
             || "the command goes on".to_owned(),
             || child.try_wait().unwrap().is_some(),
         );

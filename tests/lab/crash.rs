@@ -1,18 +1,16 @@
 //! The service is killed (-9) at every single record of an execution, and carries it to its end
 //! when it is started again: the same end as without the kill, nothing doubled, nothing left over.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::daemons::Lab;
 use crate::git::Repository;
 use crate::http;
+use crate::patience::Patience;
 use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan, with};
-
-/// An execution that was taken up has ended within this.
-const ENDS: Duration = Duration::from_secs(60);
 
 /// Notes that a hook was run, in the container that it was run in.
 const NOTE: &str = "#!/bin/sh\necho \"$0 $MAPEK_CPU_CORES $MAPEK_MEM_UNITS\" >>/tmp/hooks\n";
@@ -113,20 +111,18 @@ async fn survives(service: &mut Service, plan: &Value) -> bool {
         assert_eq!(answer.status().as_u16(), 200, "{:?}", answer.text().await);
         return true;
     }
-    let until = Instant::now() + ENDS;
+    let mut patience = Patience::every(Duration::from_millis(10));
     while service.daemon.ended().is_none() {
-        assert!(
-            Instant::now() < until,
-            "the connection was cut, and the service lives"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        patience
+            .wait(|| "the connection was cut, and the service lives".to_owned())
+            .await;
     }
     false
 }
 
 /// Waits until no execution runs; answers with how the newest ended.
 async fn ended(service: &Service) -> String {
-    let until = Instant::now() + ENDS;
+    let mut patience = Patience::every(Duration::from_millis(20));
     loop {
         let executions = service.executions().await;
         let state = executions["executions"][0]["state"]
@@ -136,12 +132,9 @@ async fn ended(service: &Service) -> String {
         if state != "running" {
             return state;
         }
-        assert!(
-            Instant::now() < until,
-            "{executions:#}\n{}",
-            service.daemon.log_end()
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        patience
+            .wait(|| format!("{executions:#}\n{}", service.daemon.log_end()))
+            .await;
     }
 }
 
@@ -264,7 +257,7 @@ fn after_a_kill_it_rolls_back_or_waits_where_it_is_told_to() {
             assert!(!survives(&mut service, &large()).await, "{row}");
             service.start_again_with(&[("MAPEK_ON_RESTART", "hold")]);
             let held = service.executions().await["executions"][0].clone();
-            assert_eq!(held["state"], "running", "{row}");
+            assert_eq!(held["state"], "held", "{row}");
             let other = service.try_execute(&small()).await.expect(409);
             assert_eq!(
                 (&other["code"], &other["details"][0]["execution"]),

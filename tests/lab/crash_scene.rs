@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::crash_truth::{self as truth, actions};
 use crate::daemons::Lab;
 use crate::http;
+use crate::patience::Patience;
 use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan, with};
 
 const FOLDER: &str = "/run/lab/scene";
-/// A service that is to die has done so within this.
-const DIES: Duration = Duration::from_secs(60);
 
 /// Says who was run, what he was told, and what the kernel held the container to right then. Fails
 /// where the file `fail` says so: of that tier, and only towards the second plan, or always.
@@ -141,20 +140,17 @@ impl Scene {
 
     /// Waits until the service's process is gone.
     pub async fn wait_for_death(&mut self) {
-        let until = Instant::now() + DIES;
+        let mut patience = Patience::every(Duration::from_millis(5));
         while self.service.daemon.ended().is_none() {
-            assert!(
-                Instant::now() < until,
-                "it lives on\n{}",
-                self.service.daemon.log_end()
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            patience
+                .wait(|| format!("it lives on\n{}", self.service.daemon.log_end()))
+                .await;
         }
     }
 
     /// Waits until the newest execution has ended, or the service has died. Answers whether it lives.
     pub async fn arrives(&mut self) -> bool {
-        let until = Instant::now() + DIES;
+        let mut patience = Patience::every(Duration::from_millis(5));
         let (client, url) = (http::client(), self.service.api.url("/api/executions"));
         while self.service.daemon.ended().is_none() {
             let ask = async || -> Option<Value> {
@@ -165,8 +161,7 @@ impl Scene {
             if state.is_some_and(|state| state != "running") {
                 return true;
             }
-            assert!(Instant::now() < until, "it neither dies nor arrives");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            patience.wait(|| "it neither dies nor arrives".to_owned()).await;
         }
         false
     }

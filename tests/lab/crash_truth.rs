@@ -1,16 +1,15 @@
 //! What the engines really run, read from their own API, beside what the service says of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::daemons::{Lab, Vm};
 use crate::http::get;
+use crate::patience::Patience;
 use crate::service::Service;
 
-/// An execution has ended within this.
-const ENDS: Duration = Duration::from_secs(60);
 /// The memory unit of the lab's topologies, in bytes.
 const UNIT: u64 = 64 << 20;
 
@@ -187,18 +186,15 @@ async fn look(lab: &Lab, service: &Service, id: &str, what: &str) -> Value {
 /// Looks again and again until the execution has ended; answers with its record. At each moment
 /// the allocation must be true.
 pub async fn watch_to_the_end(lab: &Lab, service: &Service, id: &str, what: &str) -> Value {
-    let until = Instant::now() + ENDS;
+    let mut patience = Patience::every(Duration::from_millis(5));
     loop {
         let seen = look(lab, service, id, what).await;
         if seen["state"] != "running" {
             return seen;
         }
-        assert!(
-            Instant::now() < until,
-            "{what}: not ended\n{seen:#}\n{}",
-            service.daemon.log_end()
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        patience
+            .wait(|| format!("{what}: not ended\n{seen:#}\n{}", service.daemon.log_end()))
+            .await;
     }
 }
 

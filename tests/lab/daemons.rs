@@ -11,8 +11,6 @@ use serde_json::Value;
 use crate::process::{Daemon, run, said};
 use crate::{images, keys, network};
 
-/// How long a daemon may take to answer. They take a second or two; a busy machine, more.
-const READY: Duration = Duration::from_secs(60);
 const CONTAINERD: &str = "/run/lab/containerd.sock";
 
 /// The machines of one lab test.
@@ -32,6 +30,8 @@ pub struct Launcher {
     options: Vec<String>,
     /// With an SSH server on each VM.
     ssh: bool,
+    /// With Docker's own choice of a network.
+    fresh: bool,
 }
 
 impl Lab {
@@ -45,6 +45,7 @@ impl Lab {
                 nat: network::has_nat(),
                 options: Vec::new(),
                 ssh: false,
+                fresh: false,
             },
             _containerd: containerd(),
         };
@@ -100,6 +101,13 @@ impl Launcher {
         self
     }
 
+    /// VMs as they are right after Docker was installed: nobody has said anything about networks.
+    #[allow(dead_code)] // The engine tests have one.
+    pub fn just_installed(mut self) -> Self {
+        self.fresh = true;
+        self
+    }
+
     /// VMs with an SSH server, which lets root in to reach the engine.
     pub fn behind_ssh(mut self) -> Self {
         self.ssh = true;
@@ -112,7 +120,7 @@ impl Launcher {
         let mut vm = self.launch(number);
         network::silence(&vm.name);
         let socket = vm.socket();
-        vm.daemon.wait_ready(READY, || answers(&socket));
+        vm.daemon.wait_ready(|| answers(&socket));
         vm.load_images();
         vm.ssh = self.ssh.then(|| ssh_server(&vm));
         network::unsilence(&vm.name);
@@ -128,13 +136,17 @@ impl Launcher {
         network::route(&format!("172.20.{number}.0/24"), &ip);
         let folder = PathBuf::from(format!("/run/lab/{name}"));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("daemon.json"), "{}").unwrap();
+        // Engines of machines have ids of their own; these would share the one of this machine.
+        let config = serde_json::json!({"deprecated-key-path": folder.join("key.json")});
+        std::fs::write(folder.join("daemon.json"), config.to_string()).unwrap();
         let mut options = vec![
-            format!("--bip=172.20.{number}.1/24"),
             format!("--cgroup-parent=/{}", self.cgroup),
             // The lab's registry speaks plain HTTP.
             "--insecure-registry=10.77.1.0/24".to_owned(),
         ];
+        if !self.fresh {
+            options.push(format!("--bip=172.20.{number}.1/24"));
+        }
         if !self.nat {
             options.push("--iptables=false".to_owned());
             options.push("--ip-masq=false".to_owned());
@@ -257,9 +269,8 @@ impl Vm {
 
     fn wait_ready(&mut self) {
         let (socket, ip) = (self.socket(), self.ip.clone());
-        self.daemon.wait_ready(READY, || {
-            answers(&socket) && std::net::TcpStream::connect((ip.as_str(), 2375)).is_ok()
-        });
+        self.daemon
+            .wait_ready(|| answers(&socket) && std::net::TcpStream::connect((ip.as_str(), 2375)).is_ok());
     }
 
     fn load_images(&self) {
@@ -302,7 +313,7 @@ fn containerd() -> Daemon {
         .args(["--state", "/run/lab/containerd/state"])
         .args(["--address", CONTAINERD]);
     let mut daemon = Daemon::start("containerd", &folder.join("log"), &mut command);
-    daemon.wait_ready(READY, || UnixStream::connect(CONTAINERD).is_ok());
+    daemon.wait_ready(|| UnixStream::connect(CONTAINERD).is_ok());
     daemon
 }
 

@@ -124,14 +124,13 @@ fn a_disk_that_fills_up_in_the_middle_holds_the_execution_until_there_is_room() 
         let api = service.api.clone();
         let wanted = plan(&[("one", 1.0, 1), ("two", 1.0, 1)]);
         let answer = tokio::spawn(async move { api.put("/api/execute", &wanted).await });
-        let limit = Duration::from_secs(60);
         let tell = || "rubis_one is never made".to_owned();
-        wait_until(limit, tell, || proxies.done("rubis_one", Call::Create) > 0);
+        wait_until(tell, || proxies.done("rubis_one", Call::Create) > 0);
         fill();
 
         // The first container comes up, which can't be recorded; so the second is not begun.
         let tell = || format!("the log says nothing of it:\n{}", service.daemon.log_end());
-        wait_until(limit, tell, || {
+        wait_until(tell, || {
             service
                 .daemon
                 .log()
@@ -159,6 +158,53 @@ fn a_disk_that_fills_up_in_the_middle_holds_the_execution_until_there_is_room() 
         );
         let used = service.allocation().await["vm1"]["used"].clone();
         assert_eq!(used.as_object().unwrap().len(), 2, "{used:#}");
+    });
+}
+
+#[test]
+fn a_cancel_that_can_not_be_recorded_stops_what_runs_and_is_not_promised() {
+    in_lab!(1, async |lab| {
+        small_disk();
+        let (service, proxies, vm) = (Service::start(), Proxies::default(), &lab.vms[0]);
+        service.put_topology(&topology(vm, &proxies).await).await;
+        let slow = Fault::LateAnswer(Duration::from_secs(1));
+        proxies.set(&[Rule::once("rubis_one", Call::Create, slow)]);
+        let api = service.api.clone();
+        let wanted = plan(&[("one", 1.0, 1), ("two", 1.0, 1)]);
+        let answer = tokio::spawn(async move { api.put("/api/execute", &wanted).await });
+        let tell = || "rubis_one is never made".to_owned();
+        wait_until(tell, || proxies.done("rubis_one", Call::Create) > 0);
+        fill();
+
+        let history = service.executions().await;
+        let id = history["executions"][0]["id"].as_str().unwrap().to_owned();
+        let cancel = async || {
+            let url = service.api.url(&format!("/api/executions/{id}/cancel"));
+            let answer = crate::http::client().post(url).send().await.unwrap();
+            let status = answer.status().as_u16();
+            let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            (status, body)
+        };
+        let (status, body) = cancel().await;
+        assert_eq!((status, &body["code"]), (503, &json!("journal_unavailable")));
+        let said = body["error"].as_str().unwrap();
+        assert!(
+            said.contains("no further action") && said.contains("restart"),
+            "{said}"
+        );
+
+        make_room();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.body["code"], "cancelled", "{:#}", answer.body);
+        let record = service
+            .api
+            .get(&format!("/api/executions/{id}"))
+            .await
+            .expect(200);
+        assert_eq!(record["state"], "cancelled", "{record:#}");
+        assert_eq!(vm.containers(), ["rubis_one"]);
+        assert_eq!(proxies.done("rubis_two", Call::Create), 0);
+        assert_eq!(cancel().await.0, 409);
     });
 }
 

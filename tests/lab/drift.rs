@@ -1,19 +1,46 @@
 //! What somebody changes behind the service's back is seen, and repaired where that is asked for.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::patience::{Patience, patiently};
 use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan};
 
-/// Repairs are there within this.
-const REPAIRED: Duration = Duration::from_secs(30);
-
 fn healing(lab: Value, tiers: Value) -> Value {
     let mut topology = on_hosts(lab, tiers);
-    topology["infrastructure"]["self_heal"] = json!(true);
+    topology["infrastructure"]["self_heal"] = json!({"grace_s": 1, "backoff_max_s": 2});
     topology
+}
+
+/// How many events of that kind were recorded so far.
+async fn events(service: &Service, kind: &str) -> usize {
+    let url = service.api.url("/api/events?last_event_id=0");
+    let mut events = crate::http::client().get(url).send().await.unwrap();
+    let mut told = String::new();
+    // All that there are come at once.
+    while let Ok(Ok(Some(chunk))) = tokio::time::timeout(Duration::from_secs(1), events.chunk()).await {
+        told.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    told.matches(&format!("event: {kind}\n")).count()
+}
+
+async fn looks(service: &Service) -> u64 {
+    let metrics = crate::http::get(&service.api.url("/metrics")).await.1;
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("mapek_drift_looks_total "));
+    line.unwrap().parse().unwrap()
+}
+
+/// Waits for so many more looks.
+async fn look_on(service: &Service, more: u64) {
+    let before = looks(service).await;
+    let mut patience = Patience::every(Duration::from_millis(100));
+    while looks(service).await < before + more {
+        patience.wait(|| "it does not look any more".to_owned()).await;
+    }
 }
 
 async fn drift(service: &Service) -> Vec<String> {
@@ -48,12 +75,11 @@ fn drift_is_repaired_where_the_topology_asks_for_it() {
         second.docker(&["update", "--memory", "32m", "--memory-swap", "32m", "rubis_two"]);
         assert_eq!(drift(&service).await.len(), 2);
 
-        let until = Instant::now() + REPAIRED;
-        while !drift(&service).await.is_empty() {
-            assert!(Instant::now() < until, "still there: {:?}", drift(&service).await);
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        // While a repair is under way, the allocation says what is seen, and nothing differs from it.
+        let mut patience = Patience::every(Duration::from_millis(200));
+        while service.allocation().await != allocation || !drift(&service).await.is_empty() {
+            patience.wait(|| "it is not repaired".to_owned()).await;
         }
-        assert_eq!(service.allocation().await, allocation);
         assert_eq!(first.containers(), ["rubis_one"]);
     });
 }
@@ -81,9 +107,8 @@ fn drift_is_left_alone_where_nobody_asked() {
             .unwrap();
         let mut told = String::new();
         while !told.contains("event: drift\n") {
-            let chunk = tokio::time::timeout(REPAIRED, events.chunk())
+            let chunk = patiently("no event of the drift", events.chunk())
                 .await
-                .unwrap()
                 .unwrap()
                 .unwrap();
             told.push_str(std::str::from_utf8(&chunk).unwrap());
@@ -92,5 +117,93 @@ fn drift_is_left_alone_where_nobody_asked() {
         // The same plan sent again repairs it.
         service.execute(&plan(&[("one", 1.0, 2)])).await;
         assert_eq!(drift(&service).await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn where_nothing_can_be_done_nothing_is_begun_and_it_is_told_once() {
+    in_lab!(2, async |lab| {
+        let mut service =
+            Service::start_with(&[("MAPEK_OBSERVE_EVERY_S", "1"), ("MAPEK_ENGINE_TIMEOUT_S", "2")]);
+        let check = json!({"test": ["test", "-e", "/tmp/well"], "interval_s": 1, "retries": 2});
+        let sick = json!({
+            "name": "Sick", "docker_image": crate::images::BUSYBOX, "healthcheck": check, "stop_grace_s": 0,
+            "command": ["sh", "-c", "touch /tmp/well; sleep 100000"],
+        });
+        let tiers = json!({"sick": sick, "far": idle()});
+        service.put_topology(&healing(lab.hosts(2), tiers)).await;
+        service.execute(&plan(&[("sick", 2.0, 2), ("far", 2.0, 2)])).await;
+        let reached = service.api.get("/api/plan").await.expect(200);
+        assert_eq!(reached["state"], "reached", "{reached:#}");
+        let (sick, far) = (
+            service.vms_of("rubis_sick").await,
+            service.vms_of("rubis_far").await,
+        );
+
+        lab.vm(&sick[0])
+            .docker(&["exec", "rubis_sick", "rm", "/tmp/well"]);
+        lab.vm(&far[0]).unplug();
+        let mut patience = Patience::every(Duration::from_millis(50));
+        let kinds = async || {
+            let seen = service.api.get("/api/plan").await.expect(200);
+            let differences = seen["differences"].as_array().unwrap().clone();
+            let mut kinds: Vec<String> = differences
+                .iter()
+                .map(|one| one["kind"].as_str().unwrap().to_owned())
+                .collect();
+            kinds.sort();
+            (kinds, seen["state"].clone())
+        };
+        while kinds().await
+            != (
+                vec!["unhealthy".to_owned(), "unreachable".to_owned()],
+                json!("drifted"),
+            )
+        {
+            let seen = kinds().await;
+            patience
+                .wait(|| format!("{seen:?}\n{}", service.daemon.log_end()))
+                .await;
+        }
+        while events(&service, "reconcile_refused").await == 0 {
+            patience
+                .wait(|| "nobody says that nothing can be done".to_owned())
+                .await;
+        }
+        look_on(&service, 5).await;
+        let executions = service.executions().await;
+        assert_eq!(
+            executions["executions"].as_array().unwrap().len(),
+            1,
+            "{executions:#}"
+        );
+        assert_eq!(events(&service, "reconcile_refused").await, 1);
+        assert_eq!(events(&service, "drift").await, 2);
+
+        // What can be done is still done, with its reasons.
+        lab.vm(&far[0]).plug_in();
+        lab.vm(&sick[0]).docker(&["rm", "--force", "rubis_sick"]);
+        let newest = async || service.executions().await["executions"][0].clone();
+        while newest().await["state"] != "succeeded" || newest().await["reconcile"].is_null() {
+            let seen = newest().await;
+            patience
+                .wait(|| format!("{seen:#}\n{}", service.daemon.log_end()))
+                .await;
+        }
+        let repair = newest().await;
+        assert_eq!(repair["requested_by"], "mapek");
+        let reasons = repair["reconcile"]["reasons"].to_string();
+        assert!(
+            reasons.contains("rubis_sick") && reasons.contains("is missing"),
+            "{reasons}"
+        );
+        assert_eq!(repair["reconcile"]["plan_of"], reached["execution"]);
+        // It is the same plan that holds, also after a start.
+        service.kill();
+        service.start_again();
+        let after = service.api.get("/api/plan").await.expect(200);
+        for field in ["plan", "since", "by", "execution"] {
+            assert_eq!(after[field], reached[field], "{field}");
+        }
     });
 }

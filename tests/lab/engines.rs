@@ -1,7 +1,5 @@
 //! Engines that are killed, that stay away, and that freeze, in the middle of an execution.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -10,16 +8,13 @@ use crate::fault_proxy::{Call, Rule};
 use crate::http::Answer;
 use crate::process::wait_until;
 
-/// Something that is waited for comes within this.
-const SOON: Duration = Duration::from_secs(60);
-
 /// Sends a plan to be carried out, and comes back when `call` has been done to `container`.
 fn until(stage: &Stage, plan: &Value, container: &str, call: Call) -> JoinHandle<Answer> {
     stage.proxies.set(&[] as &[Rule]);
     let (api, plan) = (stage.service.api.clone(), plan.clone());
     let answer = tokio::spawn(async move { api.put("/api/execute", &plan).await });
     let tell = || format!("{call:?} of {container} was never seen");
-    wait_until(SOON, tell, || stage.proxies.done(container, call) > 0);
+    wait_until(tell, || stage.proxies.done(container, call) > 0);
     answer
 }
 
@@ -89,7 +84,7 @@ fn an_engine_that_never_comes_back_fails_the_execution_and_nothing_else() {
 #[test]
 fn an_engine_that_is_frozen_is_given_up_in_time_and_used_again_when_it_thaws() {
     in_lab!(2, async |lab| {
-        let environment = [("MAPEK_ENGINE_TIMEOUT_S", "1"), ("MAPEK_RETRY_FOR_S", "2")];
+        let environment = [("MAPEK_ENGINE_TIMEOUT_S", "5"), ("MAPEK_RETRY_FOR_S", "2")];
         let stage = Stage::set_up(lab, &environment).await;
 
         // In the middle of an execution.
@@ -117,7 +112,7 @@ fn an_engine_that_is_frozen_is_given_up_in_time_and_used_again_when_it_thaws() {
 #[test]
 fn a_vm_that_is_gone_for_good_can_be_given_up_and_one_that_answers_can_not() {
     in_lab!(2, async |lab| {
-        let environment = [("MAPEK_ENGINE_TIMEOUT_S", "2"), ("MAPEK_RETRY_FOR_S", "1")];
+        let environment = [("MAPEK_ENGINE_TIMEOUT_S", "5"), ("MAPEK_RETRY_FOR_S", "1")];
         let stage = Stage::set_up(lab, &environment).await;
         stage.undisturbed(lab, &large()).await;
         let api = &stage.service.api;

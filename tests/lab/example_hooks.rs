@@ -194,7 +194,6 @@ fn the_workers_hook_gives_nginx_two_workers_a_core_and_one_more() {
         }
         let processes = || vm.docker(&["exec", "lb", "ps"]).matches("worker process").count();
         crate::process::wait_until(
-            std::time::Duration::from_secs(20),
             || format!("{} workers run, not 4", processes()),
             || processes() == 4,
         );

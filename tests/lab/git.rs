@@ -3,7 +3,6 @@
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use crate::network;
 use crate::process::{Daemon, run};
@@ -25,7 +24,7 @@ impl GitServer {
         command.args([script, network::HOST, &PORT.to_string(), ROOT]);
         let mut daemon = Daemon::start("git server", Path::new("/run/lab/git.log"), &mut command);
         let address = (network::HOST, PORT);
-        daemon.wait_ready(Duration::from_secs(30), || TcpStream::connect(address).is_ok());
+        daemon.wait_ready(|| TcpStream::connect(address).is_ok());
         Self { _daemon: daemon }
     }
 

@@ -2,7 +2,6 @@
 //! others meanwhile.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -31,7 +30,7 @@ async fn until_the_hook_waits(service: &Service, query: &str) -> JoinHandle<Answ
     let wanted = plan(&[("one", 1.0, 1), ("two", 1.0, 1)]);
     let answer = tokio::spawn(async move { api.put(&path, &wanted).await });
     let tell = || format!("the hook is not run\n{}", service.daemon.log_end());
-    wait_until(Duration::from_secs(60), tell, || note("waits").exists());
+    wait_until(tell, || note("waits").exists());
     answer
 }
 

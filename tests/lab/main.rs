@@ -21,6 +21,8 @@ mod sandbox;
 
 #[path = "../browser/mod.rs"]
 mod browser;
+#[path = "../patience/mod.rs"]
+mod patience;
 
 // What the lab is made of.
 mod aws;
@@ -48,6 +50,7 @@ mod smoke;
 mod example_hooks;
 
 mod aws_access;
+mod aws_cancel;
 mod aws_crash;
 mod aws_faults;
 mod aws_scaling;
@@ -66,6 +69,8 @@ mod engines;
 mod fault_lasting;
 mod fault_transient;
 mod hooks;
+mod hooks_cut_off;
+mod identity;
 mod leaving;
 mod limits;
 mod metrics;
@@ -76,3 +81,4 @@ mod soak;
 mod three_tiers;
 mod traces;
 mod troubles;
+mod wishes;

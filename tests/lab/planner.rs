@@ -3,17 +3,16 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::patience::Patience;
 use crate::process::Daemon;
 use crate::service::Service;
 use crate::traffic::Traffic;
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/planner");
-/// The planner has done what it should within this.
-const LIMIT: Duration = Duration::from_secs(60);
 
 fn read(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(format!("{EXAMPLE}/{name}")).unwrap()).unwrap()
@@ -26,18 +25,15 @@ fn cores(allocation: &Value, tier: &str) -> f64 {
 }
 
 async fn until(service: &Service, planner: &Daemon, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-    let begun = Instant::now();
+    let mut patience = Patience::every(Duration::from_millis(200));
     loop {
         let allocation = service.allocation().await;
         if holds(&allocation) {
             return allocation;
         }
-        assert!(
-            begun.elapsed() < LIMIT,
-            "{what}: {allocation:#}\n{}",
-            planner.log()
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        patience
+            .wait(|| format!("{what}: {allocation:#}\n{}", planner.log()))
+            .await;
     }
 }
 
@@ -96,6 +92,6 @@ fn a_tier_grows_under_load_and_shrinks_after() {
         assert_eq!(service.vms_of("shop_web").await.len(), 1, "{shrunk:#}");
         // What is not the planner's business has stayed as it was.
         assert!((cores(&shrunk, "shop_worker") - 0.1).abs() < 1e-9, "{shrunk:#}");
-        assert!(planner.terminate(LIMIT).success(), "{}", planner.log());
+        assert!(planner.terminate().success(), "{}", planner.log());
     });
 }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::patience::Patience;
 
 /// Runs a command to its end and answers with its output; fails when the command does.
 pub fn run(command: &mut Command) -> String {
@@ -24,12 +26,11 @@ pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&text).trim().to_owned()
 }
 
-/// Waits until `what` holds, and fails with `tell()` when it does not within `limit`.
-pub fn wait_until(limit: Duration, tell: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
+/// Waits until `what` holds, and fails with `tell()` when it never does.
+pub fn wait_until(tell: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
+    let mut patience = Patience::every(Duration::from_millis(20));
     while !holds() {
-        assert!(started.elapsed() < limit, "after {limit:?}: {}", tell());
-        std::thread::sleep(Duration::from_millis(20));
+        patience.wait_blocking(&tell);
     }
 }
 
@@ -78,23 +79,21 @@ impl Daemon {
         let _ = self.child.wait();
     }
 
-    /// SIGTERM, and waits for the end, which must come within `limit`.
-    pub fn terminate(&mut self, limit: Duration) -> ExitStatus {
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
-        let started = Instant::now();
+        let mut patience = Patience::every(Duration::from_millis(20));
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
-            let name = &self.name;
-            assert!(started.elapsed() < limit, "{name} ignores SIGTERM");
-            std::thread::sleep(Duration::from_millis(20));
+            patience.wait_blocking(|| format!("{} ignores SIGTERM", self.name));
         }
     }
 
     /// Waits until `ready` holds; fails at once when the program ends before.
-    pub fn wait_ready(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) {
-        let started = Instant::now();
+    pub fn wait_ready(&mut self, mut ready: impl FnMut() -> bool) {
+        let mut patience = Patience::every(Duration::from_millis(10));
         while !ready() {
             let name = self.name.clone();
             if let Some(status) = self.ended() {
@@ -103,12 +102,7 @@ impl Daemon {
                     .map_or(status.to_string(), |number| format!("signal {number}"));
                 panic!("{name} ended ({how}):\n{}", self.log_end());
             }
-            assert!(
-                started.elapsed() < limit,
-                "{name} is not ready after {limit:?}:\n{}",
-                self.log_end()
-            );
-            std::thread::sleep(Duration::from_millis(10));
+            patience.wait_blocking(|| format!("{name} does not get ready:\n{}", self.log_end()));
         }
     }
 

@@ -3,7 +3,6 @@
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::daemons::Vm;
 use crate::process::Daemon;
@@ -33,7 +32,7 @@ impl Registry {
         command.arg("serve").arg(&config);
         let mut daemon = Daemon::start("registry", &folder.join("log"), &mut command);
         let address = (network::HOST, PORT);
-        daemon.wait_ready(Duration::from_secs(30), || TcpStream::connect(address).is_ok());
+        daemon.wait_ready(|| TcpStream::connect(address).is_ok());
         Self { _daemon: daemon }
     }
 

@@ -8,20 +8,27 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::daemons::Lab;
 use crate::images;
+
+#[path = "watchdog.rs"]
+mod watchdog;
+
+use watchdog::{Verdict, Watchdog};
 
 /// Set inside the sandbox; its value is the name of the run's own control group.
 const INSIDE: &str = "MAPEK_LAB_INSIDE";
 /// Printed by the inner self once the body is through. An exit code alone would not do: a test
 /// name that matches nothing also ends well.
 const FINISHED: &str = "lab: the body ran to its end";
-/// Longest that one lab test may take before it is stopped and counts as failed; MAPEK_FUZZ_SECONDS
-/// gives it more.
-const DEADLINE: Duration = Duration::from_secs(240);
+
+/// How often it is asked whether a test has ended. The watchdog looks less often.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS_TO_ONE_OF_THE_WATCHDOG: u32 = 50;
 
 /// The body of a lab test: `in_lab!(3, async |lab| { … })` starts three VMs in a sandbox and
 /// hands the running [`Lab`] to the closure.
@@ -86,9 +93,12 @@ fn outside(path: &str) {
 
     let output = child.stdout.take().unwrap();
     // libtest's capturing is inherited by threads, so these lines show when the test fails.
+    let lines = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&lines);
     let relay = std::thread::spawn(move || {
         let mut finished = false;
         for line in BufReader::new(output).lines().map_while(Result::ok) {
+            count.fetch_add(1, Ordering::Relaxed);
             finished |= line.ends_with(FINISHED);
             println!("  | {line}");
         }
@@ -98,19 +108,29 @@ fn outside(path: &str) {
     let more = std::env::var("MAPEK_FUZZ_SECONDS")
         .ok()
         .and_then(|value| value.parse().ok());
-    let deadline = DEADLINE + Duration::from_secs(more.unwrap_or(0));
-    let started = Instant::now();
+    let mut watchdog = Watchdog::new(more.unwrap_or(0));
+    let mut looks = 0_u32;
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if started.elapsed() > deadline {
+        std::thread::sleep(LOOK);
+        looks += 1;
+        if !looks.is_multiple_of(LOOKS_TO_ONE_OF_THE_WATCHDOG) {
+            continue;
+        }
+        let verdict = watchdog.look(lines.load(Ordering::Relaxed), watchdog::work(child.id()));
+        if verdict != Verdict::Moves {
+            println!("{}", watchdog::last_words(child.id()));
             child.kill().unwrap();
             child.wait().unwrap();
             relay.join().unwrap();
-            panic!("{name} was stopped: not through after {deadline:?}");
+            let why = match verdict {
+                Verdict::Still => "nothing moves in it any more",
+                Verdict::Endless | Verdict::Moves => "it works on and on",
+            };
+            panic!("{name} was stopped: {why}");
         }
-        std::thread::sleep(Duration::from_millis(20));
     };
     let finished = relay.join().unwrap();
     drop(cgroup);

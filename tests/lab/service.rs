@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,8 +10,6 @@ use crate::network;
 use crate::process::Daemon;
 
 const PORT: u16 = 8000;
-/// It stops within this after SIGTERM, when nothing long is under way.
-const STOPS: Duration = Duration::from_secs(30);
 
 /// A running service, and a client of it.
 pub struct Service {
@@ -61,7 +58,7 @@ impl Service {
 
     /// SIGTERM, and waits for the end.
     pub fn terminate(&mut self) -> ExitStatus {
-        self.daemon.terminate(STOPS)
+        self.daemon.terminate()
     }
 
     /// Starts it again on the state that it left.
@@ -143,9 +140,8 @@ impl Service {
 
 fn launch(port: u16, data: &Path, environment: &[(String, String)]) -> Daemon {
     let mut daemon = spawn(port, data, environment);
-    let limit = Duration::from_secs(60);
     let listen = format!("{}:{port}", network::HOST);
-    daemon.wait_ready(limit, || healthy(&listen));
+    daemon.wait_ready(|| healthy(&listen));
     daemon
 }
 

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -45,9 +44,7 @@ fn collector() -> Daemon {
         "detailed",
     ]);
     let mut daemon = Daemon::start("rotel", Path::new("/run/lab/rotel.log"), &mut command);
-    daemon.wait_ready(Duration::from_secs(30), || {
-        std::net::TcpStream::connect(ENDPOINT).is_ok()
-    });
+    daemon.wait_ready(|| std::net::TcpStream::connect(ENDPOINT).is_ok());
     daemon
 }
 
@@ -112,7 +109,6 @@ fn a_request_and_its_execution_are_one_trace_with_their_ids() {
             found().into_iter().filter(fits).collect()
         };
         wait_until(
-            Duration::from_secs(30),
             || format!("no span of the request:\n{}", collector.log_end()),
             || !with("request", "id", "this-one").is_empty(),
         );

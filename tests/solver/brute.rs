@@ -138,7 +138,12 @@ impl Brute<'_> {
                 }
                 continue;
             };
-            cost += u64::from(if used { w.vm_use } else { w.vm_delete });
+            cost += u64::from(match (existing.spare, used) {
+                (false, true) => w.vm_use,
+                (false, false) => w.vm_delete,
+                (true, true) => w.vm_create,
+                (true, false) => 0,
+            });
             for (t, spec) in self.instance.tiers.iter().enumerate() {
                 let held = existing.held.iter().any(|h| h.0 == t);
                 cost += u64::from(match (held, here(t)) {
@@ -151,6 +156,37 @@ impl Brute<'_> {
                 });
             }
         }
-        cost
+        cost.checked_add_signed(self.idle()).unwrap()
+    }
+
+    /// The cheapest VMs to keep with nothing on them, where more have to be there than are used. A VM
+    /// that exists was counted as deleted above.
+    fn idle(&self) -> i64 {
+        let w = &self.instance.weights;
+        let used = |vm: usize| self.sets.iter().any(|set| set >> vm & 1 == 1);
+        let existing = self.instance.vms.len();
+        let all = self.caps.len() as u32;
+        let least = self
+            .instance
+            .min_vms
+            .min(all)
+            .min(self.instance.max_vms.unwrap_or(all));
+        let count = (0..self.caps.len()).filter(|&vm| used(vm)).count() as u32;
+        let missing = least.saturating_sub(count);
+        let spare = |vm: usize| vm >= existing || self.instance.vms[vm].spare;
+        let unused = |kind: bool| {
+            (0..self.caps.len())
+                .filter(|&vm| !used(vm) && spare(vm) == kind)
+                .count() as u32
+        };
+        let (old, new) = (unused(false), unused(true));
+        (0..=missing.min(old))
+            .filter(|kept| missing - kept <= new)
+            .map(|kept| {
+                let old = i64::from(kept) * (i64::from(w.vm_use) - i64::from(w.vm_delete));
+                old + i64::from(missing - kept) * i64::from(w.vm_create)
+            })
+            .min()
+            .unwrap_or(0)
     }
 }

@@ -41,10 +41,15 @@ pub fn tiny(seed: u64) -> Instance {
                     held.push((t, amount));
                 }
             }
+            let spare = dice.chance(25);
+            if spare {
+                held.clear();
+            }
             Vm {
                 name: format!("i-{ix}"),
                 capacity,
                 held,
+                spare,
             }
         })
         .collect();
@@ -54,6 +59,7 @@ pub fn tiny(seed: u64) -> Instance {
         new_vm,
         max_new: Some((vms - existing) as u32),
         max_vms: dice.chance(30).then(|| 1 + dice.below(3)),
+        min_vms: 0,
         weights: Weights::default(),
         cpu_step: 100,
         may_stay: false,
@@ -83,6 +89,7 @@ pub fn compare(seed: u64, instance: &Instance) {
             assert_eq!(answer.objective, best, "seed {seed}: {instance:?}\n{answer:?}");
             assert!(answer.proven_optimal, "seed {seed}: unproven {answer:?}");
             assert_eq!(answer.bound, best, "seed {seed}");
+            assert_eq!(answer.counters.refused, 0, "seed {seed}: a false bound");
         }
         (None, Err(SolveError::Infeasible(why))) => assert!(!why.reasons.is_empty()),
         (expected, got) => panic!("seed {seed}: {expected:?} but {got:?}\n{instance:?}"),

@@ -42,6 +42,7 @@ fn base(tiers: Vec<Tier>, vms: Vec<Vm>, new_vm: Amount) -> Instance {
         new_vm,
         max_new: None,
         max_vms: None,
+        min_vms: 0,
         weights: Weights::default(),
         cpu_step: 100,
         may_stay: true,
@@ -128,6 +129,7 @@ pub fn replan(n: usize, seed: u64) -> Instance {
             name: format!("i-{ix:04}"),
             capacity: shape,
             held,
+            spare: false,
         })
         .collect();
     base(tiers, vms, shape)

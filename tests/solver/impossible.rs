@@ -22,6 +22,7 @@ fn on(new_vm: Amount, tiers: Vec<Tier>) -> Instance {
         new_vm,
         max_new: None,
         max_vms: None,
+        min_vms: 0,
         weights: Weights::default(),
         cpu_step: 100,
         may_stay: true,

@@ -12,6 +12,7 @@ mod ends;
 mod exact;
 #[allow(dead_code)] // the families for benchmarks
 mod generate;
+mod hard;
 mod impossible;
 mod posed;
 mod properties;

@@ -1,5 +1,7 @@
 //! From topology, allocation and plan to an instance, and from an answer to a target.
 
+use std::collections::BTreeMap;
+
 use mapek::model::{Allocation, Plan, Size, TierId, Topology, VmId};
 use mapek::solve::Protocol;
 use mapek::solve::pose::pose;
@@ -30,6 +32,7 @@ fn limits_ports_and_units_come_through() {
     let posed = pose(
         &topology("quota"),
         &Allocation::default(),
+        &BTreeMap::new(),
         &plan(&[("db", 2, 3), ("lb", 1, 1)]),
         None,
         Some(5),
@@ -57,16 +60,16 @@ fn an_answer_becomes_the_target_and_the_target_stays() {
     let topology = topology("cpuset");
     let first = plan(&[("db", 2, 3), ("lb", 6, 6)]);
     let nothing = Allocation::default();
-    let posed = pose(&topology, &nothing, &first, None, None).unwrap();
+    let posed = pose(&topology, &nothing, &BTreeMap::new(), &first, None, None).unwrap();
     let target = posed.target(&solved(&posed.instance).unwrap(), &nothing, VmId::new_vm);
     assert_eq!(target.totals(), first.tiers);
-    let again = pose(&topology, &target, &first, None, None).unwrap();
+    let again = pose(&topology, &target, &BTreeMap::new(), &first, None, None).unwrap();
     let answer = solved(&again.instance).unwrap();
     assert!(answer.unchanged);
     assert_eq!(again.target(&answer, &target, VmId::new_vm), target);
     // A tier that the plan drops goes, even though the other totals are the same.
     let less = plan(&[("db", 2, 3)]);
-    let posed = pose(&topology, &target, &less, None, None).unwrap();
+    let posed = pose(&topology, &target, &BTreeMap::new(), &less, None, None).unwrap();
     let answer = solved(&posed.instance).unwrap();
     assert!(!answer.unchanged);
     assert_eq!(posed.target(&answer, &target, VmId::new_vm).totals(), less.tiers);

@@ -1,6 +1,6 @@
 //! What must hold for every instance.
 
-use mapek::solve::{Answer, Instance, Vm, VmRef};
+use mapek::solve::{Amount, Answer, Instance, Vm, VmRef};
 use proptest::prelude::*;
 
 use crate::exact::tiny;
@@ -21,6 +21,7 @@ fn applied(instance: &Instance, answer: &Answer) -> Instance {
                 name,
                 capacity,
                 held: placed.containers.clone(),
+                spare: false,
             }
         })
         .collect();
@@ -88,6 +89,43 @@ proptest! {
         if let Ok(before) = solved(&instance) {
             let after = solved(&more).map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert!(after.objective <= before.objective);
+        }
+    }
+
+    #[test]
+    fn a_vm_of_no_use_costs_its_removal_and_nothing_else(seed in any::<u64>()) {
+        let instance = tiny(seed);
+        let mut more = instance.clone();
+        more.vms.push(Vm { name: "useless".into(), capacity: Amount::new(0, 0), held: Vec::new(), spare: false });
+        match (solved(&instance), solved(&more)) {
+            (Ok(a), Ok(b)) => {
+                prop_assert_eq!(a.objective + u64::from(instance.weights.vm_delete), b.objective);
+                prop_assert_eq!(a.bound + u64::from(instance.weights.vm_delete), b.bound);
+            }
+            (Err(_), Err(_)) => {}
+            (a, b) => prop_assert!(false, "{:?} and {:?}", a, b),
+        }
+    }
+
+    /// Three steps for each one before: whatever was possible still is.
+    #[test]
+    fn finer_steps_never_make_it_worse(seed in any::<u64>()) {
+        let instance = tiny(seed);
+        let finer = |amount: Amount| Amount::new(amount.cpu * 3, amount.mem * 3);
+        let mut next = instance.clone();
+        next.new_vm = finer(next.new_vm);
+        for tier in &mut next.tiers {
+            tier.demand = finer(tier.demand);
+        }
+        for vm in &mut next.vms {
+            vm.capacity = finer(vm.capacity);
+            for held in &mut vm.held {
+                held.1 = finer(held.1);
+            }
+        }
+        if let Ok(before) = solved(&instance) {
+            let after = solved(&next).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert!(after.objective <= before.objective && after.bound <= before.objective);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Defects of the predecessor's solver that must not come back.
 
-use mapek::solve::{Amount, Instance, SolveError, Tier, Weights};
+use mapek::solve::{Amount, Instance, SolveError, Tier, Vm, Weights};
 
 use crate::solved;
 
@@ -20,6 +20,7 @@ fn three_tiers(max_node: Option<u32>) -> Instance {
         new_vm: Amount::new(2, 8),
         max_new: None,
         max_vms: None,
+        min_vms: 0,
         weights: Weights::default(),
         cpu_step: 100,
         may_stay: true,
@@ -63,4 +64,22 @@ fn tiers_that_fit_nowhere_do_not_overflow_the_tree() {
     let instance = crate::generate::replan(14, 14_138_747_707_639_920_714);
     let answer = solved(&instance).unwrap();
     assert!(answer.bound <= answer.objective);
+}
+
+/// The search chose one of no tiers, and panicked: where keeping a VM would be cheaper than deleting it,
+/// the bound leaves room for an improvement.
+#[test]
+fn a_plan_that_removes_all_there_is_has_an_answer_whatever_vms_cost() {
+    let mut instance = three_tiers(None);
+    instance.tiers.truncate(1);
+    instance.tiers[0].demand = Amount::new(0, 0);
+    instance.vms = vec![Vm {
+        name: "vm1".to_owned(),
+        capacity: Amount::new(1, 1),
+        held: vec![(0, Amount::new(1, 1))],
+        spare: false,
+    }];
+    instance.weights.vm_use = 0;
+    let answer = solved(&instance).unwrap();
+    assert!(answer.placement.is_empty());
 }

@@ -57,13 +57,40 @@ pub struct GivenUp {
     time: String,
 }
 
-/// The newest executions, newest first.
+/// What is to be adopted.
 #[derive(ToSchema)]
-#[schema(example = json!({ "executions": [], "time": "0.00" }))]
+#[schema(example = json!({ "owner": "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11" }))]
+#[serde(deny_unknown_fields)]
+pub struct Adoption {
+    /// The id of the data directory that was lost, as the label `mapek.owner` shows it.
+    #[schema(format = "uuid", example = "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11")]
+    owner: String,
+}
+
+/// Containers were adopted.
+#[derive(ToSchema)]
+#[schema(example = json!({ "adopted": { "vm1": ["rubis_db"] }, "warnings": [], "time": "0.05" }))]
+#[serde(deny_unknown_fields)]
+pub struct Adopted {
+    /// Their names, by VM.
+    adopted: BTreeMap<String, Vec<String>>,
+    /// What their new owner should know.
+    warnings: Vec<String>,
+    /// Seconds spent.
+    #[schema(pattern = r"^\d+\.\d\d$", example = "0.05")]
+    time: String,
+}
+
+/// A page of the history, newest first.
+#[derive(ToSchema)]
+#[schema(example = json!({ "executions": [], "next": null, "time": "0.00" }))]
 #[serde(deny_unknown_fields)]
 pub struct Executions {
-    /// The newest 200.
+    /// The executions of this page.
     executions: Vec<Summary>,
+    /// What to give as `before` for the page after this one; null where there is none.
+    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    next: Option<String>,
     /// Seconds spent.
     #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
     time: String,
@@ -73,10 +100,10 @@ pub struct Executions {
 #[derive(ToSchema)]
 #[schema(example = json!({ "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "state": "succeeded",
     "created_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z", "actions": 10, "actions_done": 10,
-    "requested_by": "planner" }))]
+    "requested_by": "planner", "reconcile": null }))]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
-    /// Its id; ids sort by time.
+    /// Its id.
     #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     id: String,
     /// Where it stands.
@@ -96,13 +123,36 @@ pub struct Summary {
     /// The name of the token that asked for it; `anonymous` without one; `mapek` for a repair.
     #[schema(example = "planner")]
     requested_by: String,
+    /// Why `mapek` began it by itself, where it did.
+    reconcile: Option<Reconcile>,
 }
 
-/// `running`, or how it ended.
+/// Why `mapek` set out by itself to bring back what should be.
+#[derive(ToSchema)]
+#[schema(example = json!({ "reasons": ["rubis_db on vm 'vm1' is stopped: not running"],
+    "plan_of": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "since": "2026-11-21T06:00:00Z", "by": "planner" }))]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    /// What differed, for a person.
+    #[schema(example = json!(["rubis_db on vm 'vm1' is stopped: not running"]))]
+    reasons: Vec<String>,
+    /// The execution that first reached the plan.
+    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    plan_of: String,
+    /// When that was accepted.
+    #[schema(format = "date-time", example = "2026-11-21T06:00:00Z")]
+    since: String,
+    /// The name of who asked for it.
+    #[schema(example = "planner")]
+    by: String,
+}
+
+/// `running`, `held` where it waits for a person, or how it ended.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case", example = "running")]
 pub enum ExecutionState {
     Running,
+    Held,
     Succeeded,
     Failed,
     Cancelled,
@@ -114,7 +164,7 @@ pub enum ExecutionState {
 #[derive(ToSchema)]
 #[schema(example = json!({
     "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "state": "succeeded", "created_at": "2026-11-21T06:00:00Z",
-    "finished_at": "2026-11-21T06:00:03Z", "actions": 1, "actions_done": 1, "requested_by": "planner",
+    "finished_at": "2026-11-21T06:00:03Z", "actions": 1, "actions_done": 1, "requested_by": "planner", "reconcile": null,
     "plan": {}, "hooks_revision": null, "from": {}, "target": {},
     "stages": [[{ "action": { "kind": "delete_vm", "vm": "vm1" }, "text": "delete vm 'vm1'", "state": "succeeded",
         "attempts": 1, "started_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z" }]],
@@ -123,7 +173,7 @@ pub enum ExecutionState {
 }))]
 #[serde(deny_unknown_fields)]
 pub struct Details {
-    /// Its id; ids sort by time.
+    /// Its id.
     #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     id: String,
     /// Where it stands.
@@ -143,6 +193,8 @@ pub struct Details {
     /// The name of the token that asked for it; `anonymous` without one; `mapek` for a repair.
     #[schema(example = "planner")]
     requested_by: String,
+    /// Why `mapek` began it by itself, where it did.
+    reconcile: Option<Reconcile>,
     /// The id of the request, as in the log.
     #[schema(example = "01a1fc6c-c051-7783-a1ac-3b147b0973bf")]
     request_id: Option<String>,
@@ -237,6 +289,9 @@ pub struct Step {
     /// The failure's code.
     #[schema(example = "engine_timeout")]
     code: Option<String>,
+    /// True where it failed, and something may be there that the record does not know of.
+    #[schema(example = true)]
+    unknown: Option<bool>,
     /// What its hooks said.
     #[schema(example = "2 workers")]
     output: Option<String>,

@@ -11,6 +11,10 @@ use super::{Amount, Remark, Topology, Vm};
 #[derive(ToSchema)]
 #[schema(example = json!({ "rubis": { "db": { "cpu_cores": 1, "mem_units": 2 } } }))]
 pub struct Plan {
+    /// For editors: where this schema is.
+    #[serde(rename = "$schema")]
+    #[schema(example = "http://localhost:8000/schemas/plan.json")]
+    schema: Option<String>,
     /// By app, or by flat name.
     #[serde(flatten)]
     entries: BTreeMap<String, PlanEntry>,
@@ -53,6 +57,9 @@ pub struct Question {
     /// Search until the answer is proven to be the cheapest.
     #[schema(example = false)]
     exact: Option<bool>,
+    /// Answer also with what was found and proven on the way.
+    #[schema(example = false)]
+    trace: Option<bool>,
 }
 
 /// Where everything should go, how good that is, and the way there.
@@ -66,7 +73,7 @@ pub struct Question {
     "interrupts": [],
     "allocation": { "new_vm0": { "ip": null, "cpu_cores": 2, "mem_units": 8,
         "used": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } } } },
-    "objective": 35, "bound": 35, "gap": 0, "proven_optimal": true, "ended_by": "proof", "solve_ms": 0.4,
+    "objective": 35, "bound": 35, "gap": 0, "proven_optimal": true, "proved_by": "volume", "ended_by": "proof", "solve_ms": 0.4,
     "warnings": [], "time": "0.00"
 }))]
 #[serde(deny_unknown_fields)]
@@ -94,6 +101,8 @@ pub struct Placement {
     /// Whether no placement is cheaper.
     #[schema(example = true)]
     proven_optimal: bool,
+    /// Who proved the bound.
+    proved_by: Prover,
     /// What ended the search.
     ended_by: EndedBy,
     /// Milliseconds spent on the placement.
@@ -105,20 +114,58 @@ pub struct Placement {
     /// Only in answers of translate.
     #[schema(example = "3f2a9c0d5e6b7a8190b1c2d3e4f50617")]
     plan_id: Option<String>,
+    /// What was found and proven on the way. Only where it was asked for.
+    trace: Option<Vec<Progress>>,
     /// Seconds spent.
     #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
     time: String,
 }
 
-/// What ended a search: a proof that nothing is cheaper, its work limit, its deadline, or a client
-/// that went away.
+/// What ended a search: a proof that nothing is cheaper, a plan that asks for what runs now, the work
+/// that it sets itself, its deadline, or a client that went away.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case", example = "proof")]
 pub enum EndedBy {
     Proof,
+    Unchanged,
     WorkLimit,
     Deadline,
     Stopped,
+}
+
+/// Who proved a bound: what volume forces (`volume`), the relaxation that only counts new containers
+/// (`relaxation`, `relaxation_in_parts`), what a VM can be worth where each tier is on one (`knapsack`),
+/// the linear program over all loads of a VM where each tier is on one new VM (`column_generation`), the
+/// solver's own tree (`tree`), or HiGHS on the whole question (`program`).
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", example = "volume")]
+pub enum Prover {
+    Volume,
+    Relaxation,
+    RelaxationInParts,
+    Knapsack,
+    ColumnGeneration,
+    Tree,
+    Program,
+}
+
+/// A cheaper placement that was found, or a higher bound that was proven.
+#[derive(ToSchema)]
+#[schema(example = json!({ "ms": 0.2, "objective": 35, "by": "construct" }))]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Milliseconds since the search began.
+    #[schema(example = 0.2)]
+    ms: f64,
+    /// What the placement costs.
+    #[schema(example = 35)]
+    objective: Option<f64>,
+    /// What no placement is below.
+    #[schema(example = 35)]
+    bound: Option<f64>,
+    /// The method.
+    #[schema(example = "construct")]
+    by: String,
 }
 
 /// A tier that is down for a moment on the way.

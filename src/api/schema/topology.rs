@@ -19,6 +19,10 @@ use utoipa::ToSchema;
     } }]
 }))]
 pub struct Topology {
+    /// For editors: where this schema is.
+    #[serde(rename = "$schema")]
+    #[schema(example = "http://localhost:8000/schemas/topology.json")]
+    schema: Option<String>,
     /// Where VMs come from, and what one has.
     infrastructure: Infrastructure,
     /// The apps.
@@ -31,9 +35,10 @@ pub struct Topology {
 pub struct Infrastructure {
     /// Where VMs come from; without it, this machine's own Docker engine is the one VM.
     cloud_driver: Option<CloudDriver>,
-    /// URL or path of a git repository, or a plain folder, with `scale_hooks/` and `tier_hooks/`.
-    #[schema(pattern = r"\S", example = "https://git.example/hooks.git")]
-    hooks_git_repo: Option<String>,
+    /// URL or path of a git repository, or a plain folder, with `scale_hooks/` and `tier_hooks/`; or
+    /// where that is kept.
+    #[schema(example = "https://git.example/hooks.git")]
+    hooks_git_repo: Option<TextOrReference>,
     /// Branch, tag or commit.
     #[schema(pattern = r"\S", example = "main")]
     hooks_ref: Option<String>,
@@ -62,9 +67,37 @@ pub struct Infrastructure {
     on_failure: Option<OnFailure>,
     /// What an execution does when fewer VMs come than it asked for; `fail` unless given.
     on_shortage: Option<OnShortage>,
-    /// Whether drift is repaired by carrying the last successful plan out again.
-    #[schema(example = true)]
-    self_heal: Option<bool>,
+    /// When what differs is brought back by carrying the plan out again that was reached last.
+    self_heal: Option<SelfHeal>,
+    /// What becomes of a plan when containers of others, on the VMs that it uses, have no limits;
+    /// `warn` unless given.
+    foreign: Option<OnForeign>,
+}
+
+/// Whether what differs is brought back, and when.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = true)]
+pub enum SelfHeal {
+    /// Whether it is, at the usual times.
+    Switch(bool),
+    /// It is, at these.
+    Times(SelfHealTimes),
+}
+
+/// When what differs is brought back.
+#[derive(ToSchema)]
+#[schema(example = json!({ "grace_s": 10, "lost_after_s": 300, "backoff_max_s": 600 }))]
+pub struct SelfHealTimes {
+    /// Seconds that something has to differ before anything is done about it; 10 unless given.
+    #[schema(minimum = 0, maximum = 604800, example = 10)]
+    grace_s: Option<u32>,
+    /// Seconds after which an engine that does not answer counts as lost; 300 unless given.
+    #[schema(minimum = 1, maximum = 604800, example = 300)]
+    lost_after_s: Option<u32>,
+    /// The longest pause between two attempts, in seconds; 600 unless given.
+    #[schema(minimum = 1, maximum = 604800, example = 600)]
+    backoff_max_s: Option<u32>,
 }
 
 /// Where VMs come from: machines that exist, or an Auto Scaling group; empty, this machine's own
@@ -107,6 +140,9 @@ pub struct AutoScalingGroup {
     /// Seconds to wait for a new instance to be usable.
     #[schema(minimum = 1, maximum = 86400, example = 600)]
     ready_timeout_s: Option<u32>,
+    /// Whether the group's MaxSize may be raised.
+    #[schema(example = false)]
+    manage_max_size: Option<bool>,
 }
 
 /// A machine that exists.
@@ -150,6 +186,15 @@ pub enum OnFailure {
 pub enum OnShortage {
     Fail,
     Replan,
+}
+
+/// What becomes of a plan when containers of others have no limits, so that what they may take can't be
+/// counted: they are named in a warning; the plan is refused.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase", example = "refuse")]
+pub enum OnForeign {
+    Warn,
+    Refuse,
 }
 
 /// How Docker is reached.
@@ -253,7 +298,8 @@ pub struct Tier {
     /// Hook run in every container of the tier when a dependency changed.
     #[schema(pattern = r"\S", max_length = 255, example = "reload_server_pool.sh")]
     on_dependency_scale: Option<String>,
-    /// Environment variables: an object, or a list of `NAME=value`.
+    /// Environment variables: an object, or a list of `NAME=value`. Values that are written out are
+    /// answered as `***`.
     #[schema(value_type = Option<Environment>, example = json!({ "MODE": "fast" }))]
     environment: Option<Value>,
     /// Volumes and bind mounts, in Docker's notation.
@@ -311,9 +357,62 @@ pub enum OneOrMore {
 #[schema(example = json!({ "MODE": "fast" }))]
 pub enum Environment {
     /// By name.
-    Named(BTreeMap<String, Scalar>),
+    Named(BTreeMap<String, Variable>),
     /// As `NAME=value`.
     Listed(Vec<String>),
+}
+
+/// The value of an environment variable.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({ "from_file": "/run/secrets/db" }))]
+pub enum Variable {
+    /// Written out.
+    Value(Scalar),
+    /// Kept elsewhere.
+    Reference(Reference),
+}
+
+/// A text, or where it is kept.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({ "from_env": "HOOKS_REPO" }))]
+pub enum TextOrReference {
+    /// Written out.
+    Text(String),
+    /// Kept elsewhere.
+    Reference(Reference),
+}
+
+/// Where a value is kept on the service's machine. It is read each time it is needed.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({ "from_file": "/run/secrets/db" }))]
+pub enum Reference {
+    /// In a file.
+    File(FromFile),
+    /// In a variable.
+    Env(FromEnv),
+}
+
+/// A file's content.
+#[derive(ToSchema)]
+#[schema(example = json!({ "from_file": "/run/secrets/db" }))]
+#[serde(deny_unknown_fields)]
+pub struct FromFile {
+    /// The absolute path; one line end at the end of the file does not count.
+    #[schema(pattern = r"^/[^\x00]*$", example = "/run/secrets/db")]
+    from_file: String,
+}
+
+/// A variable of the service's own environment.
+#[derive(ToSchema)]
+#[schema(example = json!({ "from_env": "SHOP_API_KEY" }))]
+#[serde(deny_unknown_fields)]
+pub struct FromEnv {
+    /// Its name; not one of mapek's (`MAPEK_…`).
+    #[schema(pattern = r"^(?!MAPEK_)[A-Za-z0-9_]+$", example = "SHOP_API_KEY")]
+    from_env: String,
 }
 
 /// A value that is written as text.
@@ -349,7 +448,7 @@ pub struct Healthcheck {
     start_period_s: Option<u32>,
 }
 
-/// The topology as it was put, secrets in URLs taken out; only `time` before the first.
+/// The topology as it was put, its secrets as `***`; only `time` before the first.
 #[derive(ToSchema)]
 #[schema(example = json!({ "infrastructure": { "cpu_cores": 2, "mem_units": 8 }, "apps": [], "time": "0.00" }))]
 pub struct TopologyShown {

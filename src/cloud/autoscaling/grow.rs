@@ -1,6 +1,8 @@
 //! Scaling out: takes the steps that `growth` decides on, until a VM can be used or is given up.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::AutoScalingGroup;
 use super::errors::{error, refused};

@@ -34,9 +34,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::{Change, Cloud, CloudError, CloudVm, Forecast, More, Notebook, Offer, Standing};
 use crate::engine::Engines;
@@ -44,9 +45,9 @@ use crate::meter::Calls;
 use crate::model::topology::{AutoScaling, Infrastructure, Tls};
 use crate::model::{Size, VmId};
 
-use api::Api;
+pub use api::Api;
 use errors::misconfigured;
-use group::{Addresses, FailedLaunch, Group};
+pub use group::{Addresses, FailedLaunch, Group, Life, LifecycleHook, Member, Traits};
 use remarks::Surroundings;
 
 /// How old an observation may be that an offer is made from.
@@ -93,7 +94,9 @@ impl AutoScalingGroup {
         Self::with(spec, infrastructure, engines, api)
     }
 
-    fn with(
+    /// The same with other calls than those of AWS, such as those of a simulation.
+    #[must_use]
+    pub fn with(
         spec: AutoScaling,
         infrastructure: &Infrastructure,
         engines: Arc<dyn Engines>,

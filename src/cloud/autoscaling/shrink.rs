@@ -6,7 +6,7 @@ use super::AutoScalingGroup;
 use super::errors::{error, refused};
 use super::group::{Group, Life};
 use crate::cloud::{CloudError, CloudErrorKind};
-use crate::engine::Effect;
+use crate::engine::{Effect, Observed};
 use crate::model::VmId;
 
 impl AutoScalingGroup {
@@ -55,7 +55,8 @@ impl AutoScalingGroup {
         )))
     }
 
-    /// Refuses while containers that `mapek` made are on the instance, or that can't be seen.
+    /// Refuses while containers that any `mapek` made are on the instance, this one or another, or that
+    /// can't be seen.
     async fn check_empty(&self, name: &VmId, healthy: bool) -> Result<(), CloudError> {
         let id = name.as_str().to_owned();
         let places = self.places(std::slice::from_ref(&id)).await?;
@@ -70,7 +71,7 @@ impl AutoScalingGroup {
         let left: Vec<String> = match seen {
             Ok(seen) => seen
                 .into_iter()
-                .filter(|container| container.managed)
+                .filter(Observed::by_mapek)
                 .map(|container| container.name)
                 .collect(),
             // AWS is about to take it away in any case.

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use super::look;
 use super::settings::Settings;
-use crate::engine::{Effect, EngineError, EngineErrorKind, Machine};
+use crate::engine::{Effect, EngineError, EngineErrorKind, Machine, Owners};
 use crate::fault::chain;
 
 /// The client of one engine, with what every call needs.
@@ -24,6 +24,8 @@ pub struct Caller {
     pub docker: Docker,
     pub endpoint: Arc<str>,
     pub settings: Settings,
+    /// Whose containers are ours.
+    pub owners: Owners,
     /// What the machine has and whether its kernel counts swap, asked once: a resize needs it.
     machine: OnceCell<(Machine, bool)>,
 }
@@ -47,11 +49,12 @@ impl From<Failed> for EngineError {
 
 impl Caller {
     /// A client with its bounds.
-    pub fn new(docker: Docker, endpoint: &str, settings: Settings) -> Self {
+    pub fn new(docker: Docker, endpoint: &str, settings: Settings, owners: Owners) -> Self {
         Self {
             docker,
             endpoint: Arc::from(endpoint),
             settings,
+            owners,
             machine: OnceCell::new(),
         }
     }

@@ -18,6 +18,7 @@ pub fn name(method: &str, path: &str) -> &'static str {
         ("GET", ["containers", "json"]) => "container_list",
         ("POST", ["containers", "create"]) => "container_create",
         ("GET", ["containers", _, "json"]) => "container_inspect",
+        ("GET", ["containers", _, "top"]) => "container_top",
         ("GET", ["containers", _, "logs"]) => "container_logs",
         ("POST", ["containers", _, "start"]) => "container_start",
         ("POST", ["containers", _, "stop"]) => "container_stop",

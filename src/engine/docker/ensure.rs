@@ -10,7 +10,9 @@ use super::call::Caller;
 use super::look::{self, Found};
 use super::start::{self, Started};
 use super::{image, resize, spec, wait};
-use crate::engine::{ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State};
+use crate::engine::{
+    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, secret,
+};
 
 /// Rounds of look-and-act before giving up: a container may change between the two.
 const ROUNDS: usize = 5;
@@ -27,7 +29,7 @@ enum Next {
     Unpause,
     /// What was asked runs.
     Keep,
-    /// Something that `mapek` made otherwise, or that fails again and again.
+    /// Something of ours that was asked for otherwise, or that fails again and again.
     Replace,
     /// Something is on its way out.
     AwaitRemoval,
@@ -63,7 +65,7 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
     for _ in 0..ROUNDS {
         let found = look::one(caller, name).await?;
         match (next(found.as_ref().map(|found| &found.seen), &fingerprint), found) {
-            (Next::Leave, _) => return Err(look::foreign(caller, name)),
+            (Next::Leave, Some(found)) => return Err(look::foreign(caller, &found.seen)),
             (Next::Create, _) | (_, None) => {
                 create(caller, asked).await?;
                 fresh = true;
@@ -107,11 +109,17 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
 async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineError> {
     image::ensure(caller, &asked.image).await?;
     let what = format!("create container '{}' from image '{}'", asked.name, asked.image);
+    let environment = secret::environment(&asked.environment).map_err(|problem| {
+        let message = format!("{what}: {problem}");
+        caller.error(EngineErrorKind::Secret, Effect::None, message)
+    })?;
     let options = CreateContainerOptionsBuilder::new().name(&asked.name).build();
     match caller
         .change(
             &what,
-            caller.docker.create_container(Some(options), spec::body(asked)),
+            caller
+                .docker
+                .create_container(Some(options), spec::body(asked, environment, caller.owners.own())),
         )
         .await
     {
@@ -130,7 +138,7 @@ async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineErro
 pub async fn absent(caller: &Caller, name: &str) -> Result<(), EngineError> {
     match look::one(caller, name).await? {
         None => Ok(()),
-        Some(found) if !found.seen.managed => Err(look::foreign(caller, name)),
+        Some(found) if !found.seen.managed => Err(look::foreign(caller, &found.seen)),
         Some(found) => remove(caller, &found).await,
     }
 }

@@ -1,4 +1,8 @@
-//! Running a command inside a container, with an end to it.
+//! Running a command inside a container, once, with an end to it.
+//!
+//! A command is made known to the engine before it is begun. The engine begins each at most once,
+//! and tells whoever asks whether it runs and how it ended, for some minutes after its end. So a
+//! service that was killed in the middle finds the run of the one before it.
 
 use std::time::Duration;
 
@@ -6,23 +10,24 @@ use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::ExecInspectResponse;
 use futures_util::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval, timeout};
 
 use super::call::{Caller, Failed};
-use super::look;
 use super::output::Output;
-use crate::engine::{Command, Effect, End, EngineError, EngineErrorKind, Finished, State};
+use super::{exec_end, look};
+use crate::engine::{Command, Effect, End, EngineError, EngineErrorKind, Finished, RunId, State};
 
 /// Environment variable that marks the processes of one run, so that they can be found when they
 /// hang. Children inherit it.
-const MARK: &str = "MAPEK_RUN";
+pub const MARK: &str = "MAPEK_RUN";
 /// How often it is asked whether the command has ended while its output stays open: a child that
 /// it left in the background may keep it open for ever.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// The same, of a command that somebody else began, whose output is not seen.
+const ASK_BLINDLY: Duration = Duration::from_millis(100);
 /// How long output may still come once the command has ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long killing may take.
-const KILL_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is asked at most when the question itself fails, and the first pause between.
 const ASK_AT_MOST: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -30,19 +35,33 @@ const ASK: &str = "ask how a command ended";
 /// Exit code for a command that could not be started, where the engine says none.
 const NOT_STARTED: i64 = 126;
 
-/// Kills every process that carries the mark given as first argument. A fixed text: nothing is
-/// built into it.
-const KILLER: &str = r#"for environ in /proc/[0-9]*/environ; do
-  if grep -q -- "$1" "$environ" 2>/dev/null; then
-    pid=${environ#/proc/}
-    kill -9 "${pid%/environ}" 2>/dev/null
-  fi
-done
-exit 0"#;
+/// What a run is known by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// The engine's id of it.
+    pub exec: String,
+    /// The mark that its processes carry.
+    pub mark: String,
+    /// What is run.
+    pub program: String,
+    /// The container's id.
+    pub container: String,
+    /// When the container was started, by the engine's clock: its processes end with it.
+    pub started: String,
+}
 
-/// See [`crate::engine::Engine::run`].
-pub async fn run(caller: &Caller, name: &str, command: &Command) -> Result<Finished, EngineError> {
-    let until = Instant::now() + command.deadline;
+impl Run {
+    fn read(id: &RunId) -> Option<Self> {
+        serde_json::from_str(&id.0).ok()
+    }
+
+    fn id(&self) -> RunId {
+        RunId(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+/// See [`crate::engine::Engine::prepare`].
+pub async fn prepare(caller: &Caller, name: &str, command: &Command) -> Result<RunId, EngineError> {
     let found = look::ours(caller, name).await?;
     if found.seen.state != State::Running {
         let message = format!(
@@ -51,6 +70,10 @@ pub async fn run(caller: &Caller, name: &str, command: &Command) -> Result<Finis
         );
         return Err(caller.error(EngineErrorKind::Down, Effect::None, message));
     }
+    let program = command.argv.first().cloned().unwrap_or_default();
+    let container = found.seen.id;
+    let (started, others) = exec_end::inside(caller, &container).await?;
+    exec_end::not_beside_itself(caller, name, &program, others, command.deadline).await?;
     let mark = uuid::Uuid::now_v7().to_string();
     let mut environment: Vec<String> = command
         .environment
@@ -58,71 +81,170 @@ pub async fn run(caller: &Caller, name: &str, command: &Command) -> Result<Finis
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     environment.push(format!("{MARK}={mark}"));
-    let program = command.argv.first().map(String::as_str).unwrap_or_default();
+    let options = CreateExecOptions {
+        env: Some(environment),
+        working_dir: command.folder.clone(),
+        ..options(command.argv.clone())
+    };
     let what = format!("run {program} in container '{name}'");
-    let id = create(caller, &what, &found.seen.id, command.argv.clone(), environment)
-        .await
-        .map_err(|failed| failed.error)?;
+    let exec = create(caller, &what, &container, options).await?;
+    let run = Run {
+        exec,
+        mark,
+        program,
+        container,
+        started,
+    };
+    Ok(run.id())
+}
+
+/// See [`crate::engine::Engine::complete`].
+pub async fn complete(
+    caller: &Caller,
+    name: &str,
+    run: &RunId,
+    within: Duration,
+) -> Result<Finished, EngineError> {
+    to_its_end(caller, name, run, within, true).await
+}
+
+/// See [`crate::engine::Engine::settle`].
+pub async fn settle(
+    caller: &Caller,
+    name: &str,
+    run: &RunId,
+    within: Duration,
+) -> Result<Finished, EngineError> {
+    to_its_end(caller, name, run, within, false).await
+}
+
+async fn to_its_end(
+    caller: &Caller,
+    name: &str,
+    run: &RunId,
+    within: Duration,
+    begin: bool,
+) -> Result<Finished, EngineError> {
+    let until = Instant::now() + within;
     let mut output = Output::default();
-    let mut stream = match start(caller, &what, &id).await {
-        Ok(stream) => stream,
-        Err(failed) if failed.status.is_some() && failed.said.contains("exec failed") => {
-            // Newer engines answer so when there is no such program; older ones say it in the output.
-            output.push(failed.said.as_bytes());
-            let code = exit_code(caller, &id).await?.unwrap_or(NOT_STARTED);
-            return Ok(Finished {
-                end: End::Exited(if code == 0 { NOT_STARTED } else { code }),
-                output: output.text(),
-            });
+    let done = |end, output: Output| Finished {
+        end,
+        output: output.text(),
+    };
+    let Some(run) = Run::read(run) else {
+        return Ok(done(End::Forgotten, output));
+    };
+    let begun = if begin {
+        let what = format!("run {} in container '{name}'", run.program);
+        begun(caller, &what, &run.exec).await?
+    } else {
+        known(asked(caller, &run.exec).await?).unwrap_or(Begun::Never)
+    };
+    let words = match begun {
+        Begun::Here(words) => Some(words),
+        Begun::Elsewhere => None,
+        Begun::Impossible(code, said) => {
+            output.push(said.as_bytes());
+            return Ok(done(End::Exited(code), output));
         }
-        // The answer was lost. The command is not to run twice, so it is asked whether it runs.
-        Err(failed) if failed.error.effect == Effect::Unknown => match begun(caller, &id).await? {
-            true => Box::pin(futures_util::stream::empty()),
-            false => {
-                let EngineError { kind, message, .. } = failed.error;
-                return Err(caller.error(kind, Effect::None, message));
-            }
-        },
-        Err(failed) => return Err(failed.error),
+        Begun::Never => return Ok(done(End::Forgotten, output)),
+        Begun::Forgotten => {
+            exec_end::of_forgotten(caller, name, &run, until).await?;
+            return Ok(done(End::Forgotten, output));
+        }
     };
     let code = tokio::select! {
-        code = follow(caller, &id, &mut stream, &mut output) => Some(code?),
+        code = follow(caller, &run.exec, words, &mut output) => Some(code?),
         () = tokio::time::sleep_until(until) => None,
     };
     let end = match code {
         Some(code) => End::Exited(code),
-        None => give_up(caller, &found.seen.id, &id, &mark).await,
+        None => exec_end::give_up(caller, &run).await,
     };
-    Ok(Finished {
-        end,
-        output: output.text(),
-    })
+    Ok(done(end, output))
 }
 
 type Words = std::pin::Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
 
-async fn create(
+/// How a command was begun.
+enum Begun {
+    /// By this call, which hears what it says.
+    Here(Words),
+    /// By an earlier one.
+    Elsewhere,
+    /// It can't be: its exit code, and what the engine says.
+    Impossible(i64, String),
+    /// Not at all.
+    Never,
+    /// The engine does not know it any more.
+    Forgotten,
+}
+
+/// What the engine's knowledge of a command says of its beginning; None where it was not begun.
+fn known(known: Option<ExecInspectResponse>) -> Option<Begun> {
+    match known {
+        None => Some(Begun::Forgotten),
+        Some(known) => {
+            let begun = known.running.unwrap_or_default() || known.exit_code.is_some();
+            begun.then_some(Begun::Elsewhere)
+        }
+    }
+}
+
+/// Begins a command, unless it was begun before: the engine refuses to begin one twice.
+async fn begun(caller: &Caller, what: &str, id: &str) -> Result<Begun, EngineError> {
+    let failed = match start(caller, what, id).await {
+        Ok(words) => return Ok(Begun::Here(words)),
+        Err(failed) => failed,
+    };
+    // Newer engines answer so when there is no such program; older ones say it in the output.
+    if failed.status.is_some() && failed.said.contains("exec failed") {
+        let code = exit_code(caller, id).await?.unwrap_or(NOT_STARTED);
+        let code = if code == 0 { NOT_STARTED } else { code };
+        return Ok(Begun::Impossible(code, failed.said));
+    }
+    if failed.status == Some(404) {
+        return Ok(Begun::Forgotten);
+    }
+    // Either the answer was lost, or a call of an earlier service came first.
+    if failed.error.effect == Effect::Unknown || failed.status == Some(409) {
+        if let Some(begun) = known(asked(caller, id).await?) {
+            return Ok(begun);
+        }
+        let EngineError { kind, message, .. } = failed.error;
+        let down = failed.said.contains("is not running") || failed.said.contains("is paused");
+        let kind = if down { EngineErrorKind::Down } else { kind };
+        return Err(caller.error(kind, Effect::None, message));
+    }
+    Err(failed.error)
+}
+
+/// What is made known of every command.
+pub fn options(argv: Vec<String>) -> CreateExecOptions<String> {
+    CreateExecOptions {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(argv),
+        ..CreateExecOptions::default()
+    }
+}
+
+/// Makes a command known. It is not started by that: until then nothing has happened in the
+/// container.
+pub async fn create(
     caller: &Caller,
     what: &str,
     container: &str,
-    argv: Vec<String>,
-    environment: Vec<String>,
+    options: CreateExecOptions<String>,
 ) -> Result<String, Failed> {
-    let options = CreateExecOptions {
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        env: Some(environment),
-        cmd: Some(argv),
-        ..CreateExecOptions::default()
-    };
-    // Made is not yet started: until then nothing has happened in the container.
     let made = caller
         .look(what, caller.docker.create_exec(container, options))
         .await?;
     Ok(made.id)
 }
 
-async fn start(caller: &Caller, what: &str, id: &str) -> Result<Words, Failed> {
+/// Starts a command; answers with what it says.
+pub async fn start(caller: &Caller, what: &str, id: &str) -> Result<Words, Failed> {
     let options = Some(StartExecOptions::default());
     match caller.change(what, caller.docker.start_exec(id, options)).await? {
         StartExecResults::Attached { output, .. } => Ok(output),
@@ -130,37 +252,37 @@ async fn start(caller: &Caller, what: &str, id: &str) -> Result<Words, Failed> {
     }
 }
 
-/// Reads the output to its end and answers with the exit code.
+/// Reads the output to its end, where it can be heard, and answers with the exit code.
 async fn follow(
     caller: &Caller,
     id: &str,
-    stream: &mut Words,
+    mut words: Option<Words>,
     output: &mut Output,
 ) -> Result<i64, EngineError> {
+    let blind = words.is_none();
     let mut asking = interval(ASK_EVERY);
     asking.tick().await;
-    let mut open = true;
     loop {
-        if open {
-            tokio::select! {
-                words = stream.next() => match words {
-                    Some(Ok(words)) => {
-                        output.push(words.as_ref());
+        match &mut words {
+            Some(stream) => tokio::select! {
+                next = stream.next() => match next {
+                    Some(Ok(said)) => {
+                        output.push(said.as_ref());
                         continue;
                     }
                     // A broken stream is no verdict: the engine knows how the command ended.
-                    Some(Err(_)) | None => open = false,
+                    Some(Err(_)) | None => words = None,
                 },
                 _ = asking.tick() => {}
-            }
-        } else {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            },
+            None if blind => tokio::time::sleep(ASK_BLINDLY).await,
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
         }
         if let Some(code) = exit_code(caller, id).await? {
-            while open {
+            while let Some(stream) = &mut words {
                 match timeout(LAST_WORDS, stream.next()).await {
-                    Ok(Some(Ok(words))) => output.push(words.as_ref()),
-                    _ => open = false,
+                    Ok(Some(Ok(said))) => output.push(said.as_ref()),
+                    _ => words = None,
                 }
             }
             return Ok(code);
@@ -169,64 +291,38 @@ async fn follow(
 }
 
 /// The command's exit code; None while it runs.
-async fn exit_code(caller: &Caller, id: &str) -> Result<Option<i64>, EngineError> {
-    let answer = asked(caller, id).await?;
-    if answer.running.unwrap_or_default() {
+pub async fn exit_code(caller: &Caller, id: &str) -> Result<Option<i64>, EngineError> {
+    let Some(known) = asked(caller, id).await? else {
+        let message = format!("could not {ASK}: the engine has forgotten it, as one does that is restarted");
+        return Err(caller.error(EngineErrorKind::Failing, Effect::Unknown, message));
+    };
+    if known.running.unwrap_or_default() {
         return Ok(None);
     }
-    Ok(answer.exit_code)
+    Ok(known.exit_code)
 }
 
-/// Whether the command was started, by now or before.
-async fn begun(caller: &Caller, id: &str) -> Result<bool, EngineError> {
-    let answer = asked(caller, id).await?;
-    Ok(answer.running.unwrap_or_default() || answer.exit_code.is_some())
-}
-
-/// What the engine knows of a command. Asked again where that fails for a passing reason: who does
-/// not know how it ended would have to run it twice.
-async fn asked(caller: &Caller, id: &str) -> Result<ExecInspectResponse, EngineError> {
+/// What the engine knows of a command; None where it has forgotten it. Asked again where that fails
+/// for a passing reason: who does not know how it ended would have to run it twice.
+pub async fn asked(caller: &Caller, id: &str) -> Result<Option<ExecInspectResponse>, EngineError> {
     let mut pause = FIRST_PAUSE;
-    for _ in 1..ASK_AT_MOST {
-        match caller.look(ASK, caller.docker.inspect_exec(id)).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) if failed.status == Some(404) => {
-                let message =
-                    format!("could not {ASK}: the engine has forgotten it, as one does that is restarted");
-                return Err(caller.error(EngineErrorKind::Failing, Effect::Unknown, message));
-            }
-            Err(failed) if failed.error.kind == EngineErrorKind::Refused => break,
-            Err(failed) => tracing::warn!(error = %failed.error, "asking again how a command ended"),
+    for attempt in 1.. {
+        let failed = match caller.look(ASK, caller.docker.inspect_exec(id)).await {
+            Ok(known) => return Ok(Some(known)),
+            Err(failed) if failed.status == Some(404) => return Ok(None),
+            Err(failed) => failed,
+        };
+        if attempt >= ASK_AT_MOST || failed.error.kind == EngineErrorKind::Refused {
+            // The command itself may have been started.
+            let effect = Effect::Unknown;
+            return Err(EngineError {
+                effect,
+                ..failed.error
+            });
         }
+        tracing::warn!(error = %failed.error, "asking again how a command ended");
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    let mut answer = caller.look(ASK, caller.docker.inspect_exec(id)).await;
-    if let Err(failed) = &mut answer {
-        // The command itself may have been started.
-        failed.error.effect = Effect::Unknown;
-    }
-    Ok(answer?)
-}
-
-/// Kills a command that hangs, where the container has a shell and grep to do it with. As the
-/// container's own user, as the command was: not even root may look into another user's processes
-/// with the rights that a container has.
-async fn give_up(caller: &Caller, container: &str, id: &str, mark: &str) -> End {
-    let kill = async {
-        let argv = ["sh", "-c", KILLER, "sh"].map(str::to_owned);
-        let argv = argv.into_iter().chain([format!("{MARK}={mark}")]).collect();
-        let what = "kill a command that hangs";
-        let killer = create(caller, what, container, argv, Vec::new()).await.ok()?;
-        let mut words = start(caller, what, &killer).await.ok()?;
-        while let Some(Ok(_)) = words.next().await {}
-        while exit_code(caller, id).await.ok()?.is_none() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Some(())
-    };
-    match timeout(KILL_WITHIN, kill).await {
-        Ok(Some(())) => End::Killed,
-        _ => End::Abandoned,
-    }
+    Ok(None)
 }

@@ -5,7 +5,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::call::Caller;
 use super::read;
-use crate::engine::{Effect, EngineError, EngineErrorKind, Machine, Observed};
+use crate::engine::{Effect, EngineError, EngineErrorKind, Identity, Machine, Observed};
 
 /// Containers that are inspected at the same time.
 const AT_ONCE: usize = 8;
@@ -52,27 +52,36 @@ pub async fn machine(caller: &Caller) -> Result<(Machine, bool), EngineError> {
     let gateway = bridge
         .ok()
         .and_then(|network| network.ipam)
-        .and_then(|ipam| ipam.config)
-        .and_then(|configs| configs.into_iter().find_map(|config| config.gateway))
-        .filter(|gateway| !gateway.is_empty());
+        .and_then(|ipam| read::gateway(&ipam.config.unwrap_or_default()));
+    let identity = Identity {
+        id: info.id.unwrap_or_default(),
+        home: [info.name, info.docker_root_dir]
+            .map(Option::unwrap_or_default)
+            .join(":"),
+    };
     let machine = Machine {
         cores,
         memory,
         version: info.server_version.unwrap_or_default(),
         gateway,
+        identity,
     };
     Ok((machine, info.swap_limit.unwrap_or(true)))
 }
 
-/// Every container; those that `mapek` made in full, the others as the list tells them.
+/// Every container: ours, and those of others that hold anything, in full; the rest as the list tells
+/// them.
 pub async fn all(caller: &Caller) -> Result<Vec<Observed>, EngineError> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed = caller
         .look("list containers", caller.docker.list_containers(Some(options)))
         .await?;
-    let mut seen: Vec<Observed> = stream::iter(listed.into_iter().map(read::listed))
+    let listed = listed
+        .into_iter()
+        .map(|found| read::listed(found, &caller.owners));
+    let mut seen: Vec<Observed> = stream::iter(listed)
         .map(|container| async {
-            if container.managed {
+            if container.managed || container.state.holds() {
                 // One that is gone by now is not there: None.
                 Ok(one(caller, &container.id).await?.map(|found| found.seen))
             } else {
@@ -112,7 +121,7 @@ pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineErr
                 restarts: answer.restart_count.unwrap_or_default(),
                 trouble: state.and_then(|state| state.error.clone()).unwrap_or_default(),
                 check,
-                seen: read::inspected(answer),
+                seen: read::inspected(answer, &caller.owners),
             };
             // The engine also takes the beginning of an id for a name.
             Ok((found.seen.name == name || found.seen.id == name).then_some(found))
@@ -122,23 +131,25 @@ pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineErr
     }
 }
 
-/// One container that must be there and must have been made by `mapek`, by name.
+/// One container that must be there and must be ours, by name.
 pub async fn ours(caller: &Caller, name: &str) -> Result<Found, EngineError> {
     match one(caller, name).await? {
         None => {
             let message = format!("there is no container '{name}' on this engine");
             Err(caller.error(EngineErrorKind::Missing, Effect::None, message))
         }
-        Some(found) if !found.seen.managed => Err(foreign(caller, name)),
+        Some(found) if !found.seen.managed => Err(foreign(caller, &found.seen)),
         Some(found) => Ok(found),
     }
 }
 
 /// The name is taken by a container that is not ours to touch.
-pub fn foreign(caller: &Caller, name: &str) -> EngineError {
+pub fn foreign(caller: &Caller, seen: &Observed) -> EngineError {
     let message = format!(
-        "there is a container '{name}' that mapek did not make, and which it therefore leaves alone; rename or \
-         remove that one, or name the app or tier differently"
+        "there is a container '{}' that {}, and which is therefore left alone; {}",
+        seen.name,
+        seen.whose(),
+        seen.way_out()
     );
     caller.error(EngineErrorKind::Foreign, Effect::None, message)
 }

@@ -1,7 +1,7 @@
 //! Docker, through bollard.
 //!
-//! Every call has an end ([`Settings`]), only containers that carry the label of `mapek` are
-//! changed, and a call that is repeated finds what the first one did. What a failure says of the
+//! Every call has an end ([`Settings`]), only containers of our own ([`Owners`]) are changed, and a
+//! call that is repeated finds what the first one did. What a failure says of the
 //! effect is decided in one place, `call`. Nothing here knows of plans, VMs or executions.
 
 mod archive;
@@ -10,6 +10,7 @@ mod calls;
 mod connect;
 mod ensure;
 mod exec;
+mod exec_end;
 mod image;
 mod limits;
 mod look;
@@ -27,13 +28,14 @@ mod wait;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::endpoint::Endpoint;
 use super::{
     Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Machine,
-    Observed,
+    Observed, Owners, RunId,
 };
 use crate::meter::Calls;
 use crate::model::topology::Tls;
@@ -43,6 +45,7 @@ pub use settings::Settings;
 /// Docker engines by endpoint.
 pub struct DockerEngines {
     settings: Settings,
+    owners: Owners,
     known: Mutex<HashMap<Key, Arc<DockerEngine>>>,
     calls: Calls,
 }
@@ -51,11 +54,12 @@ pub struct DockerEngines {
 type Key = (Endpoint, Option<[PathBuf; 3]>);
 
 impl DockerEngines {
-    /// Nothing is dialled until an engine is used.
+    /// Nothing is dialled until an engine is used. Containers of `owners` are ours.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, owners: Owners) -> Self {
         Self {
             settings,
+            owners,
             known: Mutex::new(HashMap::new()),
             calls: Calls::default(),
         }
@@ -90,10 +94,14 @@ impl Engines for DockerEngines {
         let docker = connect::connect(&key.0, tls, self.settings.connect, &self.calls)
             .map_err(|problem| wrong(&shown, problem))?;
         let engine = Arc::new(DockerEngine {
-            caller: Caller::new(docker, &shown, self.settings.clone()),
+            caller: Caller::new(docker, &shown, self.settings.clone(), self.owners.clone()),
         });
         known.insert(key, engine.clone());
         Ok(engine)
+    }
+
+    fn owners(&self) -> Owners {
+        self.owners.clone()
     }
 }
 
@@ -140,7 +148,15 @@ impl Engine for DockerEngine {
         archive::unpack(&self.caller, name, archive, folder).await
     }
 
-    async fn run(&self, name: &str, command: &Command) -> Result<Finished, EngineError> {
-        exec::run(&self.caller, name, command).await
+    async fn prepare(&self, name: &str, command: &Command) -> Result<RunId, EngineError> {
+        exec::prepare(&self.caller, name, command).await
+    }
+
+    async fn complete(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError> {
+        exec::complete(&self.caller, name, run, within).await
+    }
+
+    async fn settle(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError> {
+        exec::settle(&self.caller, name, run, within).await
     }
 }

@@ -1,18 +1,18 @@
 //! What Docker reports, in our terms. Pure.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
-    HealthStatusEnum, PortBinding as Published, PortSummaryTypeEnum,
+    HealthStatusEnum, IpamConfig, PortBinding as Published, PortSummaryTypeEnum,
 };
 
-use crate::engine::{Health, LABEL_MANAGED, Observed, State};
+use crate::engine::{Health, Observed, Owners, State};
 use crate::model::topology::{PortBinding, Protocol};
 
 /// A container as `docker inspect` tells it.
-pub fn inspected(found: ContainerInspectResponse) -> Observed {
+pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
     let state = found.state.unwrap_or_default();
     let config = found.config.unwrap_or_default();
     let host = found.host_config.unwrap_or_default();
@@ -28,6 +28,13 @@ pub fn inspected(found: ContainerInspectResponse) -> Observed {
         Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EMPTY) | None => State::Created,
     };
     let running = matches!(doing, State::Running | State::Paused);
+    let id = found.id.unwrap_or_default();
+    let managed = owners.own_container(&id, &labels);
+    let nano_cpus = match unsigned(host.nano_cpus) {
+        // Whoever else made it may have written the same in Docker's older way.
+        0 if !managed => quota(host.cpu_quota, host.cpu_period),
+        nano_cpus => nano_cpus,
+    };
     let health = state.health.as_ref().and_then(|health| match health.status {
         Some(HealthStatusEnum::STARTING) => Some(Health::Starting),
         Some(HealthStatusEnum::HEALTHY) => Some(Health::Healthy),
@@ -37,13 +44,13 @@ pub fn inspected(found: ContainerInspectResponse) -> Observed {
     let published = found.network_settings.and_then(|network| network.ports);
     Observed {
         name: plain_name(found.name.unwrap_or_default()),
-        id: found.id.unwrap_or_default(),
-        managed: is_managed(&labels),
+        managed,
+        id,
         image: config.image.unwrap_or_default(),
         state: doing,
         health,
         cpuset: host.cpuset_cpus.unwrap_or_default(),
-        nano_cpus: unsigned(host.nano_cpus),
+        nano_cpus,
         memory: unsigned(host.memory),
         memory_swap: host.memory_swap.unwrap_or_default(),
         exit_code: if running { None } else { state.exit_code },
@@ -57,7 +64,7 @@ pub fn inspected(found: ContainerInspectResponse) -> Observed {
 }
 
 /// A container as `docker ps` tells it: without limits and health.
-pub fn listed(found: ContainerSummary) -> Observed {
+pub fn listed(found: ContainerSummary, owners: &Owners) -> Observed {
     let labels: BTreeMap<String, String> = found.labels.unwrap_or_default().into_iter().collect();
     let state = match found.state {
         Some(ContainerSummaryStateEnum::RUNNING | ContainerSummaryStateEnum::STOPPING) => State::Running,
@@ -95,10 +102,11 @@ pub fn listed(found: ContainerSummary) -> Observed {
         .or(names.first())
         .cloned()
         .unwrap_or_default();
+    let id = found.id.unwrap_or_default();
     Observed {
         name: plain_name(own),
-        id: found.id.unwrap_or_default(),
-        managed: is_managed(&labels),
+        managed: owners.own_container(&id, &labels),
+        id,
         image: found.image.unwrap_or_default(),
         state,
         health: None,
@@ -112,8 +120,36 @@ pub fn listed(found: ContainerSummary) -> Observed {
     }
 }
 
-fn is_managed(labels: &BTreeMap<String, String>) -> bool {
-    labels.get(LABEL_MANAGED).is_some_and(|value| value == "true")
+/// A quota of so many microseconds in each period, in billionths of a core; 0 without one.
+fn quota(quota: Option<i64>, period: Option<i64>) -> u64 {
+    /// What Docker takes where no period is given.
+    const PERIOD: u64 = 100_000;
+    let period = Some(unsigned(period)).filter(|period| *period > 0);
+    unsigned(quota).saturating_mul(1_000_000_000) / period.unwrap_or(PERIOD)
+}
+
+/// The machine's address on a network of its own.
+///
+/// Docker 20.10 writes down the gateway of the default network only when it is started for the second
+/// time: at first it knows just the subnet, and takes the first address of it, as it does for every
+/// network that is given no gateway.
+pub fn gateway(configs: &[IpamConfig]) -> Option<String> {
+    let written = configs.iter().filter_map(|config| config.gateway.as_deref());
+    let mut written = written.filter(|gateway| !gateway.is_empty());
+    if let Some(gateway) = written.next() {
+        return Some(gateway.to_owned());
+    }
+    let mut subnets = configs.iter().filter_map(|config| config.subnet.as_deref());
+    subnets.find_map(first_address)
+}
+
+/// The first address of an IPv4 subnet, such as 172.17.0.1 of 172.17.0.0/16.
+fn first_address(subnet: &str) -> Option<String> {
+    let (address, bits) = subnet.split_once('/')?;
+    let address: Ipv4Addr = address.parse().ok()?;
+    let bits: u32 = bits.parse().ok().filter(|bits| *bits <= 30)?;
+    let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+    Some(Ipv4Addr::from_bits((address.to_bits() & mask) + 1).to_string())
 }
 
 fn plain_name(name: String) -> String {
@@ -161,4 +197,48 @@ fn ports(found: HashMap<String, Option<Vec<Published>>>) -> Vec<PortBinding> {
     bindings.sort_unstable();
     bindings.dedup();
     bindings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(subnet: &str, gateway: Option<&str>) -> IpamConfig {
+        IpamConfig {
+            subnet: Some(subnet.to_owned()),
+            gateway: gateway.map(str::to_owned),
+            ..IpamConfig::default()
+        }
+    }
+
+    #[test]
+    fn the_gateway_is_the_written_one_or_the_first_address_of_the_subnet() {
+        for (configs, expected) in [
+            (
+                vec![network("172.17.0.0/16", Some("172.17.0.9"))],
+                Some("172.17.0.9"),
+            ),
+            (vec![network("172.17.0.0/16", None)], Some("172.17.0.1")),
+            (vec![network("10.1.2.64/26", Some(""))], Some("10.1.2.65")),
+            (
+                vec![network("fd00::/64", None), network("192.168.0.0/24", None)],
+                Some("192.168.0.1"),
+            ),
+            (vec![network("172.17.0.0/32", None)], None),
+            (vec![network("172.17.0.0", None), network("x/8", None)], None),
+            (Vec::new(), None),
+        ] {
+            assert_eq!(gateway(&configs).as_deref(), expected, "{configs:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_counted_in_either_of_dockers_ways() {
+        assert_eq!(quota(Some(150_000), Some(100_000)), 1_500_000_000);
+        assert_eq!(quota(Some(150_000), None), 1_500_000_000);
+        assert_eq!(quota(Some(150_000), Some(0)), 1_500_000_000);
+        assert_eq!(quota(Some(0), Some(100_000)), 0);
+        assert_eq!(quota(Some(-1), Some(100_000)), 0);
+        assert_eq!(quota(None, None), 0);
+    }
 }

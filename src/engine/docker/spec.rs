@@ -18,11 +18,11 @@ use bollard::models::{
 use serde_json::json;
 
 use super::limits;
-use crate::engine::{ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_SPEC, LABEL_TIER};
+use crate::engine::{ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER};
 use crate::model::topology::{Healthcheck, PortBinding};
 
-/// What Docker is told to create.
-pub fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+/// What Docker is told to create for this owner, with this environment: `NAME=value`.
+pub fn body(spec: &ContainerSpec, environment: Vec<String>, owner: &str) -> ContainerCreateBody {
     let (anonymous, bound): (Vec<&String>, Vec<&String>) =
         spec.volumes.iter().partition(|volume| !volume.contains(':'));
     let mut host = HostConfig {
@@ -45,16 +45,11 @@ pub fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         image: Some(spec.image.clone()),
         cmd: spec.arguments.clone(),
         entrypoint: spec.entrypoint.clone(),
-        env: Some(
-            spec.environment
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect(),
-        ),
+        env: Some(environment),
         exposed_ports: Some(spec.ports.iter().map(inside).collect()),
         volumes: Some(anonymous.into_iter().cloned().collect()),
         healthcheck: spec.healthcheck.as_ref().map(healthcheck),
-        labels: Some(labels(spec)),
+        labels: Some(labels(spec, owner)),
         stop_timeout: spec.stop_grace_s.map(i64::from),
         user: spec.user.clone(),
         host_config: Some(host),
@@ -63,10 +58,11 @@ pub fn body(spec: &ContainerSpec) -> ContainerCreateBody {
 }
 
 /// The tier's own labels, and those of `mapek`, which win.
-fn labels(spec: &ContainerSpec) -> HashMap<String, String> {
+fn labels(spec: &ContainerSpec, owner: &str) -> HashMap<String, String> {
     let mut labels: HashMap<String, String> = spec.labels.clone().into_iter().collect();
     labels.extend([
         (LABEL_MANAGED.to_owned(), "true".to_owned()),
+        (LABEL_OWNER.to_owned(), owner.to_owned()),
         (LABEL_APP.to_owned(), spec.app.clone()),
         (LABEL_TIER.to_owned(), spec.tier.clone()),
         (LABEL_SPEC.to_owned(), fingerprint(spec)),
@@ -75,6 +71,8 @@ fn labels(spec: &ContainerSpec) -> HashMap<String, String> {
 }
 
 /// A fingerprint of all that can't be changed in place, that is, of everything but the limits.
+///
+/// Of a secret it has the reference: a container keeps the value that it was created with.
 ///
 /// It is kept in a label, so it must come out the same in every build of `mapek`: hence JSON and
 /// a hash that is spelled out here (FNV-1a, 64 bits). It guards against mistakes, not malice.

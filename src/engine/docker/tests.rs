@@ -9,13 +9,17 @@ use proptest::prelude::*;
 
 use super::{limits, read, spec};
 use crate::engine::{
-    ContainerSpec, CpuLimit, Health, LABEL_APP, LABEL_MANAGED, LABEL_SPEC, LABEL_TIER, Limits, Observed,
-    State,
+    ContainerSpec, CpuLimit, Health, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER, Limits,
+    Observed, Owners, State,
 };
 use crate::model::topology::{Healthcheck, PortBinding, Protocol};
 use crate::model::{CoreSet, Cpu};
 
 const MACHINE_CORES: u32 = 8;
+
+fn owners() -> Owners {
+    Owners::new("us", [])
+}
 
 fn sample() -> ContainerSpec {
     ContainerSpec {
@@ -35,7 +39,7 @@ fn sample() -> ContainerSpec {
         }],
         arguments: Some(vec!["--fast".to_owned()]),
         entrypoint: None,
-        environment: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+        environment: BTreeMap::from([("A".to_owned(), "1".into())]),
         volumes: vec!["/scratch".to_owned(), "data:/data".to_owned()],
         healthcheck: Some(Healthcheck {
             test: vec!["curl".to_owned(), "-f".to_owned(), "localhost".to_owned()],
@@ -53,7 +57,7 @@ fn sample() -> ContainerSpec {
 
 #[test]
 fn a_spec_becomes_what_docker_is_told() {
-    let body = spec::body(&sample());
+    let body = spec::body(&sample(), vec!["A=1".to_owned()], "us");
     let host = body.host_config.unwrap_or_default();
     assert_eq!(host.cpuset_cpus.as_deref(), Some("1,3"));
     assert_eq!((host.memory, host.memory_swap), (Some(1 << 30), Some(1 << 30)));
@@ -70,6 +74,7 @@ fn a_spec_becomes_what_docker_is_told() {
     let labels = body.labels.unwrap_or_default();
     for (name, value) in [
         (LABEL_MANAGED, "true"),
+        (LABEL_OWNER, "us"),
         (LABEL_APP, "shop"),
         (LABEL_TIER, "web"),
         ("team", "blue"),
@@ -120,7 +125,7 @@ fn an_inspection_is_read() {
     let json = serde_json::json!({
         "Id": "abc", "Name": "/shop_web",
         "State": {"Status": "running", "ExitCode": 0, "Health": {"Status": "starting"}},
-        "Config": {"Image": "web:1", "Labels": {"mapek.managed": "true"}},
+        "Config": {"Image": "web:1", "Labels": {"mapek.managed": "true", "mapek.owner": "us"}},
         "HostConfig": {"CpusetCpus": "0-1", "NanoCpus": 0, "Memory": 5, "MemorySwap": -1},
         "NetworkSettings": {"Ports": {
             "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}],
@@ -129,7 +134,7 @@ fn an_inspection_is_read() {
         }}
     });
     let read: Option<ContainerInspectResponse> = serde_json::from_value(json).ok();
-    let seen = read::inspected(read.unwrap_or_default());
+    let seen = read::inspected(read.unwrap_or_default(), &owners());
     assert_eq!(
         (seen.name.as_str(), seen.managed, seen.state),
         ("shop_web", true, State::Running)
@@ -147,11 +152,11 @@ fn an_inspection_is_read() {
 fn a_list_is_read_and_a_label_of_another_value_is_not_ours() {
     let json = serde_json::json!({
         "Id": "abc", "Names": ["/other/alias", "/holder"], "Image": "x", "State": "exited",
-        "Labels": {"mapek.managed": "false"},
+        "Labels": {"mapek.managed": "false", "mapek.owner": "us"},
         "Ports": [{"IP": "::", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}, {"PrivatePort": 81, "Type": "tcp"}]
     });
     let read: Option<ContainerSummary> = serde_json::from_value(json).ok();
-    let seen = read::listed(read.unwrap_or_default());
+    let seen = read::listed(read.unwrap_or_default(), &owners());
     assert_eq!(
         (seen.name.as_str(), seen.managed, seen.state),
         ("holder", false, State::Exited)
@@ -169,7 +174,7 @@ fn after(host: &HostConfig, now: Option<&Observed>) -> Observed {
     };
     let mut seen = now
         .cloned()
-        .unwrap_or_else(|| read::inspected(ContainerInspectResponse::default()));
+        .unwrap_or_else(|| read::inspected(ContainerInspectResponse::default(), &owners()));
     if let Some(cpuset) = host.cpuset_cpus.clone().filter(|cpuset| !cpuset.is_empty()) {
         seen.cpuset = cpuset;
     }

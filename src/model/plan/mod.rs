@@ -69,7 +69,11 @@ impl Reading<'_> {
         let Some(root) = At::root(document).object(&mut self.notes) else {
             return;
         };
-        for (key, at) in root.entries() {
+        // Editors look the plan's schema up there.
+        let entries = root
+            .entries()
+            .filter(|(key, at)| *key != "$schema" || !at.value.is_string());
+        for (key, at) in entries {
             let is_app = self.topology.apps.iter().any(|app| app == key);
             if is_amount(at.value) && !is_app {
                 self.flat(key, at);

@@ -10,6 +10,7 @@ use crate::model::reader::{At, Fields, Notes, join, nearest};
 
 use super::names;
 use super::ports::{self, PortBinding};
+use super::variable::Variable;
 
 /// One tier of one app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct Tier {
     /// Hook run in every container of this tier when a dependency changed.
     pub on_dependency_scale: Option<HookName>,
     /// Environment variables.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Variable>,
     /// Volumes and bind mounts, in Docker's notation `source:/path[:options]`.
     pub volumes: Vec<String>,
     /// Health check.
@@ -234,15 +235,17 @@ fn read_dependencies(
     ids
 }
 
-/// `{"NAME": "value"}` or `["NAME=value"]`.
-fn read_environment(notes: &mut Notes, at: &At<'_>) -> BTreeMap<String, String> {
+/// `{"NAME": "value"}`, with references too, or `["NAME=value"]`.
+fn read_environment(notes: &mut Notes, at: &At<'_>) -> BTreeMap<String, Variable> {
     let mut environment = BTreeMap::new();
-    let mut put = |notes: &mut Notes, path: &str, name: &str, value: String| {
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+    let mut put = |notes: &mut Notes, path: &str, name: &str, value: Variable| {
+        if name.is_empty() || name.contains(['=', '\0']) {
             notes.problem(
                 path,
                 format!("{name:?} can't be the name of an environment variable"),
             );
+        } else if matches!(&value, Variable::Literal(text) if text.contains('\0')) {
+            notes.problem(path, "has a NUL character");
         } else {
             environment.insert(name.to_owned(), value);
         }
@@ -251,16 +254,19 @@ fn read_environment(notes: &mut Notes, at: &At<'_>) -> BTreeMap<String, String> 
         Value::Object(map) => {
             for (name, value) in map {
                 let path = join(&at.path, name);
-                match scalar(value) {
-                    Some(value) => put(notes, &path, name, value),
-                    None => At { path, value }.wrong(notes, "a string or a number"),
+                let at = At {
+                    path: path.clone(),
+                    value,
+                };
+                if let Some(value) = Variable::read(notes, at) {
+                    put(notes, &path, name, value);
                 }
             }
         }
         _ => {
             for entry in at.list(notes) {
                 match entry.value.as_str().and_then(|text| text.split_once('=')) {
-                    Some((name, value)) => put(notes, &entry.path, name, value.to_owned()),
+                    Some((name, value)) => put(notes, &entry.path, name, value.into()),
                     None => notes.problem(&entry.path, "should be NAME=value"),
                 }
             }

@@ -122,11 +122,8 @@ fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {
     let mut count = 0;
     for (name, at) in fields.entries() {
         count += 1;
-        if names::is_reserved(name) {
-            notes.problem(
-                &at.path,
-                "new_vmN is the name of a VM still to be made; name the host otherwise",
-            );
+        if let Some(problem) = names::is_reserved(name) {
+            notes.problem(&at.path, problem);
         }
         let named = names::check(notes, &at.path, name);
         let Some(mut host) = at.object(notes) else {

@@ -5,6 +5,8 @@ use crate::model::units::{Cpu, Size};
 
 use super::access::DockerAccess;
 use super::cloud::Cloud;
+use super::self_heal::SelfHeal;
+use super::variable::{Reference, Variable};
 
 /// Where VMs come from, what one VM has, and the rules for all placements.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +14,7 @@ pub struct Infrastructure {
     /// Where VMs come from (`cloud_driver`).
     pub cloud: Cloud,
     /// Where hooks come from (`hooks_git_repo`, `hooks_ref`).
-    pub hooks: Option<Hooks>,
+    pub hooks: Option<HooksSource>,
     /// What one VM has (`cpu_cores`, `mem_units`).
     pub vm: Size,
     /// MiB in one memory unit (`mem_unit_mb`).
@@ -31,8 +33,33 @@ pub struct Infrastructure {
     pub on_failure: OnFailure,
     /// What an execution does when fewer VMs come than it asked for (`on_shortage`).
     pub on_shortage: OnShortage,
-    /// Whether drift is repaired by an execution of its own (`self_heal`).
-    pub self_heal: bool,
+    /// When what differs is brought back by an execution of its own; None for never (`self_heal`).
+    pub self_heal: Option<SelfHeal>,
+    /// What becomes of a plan where containers of others have no limits (`foreign`).
+    pub foreign: OnForeign,
+}
+
+/// What becomes of a plan when containers that are not ours, on the VMs that it uses, have no limits:
+/// what they may take can't be counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnForeign {
+    /// They are named in a warning.
+    #[default]
+    Warn,
+    /// It is refused.
+    Refuse,
+}
+
+impl OnForeign {
+    /// From its name in JSON.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "warn" => Some(Self::Warn),
+            "refuse" => Some(Self::Refuse),
+            _ => None,
+        }
+    }
 }
 
 /// What an execution does when an action fails for good.
@@ -82,6 +109,15 @@ impl OnShortage {
             _ => None,
         }
     }
+}
+
+/// Where hooks come from, as the topology has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HooksSource {
+    /// URL or path, or where that is kept.
+    pub repo: Variable,
+    /// Branch, tag or commit; the repository's HEAD without it.
+    pub reference: Option<String>,
 }
 
 /// Where hooks come from: a folder or git repository with `scale_hooks/` and `tier_hooks/`.
@@ -192,7 +228,14 @@ impl Infrastructure {
             OnShortage::parse,
             "\"fail\" or \"replan\"",
         );
-        let self_heal = read_switch(notes, &mut fields, "self_heal");
+        let self_heal = SelfHeal::read(notes, fields.get("self_heal"));
+        let foreign = read_choice(
+            notes,
+            &mut fields,
+            "foreign",
+            OnForeign::parse,
+            "\"warn\" or \"refuse\"",
+        );
         fields.finish(notes);
         Some(Self {
             cloud: cloud?,
@@ -207,12 +250,19 @@ impl Infrastructure {
             on_failure,
             on_shortage,
             self_heal,
+            foreign,
         })
     }
 }
 
-fn read_hooks(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<Hooks> {
-    let repo = fields.text(notes, "hooks_git_repo");
+fn read_hooks(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<HooksSource> {
+    let repo = fields.get("hooks_git_repo").map(|at| {
+        if at.value.is_object() {
+            Reference::read(notes, at).map(Variable::Reference)
+        } else {
+            at.text(notes).map(Variable::from)
+        }
+    });
     let reference = fields.text(notes, "hooks_ref");
     let Some(repo) = repo else {
         if reference.is_some() {
@@ -220,7 +270,10 @@ fn read_hooks(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<Hooks> {
         }
         return None;
     };
-    Some(Hooks { repo, reference })
+    Some(HooksSource {
+        repo: repo?,
+        reference,
+    })
 }
 
 fn read_cpu_mode(notes: &mut Notes, fields: &mut Fields<'_>) -> CpuMode {

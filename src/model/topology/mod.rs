@@ -11,8 +11,10 @@ mod infrastructure;
 mod names;
 mod parse;
 mod ports;
+mod self_heal;
 #[cfg(test)]
 mod tests;
+mod variable;
 
 use std::collections::BTreeMap;
 
@@ -23,9 +25,13 @@ use super::ids::TierId;
 pub use access::{DockerAccess, Tls};
 pub use apps::{Healthcheck, HookName, Tier};
 pub use cloud::{AutoScaling, Cloud, Host};
-pub use infrastructure::{CpuMode, Hooks, Infrastructure, OnFailure, OnShortage, Weights};
+pub use infrastructure::{
+    CpuMode, Hooks, HooksSource, Infrastructure, OnFailure, OnForeign, OnShortage, Weights,
+};
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
+pub use self_heal::SelfHeal;
+pub use variable::{Reference, Variable};
 
 /// A valid topology.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,10 +26,18 @@ pub fn check(notes: &mut Notes, path: &str, name: &str) -> bool {
     false
 }
 
-/// Whether a host's name could be taken for that of a VM still to be made.
-pub fn is_reserved(name: &str) -> bool {
-    name.strip_prefix("new_vm")
-        .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
+/// Why a machine can't have that name; None where it can.
+pub fn is_reserved(name: &str) -> Option<&'static str> {
+    // GET /api/allocation and GET /api/inspect answer with an object of VMs by name, and `time` beside
+    // them; clients of the predecessor take an answer with `error` in it for a failure.
+    if ["time", "error"].contains(&name) {
+        return Some("is a field of answers that list machines by name; give the machine another name");
+    }
+    let made_up = name
+        .strip_prefix("new_vm")
+        .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()));
+    made_up
+        .then_some("names a VM that does not exist yet (new_vm0, new_vm1, …); give the machine another name")
 }
 
 /// The file name of a hook.

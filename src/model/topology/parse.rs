@@ -63,6 +63,8 @@ fn read(notes: &mut Notes, document: &Value) -> Option<Topology> {
             read_app(notes, fields, &mut apps, &mut tiers);
         }
     }
+    // Editors look the topology's schema up there.
+    root.text(notes, "$schema");
     root.finish(notes);
     if apps.len() > MOST_APPS {
         notes.problem("apps", format!("are {}; {MOST_APPS} is the most", apps.len()));

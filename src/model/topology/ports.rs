@@ -1,5 +1,6 @@
 //! Published ports: `[address:]host:container[/protocol]`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -81,7 +82,12 @@ pub fn parse(text: &str) -> Result<Vec<PortBinding>, String> {
         Some((rest, "tcp")) => (rest, Protocol::Tcp),
         Some((rest, "udp")) => (rest, Protocol::Udp),
         Some((rest, "sctp")) => (rest, Protocol::Sctp),
-        Some((_, other)) => return Err(format!("{other:?} is not a protocol: tcp, udp or sctp")),
+        Some(_) => {
+            let known = "tcp, udp and sctp are";
+            return Err(format!(
+                "{text:?}: what stands after the slash is not a protocol; {known}"
+            ));
+        }
     };
     let (rest, container) = rest.rsplit_once(':').ok_or_else(form)?;
     let (address, host) = match rest.rsplit_once(':') {
@@ -154,11 +160,16 @@ pub fn read(notes: &mut Notes, at: &At<'_>) -> Vec<PortBinding> {
             .collect(),
     };
     let mut bindings: Vec<PortBinding> = Vec::new();
+    let mut by_port: HashMap<(u16, Protocol), Vec<PortBinding>> = HashMap::new();
     for (path, text) in entries {
         match parse(&text) {
             Ok(parsed) => {
                 for binding in parsed {
-                    if bindings.iter().any(|other| other.conflicts(&binding)) {
+                    // Ranges may be wide, so a binding is compared with those of its own port only.
+                    let same = by_port.entry((binding.host, binding.protocol)).or_default();
+                    let twice = same.iter().any(|other: &PortBinding| other.conflicts(&binding));
+                    same.push(binding);
+                    if twice {
                         notes.problem(&path, format!("host port {} is published twice", binding.host));
                     }
                     bindings.push(binding);

@@ -297,7 +297,7 @@ fn a_cloud_driver_is_one_of_three() {
     one_problem(
         &cloud(json!({ "hosts": { "new_vm0": { "docker": "unix:///a" } } })),
         "infrastructure.cloud_driver.hosts.new_vm0",
-        "name the host otherwise",
+        "give the machine another name",
     );
 }
 
@@ -335,7 +335,7 @@ fn environment_health_checks_and_volumes_are_read() {
     });
     let parsed = parse(&with_tier(tier));
     let tier = &parsed.topology.tiers["rubis_web"];
-    assert_eq!(tier.environment["A"], "b=c");
+    assert_eq!(tier.environment["A"], "b=c".into());
     assert_eq!(
         tier.healthcheck.as_ref().unwrap().test,
         ["/bin/sh", "-c", "exit 0"]
@@ -358,5 +358,43 @@ fn environment_health_checks_and_volumes_are_read() {
         &with_tier(json!({ "docker_image": "x", "entrypoint_params": "'open" })),
         "apps[0].tiers.web.entrypoint_params",
         "not closed",
+    );
+}
+
+#[test]
+fn self_heal_is_a_switch_or_says_when() {
+    let of = |value: Value| json!({ "infrastructure": { "self_heal": value }, "apps": [] });
+    let heal = |value: Value| parse(&of(value)).topology.infrastructure.self_heal;
+    assert_eq!(heal(json!(null)), None);
+    assert_eq!(heal(json!(false)), None);
+    assert_eq!(heal(json!(true)), Some(SelfHeal::default()));
+    assert_eq!(heal(json!({})), Some(SelfHeal::default()));
+    let given = SelfHeal {
+        grace_s: 0,
+        lost_after_s: 60,
+        backoff_max_s: 1,
+    };
+    let document = json!({ "grace_s": 0, "lost_after_s": 60.0, "backoff_max_s": 1 });
+    assert_eq!(heal(document), Some(given));
+    one_problem(
+        &of(json!("yes")),
+        "infrastructure.self_heal",
+        "true, false or an object",
+    );
+    one_problem(
+        &of(json!({ "grace_s": -1 })),
+        "infrastructure.self_heal.grace_s",
+        "from 0",
+    );
+    one_problem(
+        &of(json!({ "backoff_max_s": 0 })),
+        "infrastructure.self_heal.backoff_max_s",
+        "from 1",
+    );
+    let warnings = parse(&of(json!({ "graces_s": 1 }))).warnings;
+    assert!(
+        warnings
+            .iter()
+            .any(|one| one.problem.contains("did you mean grace_s"))
     );
 }

@@ -221,9 +221,14 @@ impl Metrics {
             Event::Finished { .. }
             | Event::ActionStarted { .. }
             | Event::ActionProgressed { .. }
+            | Event::ActionSettled { .. }
             | Event::CloudNoted { .. }
             | Event::RollbackBegun { .. }
             | Event::Resumed {}
+            | Event::Held {}
+            | Event::CancelRequested(_)
+            | Event::ResumeRequested(_)
+            | Event::RollbackRequested(_)
             | Event::Lost(_) => return,
         };
         if let Some(action) = action {

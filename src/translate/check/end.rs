@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Allocation, TierId};
+use crate::model::{Allocation, CoreSet, TierId};
 use crate::translate::Translation;
 
 use super::Check;
@@ -32,9 +32,10 @@ impl Check<'_> {
                 .vms
                 .get(id)
                 .is_none_or(|vm| vm.used.values().any(|c| !c.cores.0.is_empty()));
-            let whole = there.held().fits(vm.capacity);
+            let foreign = self.foreign_on(id);
+            let whole = there.held().fits(vm.capacity - foreign.size);
             if self.pinned && told && whole {
-                self.end_cores(id.as_str(), there);
+                self.end_cores(id.as_str(), there, &foreign.cores);
             }
             for (tier, container) in &vm.used {
                 let said = translation.target.container(id, tier);
@@ -51,8 +52,8 @@ impl Check<'_> {
         }
     }
 
-    fn end_cores(&mut self, id: &str, vm: &crate::model::Vm) {
-        let mut taken = BTreeSet::new();
+    fn end_cores(&mut self, id: &str, vm: &crate::model::Vm, foreign: &CoreSet) {
+        let mut taken = foreign.0.clone();
         for (tier, container) in &vm.used {
             let count = u64::try_from(container.cores.0.len()).unwrap_or(u64::MAX);
             if count != container.size.cpu.whole_cores() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Container, Cpu, Size, TierId, Topology, Vm};
+use crate::model::{Container, CoreSet, Cpu, Foreign, Size, TierId, Topology, Vm};
 use crate::translate::Action;
 
 /// A container before the stage, and what the stage makes of it.
@@ -10,6 +10,8 @@ struct Change {
     before: Option<Container>,
     after: Option<Container>,
     acted_on: bool,
+    /// It holds its part and does not run, so that an update to the same size has an effect.
+    stalled: bool,
 }
 
 /// One VM during one stage.
@@ -37,6 +39,7 @@ impl Moment {
                 before: Some(container.clone()),
                 after: Some(container.clone()),
                 acted_on: false,
+                stalled: vm.stalled.contains(tier),
             };
             (tier.clone(), change)
         });
@@ -51,6 +54,7 @@ impl Moment {
             before: None,
             after: None,
             acted_on: false,
+            stalled: false,
         });
         let is_hook = matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. });
         if change.acted_on && !is_hook {
@@ -70,7 +74,7 @@ impl Moment {
                 if *was != before.size || !same_cores {
                     return Err(format!("it is not what it is said to be: {before:?}"));
                 }
-                if outcome(action).as_ref() == Some(before) {
+                if outcome(action).as_ref() == Some(before) && !change.stalled {
                     return Err("it changes nothing".into());
                 }
             }
@@ -82,12 +86,18 @@ impl Moment {
     }
 
     /// What may be wrong at some moment of the stage.
-    pub(super) fn problems(&self, topology: &Topology, capacity: Size, pinned: bool) -> Vec<String> {
+    pub(super) fn problems(
+        &self,
+        topology: &Topology,
+        capacity: Size,
+        foreign: &Foreign,
+        pinned: bool,
+    ) -> Vec<String> {
         let mut problems = Vec::new();
-        self.room(capacity, pinned, &mut problems);
+        self.room(capacity - foreign.size, pinned, &mut problems);
         self.ports(topology, &mut problems);
         if pinned {
-            self.cores(capacity, &mut problems);
+            self.cores(capacity, &foreign.cores, &mut problems);
         }
         problems
     }
@@ -130,7 +140,7 @@ impl Moment {
         }
     }
 
-    fn cores(&self, capacity: Size, problems: &mut Vec<String>) {
+    fn cores(&self, capacity: Size, foreign: &CoreSet, problems: &mut Vec<String>) {
         let cores = |container: &Option<Container>| -> BTreeSet<u32> {
             container.iter().flat_map(|c| c.cores.0.iter().copied()).collect()
         };
@@ -145,6 +155,14 @@ impl Moment {
                 if new.is_empty() || out_of_range {
                     problems.push(format!("{one} gets cores {:?}", after.cores));
                 }
+            }
+            if new
+                .iter()
+                .any(|core| foreign.0.contains(core) && !old.contains(core))
+            {
+                problems.push(format!(
+                    "{one} may hold a core that somebody else's container holds"
+                ));
             }
             for (other, beside) in self.containers.range(..one.clone()) {
                 let (other_old, other_new) = (cores(&beside.before), cores(&beside.after));

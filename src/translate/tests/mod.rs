@@ -10,6 +10,7 @@
 mod checker;
 mod cores;
 mod dependencies;
+mod foreign;
 mod hooks;
 mod interruptions;
 mod oracle;
@@ -46,7 +47,8 @@ impl Scene {
             docker: DockerAccess::default(),
             on_failure: crate::model::topology::OnFailure::default(),
             on_shortage: crate::model::topology::OnShortage::default(),
-            self_heal: false,
+            self_heal: None,
+            foreign: crate::model::topology::OnForeign::default(),
             weights: Weights::default(),
         };
         Self {

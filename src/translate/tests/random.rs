@@ -7,7 +7,7 @@ use super::*;
 
 /// The bounds of a kind of random scenes.
 #[derive(Clone, Copy, Debug)]
-struct Bounds {
+pub(super) struct Bounds {
     vms: usize,
     tiers: usize,
     cores: u32,
@@ -181,7 +181,7 @@ fn runner(cases: u32) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-fn each(cases: u32, bounds: Bounds, test: impl Fn(&Scene) -> Result<(), TestCaseError>) {
+pub(super) fn each(cases: u32, bounds: Bounds, test: impl Fn(&Scene) -> Result<(), TestCaseError>) {
     each_of(cases, bounds, scene, test);
 }
 
@@ -199,7 +199,7 @@ fn each_of(
     }
 }
 
-fn keeps_the_rules(scene: &Scene) -> Result<(), TestCaseError> {
+pub(super) fn keeps_the_rules(scene: &Scene) -> Result<(), TestCaseError> {
     let translation = translate(&scene.topology, &scene.from, &scene.to);
     let breaches = check::breaches(&scene.topology, &scene.from, &scene.to, &translation);
     prop_assert!(
@@ -210,12 +210,20 @@ fn keeps_the_rules(scene: &Scene) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-const TINY: Bounds = Bounds {
+pub(super) const TINY: Bounds = Bounds {
     vms: 3,
     tiers: 4,
     cores: 3,
     mem: 3,
     attempts: 8,
+};
+
+pub(super) const SMALL: Bounds = Bounds {
+    vms: 5,
+    tiers: 7,
+    cores: 4,
+    mem: 4,
+    attempts: 20,
 };
 
 #[test]

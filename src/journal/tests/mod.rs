@@ -5,8 +5,17 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::execute::{Event, Finding, Outcome, Pinned};
+use crate::execute::{By, Event, Finding, Outcome, Pinned};
 use crate::model::{CoreSet, Size, TierId, Vm, VmId};
+
+mod backup;
+mod cost;
+mod full;
+mod history;
+mod migrate;
+mod model;
+mod retention;
+mod secrecy;
 
 fn allocation() -> Allocation {
     let mut vm = Vm::empty(Some("127.0.0.1".into()), Size::new(2, 8));
@@ -32,9 +41,62 @@ fn frozen() -> Frozen {
         on_failure: crate::model::topology::OnFailure::Stop,
         on_shortage: crate::model::topology::OnShortage::Fail,
         idempotency_key: None,
+        fingerprint: None,
         plan_id: None,
-        requested_by: crate::execute::By::itself(),
+        requested_by: By {
+            name: "planner".to_owned(),
+            ..By::default()
+        },
+        reconcile: None,
     }
+}
+
+/// What makes a_b larger, and adds a VM with nothing on it.
+fn resized() -> Vec<Change> {
+    let is = crate::model::Container {
+        size: Size::new(2, 3),
+        cores: CoreSet([0, 1].into()),
+    };
+    let (vm, tier) = (VmId::new("vm1"), TierId::new("a_b"));
+    let new = Change::Vm {
+        vm: VmId::new("vm2"),
+        is: Vm::empty(None, Size::new(2, 8)),
+    };
+    vec![Change::Container { vm, tier, is }, new]
+}
+
+/// An execution of one action that has ended so, with its events.
+fn run(journal: &mut SqliteJournal, frozen: &Frozen, at: Timestamp, outcome: Outcome) {
+    journal.begin(frozen).unwrap();
+    let events = [
+        Event::ActionStarted {
+            action: 0,
+            attempt: 1,
+        },
+        Event::ActionSucceeded {
+            action: 0,
+            finding: Finding::default(),
+        },
+        Event::Finished { outcome },
+    ];
+    for event in events {
+        journal.record(frozen.id, &Stamped { at, event }, &[]).unwrap();
+    }
+}
+
+/// One that began then.
+fn frozen_at(at: Timestamp) -> Frozen {
+    Frozen {
+        created_at: at,
+        ..frozen()
+    }
+}
+
+fn sql(journal: &SqliteJournal, query: &str) -> i64 {
+    journal
+        .connection()
+        .query_row(query, [], |row| row.get(0))
+        .unwrap()
 }
 
 fn stamped(event: Event) -> Stamped {
@@ -64,19 +126,19 @@ fn what_was_kept_is_there_after_opening_again() {
         assert_eq!(journal.put_topology(&json!({ "x": 1 })).unwrap(), 1);
         assert_eq!(journal.put_topology(&json!({ "x": 2 })).unwrap(), 2);
         journal.begin(&execution).unwrap();
-        journal.record(execution.id, &events[0], None).unwrap();
-        journal
-            .record(execution.id, &events[1], Some(&allocation()))
-            .unwrap();
+        journal.record(execution.id, &events[0], &[]).unwrap();
+        journal.record(execution.id, &events[1], &resized()).unwrap();
     }
     let mut journal = SqliteJournal::open(folder.path()).unwrap();
     let kept = journal.load().unwrap();
     assert_eq!(kept.topology, Some(json!({ "x": 2 })));
     assert_eq!(kept.generation, 2);
-    assert_eq!(kept.allocation, allocation(), "cores are kept, too");
+    let mut wanted = allocation();
+    resized().iter().for_each(|change| wanted.apply(change));
+    assert_eq!(kept.allocation, wanted, "cores are kept, too");
     assert_eq!(journal.under_key("no such key").unwrap(), None);
     assert_eq!(
-        journal.execution(execution.id).unwrap(),
+        journal.history().execution(execution.id).unwrap(),
         Some((execution.clone(), events.to_vec()))
     );
     assert_eq!(journal.unfinished().unwrap(), [execution.id]);
@@ -86,31 +148,30 @@ fn what_was_kept_is_there_after_opening_again() {
             &stamped(Event::Finished {
                 outcome: Outcome::Failed,
             }),
-            None,
+            &[],
         )
         .unwrap();
     assert!(journal.unfinished().unwrap().is_empty());
-    assert_eq!(journal.execution(Uuid::nil()).unwrap(), None);
+    assert_eq!(journal.history().execution(Uuid::nil()).unwrap(), None);
 }
 
 #[test]
-fn executions_are_listed_newest_first() {
+fn the_owner_and_the_engines_ids_stay() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = SqliteJournal::open(folder.path()).unwrap();
-    let ids: Vec<Uuid> = (0..3)
-        .map(|_| {
-            let execution = frozen();
-            journal.begin(&execution).unwrap();
-            execution.id
-        })
-        .collect();
-    let listed: Vec<Uuid> = journal
-        .executions(2)
-        .unwrap()
-        .into_iter()
-        .map(|(frozen, _)| frozen.id)
-        .collect();
-    assert_eq!(listed, [ids[2], ids[1]]);
+    let owner = journal.owner();
+    assert!(!owner.is_nil());
+    let (one, other) = (VmId::new("vm1"), VmId::new("vm2"));
+    journal.keep_engine_id(&one, Some("A:1")).unwrap();
+    journal.keep_engine_id(&one, Some("A:2")).unwrap();
+    journal.keep_engine_id(&other, Some("B")).unwrap();
+    journal.keep_engine_id(&other, None).unwrap();
+    drop(journal);
+    let journal = SqliteJournal::open(folder.path()).unwrap();
+    assert_eq!(journal.owner(), owner);
+    assert_eq!(journal.engine_ids().unwrap(), [(one, "A:2".to_owned())].into());
+    let other = tempfile::tempdir().unwrap();
+    assert_ne!(SqliteJournal::open(other.path()).unwrap().owner(), owner);
 }
 
 #[test]
@@ -123,36 +184,6 @@ fn a_second_service_on_the_same_folder_is_refused() {
     ));
     drop(first);
     assert!(SqliteJournal::open(folder.path()).is_ok());
-}
-
-#[test]
-fn a_journal_of_another_version_is_told_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(SqliteJournal::open(folder.path()).unwrap());
-    let file = folder.path().join("journal.sqlite");
-    rusqlite::Connection::open(&file)
-        .unwrap()
-        .pragma_update(None, "user_version", 99)
-        .unwrap();
-    let error = SqliteJournal::open(folder.path()).err().unwrap();
-    assert!(error.to_string().contains("version 99"), "{error}");
-}
-
-#[test]
-fn a_full_disk_is_an_error_and_the_old_state_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = SqliteJournal::open(folder.path()).unwrap();
-    journal.put_topology(&json!({ "x": 1 })).unwrap();
-    // SQLite's own way of being full: no more pages.
-    journal.limit_pages(20).unwrap();
-    let large = json!("x".repeat(1_000_000));
-    assert!(matches!(
-        journal.put_topology(&large),
-        Err(JournalError::Database(_))
-    ));
-    assert_eq!(journal.load().unwrap().topology, Some(json!({ "x": 1 })));
-    journal.limit_pages(1_000_000).unwrap();
-    assert_eq!(journal.put_topology(&large).unwrap(), 2);
 }
 
 #[test]
@@ -209,4 +240,22 @@ fn what_was_shown_is_kept_until_many_others_were_shown() {
     drop(journal);
     let journal = SqliteJournal::open(folder.path()).unwrap();
     assert_eq!(journal.sealed("1000").unwrap().unwrap().stages, frozen().stages);
+}
+
+#[test]
+fn the_newest_execution_is_the_one_that_was_kept_last_whatever_the_clock_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    assert_eq!(journal.newest(None).unwrap(), None);
+    let newer = frozen();
+    let older = Frozen {
+        id: Uuid::from_u128(1),
+        ..frozen_at(Timestamp::UNIX_EPOCH)
+    };
+    for execution in [&newer, &older] {
+        run(&mut journal, execution, Timestamp::now(), Outcome::Succeeded);
+    }
+    assert_eq!(journal.newest(None).unwrap(), Some(older.id));
+    assert_eq!(journal.newest(Some(Outcome::Succeeded)).unwrap(), Some(older.id));
+    assert_eq!(journal.newest(Some(Outcome::Failed)).unwrap(), None);
 }

@@ -1,0 +1,179 @@
+//! Tests of whole executions in a world that goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::fake::{Engineering, Fake, holding};
+use super::*;
+use crate::engine::State;
+use crate::model::topology::OnFailure;
+
+/// So long attempts go on where they are to succeed in the end: longer than any machine takes.
+const LONG: Duration = Duration::from_secs(600);
+/// Where they are to fail, so long: the first one is the last.
+const SHORT: Duration = Duration::from_millis(10);
+
+fn unhalted() -> watch::Receiver<Halt> {
+    watch::channel(Halt::No).1
+}
+
+fn nothing(_: &Event, _: &mut Engineering) {}
+
+#[tokio::test]
+async fn a_vm_with_much_to_do_keeps_the_others_from_nothing() {
+    let names: Vec<String> = (0..16).map(|number| format!("t{number}")).collect();
+    let mut places: Vec<(&str, &str)> = names.iter().map(|name| ("a", name.as_str())).collect();
+    places.extend([("b", "t0"), ("c", "t0"), ("d", "t0")]);
+    let from = holding(&[("a", ""), ("b", ""), ("c", ""), ("d", "")]);
+    let world = Fake::new((from, holding(&places)), OnFailure::Stop, nothing);
+    let gate = Arc::new(Semaphore::new(0));
+    world.engines().gates.insert("a".to_owned(), Arc::clone(&gate));
+
+    let running = Arc::clone(&world);
+    let run = tokio::spawn(async move { running.run(LONG, 4, unhalted()).await });
+    // While nothing goes on on one VM, everything is done on the others.
+    let mut looks = 0;
+    while ["b", "c", "d"].iter().any(|vm| world.running_on(vm).is_empty()) {
+        looks += 1;
+        assert!(looks < 10_000, "the others wait for their turn");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(world.running_on("a").is_empty());
+    gate.add_permits(1);
+    assert_eq!(run.await.unwrap().0, Some(Outcome::Succeeded));
+    assert_eq!(world.running_on("a").len(), 16);
+}
+
+/// The engine of `b` does the last thing that it is told, and never says so. It answers again once
+/// `wakes` says so.
+async fn falls_silent(
+    (from, to): Move<'_>,
+    on_failure: OnFailure,
+    wakes: impl Fn(&Event) -> bool + Send + Sync + 'static,
+) -> (Arc<Fake>, Ending) {
+    let world = Fake::new((holding(from), holding(to)), on_failure, move |event, engines| {
+        if wakes(event) {
+            engines.silent.clear();
+        }
+    });
+    world.engines().doomed.insert("b".to_owned());
+    let ending = world.run(SHORT, 4, unhalted()).await;
+    (world, ending)
+}
+
+/// Which container is on which VM, before and after.
+type Move<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
+
+const GROWS: Move<'_> = (&[("a", ""), ("b", "")], &[("a", "one"), ("b", "two")]);
+const SHRINKS: Move<'_> = (
+    &[("a", "one"), ("b", "two"), ("b", "three")],
+    &[("a", "one"), ("b", "three")],
+);
+
+#[tokio::test]
+async fn what_may_have_stayed_on_a_silent_engine_is_not_undone() {
+    let (world, (outcome, fault)) = falls_silent(GROWS, OnFailure::Rollback, |_| false).await;
+    assert_eq!(outcome, Some(Outcome::RollbackFailed));
+    let told = fault.unwrap().message;
+    assert!(
+        told.contains("'app_two' on vm 'b'") && told.contains("not known"),
+        "{told}"
+    );
+    assert_eq!(world.running_on("b"), ["app_two"]);
+    assert_eq!(world.running_on("a"), [""; 0], "what can be undone is");
+    let record = world.record();
+    assert_eq!(record.unknown().count(), 1);
+
+    let (world, (outcome, fault)) = falls_silent(GROWS, OnFailure::Stop, |_| false).await;
+    assert_eq!(outcome, Some(Outcome::Failed));
+    assert!(fault.unwrap().message.contains("what came of it is not known"));
+    assert_eq!(world.record().unknown().count(), 1);
+}
+
+#[tokio::test]
+async fn what_became_of_an_action_is_looked_up_again_before_the_end() {
+    // As soon as it was put down as unknown; and only on the way back.
+    let moments: [fn(&Event) -> bool; 2] = [
+        |event| matches!(event, Event::ActionFailed { unknown: true, .. }),
+        |event| matches!(event, Event::RollbackBegun { .. }),
+    ];
+    for moment in moments {
+        let (world, (outcome, fault)) = falls_silent(GROWS, OnFailure::Rollback, moment).await;
+        assert_eq!(outcome, Some(Outcome::RolledBack), "{fault:?}");
+        assert_eq!([world.running_on("a"), world.running_on("b")], [[""; 0]; 2]);
+        assert_eq!(world.record().unknown().count(), 0);
+    }
+    // A deletion that is found out in time is undone; too late, it is not said to be.
+    let (world, (outcome, _)) = falls_silent(SHRINKS, OnFailure::Rollback, moments[0]).await;
+    assert_eq!(outcome, Some(Outcome::RolledBack));
+    assert_eq!(world.running_on("b"), ["app_three", "app_two"]);
+    let (world, (outcome, fault)) = falls_silent(SHRINKS, OnFailure::Rollback, moments[1]).await;
+    assert_eq!(world.running_on("b"), ["app_three"]);
+    assert_eq!(outcome, Some(Outcome::RollbackFailed));
+    let told = fault.unwrap().message;
+    assert!(told.contains("'app_two' from vm 'b'"), "{told}");
+}
+
+/// Once the last container runs, its engine is restarted: everything is down, and for the next calls
+/// it does not answer, or starts nothing.
+async fn restarted_at_the_end(silent: usize, stubborn: usize) -> (Arc<Fake>, Ending) {
+    let plan = (holding(&[("a", "")]), holding(&[("a", "one")]));
+    let world = Fake::new(plan, OnFailure::Stop, move |event, engines| {
+        if matches!(event, Event::ActionSucceeded { .. }) {
+            for seen in engines
+                .running
+                .values_mut()
+                .flat_map(|running| running.values_mut())
+            {
+                seen.state = State::Exited;
+            }
+            engines.silent.insert("a".to_owned(), silent);
+            engines.stubborn.insert("a".to_owned(), stubborn);
+        }
+    });
+    let ending = world.run(LONG, 4, unhalted()).await;
+    (world, ending)
+}
+
+#[tokio::test]
+async fn an_engine_that_is_restarted_at_the_end_has_lost_nothing() {
+    for (silent, stubborn) in [(0, 0), (2, 0), (0, 2), (1, 1)] {
+        let (world, (outcome, fault)) = restarted_at_the_end(silent, stubborn).await;
+        assert_eq!(
+            outcome,
+            Some(Outcome::Succeeded),
+            "{silent} {stubborn}: {fault:?}"
+        );
+        assert_eq!(world.running_on("a"), ["app_one"], "{silent} {stubborn}");
+        assert!(world.record().progress.lost.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_will_take_is_given_back_when_an_execution_is_cancelled() {
+    let to = holding(&[("new_vm0", "one"), ("new_vm1", "one"), ("new_vm2", "one")]);
+    let world = Fake::new((holding(&[]), to), OnFailure::Stop, nothing);
+    let (halt, halted) = watch::channel(Halt::No);
+    let running = Arc::clone(&world);
+    let run = tokio::spawn(async move { running.run(LONG, 1, halted).await });
+    // The first one asks for all three.
+    let begun = || {
+        world
+            .record()
+            .progress
+            .actions
+            .iter()
+            .any(|action| action.attempts > 0)
+    };
+    while !begun() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    halt.send_replace(Halt::Cancel);
+    assert_eq!(run.await.unwrap().0, Some(Outcome::Cancelled));
+    let mut abandoned = world.engines().abandoned.clone();
+    abandoned.sort();
+    abandoned.dedup();
+    assert_eq!(abandoned.len(), 3, "{abandoned:?}");
+}

@@ -1,0 +1,121 @@
+//! The data directory: nobody else's to read, and one service's at a time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+
+/// The name of the record's main file in its folder.
+pub const JOURNAL_FILE: &str = "journal.sqlite";
+/// Its file of changes that are not in the main file yet, and the index of that.
+const BESIDE: [&str; 2] = ["journal.sqlite-wal", "journal.sqlite-shm"];
+const LOCK_FILE: &str = "lock";
+
+/// For its owner alone.
+const FILE: u32 = 0o600;
+const FOLDER: u32 = 0o700;
+
+/// A data directory that is this process's own, for as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) journal: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, which is made where it is missing.
+    pub(super) fn take(folder: &Path) -> Result<Self, JournalError> {
+        let wrong = JournalError::folder(folder);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER)
+            .create(folder)
+            .map_err(&wrong)?;
+        let lock = open(&folder.join(LOCK_FILE)).map_err(&wrong)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(JournalError::InUse(folder.display().to_string()));
+            }
+            Err(TryLockError::Error(error)) => return Err(wrong(error)),
+        }
+        let journal = folder.join(JOURNAL_FILE);
+        // SQLite gives the files beside it the permissions of this one.
+        drop(open(&journal).map_err(&wrong)?);
+        let changed = tighten(folder).map_err(&wrong)?;
+        if changed > 0 {
+            tracing::warn!(
+                data_dir = %folder.display(),
+                "others could get at {changed} files and folders in the data directory; now only their owner can"
+            );
+        }
+        Ok(Self { journal, _lock: lock })
+    }
+
+    /// Whether the record has a main file with anything in it.
+    pub(super) fn is_used(&self) -> Result<bool, JournalError> {
+        let file = fs::metadata(&self.journal).map_err(JournalError::file(&self.journal))?;
+        Ok(file.len() > 0)
+    }
+
+    /// Removes what SQLite keeps beside the main file: it would be taken for part of another one.
+    pub(super) fn drop_beside(&self) -> Result<(), JournalError> {
+        for name in BESIDE {
+            let file = self.journal.with_file_name(name);
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(JournalError::file(&file)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file of ours for writing, and makes it where it is missing.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(FILE)
+        .open(path)
+}
+
+/// Makes a file that must not be there yet.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(FILE)
+        .open(path)
+}
+
+/// Shuts others out of a folder and all that is in it. Answers how much was open to them. Links
+/// are left alone: what they lead to may be somebody else's.
+fn tighten(path: &Path) -> io::Result<u64> {
+    let found = match fs::symlink_metadata(path) {
+        // It went meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        found => found?,
+    };
+    if found.is_symlink() {
+        return Ok(0);
+    }
+    let wanted = if found.is_dir() { FOLDER } else { FILE };
+    let mode = found.permissions().mode();
+    let mut changed = 0;
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, Permissions::from_mode(mode & 0o700 | wanted))?;
+        changed += 1;
+    }
+    if found.is_dir() {
+        for entry in fs::read_dir(path)? {
+            changed += tighten(&entry?.path())?;
+        }
+    }
+    Ok(changed)
+}

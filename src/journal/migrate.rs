@@ -1,0 +1,118 @@
+//! Records of older versions, brought up to date: all in one transaction, or not at all.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, params};
+
+use crate::execute::{Execution, Frozen, Pinned, Stamped};
+use crate::model::{Allocation, Change};
+
+use super::error::JournalError;
+use super::{rows, schema};
+
+/// What version 1 lacks of version 2: plans as they were shown.
+const SEALS: &str = "
+CREATE TABLE seals (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL UNIQUE,
+    bytes       INTEGER NOT NULL,
+    seal        TEXT NOT NULL
+) STRICT;
+";
+
+/// Tables of version 2, out of the way of those of version 3. The indices keep their names.
+const ASIDE: &str = "
+DROP INDEX executions_unfinished;
+DROP INDEX events_of_execution;
+ALTER TABLE state RENAME TO old_state;
+ALTER TABLE executions RENAME TO old_executions;
+ALTER TABLE events RENAME TO old_events;
+ALTER TABLE seals RENAME TO old_seals;
+";
+
+/// Events keep their numbers, so that clients can go on after the last one that they have.
+const CARRIED: &str = "
+UPDATE state SET (topology, generation) = (SELECT topology, generation FROM old_state);
+INSERT INTO events (seq, execution, event)
+    SELECT old.seq, executions.seq, old.event
+    FROM old_events AS old LEFT JOIN executions ON executions.id = old.execution
+    ORDER BY old.seq;
+INSERT INTO seals SELECT seq, id, bytes, seal FROM old_seals ORDER BY seq;
+DROP TABLE old_events;
+DROP TABLE old_executions;
+DROP TABLE old_state;
+DROP TABLE old_seals;
+";
+
+/// Brings the tables of an older version up to date.
+pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), JournalError> {
+    tracing::info!(
+        "bringing the journal from format {version} to {}",
+        schema::VERSION
+    );
+    if version == 1 {
+        transaction.execute_batch(SEALS)?;
+    }
+    transaction.execute_batch(ASIDE)?;
+    schema::make(transaction)?;
+    executions(transaction)?;
+    allocation(transaction)?;
+    transaction.execute_batch(CARRIED)?;
+    // Containers had no owner yet.
+    transaction.execute("INSERT INTO adopted VALUES ('')", [])?;
+    Ok(())
+}
+
+/// Executions in the order in which they were kept: version 2 has removed none.
+fn executions(transaction: &Transaction<'_>) -> Result<(), JournalError> {
+    transaction.execute_batch("CREATE INDEX old_events_of_execution ON old_events (execution, seq);")?;
+    let mut select = transaction.prepare("SELECT id, frozen, key FROM old_executions ORDER BY rowid")?;
+    let mut events = transaction.prepare("SELECT event FROM old_events WHERE execution = ?1 ORDER BY seq")?;
+    let mut found = select.query([])?;
+    while let Some(row) = found.next()? {
+        let id: String = row.get(0)?;
+        let frozen: String = row.get(1)?;
+        let key: Option<String> = row.get(2)?;
+        let stamped = events
+            .query_map([&id], |row| row.get::<_, String>(0))?
+            .map(|event| rows::read::<Stamped>(&event?))
+            .collect::<Result<Vec<_>, _>>()?;
+        let execution = Execution::replay(rows::read::<Frozen>(&frozen)?, &stamped)
+            .map_err(|illegal| JournalError::Unreadable(format!("an impossible history: {illegal}")))?;
+        let summary = execution.summary();
+        let seq = rows::insert_execution(transaction, &summary, key.as_deref())?;
+        transaction
+            .prepare_cached("INSERT INTO frozen VALUES (?1, ?2)")?
+            .execute(params![seq, frozen])?;
+    }
+    Ok(())
+}
+
+fn allocation(transaction: &Transaction<'_>) -> Result<(), JournalError> {
+    let text: String = transaction.query_row("SELECT allocation FROM old_state", [], |row| row.get(0))?;
+    let kept: Allocation = rows::read::<Pinned>(&text)?.into();
+    rows::apply(transaction, &Change::between(&Allocation::default(), &kept))
+}
+
+/// Lets the file give room back to the disk as rows go. A file of an older version has to be
+/// written anew for that, which takes as much room again: where there is none, it stays as it is.
+pub(super) fn shrinkable(connection: &Connection) {
+    const INCREMENTAL: i64 = 2;
+    let mode = connection.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0));
+    if mode.is_ok_and(|mode| mode == INCREMENTAL) {
+        return;
+    }
+    let started = Timestamp::now();
+    let made = connection
+        .pragma_update(None, "auto_vacuum", "INCREMENTAL")
+        .and_then(|()| connection.execute_batch("VACUUM"));
+    match made {
+        Ok(()) => {
+            let took = Timestamp::now().duration_since(started);
+            tracing::info!("the journal was written anew in {took:#}, so that it can shrink");
+        }
+        Err(error) => tracing::warn!(
+            %error,
+            "the journal can't be written anew, so it will not shrink; is there room for it once more?"
+        ),
+    }
+}

@@ -1,0 +1,54 @@
+//! When the service sets out by itself to bring back what should be.
+
+use crate::model::reader::{At, Notes};
+
+/// `self_heal`: true, or an object with any of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfHeal {
+    /// Seconds that something has to differ before anything is done about it (`grace_s`).
+    pub grace_s: u32,
+    /// Seconds after which an engine that does not answer counts as lost (`lost_after_s`).
+    pub lost_after_s: u32,
+    /// The longest pause between two attempts, in seconds (`backoff_max_s`).
+    pub backoff_max_s: u32,
+}
+
+impl Default for SelfHeal {
+    fn default() -> Self {
+        Self {
+            grace_s: 10,
+            lost_after_s: 300,
+            backoff_max_s: 600,
+        }
+    }
+}
+
+/// The longest that any of them may be: a week.
+const MOST: u32 = 604_800;
+
+impl SelfHeal {
+    /// None where it is left out or false.
+    pub(super) fn read(notes: &mut Notes, at: Option<At<'_>>) -> Option<Self> {
+        let at = at?;
+        if let Some(wanted) = at.value.as_bool() {
+            return wanted.then(Self::default);
+        }
+        if !at.value.is_object() {
+            at.wrong(notes, "true, false or an object");
+            return None;
+        }
+        let mut fields = at.object(notes)?;
+        let mut heal = Self::default();
+        for (name, least, value) in [
+            ("grace_s", 0, &mut heal.grace_s),
+            ("lost_after_s", 1, &mut heal.lost_after_s),
+            ("backoff_max_s", 1, &mut heal.backoff_max_s),
+        ] {
+            if let Some(given) = fields.whole(notes, name, least, MOST) {
+                *value = given;
+            }
+        }
+        fields.finish(notes);
+        Some(heal)
+    }
+}

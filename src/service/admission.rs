@@ -1,0 +1,258 @@
+//! Admission: from a plan that somebody wants to an execution on record, with its runner.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::execute::{By, Direction, Frozen, Pinned, Reconcile, World, preflight};
+use crate::fault::{Code, Fault};
+use crate::model::Topology;
+use crate::model::topology::{OnFailure, OnShortage};
+use crate::translate::{Action, Stage};
+
+use super::keys::{Turn, fingerprint};
+use super::propose::Seen;
+use super::running::{Ended, Launch};
+use super::sealed::Course;
+use super::{Service, Snapshot};
+
+/// A plan to be carried out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The plan; one that was sealed needs not be sent again.
+    pub plan: Option<Value>,
+    /// The sealed plan that is to be carried out as it was shown.
+    pub plan_id: Option<String>,
+    /// What to do when an action fails; the topology says it otherwise.
+    pub on_failure: Option<OnFailure>,
+    /// What to do when fewer VMs come than are asked for; the topology says it otherwise.
+    pub on_shortage: Option<OnShortage>,
+    /// The same request under the same key is carried out once.
+    pub idempotency_key: Option<String>,
+    /// Who asks.
+    pub by: By,
+    /// Why the service asks by itself, where it does. Where there is nothing to do then, nothing is
+    /// begun.
+    pub reconcile: Option<Reconcile>,
+}
+
+/// An execution that was begun, now or by the same request before.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// Its id.
+    pub id: Uuid,
+    ended: Waiting,
+}
+
+#[derive(Clone, Debug)]
+enum Waiting {
+    For(watch::Receiver<Option<Ended>>),
+    No(Box<Ended>),
+}
+
+impl Begun {
+    pub(super) fn under_way(id: Uuid, ended: watch::Receiver<Option<Ended>>) -> Self {
+        let ended = Waiting::For(ended);
+        Self { id, ended }
+    }
+
+    pub(super) fn over(ended: Ended) -> Self {
+        Self {
+            id: ended.id,
+            ended: Waiting::No(Box::new(ended)),
+        }
+    }
+
+    /// Waits for the end.
+    pub async fn ended(self) -> Ended {
+        let id = self.id;
+        match self.ended {
+            Waiting::No(ended) => *ended,
+            Waiting::For(mut ended) => match ended.wait_for(Option::is_some).await {
+                Ok(ended) => ended.clone(),
+                Err(_) => None,
+            }
+            .unwrap_or_else(|| {
+                let message = "the execution's task ended without an answer; see the execution's record";
+                Ended {
+                    id,
+                    outcome: None,
+                    fault: Some(Fault::new(Code::Internal, message)),
+                }
+            }),
+        }
+    }
+}
+
+/// How often a plan is worked out anew when the state moved under it.
+const ATTEMPTS: u32 = 5;
+
+impl Service {
+    /// Works a plan out and begins to carry it out. The execution goes on even when the caller goes
+    /// away.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be begun.
+    pub async fn begin(&self, request: Request) -> Result<Begun, Fault> {
+        let service = self.clone();
+        self.to_the_end(async move { service.admit(request).await }).await
+    }
+
+    /// Lets the first request under a key in; those like it wait for what comes of it.
+    async fn admit(&self, request: Request) -> Result<Begun, Fault> {
+        let Some(key) = request.idempotency_key.clone() else {
+            return self.begin_here(request, None).await;
+        };
+        let print = fingerprint(&request);
+        let (of, asked) = (print.clone(), request.clone());
+        let turn = self
+            .ask(move |supervisor| supervisor.turn(&key, &of, &asked))
+            .await?;
+        match turn {
+            Turn::Begun(begun) => Ok(begun),
+            Turn::First(tell) => {
+                let begun = self.begin_here(request, Some(print)).await;
+                tell.send_replace(Some(begun.clone()));
+                begun
+            }
+            Turn::After(mut answer) => {
+                let answer = answer.wait_for(Option::is_some).await.ok();
+                answer.and_then(|answer| answer.clone()).unwrap_or_else(|| {
+                    let message =
+                        "the first request under this Idempotency-Key ended without an answer; send it again";
+                    Err(Fault::new(Code::Internal, message))
+                })
+            }
+        }
+    }
+
+    async fn begin_here(&self, request: Request, fingerprint: Option<String>) -> Result<Begun, Fault> {
+        let mut attempt = 1;
+        loop {
+            let snapshot = self.snapshot();
+            snapshot.idle()?;
+            let topology = snapshot.topology()?;
+            let (plan, course) = self.course(&snapshot, &request).await?;
+            if request.reconcile.is_some() && course.stages.is_empty() {
+                let message = "no action would change anything about it";
+                return Err(Fault::new(Code::Conflict, message));
+            }
+            let on_failure = request.on_failure.unwrap_or(topology.infrastructure.on_failure);
+            let on_shortage = request.on_shortage.unwrap_or(topology.infrastructure.on_shortage);
+            let other_ways = on_failure == OnFailure::Rollback || on_shortage == OnShortage::Replan;
+            let needs_hooks = needs_hooks(&course.stages) || (other_ways && names_hooks(&topology));
+            let world = self.world(&topology, &course.seen, needs_hooks).await?;
+            refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
+            refuse(unseen(&course))?;
+            let frozen = Frozen {
+                id: self.inner.settings.outside.id(),
+                created_at: self.inner.settings.outside.now(),
+                plan,
+                from: Pinned::from(&course.seen.allocation),
+                target: course.target,
+                stages: course.stages,
+                hooks_revision: world.hooks.as_ref().map(|hooks| hooks.revision.clone()),
+                on_failure,
+                on_shortage,
+                idempotency_key: request.idempotency_key.clone(),
+                fingerprint: fingerprint.clone(),
+                plan_id: request.plan_id.clone(),
+                requested_by: request.by.clone(),
+                reconcile: request.reconcile.clone(),
+            };
+            let id = frozen.id;
+            let launch = Launch {
+                id,
+                direction: Direction::Forward,
+                world: Some(world),
+            };
+            let (service, planned_on) = (self.clone(), Arc::clone(&snapshot));
+            let begun = self
+                .ask(move |supervisor| supervisor.begin(&service, &frozen, &planned_on, launch))
+                .await;
+            match begun {
+                Ok(ended) => return Ok(Begun::under_way(id, ended)),
+                Err(fault) if fault.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// The plan of a request, and the way to be gone for it: as it was shown, or worked out now.
+    async fn course(&self, snapshot: &Arc<Snapshot>, request: &Request) -> Result<(Value, Course), Fault> {
+        if let Some(id) = &request.plan_id {
+            let seal = self.sealed(id).await?;
+            let plan = request.plan.clone().unwrap_or_else(|| seal.plan.clone());
+            return Ok((plan, self.unseal(snapshot, seal, request.plan.as_ref()).await?));
+        }
+        let missing = || Fault::new(Code::JsonUnreadable, "the body is empty; it should be a plan");
+        let plan = request.plan.clone().ok_or_else(missing)?;
+        let proposal = self.propose(snapshot, &plan).await?;
+        Ok((plan, proposal.into()))
+    }
+
+    /// The handles that an execution works with.
+    pub(super) async fn world(
+        &self,
+        topology: &Arc<Topology>,
+        seen: &Seen,
+        needs_hooks: bool,
+    ) -> Result<World, Fault> {
+        let hooks = if needs_hooks {
+            self.inner.platform.hooks(topology).await?
+        } else {
+            None
+        };
+        let settings = &self.inner.settings;
+        Ok(World {
+            cloud: self.inner.platform.cloud(topology)?,
+            engines: self.inner.platform.engines(),
+            vms: seen.vms.iter().map(|vm| (vm.name.clone(), vm.clone())).collect(),
+            hooks,
+            hook_deadline: settings.hook_deadline,
+            from: seen.allocation.clone(),
+            parallel: settings.parallel,
+            parallel_on_vm: settings.parallel_on_vm,
+            retry_for: settings.retry_for,
+            outside: Arc::clone(&settings.outside),
+            topology: Arc::clone(topology),
+        })
+    }
+}
+
+pub(super) fn needs_hooks(stages: &[Stage]) -> bool {
+    let hook = |action: &Action| matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. });
+    stages.iter().flatten().any(hook)
+}
+
+/// VMs that are to be taken into use, and that could not be looked at when the plan was placed: what
+/// others run there is not known.
+fn unseen(course: &Course) -> Vec<Fault> {
+    let made = course.stages.iter().flatten().filter_map(|action| match action {
+        Action::CreateVm { vm } => course.seen.unseen.get(vm),
+        _ => None,
+    });
+    made.cloned().collect()
+}
+
+/// Whether a topology names any hook.
+pub(super) fn names_hooks(topology: &Topology) -> bool {
+    topology
+        .tiers
+        .values()
+        .any(|tier| !tier.on_node_scale.is_empty() || tier.on_dependency_scale.is_some())
+}
+
+/// All that stands in the way as one answer: the first says which code.
+pub(super) fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
+    let Some(first) = faults.first() else {
+        return Ok(());
+    };
+    let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+    let mut all = Fault::new(first.code, messages.join("; "));
+    all.details = faults.iter().flat_map(|fault| fault.details.clone()).collect();
+    Err(all)
+}

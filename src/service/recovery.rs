@@ -1,0 +1,174 @@
+//! Recovery: what becomes of an execution that an earlier process left in the middle, and the handles
+//! that going on with it needs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::cloud::Standing;
+use crate::engine::EngineErrorKind;
+use crate::execute::{By, Direction, Execution, Halt, Status, View, World, real_name};
+use crate::fault::{Code, Fault};
+use crate::model::{Topology, VmId};
+
+use super::Service;
+use super::admission::{names_hooks, needs_hooks, refuse};
+use super::phase::OnRestart;
+use super::reality::PATIENCE;
+use super::running::Pauses;
+
+impl Service {
+    /// Takes up the execution that was cut off, where there is one: as a person asked before, or else
+    /// as `on_restart` says. What it needs is waited for in the background.
+    ///
+    /// # Errors
+    ///
+    /// When the service stops before that can be recorded.
+    pub async fn recover(&self, on_restart: OnRestart) -> Result<(), Fault> {
+        let mut pauses = Pauses::default();
+        loop {
+            let service = self.clone();
+            let asked = self.ask(move |supervisor| supervisor.recover(&service, on_restart));
+            match asked.await {
+                Err(fault) if fault.code == Code::JournalUnavailable => {
+                    tracing::error!(error = %fault, "waiting until the record can be written");
+                    pauses.sleep().await;
+                }
+                Err(fault) => return Err(fault),
+                Ok(()) => break,
+            }
+        }
+        let now = self.snapshot();
+        if let Some(id) = now.running.filter(|_| now.held) {
+            tracing::warn!(execution = %id, "an execution was cut off; it is held: resume it, roll it back or cancel it");
+        }
+        Ok(())
+    }
+
+    /// Takes up an execution that is held. What was asked is on record when this answers.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such execution, it has ended, runs already, or the wish can't be recorded.
+    pub async fn take_up(&self, id: Uuid, direction: Direction, by: By) -> Result<(), Fault> {
+        let service = self.clone();
+        tracing::info!(execution = %id, by = by.name, ?direction, "asked to take it up");
+        self.ask(move |supervisor| supervisor.take_up(&service, id, direction, &by))
+            .await
+    }
+
+    /// Asks that an execution begins no further action, and ends as cancelled. That is on record when
+    /// this answers, and holds over restarts.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such execution, or it has ended. When it can't be recorded: no further action
+    /// is begun all the same, but a restart would forget it.
+    pub async fn cancel(&self, id: Uuid, by: By) -> Result<(), Fault> {
+        let service = self.clone();
+        tracing::info!(execution = %id, by = by.name, "asked to cancel it");
+        self.ask(move |supervisor| supervisor.cancel(&service, id, &by))
+            .await
+    }
+
+    /// Looks at the VMs before anything is done on them: at which engines they have, and, after an
+    /// earlier version, at which containers are ours. One that can't be asked is waited for later.
+    async fn recognise(&self, topology: &Arc<Topology>) -> Result<(), Fault> {
+        let snapshot = self.snapshot();
+        let known = self.known(topology).await?;
+        let made = snapshot.bindings.values().map(|found| &found.name);
+        let vms: BTreeSet<&VmId> = snapshot.allocation.vms.keys().chain(made).collect();
+        let looks = vms.into_iter().map(|vm| {
+            let look = self.look(&snapshot, topology, vm, known.get(vm));
+            tokio::time::timeout(PATIENCE, look)
+        });
+        let changed = |fault: &Fault| fault.code == Code::EngineChanged;
+        let looks = join_all(looks).await.into_iter().filter_map(Result::ok);
+        let mut faults = looks.filter_map(Result::err);
+        faults.find(changed).map_or(Ok(()), Err)
+    }
+
+    /// The handles for an execution that is on record, and is to go on as `halt` says.
+    pub(super) async fn world_again(&self, id: Uuid, halt: Halt) -> Result<World, Fault> {
+        let execution = self.execution(id).await?;
+        let topology = self.snapshot().topology()?;
+        let cloud = self.inner.platform.cloud(&topology)?;
+        let offer = cloud.offer().await?;
+        // What is cancelled on its way out begins no hook; on the way back one may be in the air.
+        let hooks_may_run = halt != Halt::Cancel || execution.progress.back.is_some();
+        let wanted = needs_hooks(&execution.frozen.stages) || names_hooks(&topology);
+        let hooks = if hooks_may_run && wanted {
+            self.inner.platform.hooks(&topology).await?
+        } else {
+            None
+        };
+        let revision = hooks.as_ref().map(|hooks| &hooks.revision);
+        if revision.is_some() && revision != execution.frozen.hooks_revision.as_ref() {
+            tracing::warn!(execution = %id, "the hooks have changed since the execution began");
+        }
+        self.recognise(&topology).await?;
+        let settings = &self.inner.settings;
+        let world = World {
+            cloud,
+            engines: self.inner.platform.engines(),
+            vms: offer.vms.into_iter().map(|vm| (vm.name.clone(), vm)).collect(),
+            hooks,
+            hook_deadline: settings.hook_deadline,
+            from: execution.frozen.from.clone().into(),
+            parallel: settings.parallel,
+            parallel_on_vm: settings.parallel_on_vm,
+            retry_for: settings.retry_for,
+            outside: Arc::clone(&settings.outside),
+            topology: Arc::clone(&topology),
+        };
+        if halt == Halt::No {
+            engines_answer(&world, &self.snapshot().view(), &execution).await?;
+        }
+        Ok(world)
+    }
+
+    /// Says among the events what an execution waits for.
+    pub(super) async fn tell_waiting(&self, id: Uuid, fault: &Fault) {
+        let event = json!({ "execution": id, "error": fault.message, "code": fault.code.as_str() });
+        let noted = self
+            .with_book(move |book| book.note("recovery_waits", event))
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "could not note among the events what the execution waits for");
+        }
+    }
+}
+
+/// Whether the engines answer that what is left to do is about. What was cut off is not given up for one
+/// that comes up later than the service.
+async fn engines_answer(world: &World, view: &View, execution: &Execution) -> Result<(), Fault> {
+    let states = &execution.progress.actions;
+    let left = execution.actions().skip(execution.progress.leg());
+    let left = left.filter(|(index, action)| {
+        let state = states.get(*index).map(|action| action.state);
+        action.container().is_some() && matches!(state, Some(Status::Pending | Status::Running))
+    });
+    let known = |vm: &VmId| {
+        let known = world.vms.get(vm);
+        known.is_some_and(|vm| vm.standing == Standing::Ready)
+    };
+    let vms: BTreeSet<&VmId> = left
+        .map(|(_, action)| real_name(&view.bindings, action.vm()))
+        .filter(|vm| known(vm))
+        .collect();
+    let looks = vms.into_iter().map(|vm| async move {
+        let (_, engine) = world.engine(view, vm).ok()?;
+        let error = engine.machine().await.err()?;
+        let away = matches!(
+            error.kind,
+            EngineErrorKind::Unreachable | EngineErrorKind::TimedOut
+        );
+        let fault = Fault::from(error);
+        let message = format!("VM '{vm}': {}", fault.message);
+        away.then_some(Fault { message, ..fault })
+    });
+    refuse(join_all(looks).await.into_iter().flatten().collect())
+}

@@ -1,0 +1,342 @@
+//! The walk through the tree: tier after tier is put on a set of VMs, the cheapest sets first.
+
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // masks and ranks are made here and bounded by the array sizes
+
+use super::{Cluster, Found, Half, MAX_OPTIONS, MAX_VMS, Reach, Set};
+use crate::solve::loads::{Loads, bits};
+use crate::solve::meter::{Meter, UNLIMITED};
+use crate::solve::options::{candidates, floor_of};
+use crate::solve::problem::Pair;
+
+struct Search<'a> {
+    cluster: &'a Cluster,
+    reach: Reach<'a>,
+    order: Vec<usize>,
+    /// Candidate sets of each tier (by rank in `order`), cheapest first.
+    options: Vec<Vec<(i64, Set)>>,
+    /// Least price of a candidate of two or more VMs (by rank).
+    spread: Vec<i64>,
+    /// Least price of all tiers from a rank on, as if the VMs were empty.
+    beyond: Vec<i64>,
+    /// Least price of VMs, given those used so far: the cheapest superset that can hold all.
+    vm_floor: Vec<i64>,
+    /// For each VM, those of its class with a lower index.
+    before: Vec<Set>,
+    chosen: Vec<Set>,
+    loads: Loads,
+    best: Option<(i64, Vec<Set>)>,
+    ties: Vec<Vec<Set>>,
+    nodes: u64,
+}
+
+/// A tier that is being decided: the one whose rank is the frame's position on the stack.
+struct Frame {
+    used: Set,
+    cost: i64,
+    /// Least price of all tiers after this one.
+    rest: i64,
+    /// VMs on which it would meet a tier with the same port.
+    blocked: Set,
+    /// Which of its sets is tried next.
+    option: usize,
+}
+
+/// What a decision leads to.
+enum Enter {
+    /// The next tier to decide.
+    Tier(Frame),
+    /// Nothing more: a placement, or nothing of interest.
+    Back,
+    /// The search must end.
+    Cut,
+}
+
+/// Searches for the cheapest placement below the ceiling.
+#[must_use]
+pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
+    let mut meter = reach.watch.meter(UNLIMITED);
+    let mut search = match Search::new(cluster, reach, &mut meter) {
+        Ok(search) => search,
+        Err(complete) => {
+            return Found {
+                best: None,
+                ties: Vec::new(),
+                complete,
+                nodes: 0,
+            };
+        }
+    };
+    let complete = search.walk(&mut meter);
+    Found {
+        best: search.best,
+        ties: search.ties,
+        complete,
+        nodes: search.nodes,
+    }
+}
+
+/// For so many tiers ahead, what they cost at least is worked out from the room that is left; for
+/// those beyond, from empty VMs. Questions that the tree can close have fewer.
+const AHEAD: usize = 64;
+
+/// So many tiers are decided before a branch belongs to a half of the tree.
+const DIVIDED: usize = 4;
+
+/// Prices that mean "never"; far from overflow when added to.
+const NEVER: i64 = i64::MAX / 8;
+
+impl<'a> Search<'a> {
+    /// Otherwise, whether that answers the question: some tier has no candidate set at all, or all
+    /// have too many.
+    fn new(cluster: &'a Cluster, reach: Reach<'a>, meter: &mut Meter<'_>) -> Result<Self, bool> {
+        let k = cluster.vms.len().min(MAX_VMS);
+        let sets = 1usize << k;
+        let mut room = vec![[0i64; 2]; sets];
+        for set in 1..sets {
+            let v = set.trailing_zeros() as usize;
+            let rest = room[set & (set - 1)];
+            let cap = cluster.vms[v].capacity;
+            room[set] = [rest[0] + cap[0], rest[1] + cap[1]];
+        }
+        let total = cluster
+            .tiers
+            .iter()
+            .fold([0i64; 2], |a, t| [a[0] + t.demand[0], a[1] + t.demand[1]]);
+        let mut before = vec![0; k];
+        for v in 0..k {
+            for u in 0..v {
+                if cluster.vms[v].class.is_some() && cluster.vms[u].class == cluster.vms[v].class {
+                    before[v] |= 1 << u;
+                }
+            }
+        }
+        // Large and awkward tiers first: what is decided early prunes most.
+        let mut order: Vec<usize> = (0..cluster.tiers.len()).collect();
+        let full = room[sets - 1];
+        let weight = |t: usize| {
+            let d = cluster.tiers[t].demand;
+            (0..2)
+                .map(|r| d[r] * 1_000_000 / full[r].max(1))
+                .max()
+                .unwrap_or(0)
+        };
+        order.sort_by_key(|&t| {
+            let tier = &cluster.tiers[t];
+            let free = tier.conflicts.is_empty();
+            (free, std::cmp::Reverse(tier.min), std::cmp::Reverse(weight(t)), t)
+        });
+        if !meter.spend(sets as u64 * k as u64) {
+            return Err(false);
+        }
+        let vm_floor = vm_floor(cluster, k, &room, total);
+        // A tier alone can cost no more than what the ceiling leaves when all others are cheapest.
+        let least: Vec<i64> = order.iter().map(|&t| floor_of(&cluster.tiers[t])).collect();
+        let spare = reach.ceiling.max(reach.tie_at.map_or(i64::MIN, |t| t + 1))
+            - least.iter().sum::<i64>()
+            - vm_floor[0];
+        let mut left = MAX_OPTIONS;
+        let mut options = Vec::with_capacity(order.len());
+        let mut spread = Vec::with_capacity(order.len());
+        for (rank, &t) in order.iter().enumerate() {
+            let dearest = least[rank].saturating_add(spare);
+            let Some(list) = candidates(&cluster.tiers[t], cluster, dearest, left, meter) else {
+                return Err(false);
+            };
+            if list.is_empty() {
+                return Err(true);
+            }
+            left -= list.len();
+            let wide = list.iter().find(|o| o.1.count_ones() > 1);
+            spread.push(wide.map_or(NEVER, |o| o.0));
+            options.push(list);
+        }
+        let mut beyond = vec![0i64];
+        for &least in least.iter().rev() {
+            let after = beyond.last().copied().unwrap_or(0);
+            beyond.push(after.saturating_add(least));
+        }
+        beyond.reverse();
+        Ok(Self {
+            cluster,
+            reach,
+            beyond,
+            chosen: vec![0; cluster.tiers.len()],
+            loads: Loads::new(cluster.vms.iter().take(k).map(|v| v.capacity).collect()),
+            order,
+            options,
+            spread,
+            vm_floor,
+            before,
+            best: None,
+            ties: Vec::new(),
+            nodes: 0,
+        })
+    }
+
+    /// Walks the tree. Returns whether it was walked completely.
+    fn walk(&mut self, meter: &mut Meter<'_>) -> bool {
+        let mut frames: Vec<Frame> = Vec::new();
+        match self.enter(0, 0, 0, meter) {
+            Enter::Tier(frame) => frames.push(frame),
+            Enter::Back => return true,
+            Enter::Cut => return false,
+        }
+        loop {
+            let rank = frames.len().saturating_sub(1);
+            let Some(frame) = frames.last_mut() else {
+                return true;
+            };
+            let tier = self.order[rank];
+            if self.chosen[tier] != 0 {
+                self.chosen[tier] = 0;
+                self.loads.pop();
+            }
+            let Some((set, cost)) = self.decide(rank, frame, meter) else {
+                if meter.cut().is_some() {
+                    return false;
+                }
+                frames.pop();
+                continue;
+            };
+            let used = frame.used | set;
+            match self.enter(rank + 1, used, cost, meter) {
+                Enter::Tier(frame) => frames.push(frame),
+                Enter::Back => {}
+                Enter::Cut => return false,
+            }
+        }
+    }
+
+    /// Puts the tier at `rank` on the next set of VMs that may lead to something. `None` when there
+    /// is none, or when the meter ended it.
+    fn decide(&mut self, rank: usize, frame: &mut Frame, meter: &mut Meter<'_>) -> Option<(Set, i64)> {
+        let tier = self.order[rank];
+        let demand = self.cluster.tiers[tier].demand;
+        while let Some(&(price, set)) = self.options[rank].get(frame.option) {
+            frame.option += 1;
+            if !meter.spend(1) {
+                return None;
+            }
+            let cost = frame.cost + price;
+            // Dearer sets follow: VMs may be free already, so only the containers count here.
+            if self.hopeless(cost + frame.rest + self.vm_floor[frame.used as usize]) {
+                return None;
+            }
+            let used = frame.used | set;
+            if set & frame.blocked != 0
+                || used.count_ones() as usize > self.cluster.max_used
+                || self.hopeless(cost + frame.rest + self.vm_floor[used as usize])
+                || !self.canonical(frame.used, set)
+                || !self.loads.push(set, demand)
+            {
+                continue;
+            }
+            self.chosen[tier] = set;
+            return Some((set, cost));
+        }
+        None
+    }
+
+    /// Begins the tier at `rank`, or takes the placement where all tiers are decided.
+    fn enter(&mut self, rank: usize, used: Set, cost: i64, meter: &mut Meter<'_>) -> Enter {
+        if rank == self.order.len() {
+            self.take(cost + self.cluster.vm_price(used), meter);
+            return Enter::Back;
+        }
+        if rank == DIVIDED && self.reach.half.is_some_and(|half| half != self.half()) {
+            return Enter::Back;
+        }
+        self.nodes += 1;
+        let ahead = (rank + 1 + AHEAD).min(self.order.len());
+        let ticks = 1 + (ahead - rank) * self.cluster.vms.len() / 8;
+        if self.nodes > self.reach.nodes || !meter.spend(ticks as u64) {
+            return Enter::Cut;
+        }
+        let rest = (rank + 1..ahead)
+            .map(|r| self.least_at(r))
+            .fold(self.beyond[ahead], i64::saturating_add)
+            .min(NEVER);
+        if self.hopeless(cost + rest + self.least_at(rank) + self.vm_floor[used as usize]) {
+            return Enter::Back;
+        }
+        let conflicts = &self.cluster.tiers[self.order[rank]].conflicts;
+        Enter::Tier(Frame {
+            used,
+            cost,
+            rest,
+            blocked: conflicts.iter().fold(0, |mask, &other| mask | self.chosen[other]),
+            option: 0,
+        })
+    }
+
+    /// All tiers are decided, at this price.
+    fn take(&mut self, price: i64, meter: &mut Meter<'_>) {
+        let better = price < self.reach.ceiling;
+        let tie = self.reach.tie_at == Some(price) && self.ties.len() < self.reach.ties;
+        if !better && !tie || !self.loads.exact() && !self.cluster.has_amounts(&self.chosen, meter) {
+            return;
+        }
+        if better {
+            self.reach.ceiling = price;
+            self.best = Some((price, self.chosen.clone()));
+        } else {
+            self.ties.push(self.chosen.clone());
+        }
+    }
+
+    /// Which half of the tree this branch is in.
+    fn half(&self) -> Half {
+        let mixed = self.order.iter().take(DIVIDED).fold(0u32, |mixed, &tier| {
+            (mixed ^ self.chosen[tier]).wrapping_mul(0x9E37_79B1)
+        });
+        if mixed >> 31 == 0 { Half::Even } else { Half::Odd }
+    }
+
+    /// Whether a placement that costs at least `floor` is of no interest.
+    fn hopeless(&self, floor: i64) -> bool {
+        let ties = self.ties.len() < self.reach.ties && self.reach.tie_at.is_some_and(|t| floor <= t);
+        floor >= self.reach.ceiling && !ties
+    }
+
+    /// Least price of the tier at `rank`: on one VM that still has room for all of it, if there is
+    /// one, else spread.
+    fn least_at(&self, rank: usize) -> i64 {
+        let tier = &self.cluster.tiers[self.order[rank]];
+        let mut least = self.spread[rank];
+        if tier.min > 1 {
+            return least;
+        }
+        for (v, &price) in tier.cost.iter().enumerate() {
+            if price < least && self.loads.fits(v, tier.demand) {
+                least = price;
+            }
+        }
+        least
+    }
+
+    /// Of interchangeable VMs that are still empty, the first ones are taken.
+    fn canonical(&self, used: Set, set: Set) -> bool {
+        bits(set & !used).all(|v| self.before[v] & !(used | set) == 0)
+    }
+}
+
+/// For each set of VMs used: the least price of VMs of any allowed superset that holds `total`.
+fn vm_floor(cluster: &Cluster, k: usize, room: &[Pair], total: Pair) -> Vec<i64> {
+    let sets = 1usize << k;
+    let mut floor = vec![NEVER; sets];
+    for (set, slot) in floor.iter_mut().enumerate() {
+        let fits = room[set][0] >= total[0] && room[set][1] >= total[1];
+        if fits && set.count_ones() as usize <= cluster.max_used {
+            *slot = cluster.vm_price(set as Set);
+        }
+    }
+    // Supersets carry down to subsets one VM at a time.
+    for v in 0..k {
+        for set in 0..sets {
+            if set >> v & 1 == 0 {
+                floor[set] = floor[set].min(floor[set | 1 << v]);
+            }
+        }
+    }
+    floor
+}

@@ -1,0 +1,99 @@
+//! Plans whose tiers are each on one VM still to be made, as vector packing.
+//!
+//! Between the problem and [`super::vector_packing`], which knows neither prices nor ports: fewest VMs is
+//! cheapest where all VMs cost the same and each tier has one container in any case.
+
+#![allow(clippy::indexing_slicing)] // items are those of the problem
+
+use std::cell::RefCell;
+
+use super::evidence::{Bound, Certificate, Prover};
+use super::knapsack;
+use super::meter::Meter;
+use super::packing::Packing;
+use super::problem::Problem;
+use super::vector_packing::{self, Question};
+
+/// Ticks for each tier: some 30 ms. What takes longer than all of them is better shared with other methods.
+const TICKS: u64 = 10_000_000;
+
+/// What came of it.
+pub struct Packed {
+    /// A placement, unless it would need more VMs than there may be, or ports clash in it.
+    pub packing: Option<Packing>,
+    /// What was proven on the way.
+    pub bound: Bound,
+}
+
+/// How much work the packing of a problem is worth.
+#[must_use]
+pub const fn allowance(problem: &Problem) -> u64 {
+    TICKS.saturating_mul(problem.items.len() as u64)
+}
+
+/// Packs. `None` where tiers may be divided, where VMs exist, and where sizes or prices are not of the kind
+/// that this is for.
+#[must_use]
+pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packed> {
+    let new_only = problem.existing.is_empty() && problem.new_cost > 0 && problem.max_new > 0;
+    if !new_only || !knapsack::applies(problem) {
+        return None;
+    }
+    let size = |pair: [i64; 2]| Some([u64::try_from(pair[0]).ok()?, u64::try_from(pair[1]).ok()?]);
+    let items = problem
+        .items
+        .iter()
+        .map(|it| size(it.demand))
+        .collect::<Option<Vec<_>>>()?;
+    let question = Question {
+        capacity: size(problem.new_vm)?,
+        items,
+    };
+    let meter = RefCell::new(meter);
+    let outcome = vector_packing::solve(&question, seed, &|ticks| meter.borrow_mut().spend(ticks))?;
+    let packing = (outcome.packing.len() <= problem.max_new.min(problem.max_vms))
+        .then(|| placed(problem, &outcome.packing))
+        .flatten();
+    let scale = i64::try_from(outcome.certificate.bin).ok()?;
+    // What an item costs of a VM, on top of its container: a full VM's items cost what the VM does.
+    let value = |price: u64| {
+        let share = problem.new_cost.checked_mul(i64::try_from(price).ok()?)?;
+        problem.create_cost.checked_mul(scale)?.checked_add(share)
+    };
+    let values = outcome
+        .certificate
+        .prices
+        .iter()
+        .map(|&p| value(p))
+        .collect::<Option<Vec<_>>>()?;
+    let bins = i64::try_from(outcome.certificate.bins).ok()?;
+    let containers = problem.create_cost * problem.items.len() as i64;
+    Some(Packed {
+        packing,
+        bound: Bound {
+            value: containers + problem.new_cost.checked_mul(bins)?,
+            by: Prover::ColumnGeneration,
+            // A VM for each item is as many as there can be; none of them is worth more than it costs.
+            certificate: Certificate::Values {
+                scale,
+                values,
+                news: problem.items.len(),
+            },
+        },
+    })
+}
+
+/// The placement of a packing; `None` if tiers that publish the same port share a VM.
+fn placed(problem: &Problem, bins: &[Vec<usize>]) -> Option<Packing> {
+    let mut packing = Packing::empty(problem);
+    for bin in bins {
+        let slot = packing.add_new(problem);
+        for (at, &item) in bin.iter().enumerate() {
+            if bin[..at].iter().any(|&other| problem.conflict(item, other)) {
+                return None;
+            }
+            packing.put(problem, slot, item, problem.items[item].demand);
+        }
+    }
+    Some(packing)
+}

@@ -1,0 +1,167 @@
+//! The same question in other words, and questions whose answers follow from it.
+
+use serde_json::{Map, Value, json};
+
+use crate::dice::Dice;
+use crate::question::Question;
+
+pub struct Variant {
+    pub body: Value,
+    /// An answer to the first question is one to this with so much added to its objective.
+    pub dearer: i64,
+    /// It is the very same question.
+    pub same: bool,
+}
+
+/// Variants of a body that has this answer.
+pub fn of(
+    body: &Value,
+    question: &Question,
+    answer: &Value,
+    dice: &mut Dice,
+) -> Vec<(&'static str, Variant)> {
+    let mut all = vec![("renamed", renamed(body)), ("permuted", permuted(body, dice))];
+    all.extend(scaled(body, question).map(|variant| ("scaled", variant)));
+    all.extend(with_useless(body, question).map(|variant| ("another VM", variant)));
+    all.extend(without_unused(body, question, answer).map(|variant| ("without an unused VM", variant)));
+    all
+}
+
+/// Other names, in another order.
+fn renamed(body: &Value) -> Variant {
+    let mut body = body.clone();
+    let vm = |name: &str| match name {
+        "localhost" => name.to_owned(),
+        _ => format!(
+            "{}-vm",
+            name.chars()
+                .rev()
+                .filter(char::is_ascii_alphanumeric)
+                .collect::<String>()
+        ),
+    };
+    if let Some(vms) = body["allocation"].as_object() {
+        let renamed = vms
+            .iter()
+            .map(|(name, content)| (vm(name), content.clone()))
+            .collect::<Map<_, _>>();
+        if renamed.len() == vms.len() {
+            body["allocation"] = renamed.into();
+            let hosts = body.pointer_mut("/topology/infrastructure/cloud_driver/hosts");
+            if let Some(hosts) = hosts.and_then(Value::as_object_mut) {
+                *hosts = hosts
+                    .iter()
+                    .map(|(name, host)| (vm(name), host.clone()))
+                    .collect();
+            }
+        }
+    }
+    Variant {
+        body,
+        dearer: 0,
+        same: true,
+    }
+}
+
+fn shuffle(value: &mut Value, dice: &mut Dice) {
+    if let Some(map) = value.as_object_mut() {
+        let mut entries: Vec<(String, Value)> = std::mem::take(map).into_iter().collect();
+        dice.shuffle(&mut entries);
+        map.extend(entries);
+    }
+}
+
+fn permuted(body: &Value, dice: &mut Dice) -> Variant {
+    let mut body = body.clone();
+    shuffle(&mut body, dice);
+    shuffle(&mut body["plan"], dice);
+    if body.get("allocation").is_some() {
+        shuffle(&mut body["allocation"], dice);
+    }
+    if let Some(apps) = body["topology"]["apps"].as_array_mut() {
+        dice.shuffle(apps);
+        for app in apps {
+            shuffle(&mut app["tiers"], dice);
+        }
+    }
+    Variant {
+        body,
+        dearer: 0,
+        same: true,
+    }
+}
+
+fn double(value: &mut Value) {
+    if let Some(map) = value.as_object_mut() {
+        for (name, value) in map {
+            match value.as_f64() {
+                Some(number) if name == "cpu_cores" || name == "mem_units" => *value = json!(number * 2.0),
+                _ => double(value),
+            }
+        }
+    }
+}
+
+/// Twice as much of everything: each answer doubled is an answer, and finer ones exist besides.
+fn scaled(body: &Value, question: &Question) -> Option<Variant> {
+    let small = |pair: &[i64; 2]| pair[0] <= 400_000 && pair[1] <= 400_000;
+    let sizes = question
+        .tiers
+        .iter()
+        .map(|t| &t.demand)
+        .chain(question.vms.iter().map(|vm| &vm.room));
+    if !sizes.chain([&question.new_room]).all(small) {
+        return None;
+    }
+    let mut body = body.clone();
+    double(&mut body["plan"]);
+    double(&mut body["allocation"]);
+    let infrastructure = &mut body["topology"]["infrastructure"];
+    let [cores, mem] = question.new_room;
+    infrastructure["cpu_cores"] = json!(cores as f64 * 2.0 / 100.0);
+    infrastructure["mem_units"] = json!(mem * 2);
+    Some(Variant {
+        body,
+        dearer: 0,
+        same: question.tiers.iter().all(super::question::Tier::pinned),
+    })
+}
+
+/// One VM more that runs nothing, and need not be used.
+fn with_useless(body: &Value, question: &Question) -> Option<Variant> {
+    if question.min_vms > 0 {
+        return None;
+    }
+    let mut body = body.clone();
+    let vm = json!({ "cpu_cores": 1, "mem_units": 1, "used": {} });
+    let vms = body.get_mut("allocation")?.as_object_mut()?;
+    vms.insert("useless".to_owned(), vm);
+    Some(Variant {
+        body,
+        dearer: question.weights.vm_delete,
+        same: false,
+    })
+}
+
+/// One VM less that the answer does not use.
+fn without_unused(body: &Value, question: &Question, answer: &Value) -> Option<Variant> {
+    if question.min_vms > 0 {
+        return None;
+    }
+    let unused = question
+        .vms
+        .iter()
+        .find(|vm| answer["allocation"].get(&vm.name).is_none())?;
+    if question.spare.is_some() {
+        // A host that runs nothing could be taken into use anew.
+        return None;
+    }
+    let mut body = body.clone();
+    body["allocation"].as_object_mut()?.remove(&unused.name);
+    let removed: i64 = unused.held.keys().map(|&tier| question.removal(tier)).sum();
+    Some(Variant {
+        body,
+        dearer: -question.weights.vm_delete - removed,
+        same: false,
+    })
+}

@@ -1,0 +1,185 @@
+//! The clients: each request is a task of its own, and what is answered is checked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use mapek::execute::{By, Direction};
+use mapek::fault::{Code, Fault};
+use mapek::journal::Page;
+use mapek::model::VmId;
+use mapek::service::{Request, Service};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::story::{Ask, Story};
+use crate::world::World;
+
+pub struct Clients {
+    world: World,
+    topologies: Vec<Value>,
+    plans: Vec<Value>,
+    /// The execution that each key was answered with.
+    keys: Arc<Mutex<BTreeMap<(u8, usize), Uuid>>>,
+}
+
+pub fn client() -> By {
+    By {
+        name: "client".to_owned(),
+        ..By::default()
+    }
+}
+
+impl Clients {
+    pub fn new(world: World, story: &Story) -> Self {
+        Self {
+            world,
+            topologies: story.setting.topologies.clone(),
+            plans: story.setting.plans.clone(),
+            keys: Arc::default(),
+        }
+    }
+
+    pub fn ask(&self, service: &Service, ask: &Ask) {
+        self.world.note(&format!("client: {ask:?}"));
+        match *ask {
+            Ask::Put { topology } => {
+                let document = self.topologies[topology % self.topologies.len()].clone();
+                self.tell("put", service, move |service, _| async move {
+                    service
+                        .put_topology(document, None, client())
+                        .await
+                        .map(|put| format!("generation {}", put.generation))
+                });
+            }
+            Ask::Execute { times, .. } => {
+                for _ in 0..times {
+                    self.execute(service, ask);
+                }
+            }
+            Ask::Cancel { times } => {
+                for _ in 0..times {
+                    self.tell("cancel", service, |service, world| async move {
+                        let id = newest(&world)?;
+                        service.cancel(id, client()).await?;
+                        let state = &mut *world.lock();
+                        if !state.dead {
+                            state.checks.cancelled(id);
+                        }
+                        Ok(state.checks.name(id))
+                    });
+                }
+            }
+            Ask::Resume { times } => self.take_up(service, Direction::Forward, times),
+            Ask::RollBack { times } => self.take_up(service, Direction::Back, times),
+            Ask::GiveUp { vm } => self.tell("give up", service, move |service, _| async move {
+                let known: Vec<VmId> = service.snapshot().allocation.vms.keys().cloned().collect();
+                let Some(vm) = known.get(vm % known.len().max(1)).cloned() else {
+                    return Ok("nothing".to_owned());
+                };
+                service
+                    .give_up(vm.clone(), client())
+                    .await
+                    .map(|_| vm.to_string())
+            }),
+            Ask::Look => self.tell("look", service, |service, _| async move {
+                service.inspect().await?;
+                service.readiness().await;
+                let found = service.executions(Page::newest(10)).await?;
+                service.events_after(0, 100).await?;
+                Ok(format!("{} executions", found.executions.len()))
+            }),
+        }
+    }
+
+    fn take_up(&self, service: &Service, direction: Direction, times: u8) {
+        for _ in 0..times {
+            self.tell("take up", service, move |service, world| async move {
+                let id = newest(&world)?;
+                service.take_up(id, direction, client()).await?;
+                Ok(world.lock().checks.name(id))
+            });
+        }
+    }
+
+    fn execute(&self, service: &Service, ask: &Ask) {
+        let Ask::Execute {
+            plan: number,
+            sealed,
+            key,
+            on_failure,
+            ..
+        } = *ask
+        else {
+            return;
+        };
+        let plan = self.plans[number % self.plans.len()].clone();
+        let keys = Arc::clone(&self.keys);
+        self.tell("execute", service, move |service, world| async move {
+            let mut request = Request {
+                plan: Some(plan.clone()),
+                on_failure,
+                idempotency_key: key.map(|key| format!("key{key}")),
+                by: client(),
+                ..Request::default()
+            };
+            if sealed {
+                let shown = service.translate(plan).await?;
+                if let Some(plan_id) = &shown.plan_id {
+                    let mut state = world.lock();
+                    state.checks.shown(plan_id, &shown.translation.stages);
+                }
+                request.plan_id = shown.plan_id;
+            }
+            let begun = service.begin(request).await?;
+            let id = begun.id;
+            if let Some(key) = key.filter(|_| !sealed) {
+                let before = *keys.lock().unwrap().entry((key, number)).or_insert(id);
+                if before != id {
+                    world.broken(format!(
+                        "Idempotency-Key key{key} was answered with two executions"
+                    ));
+                }
+            }
+            let ended = begun.ended().await;
+            let name = world.lock().checks.name(id);
+            match ended.fault {
+                Some(fault) => Err(Fault {
+                    message: format!("{name}: {}", fault.message),
+                    ..fault
+                }),
+                None => Ok(format!("{name} {:?}", ended.outcome)),
+            }
+        });
+    }
+
+    /// Asks, and takes down the answer, unless the service was killed meanwhile.
+    fn tell<A, F>(&self, what: &'static str, service: &Service, ask: A)
+    where
+        A: FnOnce(Service, World) -> F,
+        F: Future<Output = Result<String, Fault>> + Send + 'static,
+    {
+        let world = self.world.clone();
+        let asked = ask(service.clone(), world.clone());
+        tokio::spawn(async move {
+            let answer = asked.await;
+            if world.lock().dead {
+                return;
+            }
+            match answer {
+                Ok(said) => world.note(&format!("answer to {what}: {said}")),
+                Err(fault) => {
+                    world.note(&format!("answer to {what}: {} {}", fault.code, fault.message));
+                    if fault.code == Code::Internal {
+                        world.broken(format!("a client was told of a defect: {}", fault.message));
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// The execution that was begun last: what a client reads in the history.
+fn newest(world: &World) -> Result<Uuid, Fault> {
+    let newest = world.lock().checks.newest();
+    newest.ok_or_else(|| Fault::new(Code::NotFound, "there is no execution"))
+}

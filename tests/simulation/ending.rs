@@ -1,0 +1,225 @@
+//! The end of every story: nothing goes wrong any more, time passes, a last plan is sent, and then
+//! everything must be as that plan says, with nothing left over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mapek::engine::{CpuLimit, State as Doing};
+use mapek::execute::Direction;
+use mapek::fault::Code;
+use mapek::model::{Plan, TierId};
+use mapek::service::{Request, Service};
+
+use crate::checks::overfull;
+use crate::clients::client;
+use crate::story::{Story, UNIT_MB};
+use crate::world::{State, World};
+
+/// How often the last plan is sent at most. Each time sees to what is left then.
+const ATTEMPTS: u32 = 5;
+/// Between two.
+const PAUSE: Duration = Duration::from_secs(600);
+
+/// How far the end came.
+pub enum Ending {
+    /// All is told.
+    Told,
+    /// No placement was found for the last plan so quickly: it takes more patience.
+    Undecided,
+}
+
+/// Brings the story to its end. A promise that is broken is told to the world.
+pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending {
+    heal(world);
+    tokio::time::sleep(PAUSE).await;
+    // An execution that is held waits for somebody to say what becomes of it.
+    for _ in 0..ATTEMPTS {
+        let unfinished = world.lock().checks.unfinished();
+        let Some(id) = unfinished else { break };
+        let _ = service.take_up(id, Direction::Forward, client()).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+    let mut said = "it was never sent".to_owned();
+    let mut moved = false;
+    let index = story.setting.plans.len() - 1;
+    let plan = &story.setting.plans[index];
+    for _ in 0..ATTEMPTS {
+        let request = Request {
+            plan: Some(plan.clone()),
+            by: client(),
+            ..Request::default()
+        };
+        let answer = match service.begin(request).await {
+            Ok(begun) => begun.ended().await.success().map(drop),
+            Err(fault) => Err(fault),
+        };
+        said = match answer {
+            Ok(()) => "it was carried out".to_owned(),
+            Err(fault) if fault.code == Code::Undecided => return Ending::Undecided,
+            Err(fault) => format!("{} {}", fault.code, fault.message),
+        };
+        world.note(&format!("the last plan: {said}"));
+        tokio::time::sleep(PAUSE).await;
+        let Some(wrong) = left_over(world, service, plan) else {
+            return Ending::Told;
+        };
+        if let Wrong::Idle(_) = wrong {
+            // A plan that asks for what is there changes nothing, so a VM that nobody needs stays;
+            // another plan lets it go.
+            for other in story.setting.plans.iter().filter(|other| **other != *plan) {
+                let request = Request {
+                    plan: Some(other.clone()),
+                    by: client(),
+                    ..Request::default()
+                };
+                if let Ok(begun) = service.begin(request).await {
+                    moved |= begun.ended().await.fault.is_none();
+                    break;
+                }
+            }
+        }
+    }
+    let wrong = match left_over(world, service, plan) {
+        Some(Wrong::Idle(_)) if !moved => None,
+        Some(Wrong::Idle(wrong) | Wrong::Else(wrong)) => Some(wrong),
+        None => None,
+    };
+    if let Some(wrong) = wrong {
+        world.broken(format!(
+            "nothing goes wrong any more, the last plan was sent ({said}), and still {wrong}"
+        ));
+    }
+    Ending::Told
+}
+
+/// From now on nothing goes wrong.
+fn heal(world: &World) {
+    let state = &mut *world.lock();
+    state.note("from now on nothing goes wrong");
+    let now = state.now();
+    for machine in state.machines.values_mut() {
+        machine.armed.clear();
+        for until in [
+            &mut machine.frozen_until,
+            &mut machine.down_until,
+            &mut machine.off_until,
+            &mut machine.sick_until,
+            &mut machine.crash_until,
+            &mut machine.hooks_fail_until,
+            &mut machine.hooks_slow.0,
+        ] {
+            *until = (*until).min(now);
+        }
+        machine.containers.retain(|_, container| container.ours());
+    }
+    if let Some(group) = &mut state.group {
+        group.launches_fail_until = now;
+        group.throttled_until = now;
+        group.loses_answers_until = now;
+    }
+    state.disk_full_until = now;
+    state.hooks_away_until = now;
+}
+
+/// What is not as it should be.
+enum Wrong {
+    /// A VM is there that nothing is on.
+    Idle(String),
+    Else(String),
+}
+
+/// What is not as the plan says.
+fn left_over(world: &World, service: &Service, plan: &serde_json::Value) -> Option<Wrong> {
+    let snapshot = service.snapshot();
+    let Some(topology) = &snapshot.topology else {
+        return None;
+    };
+    let Ok((plan, _)) = Plan::parse(plan, topology) else {
+        return Some(Wrong::Else("the plan can't be read".to_owned()));
+    };
+    let state = &mut *world.lock();
+    state.settle();
+    if let Some(id) = state.checks.unfinished() {
+        return Some(Wrong::Else(format!("{} has not ended", state.checks.name(id))));
+    }
+    let (wrong, totals, used) = look(state);
+    if let Some(wrong) = wrong {
+        return Some(Wrong::Else(wrong));
+    }
+    for tier in plan.tiers.keys().chain(totals.keys()) {
+        let wanted = plan
+            .tiers
+            .get(tier)
+            .map_or((0, 0), |size| (size.cpu.in_hundredths(), size.mem));
+        let there = totals.get(tier).copied().unwrap_or_default();
+        if wanted != there {
+            let wrong = format!("{tier} has {there:?} hundredths and units, and should have {wanted:?}");
+            return Some(Wrong::Else(wrong));
+        }
+    }
+    let known: BTreeMap<&str, BTreeSet<&str>> = snapshot
+        .allocation
+        .vms
+        .iter()
+        .map(|(vm, held)| (vm.as_str(), held.used.keys().map(TierId::as_str).collect()))
+        .collect();
+    for (vm, held) in &known {
+        if used.get(*vm).cloned().unwrap_or_default() != held.iter().map(ToString::to_string).collect() {
+            let wrong = format!(
+                "the allocation has {held:?} on {vm}, where {:?} run",
+                used.get(*vm)
+            );
+            return Some(Wrong::Else(wrong));
+        }
+    }
+    if let Some(vm) = used.keys().find(|vm| !known.contains_key(vm.as_str())) {
+        return Some(Wrong::Else(format!(
+            "the allocation does not know {vm}, which is in use"
+        )));
+    }
+    let Some(group) = &state.group else {
+        let idle = known.iter().find(|(_, held)| held.is_empty());
+        return idle.map(|(vm, _)| Wrong::Idle(format!("{vm} is empty, and was not released")));
+    };
+    let wanted = group.min.max(u32::try_from(used.len()).unwrap());
+    if group.desired != wanted || !group.settled() {
+        let there: Vec<&String> = group.staying().collect();
+        let wrong = format!(
+            "the group should have {wanted} instances: it has {there:?}, desired {}",
+            group.desired
+        );
+        return Some(Wrong::Idle(wrong));
+    }
+    None
+}
+
+/// What is wrong on a machine; hundredths of a core and memory units of each tier; who is where.
+#[expect(clippy::type_complexity)]
+fn look(
+    state: &State,
+) -> (
+    Option<String>,
+    BTreeMap<TierId, (u64, u64)>,
+    BTreeMap<String, BTreeSet<String>>,
+) {
+    let mut totals: BTreeMap<TierId, (u64, u64)> = BTreeMap::new();
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut wrong = None;
+    for (vm, machine) in &state.machines {
+        wrong = wrong.or_else(|| overfull(machine, state.now()));
+        for container in machine.containers.values().filter(|container| container.ours()) {
+            if container.state != Doing::Running {
+                wrong =
+                    wrong.or_else(|| Some(format!("{} on {vm} is {:?}", container.name, container.state)));
+            }
+            let total = totals.entry(TierId::new(&container.name)).or_default();
+            total.0 += match &container.limits.cpu {
+                CpuLimit::Cores(cores) => 100 * cores.0.len() as u64,
+                CpuLimit::Quota(cpu) => cpu.in_hundredths(),
+            };
+            total.1 += container.limits.memory / (UNIT_MB << 20);
+            used.entry(vm.clone()).or_default().insert(container.name.clone());
+        }
+    }
+    (wrong, totals, used)
+}

@@ -1,0 +1,475 @@
+//! The engines of the simulated machines, as the Docker driver works with them: the same steps in
+//! the same order, with the same words about what may have happened.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mapek::engine::{
+    Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Health,
+    Identity, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER, Limits, Machine, Observed,
+    Owners, RunId, State,
+};
+use mapek::model::topology::Tls;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::machine::{Answer, Armed, Call, Found, Mishap, Refusal};
+use crate::story::UNIT_MB;
+use crate::world::{Reply, World};
+
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long a container may take to become healthy.
+const HEALTH: Duration = Duration::from_secs(120);
+/// How long a started container must stay up.
+const SETTLE: Duration = Duration::from_millis(250);
+const GRACE: Duration = Duration::from_secs(10);
+const ROUNDS: usize = 5;
+
+pub struct SimulatedEngines {
+    pub world: World,
+    pub owners: Owners,
+}
+
+impl Engines for SimulatedEngines {
+    fn at(&self, endpoint: &str, _tls: Option<&Tls>) -> Result<Arc<dyn Engine>, EngineError> {
+        let ip = endpoint.trim_start_matches("tcp://").split(':').next().unwrap();
+        Ok(Arc::new(SimulatedEngine {
+            world: self.world.clone(),
+            owners: self.owners.clone(),
+            ip: ip.to_owned(),
+            endpoint: endpoint.to_owned(),
+        }))
+    }
+
+    fn owners(&self) -> Owners {
+        self.owners.clone()
+    }
+}
+
+pub struct SimulatedEngine {
+    world: World,
+    owners: Owners,
+    ip: String,
+    endpoint: String,
+}
+
+/// A call that failed, with its status where there was one.
+pub struct Failed {
+    pub status: Option<u16>,
+    pub said: String,
+    pub error: EngineError,
+}
+
+impl From<Failed> for EngineError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+impl SimulatedEngine {
+    pub fn error(&self, kind: EngineErrorKind, effect: Effect, message: impl Into<String>) -> EngineError {
+        EngineError {
+            endpoint: self.endpoint.clone(),
+            message: message.into(),
+            kind,
+            effect,
+        }
+    }
+
+    fn failed(&self, status: Option<u16>, said: &str, kind: EngineErrorKind, effect: Effect) -> Failed {
+        Failed {
+            status,
+            said: said.to_owned(),
+            error: self.error(kind, effect, said),
+        }
+    }
+
+    pub async fn call(&self, call: Call) -> Result<Answer, Failed> {
+        self.call_within(call, ANSWER).await
+    }
+
+    async fn call_within(&self, call: Call, limit: Duration) -> Result<Answer, Failed> {
+        let worst = if call.changes() {
+            Effect::Unknown
+        } else {
+            Effect::None
+        };
+        match timeout(limit, self.travel(call, worst)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.failed(None, "no answer in time", EngineErrorKind::TimedOut, worst)),
+        }
+    }
+
+    /// There and back, with what goes wrong on the way.
+    async fn travel(&self, call: Call, worst: Effect) -> Result<Answer, Failed> {
+        use EngineErrorKind::{Failing, Refused, Unreachable};
+        self.world.step().await;
+        let broken = || self.failed(None, "connection reset by peer", Unreachable, worst);
+        let (name, up, off, mishap, mut there, back) = {
+            let mut state = self.world.lock();
+            state.settle();
+            let now = state.now();
+            let (there, back) = (state.dice.millis(1, 20), state.dice.millis(1, 20));
+            let machine = state.machines.values_mut().find(|machine| machine.ip == self.ip);
+            match machine {
+                None => (String::new(), false, true, None, there, back),
+                Some(machine) => {
+                    let up = machine.up(now);
+                    let mishap = if up { due(&mut machine.armed) } else { None };
+                    let off = machine.off_until > now;
+                    (machine.name.clone(), up, off, mishap, there, back)
+                }
+            }
+        };
+        if !up {
+            sleep(if off { Duration::from_secs(5) } else { there }).await;
+            return Err(self.failed(None, "connection refused", Unreachable, Effect::None));
+        }
+        match mishap {
+            Some(Mishap::LoseAnswer { done: false }) => {
+                sleep(there).await;
+                return Err(broken());
+            }
+            Some(Mishap::Fail { done: false }) => {
+                sleep(there).await;
+                return Err(self.failed(Some(500), "server error", Failing, worst));
+            }
+            Some(Mishap::Slow(by)) => there += by,
+            _ => {}
+        }
+        let reply = self.world.send(&name, call, there).await;
+        self.world.step().await;
+        sleep(back).await;
+        self.world.step().await;
+        match (mishap, reply) {
+            (Some(Mishap::LoseAnswer { .. }), _) | (_, Reply::Broken) => Err(broken()),
+            (Some(Mishap::Fail { .. }), _) => Err(self.failed(Some(500), "server error", Failing, worst)),
+            (_, Reply::Answer(answer)) => Ok(answer),
+            (_, Reply::Refused(Refusal(status, said))) => {
+                let (kind, effect) = if status >= 500 {
+                    (Failing, worst)
+                } else {
+                    (Refused, Effect::None)
+                };
+                Err(self.failed(Some(status), &said, kind, effect))
+            }
+        }
+    }
+
+    async fn one(&self, name: &str) -> Result<Option<Found>, EngineError> {
+        match self.call(Call::Inspect(name.to_owned())).await? {
+            Answer::Containers(found) => Ok(found.into_iter().next().map(|found| self.told(found))),
+            _ => unreachable!("an inspection is answered with a container"),
+        }
+    }
+
+    /// What an engine tells, with whose it is.
+    fn told(&self, mut found: Found) -> Found {
+        let seen = &mut found.seen;
+        seen.managed = self.owners.own_container(&seen.id, &seen.labels);
+        found
+    }
+
+    fn foreign(&self, name: &str) -> EngineError {
+        let message = format!("there is a container '{name}' that mapek did not make");
+        self.error(EngineErrorKind::Foreign, Effect::None, message)
+    }
+
+    pub async fn ours(&self, name: &str) -> Result<Found, EngineError> {
+        match self.one(name).await? {
+            None => Err(self.error(
+                EngineErrorKind::Missing,
+                Effect::None,
+                format!("there is no container '{name}'"),
+            )),
+            Some(found) if !found.seen.managed => Err(self.foreign(name)),
+            Some(found) => Ok(found),
+        }
+    }
+
+    async fn remove(&self, found: &Found) -> Result<(), EngineError> {
+        let seen = &found.seen;
+        if matches!(seen.state, State::Running | State::Paused | State::Restarting) {
+            self.stop(found).await?;
+        }
+        match self.call(Call::Remove(seen.id.clone())).await {
+            Ok(_) => Ok(()),
+            Err(failed) if failed.status == Some(404) => Ok(()),
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    async fn stop(&self, found: &Found) -> Result<(), EngineError> {
+        match self
+            .call_within(Call::Stop(found.seen.id.clone()), ANSWER + GRACE)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(failed) if failed.status == Some(404) => Ok(()),
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    async fn start(&self, found: &Found, fresh: bool) -> Result<Option<Observed>, EngineError> {
+        if let Err(failed) = self.call(Call::Start(found.seen.id.clone())).await {
+            let mut error = failed.error;
+            if failed.status != Some(500) {
+                return Err(error);
+            }
+            let now = self.one(&found.seen.id).await;
+            let down = |found: &Found| matches!(found.seen.state, State::Created | State::Exited);
+            if now.is_ok_and(|found| found.as_ref().is_none_or(down)) {
+                error.effect = Effect::None;
+            }
+            if failed.said.contains("already allocated") {
+                error.kind = EngineErrorKind::Refused;
+                return Err(error);
+            }
+            if fresh {
+                return Err(error);
+            }
+            self.remove(found).await?;
+            return Ok(None);
+        }
+        match self.up(&found.seen, Some(0)).await {
+            Err(mut error) if error.kind == EngineErrorKind::Unhealthy => {
+                if self.stop(found).await.is_err() {
+                    error.effect = Effect::Unknown;
+                }
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(seen) => Ok(Some(seen)),
+        }
+    }
+
+    async fn up(&self, seen: &Observed, mut restarts: Option<i64>) -> Result<Observed, EngineError> {
+        let started = Instant::now();
+        let settle = restarts.map_or(Duration::ZERO, |_| SETTLE);
+        let mut pause = Duration::from_millis(20);
+        let unhealthy = |said: &str| self.error(EngineErrorKind::Unhealthy, Effect::None, said);
+        loop {
+            let found = self.ours(&seen.name).await?;
+            let restarted = found.restarts > *restarts.get_or_insert(found.restarts);
+            if found.seen.state != State::Running || restarted {
+                return Err(unhealthy("did not stay up"));
+            }
+            match found.seen.health {
+                Some(Health::Unhealthy) => return Err(unhealthy("failed its health check")),
+                Some(Health::Starting) if started.elapsed() >= HEALTH => {
+                    return Err(unhealthy("did not become healthy"));
+                }
+                Some(Health::Healthy) => return Ok(found.seen),
+                None if started.elapsed() >= settle => return Ok(found.seen),
+                Some(Health::Starting) | None => {}
+            }
+            sleep(if found.seen.health.is_some() {
+                pause
+            } else {
+                settle
+            })
+            .await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    async fn apply(&self, seen: &Observed, asked: &Limits) -> Result<Observed, EngineError> {
+        self.call(Call::Update(seen.id.clone(), asked.clone())).await?;
+        let now = self.ours(&seen.name).await?.seen;
+        if differ(&now, asked) {
+            let message = "the engine reports other limits";
+            return Err(self.error(EngineErrorKind::Mismatch, Effect::Unknown, message));
+        }
+        Ok(now)
+    }
+}
+
+/// The mishap that this call meets.
+fn due(armed: &mut Vec<Armed>) -> Option<Mishap> {
+    for one in armed.iter_mut() {
+        one.nth = one.nth.saturating_sub(1);
+    }
+    let at = armed.iter().position(|one| one.nth == 0)?;
+    Some(armed.remove(at).what)
+}
+
+fn differ(seen: &Observed, asked: &Limits) -> bool {
+    let cpu = match &asked.cpu {
+        mapek::engine::CpuLimit::Cores(cores) => seen.cpuset != cores.to_string(),
+        mapek::engine::CpuLimit::Quota(cpu) => seen.nano_cpus != cpu.nanos(),
+    };
+    cpu || seen.memory != asked.memory
+}
+
+/// All that was asked for but the limits.
+fn fingerprint(spec: &ContainerSpec) -> String {
+    let mut hasher = DefaultHasher::new();
+    let other = ContainerSpec {
+        limits: Limits {
+            cpu: mapek::engine::CpuLimit::Cores(mapek::model::CoreSet::default()),
+            memory: 0,
+        },
+        ..spec.clone()
+    };
+    format!("{other:?}").hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+fn labels(spec: &ContainerSpec, owner: &str) -> BTreeMap<String, String> {
+    let mut labels = spec.labels.clone();
+    labels.insert(LABEL_OWNER.to_owned(), owner.to_owned());
+    labels.insert(LABEL_MANAGED.to_owned(), "true".to_owned());
+    labels.insert(LABEL_APP.to_owned(), spec.app.clone());
+    labels.insert(LABEL_TIER.to_owned(), spec.tier.clone());
+    labels.insert(LABEL_SPEC.to_owned(), fingerprint(spec));
+    labels
+}
+
+#[async_trait]
+impl Engine for SimulatedEngine {
+    async fn machine(&self) -> Result<Machine, EngineError> {
+        self.call(Call::Info).await?;
+        let state = self.world.lock();
+        let machine = state.machines.values().find(|machine| machine.ip == self.ip);
+        let Some(machine) = machine else {
+            return Err(self.error(EngineErrorKind::Unreachable, Effect::None, "it has just gone"));
+        };
+        Ok(Machine {
+            cores: machine.cores,
+            memory: (machine.mem * UNIT_MB) << 20,
+            version: "simulated".to_owned(),
+            gateway: None,
+            identity: Identity {
+                id: format!("engine-{}", machine.name),
+                home: machine.name.clone(),
+            },
+        })
+    }
+
+    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
+        let Answer::Containers(listed) = self.call(Call::List).await? else {
+            unreachable!("a list is answered with containers");
+        };
+        let mut seen = Vec::new();
+        for found in listed.into_iter().map(|found| self.told(found)) {
+            if found.seen.managed || found.seen.state.holds() {
+                seen.extend(self.one(&found.seen.id).await?.map(|found| found.seen));
+            } else {
+                seen.push(Observed {
+                    cpuset: String::new(),
+                    memory: 0,
+                    memory_swap: 0,
+                    ..found.seen
+                });
+            }
+        }
+        seen.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(seen)
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Observed>, EngineError> {
+        Ok(self.one(name).await?.map(|found| found.seen))
+    }
+
+    async fn image(&self, image: &str) -> Result<Option<String>, EngineError> {
+        match self.call(Call::Image(image.to_owned())).await? {
+            Answer::Image(id) => Ok(id),
+            _ => unreachable!("an image is answered with an id"),
+        }
+    }
+
+    async fn ensure_image(&self, image: &str) -> Result<(), EngineError> {
+        self.image(image).await.map(drop)
+    }
+
+    async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError> {
+        let name = spec.name.as_str();
+        let fingerprint = fingerprint(spec);
+        let mut fresh = false;
+        for _ in 0..ROUNDS {
+            let Some(found) = self.one(name).await? else {
+                self.ensure_image(&spec.image).await?;
+                match self
+                    .call(Call::Create(
+                        Box::new(spec.clone()),
+                        labels(spec, self.owners.own()),
+                    ))
+                    .await
+                {
+                    Err(failed) if failed.status != Some(409) => return Err(failed.error),
+                    _ => fresh = true,
+                }
+                continue;
+            };
+            if !found.seen.managed {
+                return Err(self.foreign(name));
+            }
+            let as_asked = found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+            match found.seen.state {
+                State::Running if as_asked => {
+                    if differ(&found.seen, &spec.limits) {
+                        self.apply(&found.seen, &spec.limits).await?;
+                    }
+                    return self.up(&found.seen, None).await;
+                }
+                State::Paused if as_asked => {
+                    self.call(Call::Unpause(found.seen.id.clone())).await?;
+                }
+                State::Created | State::Exited if as_asked => {
+                    if differ(&found.seen, &spec.limits) {
+                        self.apply(&found.seen, &spec.limits).await?;
+                    }
+                    if let Some(seen) = self.start(&found, fresh).await? {
+                        return Ok(seen);
+                    }
+                }
+                _ => self.remove(&found).await?,
+            }
+        }
+        Err(self.error(
+            EngineErrorKind::Refused,
+            Effect::Unknown,
+            "gave up: something else keeps changing it",
+        ))
+    }
+
+    async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError> {
+        let found = self.ours(name).await?;
+        if found.seen.state != State::Running {
+            return Err(self.error(
+                EngineErrorKind::Down,
+                Effect::None,
+                format!("container '{name}' does not run"),
+            ));
+        }
+        self.apply(&found.seen, limits).await
+    }
+
+    async fn ensure_absent(&self, name: &str) -> Result<(), EngineError> {
+        match self.one(name).await? {
+            None => Ok(()),
+            Some(found) if !found.seen.managed => Err(self.foreign(name)),
+            Some(found) => self.remove(&found).await,
+        }
+    }
+
+    async fn unpack(&self, name: &str, _archive: Vec<u8>, _folder: &str) -> Result<(), EngineError> {
+        self.ours(name).await?;
+        Ok(self.call(Call::Unpack(name.to_owned())).await.map(drop)?)
+    }
+
+    async fn prepare(&self, name: &str, command: &Command) -> Result<RunId, EngineError> {
+        self.make_ready(name, command).await
+    }
+
+    async fn complete(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError> {
+        self.to_its_end(name, run, within, true).await
+    }
+
+    async fn settle(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError> {
+        self.to_its_end(name, run, within, false).await
+    }
+}

@@ -1,0 +1,321 @@
+//! Plays a story: one life of the service after the other, in one world.
+
+use std::path::Path;
+use std::time::Duration;
+
+use mapek::engine::State as Doing;
+use mapek::service::Service;
+use tempfile::TempDir;
+
+use crate::clients::Clients;
+use crate::ending::{self, Ending};
+use crate::group::Group;
+use crate::machine::{Armed, Machine, Mishap};
+use crate::platform::start;
+use crate::story::{Story, Timed, Trouble, UNIT_MB, What};
+use crate::world::{State, World};
+
+/// How a story went.
+pub struct Played {
+    /// The promise that was broken.
+    pub violation: Option<String>,
+    /// A fingerprint of all that happened.
+    pub hash: u64,
+    /// What happened, where it was to be kept.
+    pub lines: Vec<String>,
+}
+
+/// How a life of the service ended.
+enum End {
+    /// It was killed or stopped, and is started again after so long.
+    Again(Duration),
+    /// The story is over.
+    Over,
+}
+
+/// A folder for a service's record, in memory where there is such a place.
+fn disk() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
+/// Plays a story to its end, or until a promise is broken.
+pub fn play(story: &Story, kept: bool) -> Played {
+    let disk = disk();
+    let world = World::new(story.seed, &story.setting, kept);
+    let mut teller = Teller {
+        story,
+        world: world.clone(),
+        clients: Clients::new(world.clone(), story),
+        next: 0,
+        restart_after: Duration::ZERO,
+        patient: story.setting.patient,
+    };
+    loop {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let end = runtime.block_on(async {
+            let end = teller.life(disk.path()).await;
+            world.end_life();
+            end
+        });
+        drop(runtime);
+        match end {
+            End::Again(after) if world.lock().violation.is_none() => teller.pass(after),
+            End::Again(_) | End::Over => break,
+        }
+    }
+    let state = &mut *world.lock();
+    Played {
+        violation: state.violation.take(),
+        hash: state.trace.hash(),
+        lines: state.trace.take(),
+    }
+}
+
+/// Who lets the story happen.
+struct Teller<'s> {
+    story: &'s Story,
+    world: World,
+    clients: Clients,
+    next: usize,
+    restart_after: Duration,
+    /// Whether placements are searched for until they are proven.
+    patient: bool,
+}
+
+impl Teller<'_> {
+    /// One life of the service.
+    async fn life(&mut self, disk: &Path) -> End {
+        self.world.begin_life();
+        self.world.note("the service starts");
+        let service = match start(&self.world, disk, &self.story.setting, self.patient) {
+            Ok(service) => service,
+            Err(error) => {
+                self.world.broken(format!("the service does not start: {error}"));
+                return End::Over;
+            }
+        };
+        while let Some(timed) = self.story.events.get(self.next) {
+            if let Some(end) = self.wait_until(timed.at).await {
+                return end;
+            }
+            self.next += 1;
+            if let Some(end) = self.happen(timed, Some(&service)).await {
+                return end;
+            }
+        }
+        // What was armed may still come.
+        let soon = self.world.now() + Duration::from_secs(120);
+        if let Some(end) = self.wait_until(soon).await {
+            return end;
+        }
+        tokio::select! {
+            biased;
+            () = self.world.over.notified() => self.cut_off(),
+            end = ending::converge(&self.world, &service, self.story) => match end {
+                Ending::Undecided if !self.patient => {
+                    self.patient = true;
+                    End::Again(Duration::from_secs(1))
+                }
+                Ending::Undecided | Ending::Told => End::Over,
+            },
+        }
+    }
+
+    async fn wait_until(&self, at: Duration) -> Option<End> {
+        let pause = at.saturating_sub(self.world.now());
+        tokio::select! {
+            biased;
+            () = self.world.over.notified() => Some(self.cut_off()),
+            () = tokio::time::sleep(pause) => None,
+        }
+    }
+
+    fn cut_off(&self) -> End {
+        match self.world.lock().violation {
+            Some(_) => End::Over,
+            None => End::Again(self.restart_after),
+        }
+    }
+
+    /// Time passes, and things happen, while no service is there.
+    fn pass(&mut self, after: Duration) {
+        let back = self.world.now() + after;
+        while let Some(timed) = self.story.events.get(self.next).filter(|timed| timed.at < back) {
+            self.world.pass_until(timed.at);
+            self.next += 1;
+            // Nobody answers a client; and a service that is not there can't be killed.
+            if let What::Trouble(trouble) = &timed.what {
+                self.strike(trouble);
+            }
+        }
+        self.world.pass_until(back);
+    }
+
+    async fn happen(&mut self, timed: &Timed, service: Option<&Service>) -> Option<End> {
+        match (&timed.what, service) {
+            (What::Ask(ask), Some(service)) => self.clients.ask(service, ask),
+            (What::Trouble(Trouble::Kill { steps, restart_after }), _) => {
+                self.world
+                    .note(&format!("trouble: it is to be killed in {steps} steps"));
+                self.restart_after = *restart_after;
+                self.world.kill_after(*steps);
+            }
+            (What::Trouble(Trouble::Terminate { restart_after }), Some(service)) => {
+                self.world.note("trouble: SIGTERM");
+                self.restart_after = *restart_after;
+                let stopped = tokio::time::timeout(Duration::from_secs(600), service.stop());
+                tokio::select! {
+                    biased;
+                    () = self.world.over.notified() => return Some(self.cut_off()),
+                    stopped = stopped => if stopped.is_err() {
+                        self.world.broken("the service does not stop within ten minutes".to_owned());
+                    },
+                }
+                self.world.note("the service has stopped");
+                return Some(End::Again(*restart_after));
+            }
+            (What::Trouble(trouble), _) => self.strike(trouble),
+            (What::Ask(_), None) => {}
+        }
+        None
+    }
+
+    fn strike(&self, trouble: &Trouble) {
+        let state = &mut *self.world.lock();
+        state.settle();
+        state.note(&format!("trouble: {trouble:?}"));
+        strike(state, trouble);
+    }
+}
+
+/// The machine of that number, with the time.
+fn machine(state: &mut State, number: usize) -> Option<&mut Machine> {
+    let names: Vec<String> = state.machines.keys().cloned().collect();
+    let name = names.get(number % names.len().max(1))?;
+    state.machines.get_mut(name)
+}
+
+/// Lets the trouble be.
+fn strike(state: &mut State, trouble: &Trouble) {
+    let now = state.now();
+    let coin = state.dice.bits();
+    match *trouble {
+        Trouble::LoseAnswer { vm, nth, done } => arm(state, vm, nth, Mishap::LoseAnswer { done }),
+        Trouble::Fail { vm, nth, done } => arm(state, vm, nth, Mishap::Fail { done }),
+        Trouble::Slow { vm, nth, by } => arm(state, vm, nth, Mishap::Slow(by)),
+        Trouble::Step { seconds } => state.step_wall_clock(seconds),
+        Trouble::DiskFull { length } => state.disk_full_until = now + length,
+        Trouble::HooksAway { length } => state.hooks_away_until = now + length,
+        Trouble::LaunchesFail { length } => on_group(state, |group| group.launches_fail_until = now + length),
+        Trouble::Throttle { length } => on_group(state, |group| group.throttled_until = now + length),
+        Trouble::CloudLosesAnswers { length } => {
+            on_group(state, |group| group.loses_answers_until = now + length)
+        }
+        Trouble::Reclaim { vm } => on_group(state, |group| drop(group.reclaim(vm, now))),
+        Trouble::Kill { .. } | Trouble::Terminate { .. } => {}
+        Trouble::HooksFail { length } => {
+            for machine in state.machines.values_mut() {
+                machine.hooks_fail_until = now + length;
+            }
+        }
+        Trouble::HooksSlow { length, each } => {
+            for machine in state.machines.values_mut() {
+                machine.hooks_slow = (now + length, each);
+            }
+        }
+        Trouble::Freeze { vm, .. }
+        | Trouble::Restart { vm, .. }
+        | Trouble::Away { vm, .. }
+        | Trouble::PowerOff { vm, .. }
+        | Trouble::Die { vm, .. }
+        | Trouble::Stop { vm, .. }
+        | Trouble::Pause { vm, .. }
+        | Trouble::Remove { vm, .. }
+        | Trouble::Unhealthy { vm, .. }
+        | Trouble::Crash { vm, .. }
+        | Trouble::Foreign { vm, .. }
+        | Trouble::ForeignLeave { vm } => {
+            if let Some(machine) = machine(state, vm) {
+                hurt(machine, trouble, now, coin);
+            }
+        }
+    }
+}
+
+fn arm(state: &mut State, vm: usize, nth: u32, what: Mishap) {
+    if let Some(machine) = machine(state, vm) {
+        machine.armed.push(Armed { nth, what });
+    }
+}
+
+fn on_group(state: &mut State, strike: impl FnOnce(&mut Group)) {
+    if let Some(group) = &mut state.group {
+        strike(group);
+    }
+}
+
+/// What goes wrong on one machine. `coin` decides what is left to chance.
+fn hurt(machine: &mut Machine, trouble: &Trouble, now: Duration, mut coin: u128) {
+    let toss = move || {
+        coin >>= 1;
+        coin & 1 == 1
+    };
+    match *trouble {
+        Trouble::Freeze { length, .. } => machine.frozen_until = machine.frozen_until.max(now + length),
+        Trouble::Away { length, .. } => machine.down_until = machine.down_until.max(now + length),
+        Trouble::Restart { length, .. } => {
+            machine.down_until = machine.down_until.max(now + length);
+            machine.disturb(now + length);
+            machine.end_all(now + length, toss);
+        }
+        Trouble::PowerOff { length, .. } => {
+            machine.off_until = machine.off_until.max(now + length);
+            machine.disturb(now + length);
+            machine.end_all(now + length, toss);
+        }
+        Trouble::Unhealthy { length, .. } => {
+            machine.sick_until = now + length;
+            machine.disturb(now + length);
+        }
+        Trouble::Crash { length, .. } => {
+            machine.crash_until = now + length;
+            machine.disturb(now + length);
+        }
+        Trouble::Foreign {
+            cores, mem, named, ..
+        } => {
+            machine.disturb(now);
+            machine.put_foreign(now, named.unwrap_or("theirs"), cores, (mem * UNIT_MB) << 20);
+        }
+        Trouble::ForeignLeave { .. } => machine.containers.retain(|_, container| container.ours()),
+        Trouble::Die { container, .. }
+        | Trouble::Stop { container, .. }
+        | Trouble::Pause { container, .. }
+        | Trouble::Remove { container, .. } => {
+            machine.disturb(now);
+            let ours = machine.containers.values().filter(|one| one.ours());
+            let ids: Vec<String> = ours.map(|one| one.id.clone()).collect();
+            let Some(id) = ids.get(container % ids.len().max(1)).cloned() else {
+                return;
+            };
+            if let Trouble::Die { .. } = trouble {
+                machine.crash(&id, now + Duration::from_secs(1));
+            } else if let Trouble::Remove { .. } = trouble {
+                machine.containers.remove(&id);
+            } else if let Some(one) = machine.containers.get_mut(&id) {
+                match trouble {
+                    Trouble::Pause { .. } if one.state == Doing::Running => one.state = Doing::Paused,
+                    Trouble::Stop { .. } => one.state = Doing::Exited,
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
