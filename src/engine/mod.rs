@@ -335,6 +335,29 @@ pub struct EngineError {
     pub effect: Effect,
 }
 
+impl EngineError {
+    /// Whether the failure may pass, or left its effect unknown.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let passing = match self.kind {
+            EngineErrorKind::Unreachable
+            | EngineErrorKind::TimedOut
+            | EngineErrorKind::Garbled
+            | EngineErrorKind::Failing
+            | EngineErrorKind::Down => true,
+            EngineErrorKind::Misconfigured
+            | EngineErrorKind::Foreign
+            | EngineErrorKind::Image
+            | EngineErrorKind::Secret
+            | EngineErrorKind::Refused
+            | EngineErrorKind::Unhealthy
+            | EngineErrorKind::Mismatch
+            | EngineErrorKind::Missing => false,
+        };
+        passing || (self.effect == Effect::Unknown && self.kind == EngineErrorKind::Refused)
+    }
+}
+
 /// Kinds of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineErrorKind {

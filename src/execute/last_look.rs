@@ -11,7 +11,6 @@ use crate::engine::{Engine, EngineError, Observed, State};
 use crate::model::{TierId, Vm, VmId};
 
 use super::event::Lost;
-use super::perform::may_pass;
 use super::retry;
 use super::spec;
 use super::world::{View, World};
@@ -97,7 +96,7 @@ async fn look(world: &World, view: &View, engine: &Arc<dyn Engine>, name: &VmId,
             _ => tracing::warn!(vm = %name, %container, "it does not run any more; starting it again"),
         }
         if let Err(error) = start(world, view, engine, vm, container).await {
-            passing |= may_pass(&error);
+            passing |= error.may_pass();
             tracing::error!(vm = %name, %container, %error, "it does not run any more, and could not be started");
             down.insert(container.clone(), error.to_string());
         }

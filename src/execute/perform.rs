@@ -41,7 +41,7 @@ impl From<Fault> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let again = may_pass(&error);
+        let again = error.may_pass();
         let down = error.kind == EngineErrorKind::Down;
         Self {
             fault: error.into(),
@@ -73,7 +73,7 @@ impl From<HookError> for Failure {
         let output = error.output().map(str::to_owned);
         let (again, down) = match &error {
             HookError::Deliver { source, .. } | HookError::Engine { source, .. } => {
-                (may_pass(source), source.kind == EngineErrorKind::Down)
+                (source.may_pass(), source.kind == EngineErrorKind::Down)
             }
             HookError::Unrecorded { .. } | HookError::Lost { .. } => (true, false),
             HookError::Archive { .. }
@@ -88,26 +88,6 @@ impl From<HookError> for Failure {
             down,
         }
     }
-}
-
-/// Whether an engine's failure may pass, or left its effect unknown.
-pub(super) fn may_pass(error: &EngineError) -> bool {
-    let passing = match error.kind {
-        EngineErrorKind::Unreachable
-        | EngineErrorKind::TimedOut
-        | EngineErrorKind::Garbled
-        | EngineErrorKind::Failing
-        | EngineErrorKind::Down => true,
-        EngineErrorKind::Misconfigured
-        | EngineErrorKind::Foreign
-        | EngineErrorKind::Image
-        | EngineErrorKind::Secret
-        | EngineErrorKind::Refused
-        | EngineErrorKind::Unhealthy
-        | EngineErrorKind::Mismatch
-        | EngineErrorKind::Missing => false,
-    };
-    passing || (error.effect == Effect::Unknown && error.kind == EngineErrorKind::Refused)
 }
 
 /// Has the action's effect, or finds that it is there already.

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::cloud::{CloudVm, More, Offer, Standing, check_shape};
-use crate::engine::{Engine, Identity, Observed};
+use crate::engine::{Engine, EngineError, EngineErrorKind, Identity, Machine, Observed};
 use crate::execute::{as_seen, lacking, others, real_name};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
@@ -23,6 +23,8 @@ use super::{Service, Snapshot};
 const AT_ONCE: usize = 64;
 /// How long a VM that nothing is on is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// From a look that failed to the next.
+const BEFORE_THE_SECOND_LOOK: Duration = Duration::from_millis(100);
 /// How long a host is waited for when a topology is put. One that does not answer is looked at
 /// before it is used.
 const PATIENCE_AT_PUT: Duration = Duration::from_secs(3);
@@ -212,9 +214,9 @@ impl Service {
                         match role {
                             Role::Used => look(engine.as_ref()).await,
                             Role::Idle | Role::Spare => {
+                                // One that is late is asked again, too: `PATIENCE` bounds both.
                                 let (machine, seen) =
-                                    futures_util::future::try_join(engine.machine(), engine.observe())
-                                        .await?;
+                                    look_again(engine.as_ref(), EngineError::may_pass).await?;
                                 check_shape(&machine, infrastructure.vm, infrastructure.mem_unit_mb)
                                     .map_err(|problem| Fault::new(Code::ShapeTooLarge, problem))?;
                                 Ok((machine.identity, seen))
@@ -259,10 +261,29 @@ fn late() -> String {
     format!("no answer within {} s", PATIENCE.as_secs())
 }
 
-/// Which engine it is, and what it runs.
+/// Which engine it is, and what it runs. Whoever asks waits for the answer: one that is late is not
+/// asked again.
 pub(super) async fn look(engine: &dyn Engine) -> Result<(Identity, Vec<Observed>), Fault> {
-    let (machine, seen) = futures_util::future::try_join(engine.machine(), engine.observe()).await?;
+    let passes = |error: &EngineError| error.may_pass() && error.kind != EngineErrorKind::TimedOut;
+    let (machine, seen) = look_again(engine, passes).await?;
     Ok((machine.identity, seen))
+}
+
+/// Asks an engine what it is and what it runs, and once more after a failure that `passes`: one broken
+/// connection is no reason to refuse a plan.
+async fn look_again(
+    engine: &dyn Engine,
+    passes: impl Fn(&EngineError) -> bool,
+) -> Result<(Machine, Vec<Observed>), EngineError> {
+    let ask = || futures_util::future::try_join(engine.machine(), engine.observe());
+    match ask().await {
+        Err(error) if passes(&error) => {
+            tracing::debug!(%error, "looking once more");
+            tokio::time::sleep(BEFORE_THE_SECOND_LOOK).await;
+            ask().await
+        }
+        looked => looked,
+    }
 }
 
 impl Reality {
