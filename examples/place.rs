@@ -5,7 +5,7 @@
 
 #![allow(clippy::indexing_slicing)] // JSON objects made here
 
-#[path = "../tests/solver/generate.rs"]
+#[path = "../crates/solve/tests/solver/generate.rs"]
 #[allow(dead_code)]
 mod generate;
 

@@ -26,7 +26,7 @@
 //! | module | purpose | pure |
 //! |---|---|---|
 //! | [`model`] | topology, plan, allocation as valid types | yes |
-//! | [`solve`] | the cheapest placement, with a proof | yes |
+//! | [`solve`] | the cheapest placement, with a proof; the solver is the crate `mapek-solve` | yes |
 //! | [`translate`] | two allocations to stages of actions | yes |
 //! | [`fault`] | what a person is told when something can't be done | yes |
 //! | [`execute`] | the record of an execution, and its effects | state: yes |

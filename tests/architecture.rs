@@ -99,6 +99,7 @@ const EFFECTS: &[&str] = &[
 const PURE: &[&str] = &[
     "src/model",
     "src/solve",
+    "crates/solve/src",
     "src/translate",
     "src/auth.rs",
     "src/fault.rs",
@@ -240,7 +241,7 @@ fn pure_rooms_know_no_effects() {
         }
         let code = code(&path);
         // The solver divides its work among threads, and gives the same answer whatever their number.
-        let divides = path.starts_with(root().join("src/solve"));
+        let divides = path.starts_with(root().join("crates/solve/src"));
         let effects = EFFECTS
             .iter()
             .filter(|effect| !(divides && **effect == "std::thread"));

@@ -1,12 +1,11 @@
 //! Between the model and the solver: a plan becomes an instance, an answer becomes a target.
 //!
-//! The only module of the solver that knows topologies, names and units. It decides nothing
+//! Nothing else that has to do with placement knows topologies, names and units, and nothing here decides
 //! about placement.
 
 use std::collections::BTreeMap;
 
-use super::answer::{Answer, VmRef};
-use super::instance::{Amount, HostPort, Instance, Protocol, Tier, Vm};
+use super::{Amount, Answer, HostPort, Instance, Protocol, Tier, Vm, VmRef, Weights};
 use crate::model::topology::Protocol as PortProtocol;
 use crate::model::{self, Allocation, Cpu, Plan, Size, TierId, Topology, VmId};
 
@@ -124,7 +123,7 @@ pub fn pose(
             max_new,
             max_vms,
             min_vms: infrastructure.min_vms,
-            weights: infrastructure.weights,
+            weights: weights(infrastructure.weights),
             cpu_step: u32::try_from(step).unwrap_or(100),
             may_stay,
         },
@@ -134,6 +133,18 @@ pub fn pose(
         new_vm: infrastructure.vm,
         step,
     })
+}
+
+fn weights(given: model::topology::Weights) -> Weights {
+    Weights {
+        vm_create: given.vm_create,
+        vm_use: given.vm_use,
+        vm_delete: given.vm_delete,
+        container_create: given.container_create,
+        container_set: given.container_set,
+        container_delete: given.container_delete,
+        container_delete_pinned: given.container_delete_pinned,
+    }
 }
 
 impl Posed {

@@ -1,13 +1,27 @@
 //! From topology, allocation and plan to an instance, and from an answer to a target.
 
-use std::collections::BTreeMap;
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use mapek::model::{Allocation, Plan, Size, TierId, Topology, VmId};
-use mapek::solve::Protocol;
-use mapek::solve::pose::pose;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::solved;
+use super::Protocol;
+use super::pose::pose;
+use super::{Answer, Instance, Limits, SolveError, solve};
+use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
+
+/// Solves with a clock that stands still: only work limits end the search.
+fn solved(instance: &Instance) -> Result<Answer, SolveError> {
+    solve(
+        instance,
+        &Limits::default(),
+        &|| Duration::ZERO,
+        &AtomicBool::new(false),
+    )
+}
 
 fn topology(cpu_mode: &str) -> Topology {
     let document = json!({

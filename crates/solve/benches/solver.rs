@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use mapek::solve::{Instance, Limits, solve};
+use mapek_solve::{Instance, Limits, solve};
 
 fn answer(instance: &Instance, deadline: Duration) -> Option<u64> {
     let begun = Instant::now();

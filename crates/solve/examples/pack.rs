@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use mapek::solve::vector_packing::{Question, solve};
+use mapek_solve::vector_packing::{Question, solve};
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);

@@ -160,7 +160,7 @@ fn clash(a: &[Span], b: &[Span]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::solve::rng::Rng;
+    use crate::rng::Rng;
 
     /// Every pair, by every port.
     #[test]

@@ -3,13 +3,43 @@
 //! The solver's own vocabulary: tiers with a total demand, VMs with a capacity, and what runs on
 //! them now. It knows no names of clouds or engines and no units: a cpu step is one core in
 //! cpuset mode and 0.01 core in quota mode, a memory step is one `mem_unit`. Turning topologies
-//! and plans into this form is the job of `pose`, never of this module.
+//! and plans into this form is the job of the service's `pose`, never of this module.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// The price list of the objective (contract section 5).
-pub use crate::model::topology::Weights;
+/// The price list of the objective. The defaults are those of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weights {
+    /// A new VM used.
+    pub vm_create: u32,
+    /// An existing VM used.
+    pub vm_use: u32,
+    /// An existing VM not used, so deleted.
+    pub vm_delete: u32,
+    /// A new container.
+    pub container_create: u32,
+    /// An existing container kept or resized.
+    pub container_set: u32,
+    /// An existing container of a tier in the plan, removed.
+    pub container_delete: u32,
+    /// The same, where the tier has `max_node` 1.
+    pub container_delete_pinned: u32,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            vm_create: 20,
+            vm_use: 11,
+            vm_delete: 2,
+            container_create: 4,
+            container_set: 3,
+            container_delete: 1,
+            container_delete_pinned: 100,
+        }
+    }
+}
 
 /// Index of a tier in [`Instance::tiers`].
 pub type TierIx = usize;

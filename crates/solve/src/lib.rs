@@ -11,7 +11,6 @@
 
 pub mod answer;
 pub mod instance;
-pub mod pose;
 pub mod verify;
 
 mod amounts;

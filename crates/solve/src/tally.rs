@@ -16,6 +16,9 @@ use super::terms::SolveError;
 use super::verify::{self, Violation};
 use super::watch::Watch;
 
+/// What `--log` calls this room.
+const TARGET: &str = "mapek::solve";
+
 /// The state of a solve.
 pub struct Tally<'a> {
     /// The question.
@@ -75,7 +78,7 @@ impl<'a> Tally<'a> {
     pub fn prove(&mut self, bound: Bound) {
         if let Err(violation) = verify::certified(self.instance, &bound) {
             self.counters.refused += 1;
-            tracing::error!(%violation, bound = self.absolute(bound.value), "a bound was dropped: a mistake in its method");
+            tracing::error!(target: TARGET, %violation, bound = self.absolute(bound.value), "a bound was dropped: a mistake in its method");
             return;
         }
         let before = self.floor();
@@ -97,6 +100,7 @@ impl<'a> Tally<'a> {
         for bound in refused {
             self.counters.refused += 1;
             tracing::error!(
+                target: TARGET,
                 by = bound.by.as_str(),
                 bound = self.absolute(bound.value),
                 objective = self.absolute(cost),
@@ -109,8 +113,12 @@ impl<'a> Tally<'a> {
         let at = self.watch.elapsed();
         let ms = at.as_secs_f64() * 1e3;
         match what {
-            Progress::Found { objective, by } => tracing::debug!(ms, objective, by = by.as_str(), "found"),
-            Progress::Proved { bound, by } => tracing::debug!(ms, bound, by = by.as_str(), "proved"),
+            Progress::Found { objective, by } => {
+                tracing::debug!(target: TARGET, ms, objective, by = by.as_str(), "found")
+            }
+            Progress::Proved { bound, by } => {
+                tracing::debug!(target: TARGET, ms, bound, by = by.as_str(), "proved")
+            }
         }
         self.trace.push(Step { at, what });
     }

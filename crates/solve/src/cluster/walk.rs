@@ -3,10 +3,10 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // masks and ranks are made here and bounded by the array sizes
 
 use super::{Cluster, Found, Half, MAX_OPTIONS, MAX_VMS, Reach, Set};
-use crate::solve::loads::{Loads, bits};
-use crate::solve::meter::{Meter, UNLIMITED};
-use crate::solve::options::{candidates, floor_of};
-use crate::solve::problem::Pair;
+use crate::loads::{Loads, bits};
+use crate::meter::{Meter, UNLIMITED};
+use crate::options::{candidates, floor_of};
+use crate::problem::Pair;
 
 struct Search<'a> {
     cluster: &'a Cluster,

@@ -2,8 +2,8 @@
 
 #![allow(clippy::indexing_slicing)] // slots are those of the packing
 
-use crate::solve::packing::Packing;
-use crate::solve::problem::{Pair, Problem};
+use crate::packing::Packing;
+use crate::problem::{Pair, Problem};
 
 /// How badly `demand` suits a slot: what it leaves, and how far that is from the proportion in
 /// which both resources are needed in all.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::solve::knapsack;
-use crate::solve::parts;
-use crate::solve::problem::Problem;
-use crate::solve::program::{self, Pending};
-use crate::solve::relax::{self, Relaxed};
+use crate::knapsack;
+use crate::parts;
+use crate::problem::Problem;
+use crate::program::{self, Pending};
+use crate::relax::{self, Relaxed};
 
 /// Up to so many existing containers the relaxation is waited for.
 pub const SOON: usize = 600;

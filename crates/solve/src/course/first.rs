@@ -1,14 +1,14 @@
 //! First placements: in chunks, by construction, or, where that takes too long, the quickest way.
 
-use crate::solve::chunks;
-use crate::solve::construct;
-use crate::solve::emptiest;
-use crate::solve::evidence::Finder;
-use crate::solve::meter::UNLIMITED;
-use crate::solve::packing::Packing;
-use crate::solve::problem::Problem;
-use crate::solve::starts::starts;
-use crate::solve::watch::Watch;
+use crate::chunks;
+use crate::construct;
+use crate::emptiest;
+use crate::evidence::Finder;
+use crate::meter::UNLIMITED;
+use crate::packing::Packing;
+use crate::problem::Problem;
+use crate::starts::starts;
+use crate::watch::Watch;
 
 /// Tiers times VMs that construction may look at, eight times over, before something quicker is tried:
 /// some tenths of a second's work.

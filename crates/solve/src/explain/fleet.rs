@@ -1,6 +1,6 @@
 //! What VMs there can be at all, and how few of them hold an amount of one resource.
 
-use crate::solve::instance::{Amount, Instance};
+use crate::instance::{Amount, Instance};
 
 /// The VMs that could be used.
 pub struct Fleet {

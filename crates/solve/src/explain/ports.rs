@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use super::ReasonCode;
 use super::fleet::Fleet;
-use crate::solve::conflicts::Conflicts;
-use crate::solve::instance::{Instance, Protocol, Tier};
-use crate::solve::meter::Meter;
+use crate::conflicts::Conflicts;
+use crate::instance::{Instance, Protocol, Tier};
+use crate::meter::Meter;
 
 /// Most such reasons given.
 const MOST: usize = 20;

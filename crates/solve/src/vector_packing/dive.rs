@@ -6,7 +6,7 @@
 use super::first_fit;
 use super::generate::Generator;
 use super::repack::Load;
-use crate::solve::rng::Rng;
+use crate::rng::Rng;
 
 /// At most one bin in so many is fixed between two programs, besides those that are taken whole.
 const SHARE: usize = 12;

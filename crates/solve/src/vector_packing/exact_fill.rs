@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::first_fit;
 use super::repack::{Load, MOST, Room};
-use crate::solve::rng::Rng;
+use crate::rng::Rng;
 
 /// Most patterns of one step.
 const PATTERNS: usize = 6_000;

@@ -4,7 +4,7 @@
 #![allow(clippy::indexing_slicing)] // items and bins are numbered here
 
 use super::repack::{Found, Load, MOST, Room, repack};
-use crate::solve::rng::Rng;
+use crate::rng::Rng;
 
 /// Most nodes of one step.
 const NODES: u64 = 2_000;

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 
 use super::{Outcome, Question, solve};
-use crate::solve::rng::Rng;
+use crate::rng::Rng;
 
 /// Triplets: each bin is filled exactly by three items, so a third of their number is the optimum.
 fn triplets(falkenauer: bool, count: usize, seed: u64) -> Question {

@@ -5,8 +5,8 @@
 //! rounding is checked.
 
 use super::Violation;
-use crate::solve::evidence::{Bound, Certificate};
-use crate::solve::instance::{Amount, Instance, Tier, Weights};
+use crate::evidence::{Bound, Certificate};
+use crate::instance::{Amount, Instance, Tier, Weights};
 
 mod values;
 

@@ -3,7 +3,7 @@
 //! Shares nothing with the solver. For each tier it tries each set of VMs; whether amounts
 //! exist is decided by enumerating them, smallest case first, not by a flow argument.
 
-use mapek::solve::{HostPort, Instance};
+use mapek_solve::{HostPort, Instance};
 
 fn clash(a: &HostPort, b: &HostPort) -> bool {
     a.port == b.port

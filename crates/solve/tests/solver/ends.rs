@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use mapek::solve::{Amount, EndedBy, Limits, SolveError, solve};
+use mapek_solve::{Amount, EndedBy, Limits, SolveError, solve};
 
 use crate::generate;
 use crate::solved;

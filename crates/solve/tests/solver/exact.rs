@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use mapek::solve::{Amount, HostPort, Instance, Protocol, SolveError, Tier, Vm, Weights};
+use mapek_solve::{Amount, HostPort, Instance, Protocol, SolveError, Tier, Vm, Weights};
 
 use crate::brute;
 use crate::generate::Dice;

@@ -1,6 +1,6 @@
 //! Instances like those of real planners, from a seed: fresh plans, re-plans, pinned tiers.
 
-use mapek::solve::{Amount, Instance, Tier, Vm, Weights};
+use mapek_solve::{Amount, Instance, Tier, Vm, Weights};
 
 /// `SplitMix64`, so that a seed means the same instance everywhere.
 pub struct Dice(pub u64);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use mapek::solve::{
+use mapek_solve::{
     Amount, Answer, EndedBy, HostPort, Instance, Limits, Protocol, ReasonCode, SolveError, Tier, Vm, Weights,
     solve,
 };

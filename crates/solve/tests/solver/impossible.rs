@@ -1,6 +1,6 @@
 //! Plans without a placement: the reasons in words, and the repair, which must work.
 
-use mapek::solve::{Amount, Infeasible, Instance, ReasonCode, SolveError, Tier, Weights};
+use mapek_solve::{Amount, Infeasible, Instance, ReasonCode, SolveError, Tier, Weights};
 
 use crate::exact::tiny;
 use crate::solved;

@@ -14,14 +14,13 @@ mod exact;
 mod generate;
 mod hard;
 mod impossible;
-mod posed;
 mod properties;
 mod regressions;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use mapek::solve::{Answer, Instance, Limits, SolveError, solve};
+use mapek_solve::{Answer, Instance, Limits, SolveError, solve};
 
 /// Solves with a clock that stands still: only work limits end the search.
 pub fn solved(instance: &Instance) -> Result<Answer, SolveError> {

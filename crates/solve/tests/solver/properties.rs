@@ -1,6 +1,6 @@
 //! What must hold for every instance.
 
-use mapek::solve::{Amount, Answer, Instance, Vm, VmRef};
+use mapek_solve::{Amount, Answer, Instance, Vm, VmRef};
 use proptest::prelude::*;
 
 use crate::exact::tiny;

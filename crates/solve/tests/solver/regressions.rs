@@ -1,6 +1,6 @@
 //! Defects of the predecessor's solver that must not come back.
 
-use mapek::solve::{Amount, Instance, SolveError, Tier, Vm, Weights};
+use mapek_solve::{Amount, Instance, SolveError, Tier, Vm, Weights};
 
 use crate::solved;
 
