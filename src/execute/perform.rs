@@ -1,7 +1,7 @@
 //! One action, as calls to drivers.
 
 use crate::cloud::{CloudError, CloudErrorKind};
-use crate::engine::{Effect, EngineError, EngineErrorKind};
+use crate::engine::{Effect, EngineError, EngineErrorKind, Health};
 use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
@@ -173,11 +173,18 @@ async fn attempt(
             container,
             size,
             cores,
-            ..
+            was,
+            was_cores,
         } => {
-            let (_, engine) = world.engine(view, vm)?;
+            let (name, engine) = world.engine(view, vm)?;
             let limits = spec::limits(&world.topology, *size, cores);
-            engine.ensure_limits(container.as_str(), &limits).await?;
+            let seen = engine.ensure_limits(container.as_str(), &limits).await?;
+            // An update to what it has already is there to set it going.
+            let same = (size, cores) == (was, was_cores);
+            if same && seen.health == Some(Health::Unhealthy) {
+                tracing::warn!(vm = %name, %container, "restarting a container that stays unhealthy");
+                engine.restart(container.as_str()).await?;
+            }
             Ok(Finding::default())
         }
         Action::DeleteContainer { vm, container, .. } => {
