@@ -238,7 +238,7 @@ fn compare(
             ),
         );
     }
-    if question.exact && !placement.proven && !placement.unchanged && took < question.deadline_ms * 0.9 {
+    if question.exact && !placement.proven && ended != "unchanged" && took < question.deadline_ms * 0.9 {
         find(
             Kind::NotExact,
             format!(

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Counters, EndedBy, PlacedVm, Progress, Step, VmRef};
-use super::evidence::{Bound, Finder, Prover};
+use super::bound;
+use super::evidence::{Bound, Certificate, Finder, Prover};
 use super::instance::Instance;
 use super::meter::UNLIMITED;
 use super::packing::Packing;
@@ -185,7 +186,27 @@ impl<'a> Tally<'a> {
             objective,
             by: Finder::Current,
         });
+        self.keep_idle(objective);
         self.finish(placement, idle, fresh == 0, EndedBy::Unchanged)
+    }
+
+    /// Bounds speak of placements that delete what they do not use. Where keeping a VM costs less than deleting
+    /// it, an allocation with idle VMs may stay below them: then only what holds for any VMs kept counts.
+    fn keep_idle(&mut self, objective: u64) {
+        if self
+            .bound()
+            .is_none_or(|bound| self.absolute(bound.value) <= objective)
+        {
+            return;
+        }
+        self.bounds.clear();
+        let problem = self.problem;
+        let kept = problem.use_cost.min(0) * problem.existing.len() as i64;
+        self.prove(Bound {
+            value: bound::containers(problem) + kept,
+            by: Prover::Volume,
+            certificate: Certificate::Counted,
+        });
     }
 
     /// Leaves out actions of the best placement that cost nothing to leave out. Answers whether it is proven
