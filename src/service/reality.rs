@@ -16,6 +16,7 @@ use crate::model::topology::Cloud as CloudSpec;
 use crate::model::{Allocation, Cpu, Foreign, Topology, Vm, VmId};
 
 use super::identity::{self, refuse_changed, refuse_shared};
+use super::leftovers::left_behind;
 use super::members::members;
 use super::{Service, Snapshot};
 
@@ -335,7 +336,13 @@ impl Reality {
             }
             self.allocation.vms.insert(name.clone(), now);
             self.seen.insert(name, seen);
-        } else if now.foreign == Foreign::default() {
+            return;
+        }
+        // What was left behind on one that was given up is taken away before the VM is used again.
+        if seen.iter().any(|one| left_behind(topology, one)) {
+            self.seen.insert(name.clone(), seen);
+        }
+        if now.foreign == Foreign::default() {
             self.spares.clean.push(name);
         } else if now.room().mem > 0 && now.room().cpu > Cpu::ZERO {
             self.spares.occupied.insert(name, now);
