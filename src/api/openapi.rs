@@ -32,6 +32,7 @@ use super::schema;
         super::allocation::delete,
         super::adopt::post,
         super::inspect::get,
+        super::logs::get,
         super::plan::get,
         super::translate::put,
         super::execute::put,
@@ -105,6 +106,19 @@ fn errors(operation: &str) -> Vec<Code> {
             JournalUnavailable,
         ]],
         "inspect" => &[WORLD],
+        "get_log" => &[
+            &[
+                RequestInvalid,
+                NotFound,
+                TopologyMissing,
+                Overloaded,
+                EngineChanged,
+                EngineUnreachable,
+                EngineTimeout,
+                EngineRefused,
+            ],
+            WORLD,
+        ],
         "adopt" => &[
             &[
                 JsonUnreadable,
