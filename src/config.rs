@@ -16,8 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use backup::{BackupOptions, RestoreOptions};
 use client::{
     AdoptOptions, ClientOptions, CompletionsOptions, DiffOptions, EventsOptions, ExecuteOptions,
-    ExecutionArgument, ExecutionsOptions, GiveUpOptions, HowOptions, LogsOptions, TopologyCommand,
-    TranslateOptions,
+    ExecutionArgument, ExecutionsOptions, GiveUpOptions, HowOptions, LogsOptions, TopOptions,
+    TopologyCommand, TranslateOptions,
 };
 use offline::ValidateOptions;
 
@@ -84,6 +84,8 @@ pub enum Command {
     Inspect,
     /// Show what a container has written
     Logs(LogsOptions),
+    /// Show what the containers use of what they may, measured by the engines
+    Top(TopOptions),
     /// Give up a VM that is gone for good, with what was on it
     GiveUp(GiveUpOptions),
     /// Take over the containers that a lost data directory left running
@@ -143,6 +145,7 @@ impl Command {
             | Self::Plan
             | Self::Undo(_)
             | Self::Logs(_)
+            | Self::Top(_)
             | Self::GiveUp(_) => true,
         }
     }

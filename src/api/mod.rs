@@ -30,6 +30,7 @@ mod solve;
 mod tags;
 mod topology;
 mod translate;
+mod usage;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -68,6 +69,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
             route("/api/inspect")
                 .get(inspect::get)
                 .route(web::head().to(inspect::get)),
+        )
+        .service(
+            route("/api/usage")
+                .get(usage::get)
+                .route(web::head().to(usage::get)),
         )
         .service(route("/api/logs/{vm}/{container}").get(logs::get))
         .service(route("/api/plan").get(plan::get).route(web::head().to(plan::get)))

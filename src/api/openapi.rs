@@ -34,6 +34,7 @@ use super::schema;
         super::inspect::get,
         super::logs::get,
         super::plan::get,
+        super::usage::get,
         super::translate::put,
         super::execute::put,
         super::solve::post,
@@ -105,7 +106,7 @@ fn errors(operation: &str) -> Vec<Code> {
             Overloaded,
             JournalUnavailable,
         ]],
-        "inspect" => &[WORLD],
+        "inspect" | "usage" => &[WORLD],
         "get_log" => &[
             &[
                 RequestInvalid,

@@ -23,6 +23,7 @@ mod sse;
 mod state;
 mod style;
 mod summary;
+mod top;
 mod track;
 mod validate;
 
@@ -70,6 +71,7 @@ async fn dispatch(command: &Command, options: &ClientOptions, home: Option<PathB
         Command::Plan => plan::plan(&client()?, output).await,
         Command::Undo(options) => plan::undo(&client()?, options, output).await,
         Command::Logs(options) => logs::logs(&client()?, options).await,
+        Command::Top(options) => top::top(&client()?, options, output).await,
         Command::GiveUp(options) => state::give_up(&client()?, options, output).await,
         Command::Topology(TopologyCommand::Get) => state::topology(&client()?, options.output).await,
         Command::Topology(TopologyCommand::Put(file)) => state::put_topology(&client()?, file, output).await,

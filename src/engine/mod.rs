@@ -76,6 +76,12 @@ pub trait Engine: Send + Sync {
         Ok(Box::pin(futures_util::stream::empty()))
     }
 
+    /// What a running container uses, measured for about a second; None where it does not run. Engines that
+    /// measure nothing have nothing to tell.
+    async fn usage(&self, _name: &str) -> Result<Option<Usage>, EngineError> {
+        Ok(None)
+    }
+
     /// Unpacks a tar archive at a folder inside the container.
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError>;
 
@@ -100,6 +106,15 @@ pub trait Engine: Send + Sync {
         let run = self.prepare(name, command).await?;
         self.complete(name, &run, command.deadline).await
     }
+}
+
+/// What a container uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor, in billionths of a core.
+    pub nano_cpus: u64,
+    /// Memory in bytes, without pages of files that can be dropped.
+    pub memory: u64,
 }
 
 /// Pieces of a log, which need not end at the ends of lines.

@@ -52,6 +52,7 @@ mod snapshot;
 mod supervisor;
 mod topology;
 mod turns;
+mod usage;
 mod what_if;
 mod work_out;
 
@@ -82,6 +83,7 @@ pub use running::Ended;
 pub use snapshot::Snapshot;
 pub use topology::PutTopology;
 pub use turns::on_behalf_of;
+pub use usage::{ContainerUsage, Usages};
 pub use what_if::{WhatIf, check_what_if, what_if};
 
 use book::Book;

@@ -421,6 +421,7 @@ fn help_lists_the_exit_codes_and_every_command() {
         "plan",
         "undo",
         "logs",
+        "top",
         "give-up",
         "doctor",
         "MAPEK_SERVER",

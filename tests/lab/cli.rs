@@ -316,7 +316,10 @@ fn the_plan_before_comes_back_and_a_vm_that_is_gone_is_given_up() {
 fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
     in_lab!(1, async |lab| {
         let service = Service::start();
-        let writes = "sh -c 'echo one; echo two >&2; echo three; while ! test -e /go; do sleep 0.1; done; echo four; sleep 100000'";
+        let wait = |file: &str| format!("while ! test -e {file}; do sleep 0.1; done");
+        let (second, last) = (wait("/second"), wait("/last"));
+        let writes =
+            format!("sh -c 'echo one; echo two >&2; {second}; echo three; {last}; echo four; sleep 100000'");
         let tier = with(idle(), json!({"entrypoint_params": writes, "stop_grace_s": 0}));
         service
             .put_topology(&on_hosts(lab.hosts(1), json!({"a": tier})))
@@ -327,10 +330,12 @@ fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
             lines.sort();
             lines
         };
-        // The two streams are written by different threads of the engine.
-        let whole = run(&service, &["logs", "vm1/rubis_a"]);
-        assert_eq!(whole.code, Some(0), "{}", whole.err);
-        assert_eq!(lines(&whole.out), ["one", "three", "two"]);
+        let written = || lines(&run(&service, &["logs", "vm1/rubis_a"]).out);
+        // The engine has a thread for each of the two streams, so that their order is not told.
+        wait_until(|| format!("{:?}", written()), || written().len() == 2);
+        assert_eq!(written(), ["one", "two"]);
+        lab.vms[0].docker(&["exec", "rubis_a", "touch", "/second"]);
+        wait_until(|| format!("{:?}", written()), || written().len() == 3);
         assert_eq!(run(&service, &["logs", "rubis_a", "--tail", "1"]).out, "three\n");
         assert_eq!(
             run(&service, &["logs", "rubis_a", "--since", "2100-01-01T00:00:00Z"]).out,
@@ -347,7 +352,7 @@ fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
             .unwrap();
         let mut followed = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(followed.next().unwrap().unwrap(), "three");
-        lab.vms[0].docker(&["exec", "rubis_a", "touch", "/go"]);
+        lab.vms[0].docker(&["exec", "rubis_a", "touch", "/last"]);
         assert_eq!(followed.next().unwrap().unwrap(), "four");
         // It ends with the container.
         service.execute(&json!({})).await;
@@ -375,6 +380,59 @@ fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
             refused.err
         );
         assert!(refused.err.contains("mapek did not make"), "{}", refused.err);
+    });
+}
+
+#[test]
+fn what_containers_use_is_told_beside_what_they_may() {
+    in_lab!(2, async |lab| {
+        let service = Service::start();
+        assert!(run(&service, &["top"]).out.contains("Nothing runs."));
+        // One spins on a core, the other sleeps.
+        let spins = with(
+            idle(),
+            json!({"entrypoint_params": "sh -c 'while :; do :; done'", "stop_grace_s": 0}),
+        );
+        let tiers = json!({"busy": spins, "idle": with(idle(), json!({"stop_grace_s": 0}))});
+        service.put_topology(&on_hosts(lab.hosts(2), tiers)).await;
+        service
+            .execute(&plan(&[("busy", 1.0, 1), ("idle", 2.0, 2)]))
+            .await;
+        let (busy, other) = (
+            service.vms_of("rubis_busy").await,
+            service.vms_of("rubis_idle").await,
+        );
+        assert_ne!(busy, other);
+        let said = run(&service, &["top", "-o", "json"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let usage: Value = serde_json::from_str(&said.out).unwrap();
+        let (busy, idle) = (&usage[&busy[0]]["rubis_busy"], &usage[&other[0]]["rubis_idle"]);
+        let cores = |one: &Value| one["cpu_cores"].as_f64().unwrap();
+        assert!(cores(busy) > cores(idle) && cores(busy) > 0.01, "{usage:#}");
+        assert_eq!(
+            (&busy["cpu_limit"], &idle["cpu_limit"]),
+            (&json!(1.0), &json!(2.0)),
+            "{usage:#}"
+        );
+        assert_eq!(busy["memory_limit"], 64 << 20, "{usage:#}");
+        let memory = busy["memory"].as_u64().unwrap();
+        assert!(0 < memory && memory < 64 << 20, "{usage:#}");
+        let table = run(&service, &["top"]).out;
+        assert!(
+            table.contains("rubis_busy") && table.contains("OF CORES"),
+            "{table}"
+        );
+
+        // A VM that can't be asked does not spoil the rest.
+        let engine = lab.vms.iter_mut().find(|vm| vm.name == other[0]).unwrap();
+        engine.kill_engine();
+        let said = run(&service, &["top"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(
+            said.out.contains("not measured:") && said.out.contains("running"),
+            "{}",
+            said.out
+        );
     });
 }
 

@@ -25,6 +25,7 @@ mod ssh;
 mod start;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wait;
 
 use std::collections::HashMap;
@@ -37,7 +38,7 @@ use async_trait::async_trait;
 use super::endpoint::Endpoint;
 use super::{
     Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Log,
-    LogOptions, Machine, Observed, Owners, RunId,
+    LogOptions, Machine, Observed, Owners, RunId, Usage,
 };
 use crate::meter::Calls;
 use crate::model::topology::Tls;
@@ -158,6 +159,10 @@ impl Engine for DockerEngine {
 
     async fn log(&self, name: &str, options: &LogOptions) -> Result<Log, EngineError> {
         log::of(&self.caller, name, options).await
+    }
+
+    async fn usage(&self, name: &str) -> Result<Option<Usage>, EngineError> {
+        usage::of(&self.caller, name).await
     }
 
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError> {
