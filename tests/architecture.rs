@@ -57,7 +57,16 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "api",
             &[
-                "meter", "model", "fault", "engine", "execute", "journal", "service", "auth", "listen",
+                "meter",
+                "model",
+                "fault",
+                "engine",
+                "execute",
+                "journal",
+                "service",
+                "translate",
+                "auth",
+                "listen",
             ],
         ),
         ("config", &["auth"]),

@@ -1,10 +1,7 @@
 //! `/api/usage`
 
-use std::collections::BTreeMap;
-
 use actix_web::HttpResponse;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::service::{ContainerUsage, Usages};
@@ -17,12 +14,10 @@ use super::answer::Timer;
 #[schema(example = json!({ "vm1": { "rubis_db": { "cpu_cores": 0.42, "cpu_limit": 1, "memory": 73400320,
     "memory_limit": 134217728, "state": "running", "problem": null } }, "time": "1.04" }))]
 pub struct UsageShown {
-    /// Seconds spent.
-    #[schema(pattern = r"^\d+\.\d\d$", example = "1.04")]
-    time: String,
     /// Containers by VM and name.
     #[serde(flatten)]
-    vms: BTreeMap<String, BTreeMap<String, ContainerUsage>>,
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, ContainerUsage>>)]
+    vms: Usages,
 }
 
 /// What each container of this installation uses of what it may.
@@ -32,5 +27,5 @@ pub struct UsageShown {
     responses((status = 200, description = "Containers by VM and name.", body = UsageShown)))]
 pub async fn get(service: Handle, timer: Timer) -> HttpResponse {
     let usage = service.usage().await;
-    timer.answer(usage.map(|vms: Usages| json!(vms)))
+    timer.give(usage.map(|vms| UsageShown { vms }))
 }

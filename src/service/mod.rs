@@ -73,6 +73,7 @@ use crate::outside::{Outside, off_async};
 
 pub use admission::{Begun, Request};
 pub use adopt::Adopted;
+pub use desired::PlanThatHolds;
 pub use document::{Document, Tags};
 pub use phase::OnRestart;
 pub use platform::Platform;
