@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod client;
 mod decided;
+pub mod offline;
 mod options;
 mod secret;
 mod table;
@@ -14,9 +15,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use backup::{BackupOptions, RestoreOptions};
 use client::{
-    AdoptOptions, ClientOptions, CompletionsOptions, EventsOptions, ExecuteOptions, ExecutionArgument,
-    ExecutionsOptions, TopologyCommand, TranslateOptions,
+    AdoptOptions, ClientOptions, CompletionsOptions, DiffOptions, EventsOptions, ExecuteOptions,
+    ExecutionArgument, ExecutionsOptions, GiveUpOptions, HowOptions, LogsOptions, TopOptions,
+    TopologyCommand, TranslateOptions,
 };
+use offline::ValidateOptions;
 
 pub use decided::{Config, ConfigError, TlsFiles};
 pub use options::{LogFormat, OnRestart, Options};
@@ -36,6 +39,7 @@ Exit codes:
   7   the service wants another token
   8   the service, an engine, a cloud or the hooks failed
   9   nobody said yes, so nothing was done
+  10  something differs (`diff --exit-code`)
   130 interrupted; an execution that was begun goes on";
 
 /// The command line.
@@ -62,14 +66,28 @@ pub enum Command {
     /// Show or put the topology
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// Show what putting a topology would change; nothing is changed
+    Diff(DiffOptions),
+    /// Check topologies, plans and what-ifs on this machine, and tell every problem with line and column
+    Validate(ValidateOptions),
+    /// Show the plan that holds: since when, by whom, and what came of it
+    Plan,
     /// Show what a plan would change; nothing is changed
     Translate(TranslateOptions),
     /// Show what a plan would change, ask, and carry it out
     Execute(ExecuteOptions),
+    /// Go back to the plan that was reached before the one that holds: show what that would change, ask, and carry it out
+    Undo(HowOptions),
     /// Show the VMs in use and what the containers on them hold
     Allocation,
     /// Show what really runs, live from the engines
     Inspect,
+    /// Show what a container has written
+    Logs(LogsOptions),
+    /// Show what the containers use of what they may, measured by the engines
+    Top(TopOptions),
+    /// Give up a VM that is gone for good, with what was on it
+    GiveUp(GiveUpOptions),
     /// Take over the containers that a lost data directory left running
     Adopt(AdoptOptions),
     /// Show the history of executions, or one with its actions
@@ -88,6 +106,8 @@ pub enum Command {
     Restore(RestoreOptions),
     /// Place a plan without any service, engine, host or cloud: reads {"topology", "allocation", "plan"} and writes the answer of POST /api/solve
     Solve(SolveOptions),
+    /// Check what the service needs on this machine, and tell how to get what is missing
+    Doctor(Options),
     /// Write completions for a shell to standard output
     Completions(CompletionsOptions),
     /// Write a description of the service to standard output
@@ -106,7 +126,9 @@ impl Command {
             | Self::Completions(_)
             | Self::Describe { .. }
             | Self::Backup(_)
-            | Self::Restore(_) => false,
+            | Self::Restore(_)
+            | Self::Validate(_)
+            | Self::Doctor(_) => false,
             Self::Solve(options) => options.remote,
             Self::Topology(_)
             | Self::Translate(_)
@@ -118,7 +140,22 @@ impl Command {
             | Self::Cancel(_)
             | Self::Resume(_)
             | Self::Rollback(_)
-            | Self::Adopt(_) => true,
+            | Self::Adopt(_)
+            | Self::Diff(_)
+            | Self::Plan
+            | Self::Undo(_)
+            | Self::Logs(_)
+            | Self::Top(_)
+            | Self::GiveUp(_) => true,
+        }
+    }
+
+    /// Whether it shows something as `--output` says, without asking a service.
+    fn shows_alone(&self) -> bool {
+        match self {
+            Self::Solve(options) => !options.remote,
+            Self::Validate(_) | Self::Doctor(_) => true,
+            _ => false,
         }
     }
 }
@@ -127,7 +164,7 @@ impl CommandLine {
     /// Reads the command line; a mistake ends the program with usage.
     #[must_use]
     pub fn read() -> Self {
-        let mut command = <Self as clap::CommandFactory>::command();
+        let mut command = Self::described();
         let matches = command.get_matches_mut();
         let read = <Self as clap::FromArgMatches>::from_arg_matches(&matches);
         let line = read.unwrap_or_else(|error| error.format(&mut command).exit());
@@ -139,11 +176,52 @@ impl CommandLine {
         line
     }
 
+    /// What the command line takes. The help of a command shows the options that it has a use for.
+    #[must_use]
+    pub fn described() -> clap::Command {
+        let ids = |options: clap::Command| -> Vec<clap::Id> {
+            options
+                .get_arguments()
+                .map(|option| option.get_id().clone())
+                .collect()
+        };
+        let empty = || clap::Command::new("options");
+        let of_service = ids(<Options as clap::Args>::augment_args(empty()));
+        let of_clients = ids(<ClientOptions as clap::Args>::augment_args(empty()));
+        let hidden = |argument: clap::Arg, ids: &[clap::Id]| {
+            let hide = ids.contains(argument.get_id());
+            if hide { argument.hide(true) } else { argument }
+        };
+        let mut command =
+            <Self as clap::CommandFactory>::command().mut_args(|argument| hidden(argument, &of_service));
+        for (name, keeps) in [
+            ("serve", None),
+            ("backup", None),
+            ("restore", None),
+            ("completions", None),
+            ("validate", Some("output")),
+            ("doctor", Some("output")),
+        ] {
+            let ids: Vec<_> = of_clients
+                .iter()
+                .filter(|id| Some(id.as_str()) != keeps)
+                .cloned()
+                .collect();
+            // Options of all commands, given once more to this one, are taken as they stand here.
+            command = command.mut_subcommand(name, |command| {
+                let about = command.get_about().cloned().unwrap_or_default();
+                let command = <ClientOptions as clap::Args>::augment_args(command).about(about);
+                command.mut_args(|argument| hidden(argument, &ids))
+            });
+        }
+        command
+    }
+
     /// Options of the service before a command, or of clients without one, would be ignored, which
     /// is never what was meant.
     fn stray(&self, matches: &clap::ArgMatches) -> Option<String> {
-        // A what-if that is answered here asks nobody, and is shown as asked all the same.
-        let answered_here = matches!(&self.command, Some(Command::Solve(options)) if !options.remote);
+        // What is answered here asks nobody, and is shown as asked all the same.
+        let answered_here = self.command.as_ref().is_some_and(Command::shows_alone);
         let given = |options: clap::Command| {
             let ids: Vec<_> = options
                 .get_arguments()

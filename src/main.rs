@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Backup(options)) => tell(cli::backup(&options, startup::data_home())),
         Some(Command::Restore(options)) => tell(cli::restore(&options, startup::data_home())),
-        Some(command) => return cli::run(&command, &line.client),
+        Some(command) => return cli::run(&command, &line.client, startup::data_home()),
         None => serve(line.serve),
     };
     match result {

@@ -57,12 +57,25 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "api",
             &[
-                "meter", "model", "fault", "execute", "journal", "service", "auth", "listen",
+                "meter",
+                "model",
+                "fault",
+                "engine",
+                "execute",
+                "journal",
+                "service",
+                "translate",
+                "auth",
+                "listen",
             ],
         ),
         ("config", &["auth"]),
         ("telemetry", &["config"]),
-        ("cli", &["config", "fault", "journal", "service"]),
+        // `validate` reads documents, `doctor` asks an engine what it can do.
+        (
+            "cli",
+            &["config", "engine", "fault", "journal", "model", "service"],
+        ),
         (
             "startup",
             &[

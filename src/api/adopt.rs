@@ -1,16 +1,17 @@
 //! `/api/adopt`
 
 use actix_web::HttpResponse;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
+use crate::service::Adopted;
 
 use super::Handle;
 use super::answer::Timer;
 use super::body::JsonBody;
 use super::by::Asked;
-use super::schema::{Adopted, Adoption};
+use super::schema::Adoption;
 
 /// Takes over what a lost data directory left running.
 ///
@@ -24,8 +25,7 @@ use super::schema::{Adopted, Adoption};
     responses((status = 200, description = "They are ours now.", body = Adopted)))]
 pub async fn post(service: Handle, timer: Timer, Asked(by): Asked, JsonBody(body): JsonBody) -> HttpResponse {
     let adopted = async { service.adopt(owner(&body?)?, by).await }.await;
-    timer
-        .answer(adopted.map(|adopted| json!({ "adopted": adopted.containers, "warnings": adopted.warnings })))
+    timer.give(adopted)
 }
 
 /// Reads `{"owner": …}`, and nothing else.

@@ -1,15 +1,26 @@
 //! `/api/allocation`
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::model::VmId;
+use crate::model::{TierId, VmId};
 
 use super::Handle;
 use super::answer::Timer;
 use super::body::NoBody;
 use super::by::Asked;
-use super::schema::{AllocationShown, GivenUp};
+use super::schema::AllocationShown;
+
+/// A VM was given up.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "given_up": ["rubis_db"], "time": "5.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct GivenUp {
+    /// The containers that were on it.
+    #[schema(value_type = Vec<String>)]
+    given_up: Vec<TierId>,
+}
 
 /// The VMs in use and what each container on them holds: what was confirmed.
 ///
@@ -29,7 +40,8 @@ pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpRes
 /// A VM whose engine does not answer is left as it was last confirmed, since it may come back, and a
 /// plan that needs it is refused. This takes it out of the allocation with all that was on it, so
 /// that the next plan puts that elsewhere. A VM that answers is not given up. A host that is given
-/// up should be taken out of the topology, too: a plan may take it into use again.
+/// up should be taken out of the topology, too: a plan may take it into use again, and removes there
+/// first what runs elsewhere by then.
 #[utoipa::path(delete, path = "/api/allocation/{vm}", operation_id = "give_up_vm", tag = "state",
     params(("vm" = String, Path, description = "The VM's name.")),
     responses((status = 200, description = "It is given up.", body = GivenUp)))]
@@ -44,5 +56,5 @@ pub async fn delete(
         return timer.fail(&fault);
     }
     let given_up = service.give_up(VmId::new(vm.as_str()), by).await;
-    timer.answer(given_up.map(|containers| json!({ "given_up": containers })))
+    timer.give(given_up.map(|given_up| GivenUp { given_up }))
 }

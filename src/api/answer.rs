@@ -7,13 +7,32 @@ use actix_web::dev::Payload;
 use actix_web::http::ConnectionType;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::fault::{Code, Fault};
 use crate::service::Document;
 
 use super::error::status;
 use super::tags;
+
+/// What could not be done, and what to do about it.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "error": "there is no topology yet: PUT one to /api/topology first",
+    "code": "topology_missing", "details": [], "time": "0.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct Error<'f> {
+    /// A sentence that a person can act on.
+    #[schema(example = "there is no topology yet: PUT one to /api/topology first")]
+    error: &'f str,
+    /// The kind of failure, for programs; docs/errors.md lists them.
+    #[schema(example = "topology_missing")]
+    code: &'f str,
+    /// Particulars: problems with paths, reasons, what has moved.
+    #[schema(example = json!([]))]
+    details: &'f [Value],
+}
 
 /// Measures a request and makes its answer.
 pub struct Timer(Instant);
@@ -41,18 +60,23 @@ impl Timer {
         }
     }
 
+    /// The same with what describes itself.
+    pub fn give(&self, result: Result<impl Serialize, Fault>) -> HttpResponse {
+        self.answer(result.map(|answer| json!(answer)))
+    }
+
     /// A fault, as the contract shapes it.
     pub fn fail(&self, fault: &Fault) -> HttpResponse {
         let status = status(fault.code);
         if status.is_server_error() {
             tracing::warn!(code = %fault.code, error = %fault.message, "answered {status}");
         }
-        let body = json!({
-            "error": fault.message,
-            "code": fault.code.as_str(),
-            "details": fault.details,
-        });
-        let mut response = self.send(status, body);
+        let body = Error {
+            error: &fault.message,
+            code: fault.code.as_str(),
+            details: &fault.details,
+        };
+        let mut response = self.send(status, json!(body));
         if matches!(
             fault.code,
             Code::Overloaded | Code::RateLimited | Code::Stopping | Code::JournalUnavailable

@@ -2,10 +2,12 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
-use crate::execute::By;
+use crate::execute::{By, Outcome};
 use crate::fault::{Code, Fault};
 use crate::model::topology::{OnFailure, OnShortage};
 use crate::service::{Begun, Request, Tags};
@@ -14,7 +16,22 @@ use super::Handle;
 use super::answer::Timer;
 use super::body::PlanBody;
 use super::by::Asked;
-use super::schema::{Accepted, Ended, OnFailure as OnFailureShape, OnShortage as OnShortageShape, Plan};
+use super::executions::Accepted;
+use super::schema::Plan;
+
+/// An execution that has ended well.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "outcome": "succeeded", "time": "3.06" }))]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    execution: Uuid,
+    /// How it ended. What has not ended well is answered as an error.
+    #[schema(value_type = Outcome)]
+    outcome: Option<Outcome>,
+}
+
 use super::tags;
 
 /// The query of a request.
@@ -32,9 +49,9 @@ struct Query {
     params(
         ("plan_id" = Option<String>, Query, min_length = 1,
             description = "The sealed plan that is to be carried out as it was shown; the body may then be empty."),
-        ("on_failure" = Option<OnFailureShape>, Query,
+        ("on_failure" = Option<OnFailure>, Query,
             description = "What to do when an action fails for good; the topology says it otherwise."),
-        ("on_shortage" = Option<OnShortageShape>, Query,
+        ("on_shortage" = Option<OnShortage>, Query,
             description = "What to do when fewer VMs come than are asked for; the topology says it otherwise. \
                 With `replan` a sealed plan, too, may be placed other than it was shown."),
         ("If-Match" = Option<String>, Header, description = "The same as plan_id, in double quotes."),
@@ -63,7 +80,10 @@ pub async fn put(
         Ok(begun) if responds_async(&request) => accepted(&timer, &begun),
         Ok(begun) => {
             let ended = begun.ended().await.success();
-            timer.answer(ended.map(|ended| json!({ "execution": ended.id, "outcome": ended.outcome })))
+            timer.give(ended.map(|ended| Ended {
+                execution: ended.id,
+                outcome: ended.outcome,
+            }))
         }
         Err(fault) => timer.fail(&fault),
     }
@@ -71,7 +91,7 @@ pub async fn put(
 
 fn accepted(timer: &Timer, begun: &Begun) -> HttpResponse {
     let location = format!("/api/executions/{}", begun.id);
-    let mut response = timer.send(StatusCode::ACCEPTED, json!({ "execution": begun.id }));
+    let mut response = timer.send(StatusCode::ACCEPTED, json!(Accepted { execution: begun.id }));
     if let Ok(value) = header::HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, value);
     }

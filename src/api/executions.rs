@@ -2,11 +2,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::execute::{By, Direction, Standing};
+use crate::execute::{By, Direction, Standing, Summary};
 use crate::fault::{Code, Fault};
 use crate::journal::Page;
 
@@ -14,7 +15,29 @@ use super::Handle;
 use super::answer::Timer;
 use super::body::NoBody;
 use super::by::Asked;
-use super::schema::{Accepted, Details, ExecutionState, Executions};
+use super::schema::Details;
+
+/// The wish was taken; what comes of it is told by the execution.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "time": "0.01" }))]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// The execution's id.
+    #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    pub execution: Uuid,
+}
+
+/// A page of the history, newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "executions": [], "next": null, "time": "0.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct Executions {
+    /// The executions of this page.
+    executions: Vec<Summary>,
+    /// What to give as `before` for the page after this one; null where there is none.
+    #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    next: Option<Uuid>,
+}
 
 /// Executions that an answer lists where the client does not say, and at most.
 const LIMIT: u32 = 200;
@@ -39,7 +62,7 @@ struct Query {
             description = "So many at most; 200 unless given."),
         ("before" = Option<String>, Query, format = "uuid",
             description = "Only executions that began before this one."),
-        ("state" = Option<ExecutionState>, Query, description = "Only executions in this state."),
+        ("state" = Option<Standing>, Query, description = "Only executions in this state."),
         ("since" = Option<String>, Query, format = "date-time",
             description = "Only executions that were accepted then or later."),
     ),
@@ -49,10 +72,13 @@ pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpRe
         Ok(page) => service.executions(page).await,
         Err(fault) => Err(fault),
     };
-    timer.answer(listed.map(|listed| {
+    timer.give(listed.map(|listed| {
         let last = listed.executions.last().map(|last| last.id);
         let next = last.filter(|_| listed.more);
-        json!({ "executions": listed.executions, "next": next })
+        Executions {
+            executions: listed.executions,
+            next,
+        }
     }))
 }
 
@@ -124,7 +150,7 @@ pub async fn cancel(
         Err(fault) => Err(fault),
     };
     match result {
-        Ok(id) => timer.send(StatusCode::ACCEPTED, json!({ "execution": id })),
+        Ok(id) => timer.send(StatusCode::ACCEPTED, json!(Accepted { execution: id })),
         Err(fault) => timer.fail(&fault),
     }
 }
@@ -186,7 +212,7 @@ async fn take_up(
         Err(fault) => Err(fault),
     };
     match result {
-        Ok(id) => timer.send(StatusCode::ACCEPTED, json!({ "execution": id })),
+        Ok(id) => timer.send(StatusCode::ACCEPTED, json!(Accepted { execution: id })),
         Err(fault) => timer.fail(&fault),
     }
 }

@@ -1,13 +1,57 @@
 //! `/healthz`, `/readyz`, `/metrics`
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::Handle;
 use super::answer::Timer;
 use super::by::Trusted;
-use super::schema::{Alive, Readiness};
+
+/// The service answers.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "status": "ok", "version": "0.1.0", "time": "0.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct Alive {
+    /// `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// The service's version.
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+}
+
+/// Whether the service can carry plans out, and which part can't do its own.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "ready": false, "parts": { "journal": { "ready": true }, "topology": { "ready": true },
+    "cloud": { "ready": true }, "engines": { "ready": false, "problem": "VM 'vm1': nothing answers" } },
+    "time": "0.01" }))]
+#[serde(deny_unknown_fields)]
+pub struct Readiness {
+    /// Whether all parts are.
+    #[schema(example = true)]
+    ready: bool,
+    /// `journal`, `topology`, `cloud`, `engines`.
+    parts: BTreeMap<&'static str, Part>,
+}
+
+/// A part of the service.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "ready": false, "problem": "VM 'vm1': nothing answers" }))]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Whether it can do its own.
+    #[schema(example = false)]
+    ready: bool,
+    /// Why not; told to holders of tokens only, where there are tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "VM 'vm1': nothing answers")]
+    problem: Option<String>,
+}
 
 /// Whether the service answers.
 ///
@@ -15,9 +59,10 @@ use super::schema::{Alive, Readiness};
 #[utoipa::path(get, path = "/healthz", operation_id = "alive", tag = "service",
     responses((status = 200, description = "It does.", body = Alive)))]
 pub async fn live(timer: Timer) -> HttpResponse {
-    timer.answer(Ok(
-        json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }),
-    ))
+    timer.give(Ok(Alive {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    }))
 }
 
 /// Whether the service can carry plans out, and which part can't do its own.
@@ -30,20 +75,23 @@ pub async fn live(timer: Timer) -> HttpResponse {
 pub async fn ready(service: Handle, timer: Timer, Trusted(trusted): Trusted) -> HttpResponse {
     let parts = service.readiness().await;
     let ready = parts.iter().all(|(_, problem)| problem.is_none());
-    let shown = parts.into_iter().map(|(part, problem)| {
-        let mut shown = json!({ "ready": problem.is_none() });
-        if let (true, Some(problem), Some(fields)) = (trusted, problem, shown.as_object_mut()) {
-            fields.insert("problem".to_owned(), Value::String(problem));
-        }
-        (part.to_owned(), shown)
+    let shown = parts.into_iter().map(|(name, problem)| {
+        let part = Part {
+            ready: problem.is_none(),
+            problem: problem.filter(|_| trusted),
+        };
+        (name, part)
     });
-    let parts: Map<String, Value> = shown.collect();
+    let readiness = Readiness {
+        ready,
+        parts: shown.collect(),
+    };
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    timer.send(status, json!({ "ready": ready, "parts": parts }))
+    timer.send(status, json!(readiness))
 }
 
 /// What is counted, for Prometheus: as OpenMetrics for those who say that they read it.

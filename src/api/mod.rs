@@ -19,6 +19,7 @@ mod health;
 mod host;
 mod inspect;
 mod limit;
+mod logs;
 mod measure;
 mod openapi;
 mod plan;
@@ -29,6 +30,7 @@ mod solve;
 mod tags;
 mod topology;
 mod translate;
+mod usage;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -68,6 +70,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .get(inspect::get)
                 .route(web::head().to(inspect::get)),
         )
+        .service(
+            route("/api/usage")
+                .get(usage::get)
+                .route(web::head().to(usage::get)),
+        )
+        .service(route("/api/logs/{vm}/{container}").get(logs::get))
         .service(route("/api/plan").get(plan::get).route(web::head().to(plan::get)))
         .service(route("/api/translate").put(translate::put).post(translate::put))
         .service(route("/api/execute").put(execute::put).post(execute::put))
@@ -145,11 +153,10 @@ fn allowed(pattern: &str) -> String {
         .filter(|(path, _, _)| path == pattern)
         .map(|(_, method, _)| method)
         .collect();
-    // The pages are not described; the stream of events has no end, so nothing to answer HEAD with.
+    // The pages are not described; what may have no end has nothing to answer HEAD with.
+    let endless = pattern == "/api/events" || pattern.starts_with("/api/logs/");
     let has = |method: &str| match method {
-        "HEAD" => {
-            pattern != "/api/events" && (described.is_empty() || described.iter().any(|one| one == "GET"))
-        }
+        "HEAD" => !endless && (described.is_empty() || described.iter().any(|one| one == "GET")),
         "GET" if described.is_empty() => true,
         method => described.iter().any(|one| one == method),
     };

@@ -14,7 +14,6 @@ use super::access::needed;
 use super::answer::Timer;
 use super::error::status;
 use super::limit::is_costly;
-use super::schema;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,7 +31,9 @@ use super::schema;
         super::allocation::delete,
         super::adopt::post,
         super::inspect::get,
+        super::logs::get,
         super::plan::get,
+        super::usage::get,
         super::translate::put,
         super::execute::put,
         super::solve::post,
@@ -48,7 +49,7 @@ use super::schema;
         super::schemas::get,
         description,
     ),
-    components(schemas(schema::Error)),
+    components(schemas(super::answer::Error)),
     tags(
         (name = "state", description = "What is, and what it is made of."),
         (name = "plans", description = "From a plan to containers."),
@@ -104,7 +105,20 @@ fn errors(operation: &str) -> Vec<Code> {
             Overloaded,
             JournalUnavailable,
         ]],
-        "inspect" => &[WORLD],
+        "inspect" | "usage" => &[WORLD],
+        "get_log" => &[
+            &[
+                RequestInvalid,
+                NotFound,
+                TopologyMissing,
+                Overloaded,
+                EngineChanged,
+                EngineUnreachable,
+                EngineTimeout,
+                EngineRefused,
+            ],
+            WORLD,
+        ],
         "adopt" => &[
             &[
                 JsonUnreadable,
@@ -208,6 +222,7 @@ pub fn document() -> Value {
         "components/schemas/Hosts/properties/hosts/minProperties",
         json!(1),
     );
+    timed(&mut document);
     let example = |code: Code| {
         let value = json!({ "error": code.meaning(), "code": code.as_str(), "details": [], "time": "0.00" });
         (
@@ -224,6 +239,46 @@ pub fn document() -> Value {
         }
     }
     document
+}
+
+/// Every answer in JSON carries the `time` spent, which no type of an answer has to say.
+fn timed(document: &mut Value) {
+    const SCHEMAS: &str = "/components/schemas/";
+    let mut answers = std::collections::BTreeSet::from(["Error".to_owned()]);
+    let operations = document.get("paths").and_then(Value::as_object);
+    for operation in operations
+        .into_iter()
+        .flat_map(|paths| paths.values().filter_map(Value::as_object))
+    {
+        let responses = operation
+            .values()
+            .filter_map(|operation| operation["responses"].as_object());
+        for response in responses.flat_map(serde_json::Map::values) {
+            let schema = response.pointer("/content/application~1json/schema/$ref");
+            let name = schema
+                .and_then(Value::as_str)
+                .and_then(|place| place.rsplit('/').next());
+            answers.extend(name.map(str::to_owned));
+        }
+    }
+    for name in answers {
+        let Some(schema) = document.pointer_mut(&format!("{SCHEMAS}{name}")) else {
+            continue;
+        };
+        let time = json!({
+            "type": "string", "description": "Seconds spent.", "pattern": r"^\d+\.\d\d$", "example": "0.01"
+        });
+        set(schema, "properties/time", time);
+        if let Some(fields) = schema.as_object_mut() {
+            let required = fields.entry("required").or_insert_with(|| json!([]));
+            if let Some(names) = required
+                .as_array_mut()
+                .filter(|names| !names.contains(&json!("time")))
+            {
+                names.push(json!("time"));
+            }
+        }
+    }
 }
 
 /// Every operation that is described: path, method, description.

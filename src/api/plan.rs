@@ -2,9 +2,10 @@
 
 use actix_web::HttpResponse;
 
+use crate::service::PlanThatHolds;
+
 use super::Handle;
 use super::answer::Timer;
-use super::schema::PlanThatHolds;
 
 /// The plan that holds.
 ///
@@ -13,5 +14,5 @@ use super::schema::PlanThatHolds;
 #[utoipa::path(get, path = "/api/plan", operation_id = "get_plan", tag = "state",
     responses((status = 200, description = "The plan, and what came of it.", body = PlanThatHolds)))]
 pub async fn get(service: Handle, timer: Timer) -> HttpResponse {
-    timer.answer(Ok(service.snapshot().plan_document()))
+    timer.give(Ok(service.snapshot().plan_that_holds()))
 }

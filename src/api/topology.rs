@@ -2,13 +2,28 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::model::Warning;
 
 use super::answer::Timer;
 use super::body::JsonBody;
 use super::by::Asked;
-use super::schema::{Topology, TopologyShown, TopologyTaken};
+use super::schema::{Topology, TopologyShown};
 use super::{Handle, tags};
+
+/// A topology was taken.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "generation": 3, "warnings": [], "time": "0.01" }))]
+#[serde(deny_unknown_fields)]
+pub struct TopologyTaken {
+    /// How often a topology was put.
+    #[schema(example = 3)]
+    generation: u64,
+    /// What its author should know.
+    warnings: Vec<Warning>,
+}
 
 /// The topology as it was put, `{}` before that. Never a secret.
 ///
@@ -48,8 +63,10 @@ pub async fn put(
         Ok(put) => put,
         Err(fault) => return timer.fail(&fault),
     };
-    let answer = json!({ "generation": put.generation, "warnings": put.warnings });
-    let mut response = timer.answer(Ok(answer));
+    let mut response = timer.give(Ok(TopologyTaken {
+        generation: put.generation,
+        warnings: put.warnings,
+    }));
     if let Ok(tag) = header::HeaderValue::from_str(&put.tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }

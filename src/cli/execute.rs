@@ -8,7 +8,7 @@ use hyper::header::HeaderMap;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::config::client::{ExecuteOptions, Output};
+use crate::config::client::{ExecuteOptions, HowOptions, Output};
 
 use super::events::Events;
 use super::http::{Client, header};
@@ -30,8 +30,21 @@ const ATTEMPTS: u32 = 3;
 ///
 /// When it was not begun, or did not succeed.
 pub async fn execute(client: &Client, options: &ExecuteOptions, output: Output) -> Result<(), Problem> {
-    let plan = input::read(&options.plan)?;
-    let proposal = client.ask(Method::PUT, "/api/translate", Some(&plan)).await?;
+    carry_out(client, &input::read(&options.plan)?, &options.how, output).await
+}
+
+/// Shows what a plan would do, asks, does it, and shows how it goes.
+///
+/// # Errors
+///
+/// As [`execute`].
+pub async fn carry_out(
+    client: &Client,
+    plan: &Value,
+    options: &HowOptions,
+    output: Output,
+) -> Result<(), Problem> {
+    let proposal = client.ask(Method::PUT, "/api/translate", Some(plan)).await?;
     let shown = summary(&proposal, options.stages);
     match output {
         Output::Table => print(&shown)?,
@@ -46,7 +59,7 @@ pub async fn execute(client: &Client, options: &ExecuteOptions, output: Output) 
     }
     // Before the execution begins, so that none of its events is missed.
     let events = Events::follow(client, None).await?;
-    let begun = begin(client, options, &plan, &proposal).await?;
+    let begun = begin(client, options, plan, &proposal).await?;
     let id = begun
         .get("execution")
         .and_then(Value::as_str)
@@ -72,7 +85,7 @@ pub async fn execute(client: &Client, options: &ExecuteOptions, output: Output) 
 
 async fn begin(
     client: &Client,
-    options: &ExecuteOptions,
+    options: &HowOptions,
     plan: &Value,
     proposal: &Value,
 ) -> Result<Value, Problem> {

@@ -79,12 +79,12 @@ pub async fn executions(client: &Client, options: &ExecutionsOptions, output: Ou
 async fn history(client: &Client, options: &ExecutionsOptions, output: Output) -> Result<(), Problem> {
     let limit = options.limit.map(|limit| limit.to_string());
     let filters = [
-        ("limit", &limit),
-        ("before", &options.before),
-        ("state", &options.state),
-        ("since", &options.since),
+        ("limit", limit),
+        ("before", options.before.clone()),
+        ("state", options.state.clone()),
+        ("since", options.since.clone()),
     ];
-    let answer = list_of(client, &filters).await?;
+    let answer = listed(client, &filters).await?;
     if output == Output::Json {
         return print_json(&answer);
     }
@@ -106,7 +106,11 @@ async fn history(client: &Client, options: &ExecutionsOptions, output: Output) -
 }
 
 /// Asks for the executions that fit.
-async fn list_of(client: &Client, filters: &[(&str, &Option<String>)]) -> Result<Value, Problem> {
+///
+/// # Errors
+///
+/// When the service does not answer well.
+pub async fn listed(client: &Client, filters: &[(&str, Option<String>)]) -> Result<Value, Problem> {
     let given = filters.iter().filter_map(|(name, value)| {
         let value = value.as_deref()?;
         Some(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
@@ -245,7 +249,7 @@ fn list(answer: &Value) -> &[Value] {
 }
 
 async fn newest(client: &Client) -> Result<Uuid, Problem> {
-    let answer = list_of(client, &[("limit", &Some("1".to_owned()))]).await?;
+    let answer = listed(client, &[("limit", Some("1".to_owned()))]).await?;
     let none = || Problem::new(Exit::Refused, "there was no execution yet");
     parse(&cell(Some(
         list(&answer)
@@ -257,7 +261,7 @@ async fn newest(client: &Client) -> Result<Uuid, Problem> {
 
 async fn running(client: &Client) -> Result<Uuid, Problem> {
     // One at a time: the newest, or none.
-    let answer = list_of(client, &[("limit", &Some("1".to_owned()))]).await?;
+    let answer = listed(client, &[("limit", Some("1".to_owned()))]).await?;
     let unfinished = |execution: &&Value| {
         let state = execution.get("state").and_then(Value::as_str);
         matches!(state, Some("running" | "held"))

@@ -13,6 +13,18 @@ use super::problem::{Exit, Problem};
 ///
 /// When it can't be read, or is no JSON.
 pub fn read(file: &Path) -> Result<Value, Problem> {
+    let (name, text) = text(file)?;
+    serde_json::from_str(&text)
+        .map_err(|error| Problem::new(Exit::Refused, format!("{name} is not JSON: {error}")))
+}
+
+/// A file's name, as it is told, and its text without a byte order mark; standard input for `-`. Bytes
+/// that are not UTF-8 show as replacement characters.
+///
+/// # Errors
+///
+/// When it can't be read.
+pub fn text(file: &Path) -> Result<(String, String), Problem> {
     let (name, bytes) = if file.as_os_str() == "-" {
         let mut bytes = Vec::new();
         let read = std::io::stdin().read_to_end(&mut bytes);
@@ -22,8 +34,7 @@ pub fn read(file: &Path) -> Result<Value, Problem> {
     };
     let bytes = bytes.map_err(|error| Problem::new(Exit::Failed, format!("can't read {name}: {error}")))?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text)
-        .map_err(|error| Problem::new(Exit::Refused, format!("{name} is not JSON: {error}")))
+    Ok((name, String::from_utf8_lossy(text).into_owned()))
 }
 
 /// Asks on the terminal; anything but a yes is a no.

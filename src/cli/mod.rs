@@ -5,11 +5,15 @@
 
 mod action;
 mod backup;
+mod diff;
+mod doctor;
 mod events;
 mod execute;
 mod executions;
 mod http;
 mod input;
+mod logs;
+mod plan;
 mod problem;
 mod progress;
 mod reached;
@@ -19,11 +23,12 @@ mod sse;
 mod state;
 mod style;
 mod summary;
+mod top;
 mod track;
+mod validate;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-
-use clap::CommandFactory;
 
 use crate::config::client::{ClientOptions, Output, TopologyCommand};
 use crate::config::{Command, CommandLine};
@@ -33,14 +38,14 @@ pub use backup::{BackupError, backup, restore};
 use http::Client;
 use problem::{Exit, Problem, written};
 
-/// Runs a command, and answers with the exit code.
+/// Runs a command, and answers with the exit code. `home` is the user's data folder.
 #[must_use]
-pub fn run(command: &Command, options: &ClientOptions) -> ExitCode {
+pub fn run(command: &Command, options: &ClientOptions, home: Option<PathBuf>) -> ExitCode {
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Problem::new(Exit::Failed, error.to_string()))
-        .and_then(|runtime| runtime.block_on(dispatch(command, options)));
+        .and_then(|runtime| runtime.block_on(dispatch(command, options, home)));
     let Err(problem) = result else {
         return ExitCode::SUCCESS;
     };
@@ -53,13 +58,21 @@ pub fn run(command: &Command, options: &ClientOptions) -> ExitCode {
     ExitCode::from(problem.exit as u8)
 }
 
-async fn dispatch(command: &Command, options: &ClientOptions) -> Result<(), Problem> {
+async fn dispatch(command: &Command, options: &ClientOptions, home: Option<PathBuf>) -> Result<(), Problem> {
     let output = options.output.unwrap_or(Output::Table);
     let client = || Client::new(options);
     match command {
         Command::Serve(_) | Command::Describe { .. } | Command::Backup(_) | Command::Restore(_) => {
             Err(Problem::new(Exit::Usage, "this asks no service"))
         }
+        Command::Validate(options) => validate::validate(options, output),
+        Command::Doctor(options) => doctor::doctor(options, home, output).await,
+        Command::Diff(options) => diff::diff(&client()?, options, output).await,
+        Command::Plan => plan::plan(&client()?, output).await,
+        Command::Undo(options) => plan::undo(&client()?, options, output).await,
+        Command::Logs(options) => logs::logs(&client()?, options).await,
+        Command::Top(options) => top::top(&client()?, options, output).await,
+        Command::GiveUp(options) => state::give_up(&client()?, options, output).await,
         Command::Topology(TopologyCommand::Get) => state::topology(&client()?, options.output).await,
         Command::Topology(TopologyCommand::Put(file)) => state::put_topology(&client()?, file, output).await,
         Command::Translate(options) => state::translate(&client()?, options, output).await,
@@ -78,7 +91,7 @@ async fn dispatch(command: &Command, options: &ClientOptions) -> Result<(), Prob
         }
         Command::Completions(options) => {
             let mut script = Vec::new();
-            clap_complete::generate(options.shell, &mut CommandLine::command(), "mapek", &mut script);
+            clap_complete::generate(options.shell, &mut CommandLine::described(), "mapek", &mut script);
             written(std::io::Write::write_all(&mut std::io::stdout(), &script))
         }
     }

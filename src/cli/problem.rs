@@ -25,6 +25,8 @@ pub enum Exit {
     Broken = 8,
     /// Nobody said yes.
     Unconfirmed = 9,
+    /// Something differs, and the exit code was to say so.
+    Differs = 10,
     /// Ctrl-C.
     Interrupted = 130,
 }

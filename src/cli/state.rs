@@ -1,9 +1,10 @@
 //! `mapek topology`, `allocation`, `inspect`, `translate`: what is, and what would be.
 
 use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use crate::config::client::{FileArgument, Output, TranslateOptions};
+use crate::config::client::{FileArgument, GiveUpOptions, Output, TranslateOptions};
 
 use super::http::Client;
 use super::input;
@@ -234,6 +235,48 @@ pub async fn adopt(client: &Client, owner: &str, output: Output) -> Result<(), P
         print(&format!("Adopted on {vm}: {}", names.join(", ")))?;
     }
     Ok(())
+}
+
+/// Gives up a VM that is gone for good, with what was on it.
+///
+/// # Errors
+///
+/// When nobody says yes, or the service does not do it.
+pub async fn give_up(client: &Client, options: &GiveUpOptions, output: Output) -> Result<(), Problem> {
+    let vm = &options.vm;
+    let allocation = client.ask(Method::GET, "/api/allocation", None).await?;
+    let held = allocation.get(vm).and_then(|vm| vm.get("used"));
+    let held: Vec<String> = held
+        .into_iter()
+        .flat_map(objects)
+        .map(|(name, _)| name.clone())
+        .collect();
+    // One that the allocation does not have is for the service to refuse.
+    if !options.yes && allocation.get(vm).is_some_and(Value::is_object) {
+        let what = match held.as_slice() {
+            [] => "nothing".to_owned(),
+            held => held.join(", "),
+        };
+        input::confirm(&format!("Give up {vm}, which held {what}?"))?;
+    }
+    let path = format!("/api/allocation/{}", utf8_percent_encode(vm, NON_ALPHANUMERIC));
+    let answer = client.ask(Method::DELETE, &path, None).await?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let given_up = answer.get("given_up").and_then(Value::as_array);
+    let names: Vec<String> = given_up
+        .into_iter()
+        .flatten()
+        .map(|name| cell(Some(name)))
+        .collect();
+    match names.as_slice() {
+        [] => print(&format!("Gave up {vm}; nothing was on it")),
+        names => print(&format!(
+            "Gave up {vm} with {}: the next plan places them elsewhere",
+            names.join(", ")
+        )),
+    }
 }
 
 /// What goes back into the service as it came out of it.

@@ -97,6 +97,14 @@ pub struct TranslateOptions {
 pub struct ExecuteOptions {
     /// The plan; - for standard input
     pub plan: PathBuf,
+    /// How it is carried out.
+    #[command(flatten)]
+    pub how: HowOptions,
+}
+
+/// How a plan is carried out.
+#[derive(Debug, Args)]
+pub struct HowOptions {
     /// Do not ask before something is changed
     #[arg(short, long)]
     pub yes: bool,
@@ -200,6 +208,50 @@ pub struct EventsOptions {
     /// Only events of this execution
     #[arg(long, value_name = "ID")]
     pub execution: Option<String>,
+}
+
+/// Options of `mapek diff`.
+#[derive(Debug, Args)]
+pub struct DiffOptions {
+    /// The topology to compare with the service's; - for standard input
+    pub file: PathBuf,
+    /// End with exit code 10 if something would change
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// Options of `mapek give-up`.
+#[derive(Debug, Args)]
+pub struct GiveUpOptions {
+    /// The VM, as the allocation names it
+    pub vm: String,
+    /// Do not ask before it is given up
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Options of `mapek logs`.
+#[derive(Debug, Args)]
+pub struct LogsOptions {
+    /// The container as VM/CONTAINER; CONTAINER alone will do if only one VM has it
+    pub container: String,
+    /// Go on with what the container writes from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last lines, so many at most
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub tail: Option<u32>,
+    /// Only what was written since then: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+}
+
+/// Options of `mapek top`.
+#[derive(Debug, Args)]
+pub struct TopOptions {
+    /// Measure again and again, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// Options of `mapek completions`.

@@ -12,10 +12,12 @@ pub mod secret;
 mod whose;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::model::topology::{Healthcheck, PortBinding, Tls, Variable};
@@ -74,6 +76,18 @@ pub trait Engine: Send + Sync {
     /// anonymous volumes. One that is not ours is a [`EngineErrorKind::Foreign`] error.
     async fn ensure_absent(&self, name: &str) -> Result<(), EngineError>;
 
+    /// What the container has written, to its standard output and error as they came. An error in the
+    /// stream is its end. Engines that keep no logs have nothing to tell.
+    async fn log(&self, _name: &str, _options: &LogOptions) -> Result<Log, EngineError> {
+        Ok(Box::pin(futures_util::stream::empty()))
+    }
+
+    /// What a running container uses, measured for about a second; None where it does not run. Engines that
+    /// measure nothing have nothing to tell.
+    async fn usage(&self, _name: &str) -> Result<Option<Usage>, EngineError> {
+        Ok(None)
+    }
+
     /// Unpacks a tar archive at a folder inside the container.
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError>;
 
@@ -98,6 +112,29 @@ pub trait Engine: Send + Sync {
         let run = self.prepare(name, command).await?;
         self.complete(name, &run, command.deadline).await
     }
+}
+
+/// What a container uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor, in billionths of a core.
+    pub nano_cpus: u64,
+    /// Memory in bytes, without pages of files that can be dropped.
+    pub memory: u64,
+}
+
+/// Pieces of a log, which need not end at the ends of lines.
+pub type Log = Pin<Box<dyn Stream<Item = Result<Vec<u8>, EngineError>> + Send>>;
+
+/// Which part of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// The last lines, so many at most; None for all.
+    pub tail: Option<u32>,
+    /// What was written since then, in seconds since 1970; None for all.
+    pub since: Option<i64>,
+    /// Whether to go on with what is written from now on, until the container ends.
+    pub follow: bool,
 }
 
 /// Gives the engine at an endpoint.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Who asked for a change.
@@ -29,15 +30,21 @@ impl By {
     }
 }
 
-/// Why the service set out to restore a plan by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why `mapek` set out by itself to bring back what should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "reasons": ["rubis_db on vm 'vm1' is stopped: not running"],
+    "plan_of": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "since": "2026-11-21T06:00:00Z", "by": "planner" }))]
 pub struct Reconcile {
-    /// What differed from what should be, each for a person.
+    /// What differed, for a person.
+    #[schema(example = json!(["rubis_db on vm 'vm1' is stopped: not running"]))]
     pub reasons: Vec<String>,
     /// The execution that first reached the plan.
+    #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     pub plan_of: Uuid,
     /// When that was accepted.
+    #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
     pub since: Timestamp,
     /// The name of who asked for it.
+    #[schema(example = "planner")]
     pub by: String,
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::engine::RunId;
 use crate::fault::{Code, Fault};
@@ -162,13 +163,17 @@ pub struct HookRun {
 }
 
 /// A container that was confirmed, does not run any more at the end, and could not be started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "vm": "vm1", "container": "rubis_db", "error": "the name is taken" }))]
 pub struct Lost {
     /// Where it was.
+    #[schema(value_type = String, example = "vm1")]
     pub vm: VmId,
     /// Which.
+    #[schema(value_type = String, example = "rubis_db")]
     pub container: TierId,
     /// Why it could not be started again, for a person.
+    #[schema(example = "the name is taken")]
     pub error: String,
 }
 
@@ -280,8 +285,9 @@ impl Finding {
 }
 
 /// How an execution ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "succeeded")]
 pub enum Outcome {
     /// Everything was done.
     Succeeded,

@@ -112,14 +112,22 @@ pub async fn perform(
     }
 }
 
-/// Starts the container that an action is about, as it is confirmed.
+/// Starts the container that an action is about, as it is confirmed; one that is to be resized, with what
+/// it is to have: what it had may be somebody else's by now.
 async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failure> {
     let (name, engine) = world.engine(view, action.vm())?;
     let Some(tier) = action.container().and_then(|id| world.topology.tiers.get(id)) else {
         return Ok(());
     };
-    if let Some(held) = view.allocation.container(&name, &tier.id) {
-        let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
+    let held = match action {
+        Action::UpdateContainer { size, cores, .. } => Some((*size, cores)),
+        _ => {
+            let confirmed = view.allocation.container(&name, &tier.id);
+            confirmed.map(|held| (held.size, &held.cores))
+        }
+    };
+    if let Some((size, cores)) = held {
+        let spec = spec::container(&world.topology, tier, size, cores, &view.allocation);
         engine.ensure_running(&spec).await?;
     }
     Ok(())

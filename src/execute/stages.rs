@@ -37,8 +37,12 @@ impl Run {
             // An earlier run may have left the failure on record.
             let on_record = || execution.failed_among(first..first + stage.len());
             failure = failure.or(failed).or_else(on_record);
-            if self.halted() != Halt::No {
-                break;
+            first += stage.len();
+            match self.halted() {
+                Halt::No => {}
+                // What an earlier run was in the middle of is brought to its end: nothing ends before that.
+                Halt::Cancel if execution.runs_from(first) => continue,
+                Halt::Cancel | Halt::Stop => break,
             }
             if failure.is_some() {
                 let go_on = execution.frozen.on_failure == OnFailure::Continue
@@ -48,7 +52,6 @@ impl Run {
                     break;
                 }
             }
-            first += stage.len();
         }
         Ok(failure)
     }

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::asked::Reconcile;
@@ -10,23 +12,33 @@ use super::record::{Execution, Frozen};
 use super::status::Status;
 
 /// A line of the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({ "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "state": "succeeded",
+    "created_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z", "actions": 10, "actions_done": 10,
+    "requested_by": "planner", "reconcile": null }))]
+#[serde(deny_unknown_fields)]
 pub struct Summary {
     /// Its id.
+    #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     pub id: Uuid,
     /// Where it stands.
     pub state: Standing,
     /// When it was accepted.
+    #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
     pub created_at: Timestamp,
-    /// When it ended.
+    /// When it ended; null while it runs.
+    #[schema(value_type = Option<String>, format = "date-time", example = "2026-11-21T06:00:03Z")]
     pub finished_at: Option<Timestamp>,
     /// Its actions, those of a second way out and of the way back too.
+    #[schema(example = 10)]
     pub actions: u64,
     /// Those that are done.
+    #[schema(example = 10)]
     pub actions_done: u64,
-    /// The name of who asked for it.
+    /// The name of the token that asked for it; `anonymous` without one; `mapek` for a repair.
+    #[schema(example = "planner")]
     pub requested_by: String,
-    /// Why the service began it by itself, where it did.
+    /// Why `mapek` began it by itself, where it did.
     pub reconcile: Option<Reconcile>,
 }
 
@@ -67,6 +79,26 @@ impl Standing {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+}
+
+/// The names that [`Standing::as_str`] gives.
+impl PartialSchema for Standing {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(
+                "`running`, `held` where it waits for a person, or how it ended.",
+            ))
+            .enum_values(Some(Self::ALL.map(Self::as_str)))
+            .examples([serde_json::json!("running")])
+            .into()
+    }
+}
+
+impl ToSchema for Standing {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "ExecutionState".into()
     }
 }
 

@@ -4,12 +4,16 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// One thing that is wrong, with the place where it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Something about a place in a document: what is wrong there, or what its author should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = Remark, example = json!({ "path": "apps[0].tiers.db.max_nodes", "problem": "taken as max_node" }))]
+#[serde(deny_unknown_fields)]
 pub struct Problem {
     /// JSON path from the root of the body, such as `apps[0].tiers.db.max_node`; empty for the root.
+    #[schema(example = "apps[0].tiers.db.max_nodes")]
     pub path: String,
     /// What is wrong there and what would be right.
+    #[schema(example = "taken as max_node")]
     pub problem: String,
 }
 

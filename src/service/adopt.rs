@@ -14,12 +14,16 @@ use crate::model::{Vm, VmId};
 use super::Service;
 use super::reality::look;
 
-/// What was adopted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Containers were adopted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({ "adopted": { "vm1": ["rubis_db"] }, "warnings": [], "time": "0.05" }))]
+#[serde(deny_unknown_fields)]
 pub struct Adopted {
-    /// Names of the containers, by VM.
+    /// Their names, by VM.
+    #[serde(rename = "adopted")]
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     pub containers: BTreeMap<VmId, Vec<String>>,
-    /// What its author should know.
+    /// What their new owner should know.
     pub warnings: Vec<String>,
 }
 

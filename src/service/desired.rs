@@ -2,10 +2,16 @@
 //! itself. It is on record, with its execution, before it is carried out. Pure.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{OneOfBuilder, Schema};
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Reconcile};
+
+use super::observation::Difference;
 
 /// The plan that holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,14 +84,77 @@ impl Desired {
     }
 }
 
-/// `state` of the plan that holds, as in JSON.
-#[must_use]
-pub fn state(desired: Option<&Desired>, differs: bool) -> &'static str {
-    match desired.map(|desired| desired.reach) {
-        None => "none",
-        Some(Reach::UnderWay) => "under_way",
-        Some(Reach::Reached) if differs => "drifted",
-        Some(Reach::Reached) => "reached",
-        Some(Reach::Failed) => "failed",
+/// The plan that holds, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({ "plan": { "rubis": { "db": { "cpu_cores": 2, "mem_units": 2 } } },
+    "since": "2026-11-21T06:00:00Z", "by": "planner", "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0",
+    "state": "reached", "differences": [], "time": "0.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct PlanThatHolds {
+    /// The plan as it was sent; null before the first.
+    #[schema(schema_with = described_elsewhere)]
+    pub plan: Option<Value>,
+    /// When it was accepted.
+    #[schema(value_type = Option<String>, format = "date-time", example = "2026-11-21T06:00:00Z")]
+    pub since: Option<Timestamp>,
+    /// The name of the token that asked for it; `anonymous` without one.
+    #[schema(example = "planner")]
+    pub by: Option<String>,
+    /// The execution that it was wanted with.
+    #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    pub execution: Option<Uuid>,
+    /// What came of it.
+    pub state: PlanState,
+    /// What differed from it at the last look.
+    pub differences: Vec<Difference>,
+}
+
+/// The schema of a plan as whoever sends one writes it, or null.
+fn described_elsewhere() -> RefOr<Schema> {
+    let plan = OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .item(Ref::from_schema_name("Plan"))
+        .description(Some("The plan as it was sent; null before the first."))
+        .build();
+    RefOr::T(Schema::OneOf(plan))
+}
+
+/// What came of the plan that holds: there is none yet; its execution has not ended; what it asks for is
+/// there; it was, and something differs now; its execution failed, was cancelled or undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(example = "reached")]
+pub enum PlanState {
+    /// There is none.
+    None,
+    /// Its execution has not ended.
+    UnderWay,
+    /// What it asks for is there.
+    Reached,
+    /// It was, and something differs now.
+    Drifted,
+    /// Its execution failed, was cancelled or undone.
+    Failed,
+}
+
+impl PlanThatHolds {
+    /// From what is on record, and what differs now.
+    #[must_use]
+    pub fn of(desired: Option<&Desired>, differences: Vec<Difference>) -> Self {
+        let state = match desired.map(|desired| desired.reach) {
+            None => PlanState::None,
+            Some(Reach::UnderWay) => PlanState::UnderWay,
+            Some(Reach::Reached) if !differences.is_empty() => PlanState::Drifted,
+            Some(Reach::Reached) => PlanState::Reached,
+            Some(Reach::Failed) => PlanState::Failed,
+        };
+        Self {
+            plan: desired.map(|desired| desired.plan.clone()),
+            since: desired.map(|desired| desired.since),
+            by: desired.map(|desired| desired.by.clone()),
+            execution: desired.map(|desired| desired.execution),
+            state,
+            differences,
+        }
     }
 }

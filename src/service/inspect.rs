@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use crate::cloud::{CloudVm, Standing};
-use crate::engine::Observed;
+use crate::engine::{Engine, Observed};
 use crate::fault::{Code, Fault};
 use crate::model::{Topology, Vm, VmId};
 
@@ -108,6 +108,17 @@ impl Service {
         id: &VmId,
         known: Option<&CloudVm>,
     ) -> Result<Vec<Observed>, Fault> {
+        Ok(self.look_with(snapshot, topology, id, known).await?.1)
+    }
+
+    /// The same, with the engine that was asked.
+    pub(super) async fn look_with(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Topology,
+        id: &VmId,
+        known: Option<&CloudVm>,
+    ) -> Result<(Arc<dyn Engine>, Vec<Observed>), Fault> {
         let gone = |why: &str| Fault::new(Code::CloudRefused, why);
         if let Some(Standing::Leaving(why)) = known.map(|vm| &vm.standing) {
             return Err(gone(why));
@@ -126,7 +137,7 @@ impl Service {
         let (identity, mut seen) = look(engine.as_ref()).await?;
         refuse_changed(&snapshot.allocation, &snapshot.engines, id, &identity)?;
         self.take_over(id, &self.on_record(snapshot).await?, &mut seen);
-        Ok(seen)
+        Ok((engine, seen))
     }
 }
 

@@ -47,6 +47,12 @@ fn removal(topology: &Topology, vm: &VmId, container: &Observed) -> Action {
     }
 }
 
+/// Whether a container is ours, holds nothing, and is on nobody's way out.
+pub fn left_behind(topology: &Topology, container: &Observed) -> bool {
+    let holds = container.state.holds() || container.state == State::Removing;
+    container.managed && !holds && topology.tiers.contains_key(container.name.as_str())
+}
+
 /// Adds the removal of what is left behind to the first stage: it holds nothing, so that it can go
 /// at any time, but it would keep its VM from being released. What the target wants in the same
 /// place is left for its creation to take up.
@@ -60,9 +66,7 @@ pub fn sweep(
     for (vm, containers) in seen {
         for container in containers {
             let tier = TierId::new(&container.name);
-            let holds = container.state.holds() || container.state == State::Removing;
-            let left = container.managed && !holds;
-            if left && topology.tiers.contains_key(&tier) && target.container(vm, &tier).is_none() {
+            if left_behind(topology, container) && target.container(vm, &tier).is_none() {
                 removals.push(removal(topology, vm, container));
             }
         }

@@ -30,6 +30,7 @@ mod inspect;
 mod keys;
 mod ledger;
 mod leftovers;
+mod logs;
 mod members;
 mod metrics;
 mod observation;
@@ -53,6 +54,7 @@ mod supervisor;
 mod tests;
 mod topology;
 mod turns;
+mod usage;
 mod what_if;
 mod work_out;
 
@@ -73,16 +75,19 @@ use crate::outside::{Outside, off_async};
 
 pub use admission::{Begun, Request};
 pub use adopt::Adopted;
+pub use desired::PlanThatHolds;
 pub use document::{Document, Tags};
 pub use phase::OnRestart;
 pub use platform::Platform;
 pub use propose::Proposal;
 pub use ready::Readiness;
+pub use redact::without_secrets;
 pub use running::Ended;
 pub use snapshot::Snapshot;
 pub use topology::PutTopology;
 pub use turns::on_behalf_of;
-pub use what_if::{WhatIf, what_if};
+pub use usage::{ContainerUsage, Usages};
+pub use what_if::{WhatIf, check_what_if, what_if};
 
 use book::Book;
 use supervisor::{Line, Supervisor};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine::Observed;
 use crate::fault::{Code, Fault};
@@ -14,9 +15,13 @@ use crate::model::{Allocation, Plan, Topology, Vm, VmId};
 
 use super::drift::{Drift, differences};
 
-/// How something differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// How something differs: it is not there, does not run, is frozen, ends again and again, is unhealthy, holds
+/// something else than it should, is not in the allocation, or somebody else's container has its name; its VM can't
+/// be asked, has another engine, or could not be asked for so long that it counts as lost; less of the tier is held
+/// than the plan asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DifferenceKind, example = "stopped")]
 pub enum Kind {
     /// The allocation has it, its engine does not, or its VM is gone.
     Missing,
@@ -77,18 +82,25 @@ pub struct Place {
 /// What is seen in one look: how each place differs, and in what, for a person.
 pub type Look = BTreeMap<Place, (Kind, Vec<String>)>;
 
-/// What differs now, as everybody is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// How what runs differs from what should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({ "vm": "vm1", "container": "rubis_db", "kind": "stopped", "details": ["not running"],
+    "since": "2026-11-21T06:00:00Z" }))]
+#[serde(deny_unknown_fields)]
 pub struct Difference {
     /// The VM; null where it is about all of a tier.
+    #[schema(value_type = Option<String>, example = "vm1")]
     pub vm: Option<VmId>,
     /// The container, or the tier.
+    #[schema(example = "rubis_db")]
     pub container: String,
     /// How it differs.
     pub kind: Kind,
     /// In what, for a person.
+    #[schema(example = json!(["not running"]))]
     pub details: Vec<String>,
     /// Since when it was seen to.
+    #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
     pub since: Timestamp,
 }
 

@@ -17,7 +17,7 @@ use crate::model::{Allocation, Cpu, Foreign, Size, TierId, Topology, Vm, VmId};
 use crate::translate::Action;
 
 use super::identity::{self, refuse_changed, refuse_shared};
-use super::leftovers::surplus;
+use super::leftovers::{left_behind, surplus};
 use super::members::members;
 use super::{Service, Snapshot};
 
@@ -385,7 +385,13 @@ impl Reality {
             }
             self.allocation.vms.insert(name.clone(), now);
             self.seen.entry(name).or_insert(seen);
-        } else if now.foreign == Foreign::default() {
+            return;
+        }
+        // What was left behind on one that was given up is taken away before the VM is used again.
+        if seen.iter().any(|one| left_behind(topology, one)) {
+            self.seen.entry(name.clone()).or_insert(seen);
+        }
+        if now.foreign == Foreign::default() {
             self.spares.clean.push(name);
         } else if now.room().mem > 0 && now.room().cpu > Cpu::ZERO {
             self.spares.occupied.insert(name, now);

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::execute::{Bindings, View};
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Change, Topology, VmId};
 
-use super::desired::{self, Desired};
+use super::desired::{Desired, PlanThatHolds};
 use super::document::Document;
 use super::identity::Known;
 use super::observation::Difference;
@@ -90,16 +90,8 @@ impl Snapshot {
 
     /// The plan that holds, and what came of it.
     #[must_use]
-    pub fn plan_document(&self) -> Value {
-        let desired = self.desired.as_deref();
-        json!({
-            "plan": desired.map(|desired| &desired.plan),
-            "since": desired.map(|desired| desired.since),
-            "by": desired.map(|desired| &desired.by),
-            "execution": desired.map(|desired| desired.execution),
-            "state": desired::state(desired, !self.differences.is_empty()),
-            "differences": *self.differences,
-        })
+    pub fn plan_that_holds(&self) -> PlanThatHolds {
+        PlanThatHolds::of(self.desired.as_deref(), self.differences.as_ref().clone())
     }
 
     /// What is confirmed, with names of new VMs.

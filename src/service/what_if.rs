@@ -62,6 +62,15 @@ pub fn what_if(question: &Value, deadline: Duration, stop: &AtomicBool) -> Resul
     Ok(proposal)
 }
 
+/// Whether a what-if is one that could be asked, without answering it.
+///
+/// # Errors
+///
+/// What is wrong with the first part that is not valid.
+pub fn check_what_if(question: &Value) -> Result<(), Fault> {
+    WhatIf::parse(question, Duration::ZERO).map(drop)
+}
+
 /// What a question may have.
 const MEMBERS: [&str; 6] = ["topology", "allocation", "plan", "deadline_ms", "exact", "trace"];
 

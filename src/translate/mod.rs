@@ -52,11 +52,15 @@ pub struct Translation {
 }
 
 /// A tier that is down for a moment on the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({ "tier": "rubis_db", "reason": "max_node 1, and it moves to another VM" }))]
+#[serde(deny_unknown_fields)]
 pub struct Interrupt {
     /// The tier.
+    #[schema(value_type = String, example = "rubis_db")]
     pub tier: TierId,
     /// Why no order of the actions avoids it.
+    #[schema(example = "max_node 1, and it moves to another VM")]
     pub reason: String,
 }
 

@@ -35,7 +35,7 @@ impl Said {
             .unwrap_or_else(|error| panic!("{error} in {:?} ({})", self.out, self.err))
     }
 
-    fn expect(self, code: i32) -> Self {
+    pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "out: {}\nerr: {}", self.out, self.err);
         self
     }
@@ -285,6 +285,102 @@ fn a_what_if_is_answered_here_or_by_the_service_alike() {
 }
 
 #[test]
+fn a_topology_is_compared_with_what_the_service_has() {
+    let server = Server::start();
+    let mut present = topology();
+    present["apps"][0]["tiers"]["db"]["environment"] = json!({ "PASSWORD": "geheim123", "USER": "me" });
+    ask(&server, &["topology", "put", "-"], &present.to_string()).expect(0);
+    let said = ask(&server, &["diff", "--exit-code", "-"], &present.to_string()).expect(0);
+    assert!(said.out.contains("The service has this topology"), "{}", said.out);
+    assert!(
+        said.out.contains("2 hidden values could not be compared"),
+        "{}",
+        said.out
+    );
+
+    let mut given = ask(&server, &["topology", "get"], "").expect(0).json();
+    assert_eq!(
+        ask(&server, &["diff", "--exit-code", "-"], &given.to_string()).code,
+        Some(0),
+        "as it was read"
+    );
+    given["infrastructure"]["cpu_cores"] = json!(4);
+    given["apps"][0]["tiers"]["db"]["environment"]["NEW"] = json!("geheim456");
+    given["apps"][0]["tiers"]["web"]
+        .as_object_mut()
+        .unwrap()
+        .remove("max_nodes");
+    let said = ask(&server, &["diff", "-"], &given.to_string()).expect(0);
+    for line in [
+        "~ infrastructure.cpu_cores: 2 -> 4",
+        "+ apps[\"shop\"].tiers.db.environment.NEW: \"***\"",
+        "- apps[\"shop\"].tiers.web.max_nodes: 2",
+    ] {
+        assert!(
+            said.out.lines().any(|one| one == line),
+            "{line} is not in\n{}",
+            said.out
+        );
+    }
+    assert!(!said.out.contains("geheim"), "{}", said.out);
+    let said = ask(
+        &server,
+        &["diff", "--exit-code", "-o", "json", "-"],
+        &given.to_string(),
+    )
+    .expect(10);
+    assert_eq!(
+        said.json()["changes"].as_array().unwrap().len(),
+        3,
+        "{}",
+        said.out
+    );
+    assert_eq!(
+        ask(&server, &["topology", "get"], "").json()["infrastructure"]["cpu_cores"],
+        2
+    );
+}
+
+#[test]
+fn the_plan_that_holds_is_shown_and_one_without_a_forerunner_is_not_undone() {
+    let server = Server::start();
+    assert!(ask(&server, &["plan"], "").expect(0).out.contains("no plan yet"));
+    let said = ask(&server, &["undo", "--yes"], "").expect(4);
+    assert!(said.err.contains("no plan to undo"), "{}", said.err);
+    ask(&server, &["topology", "put", "-"], &topology().to_string()).expect(0);
+    ask(&server, &["execute", "-"], "{}").expect(0);
+    let said = ask(&server, &["plan"], "").expect(0).out;
+    assert!(
+        said.contains("reached") && said.contains("by anonymous"),
+        "{said}"
+    );
+    assert_eq!(
+        ask(&server, &["plan", "-o", "json"], "").expect(0).json()["plan"],
+        json!({})
+    );
+    let said = ask(&server, &["undo", "--yes"], "").expect(4);
+    assert!(said.err.contains("nothing to go back to"), "{}", said.err);
+}
+
+#[test]
+fn what_is_not_there_can_be_neither_given_up_nor_read() {
+    let server = Server::start();
+    let said = ask(&server, &["logs", "vm1/shop_db"], "").expect(4);
+    assert!(said.err.contains("no topology yet"), "{}", said.err);
+    ask(&server, &["topology", "put", "-"], &topology().to_string()).expect(0);
+    let said = ask(&server, &["give-up", "vm9"], "").expect(3);
+    assert!(said.err.contains("vm9"), "{}", said.err);
+    let said = ask(&server, &["logs", "vm9/shop_db"], "").expect(3);
+    assert!(said.err.contains("there is no VM 'vm9'"), "{}", said.err);
+    // It is in the topology, and nobody answers at it.
+    ask(&server, &["logs", "vm1/shop_db"], "").expect(8);
+    let said = ask(&server, &["logs", "shop_db"], "").expect(3);
+    assert!(said.err.contains("VM/shop_db"), "{}", said.err);
+    let said = ask(&server, &["logs", "vm1/shop_db", "--since", "yesterday"], "").expect(2);
+    assert!(said.err.contains("--since should be a time"), "{}", said.err);
+}
+
+#[test]
 fn options_that_would_be_ignored_are_refused() {
     for arguments in [
         &["--listen", "127.0.0.1:0", "allocation"][..],
@@ -320,11 +416,38 @@ fn help_lists_the_exit_codes_and_every_command() {
         "solve",
         "completions",
         "serve",
+        "diff",
+        "validate",
+        "plan",
+        "undo",
+        "logs",
+        "top",
+        "give-up",
+        "doctor",
         "MAPEK_SERVER",
         "MAPEK_TOKEN",
     ] {
         assert!(help.contains(part), "{part} is not in\n{help}");
     }
+    assert!(help.contains("serve        Start the service"), "{help}");
+    // Options of the service are in the help of `serve`, and those of clients are not.
+    let serve = run(program().args(["serve", "--help"]), "").expect(0).out;
+    assert!(
+        serve.contains("--solve-deadline-ms") && !help.contains("--solve-deadline-ms"),
+        "{help}"
+    );
+    for command in ["serve", "backup", "completions", "validate", "doctor"] {
+        let help = run(program().args([command, "--help"]), "").expect(0).out;
+        assert!(
+            !help.contains("MAPEK_TOKEN]") && !help.contains("--server"),
+            "{help}"
+        );
+    }
+    let allocation = run(program().args(["allocation", "--help"]), "").expect(0).out;
+    assert!(
+        allocation.contains("--server") && !allocation.contains("--listen"),
+        "{allocation}"
+    );
     let mut secret = program();
     secret.env("MAPEK_TOKEN", "hunter2").arg("--help");
     assert!(!run(&mut secret, "").expect(0).out.contains("hunter2"));

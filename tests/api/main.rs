@@ -20,6 +20,7 @@ mod bad_input;
 mod certificates;
 mod cli;
 mod cli_connections;
+mod cli_offline;
 mod cli_seal;
 mod command_line;
 mod conditional;

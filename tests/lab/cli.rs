@@ -263,3 +263,201 @@ fn what_does_not_succeed_is_told_by_its_exit_code_and_its_reason() {
         assert!(detached.out.contains("Begun as execution"), "{}", detached.out);
     });
 }
+
+#[test]
+fn the_plan_before_comes_back_and_a_vm_that_is_gone_is_given_up() {
+    in_lab!(2, async |lab| {
+        let service = Service::start();
+        two_tiers(lab, &service, "#!/bin/sh\nexit 0\n").await;
+        let one = plan_file("one", &plan(&[("db", 1.0, 1)]));
+        let two = plan_file("two", &plan(&[("web", 2.0, 2), ("db", 1.0, 1)]));
+        for file in [&one, &two, &two] {
+            let said = run(&service, &["execute", "--yes", file]);
+            assert_eq!(said.code, Some(0), "{}", said.err);
+        }
+        let shown = run(&service, &["plan"]).out;
+        assert!(
+            shown.contains("reached") && shown.contains("rubis_web"),
+            "{shown}"
+        );
+
+        // It shows, and asks; there is nobody to answer.
+        let refused = run(&service, &["undo"]);
+        assert_eq!(refused.code, Some(9), "{}", refused.err);
+        assert!(refused.out.contains("- rubis_web"), "{}", refused.out);
+        assert_eq!(service.vms_of("rubis_web").await.len(), 1);
+        // The same plan, sent twice, is one plan.
+        let said = run(&service, &["undo", "--yes"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(service.vms_of("rubis_web").await.is_empty());
+        assert_eq!(service.vms_of("rubis_db").await.len(), 1);
+        // And forth again.
+        let said = run(&service, &["undo", "--yes"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let [gone] = &service.vms_of("rubis_web").await[..] else {
+            panic!("one VM has it")
+        };
+
+        // As long as its engine answers a VM is not given up.
+        let refused = run(&service, &["give-up", "--yes", gone]);
+        assert_eq!(refused.code, Some(4), "{}", refused.err);
+        let engine = lab.vms.iter_mut().find(|vm| vm.name == *gone).unwrap();
+        engine.kill_engine();
+        let asked = run(&service, &["give-up", gone]);
+        assert_eq!(asked.code, Some(9), "{}", asked.err);
+        let said = run(&service, &["give-up", "--yes", gone]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(said.out.contains("rubis_web"), "{}", said.out);
+        assert!(service.vms_of("rubis_web").await.is_empty());
+    });
+}
+
+#[test]
+fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
+    in_lab!(1, async |lab| {
+        let service = Service::start();
+        let wait = |file: &str| format!("while ! test -e {file}; do sleep 0.1; done");
+        let (second, last) = (wait("/second"), wait("/last"));
+        let writes =
+            format!("sh -c 'echo one; echo two >&2; {second}; echo three; {last}; echo four; sleep 100000'");
+        let tier = with(idle(), json!({"entrypoint_params": writes, "stop_grace_s": 0}));
+        service
+            .put_topology(&on_hosts(lab.hosts(1), json!({"a": tier})))
+            .await;
+        service.execute(&plan(&[("a", 1.0, 1)])).await;
+        let lines = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let written = || lines(&run(&service, &["logs", "vm1/rubis_a"]).out);
+        // The engine has a thread for each of the two streams, so that their order is not told.
+        wait_until(|| format!("{:?}", written()), || written().len() == 2);
+        assert_eq!(written(), ["one", "two"]);
+        lab.vms[0].docker(&["exec", "rubis_a", "touch", "/second"]);
+        wait_until(|| format!("{:?}", written()), || written().len() == 3);
+        assert_eq!(run(&service, &["logs", "rubis_a", "--tail", "1"]).out, "three\n");
+        assert_eq!(
+            run(&service, &["logs", "rubis_a", "--since", "2100-01-01T00:00:00Z"]).out,
+            ""
+        );
+        assert_eq!(
+            lines(&run(&service, &["logs", "rubis_a", "--since", "1h"]).out).len(),
+            3
+        );
+
+        let mut child = command(&service, &["logs", "-f", "--tail", "1", "rubis_a"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut followed = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(followed.next().unwrap().unwrap(), "three");
+        lab.vms[0].docker(&["exec", "rubis_a", "touch", "/last"]);
+        assert_eq!(followed.next().unwrap().unwrap(), "four");
+        // It ends with the container.
+        service.execute(&json!({})).await;
+        assert!(followed.next().is_none());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+
+        // Those of others are nobody's business.
+        lab.vms[0].docker(&[
+            "run",
+            "--detach",
+            "--name",
+            "alien",
+            "--memory",
+            "64m",
+            crate::images::BUSYBOX,
+            "sh",
+            "-c",
+            "echo secret; sleep 1000",
+        ]);
+        let refused = run(&service, &["logs", "vm1/alien"]);
+        assert_eq!(
+            (refused.code, refused.out.as_str()),
+            (Some(3), ""),
+            "{}",
+            refused.err
+        );
+        assert!(refused.err.contains("mapek did not make"), "{}", refused.err);
+    });
+}
+
+#[test]
+fn what_containers_use_is_told_beside_what_they_may() {
+    in_lab!(2, async |lab| {
+        let service = Service::start();
+        assert!(run(&service, &["top"]).out.contains("Nothing runs."));
+        // One spins on a core, the other sleeps.
+        let spins = with(
+            idle(),
+            json!({"entrypoint_params": "sh -c 'while :; do :; done'", "stop_grace_s": 0}),
+        );
+        let tiers = json!({"busy": spins, "idle": with(idle(), json!({"stop_grace_s": 0}))});
+        service.put_topology(&on_hosts(lab.hosts(2), tiers)).await;
+        service
+            .execute(&plan(&[("busy", 1.0, 1), ("idle", 2.0, 2)]))
+            .await;
+        let (busy, other) = (
+            service.vms_of("rubis_busy").await,
+            service.vms_of("rubis_idle").await,
+        );
+        assert_ne!(busy, other);
+        let said = run(&service, &["top", "-o", "json"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let usage: Value = serde_json::from_str(&said.out).unwrap();
+        let (busy, idle) = (&usage[&busy[0]]["rubis_busy"], &usage[&other[0]]["rubis_idle"]);
+        let cores = |one: &Value| one["cpu_cores"].as_f64().unwrap();
+        assert!(cores(busy) > cores(idle) && cores(busy) > 0.01, "{usage:#}");
+        assert_eq!(
+            (&busy["cpu_limit"], &idle["cpu_limit"]),
+            (&json!(1.0), &json!(2.0)),
+            "{usage:#}"
+        );
+        assert_eq!(busy["memory_limit"], 64 << 20, "{usage:#}");
+        let memory = busy["memory"].as_u64().unwrap();
+        assert!(0 < memory && memory < 64 << 20, "{usage:#}");
+        let table = run(&service, &["top"]).out;
+        assert!(
+            table.contains("rubis_busy") && table.contains("OF CORES"),
+            "{table}"
+        );
+
+        // A VM that can't be asked does not spoil the rest.
+        let engine = lab.vms.iter_mut().find(|vm| vm.name == other[0]).unwrap();
+        engine.kill_engine();
+        let said = run(&service, &["top"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(
+            said.out.contains("not measured:") && said.out.contains("running"),
+            "{}",
+            said.out
+        );
+    });
+}
+
+#[test]
+fn the_doctor_finds_nothing_wrong_with_an_engine_that_works() {
+    in_lab!(1, async |lab| {
+        let output = Command::new(env!("CARGO_BIN_EXE_mapek"))
+            .args([
+                "doctor",
+                "-o",
+                "json",
+                "--data-dir",
+                "/run/lab/data",
+                "--docker-host",
+                &lab.vms[0].endpoint(),
+            ])
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let result = |name: &str| {
+            let checks = report["checks"].as_array().unwrap();
+            checks.iter().find(|check| check["check"] == name).unwrap()["result"].clone()
+        };
+        assert_eq!(result("engine"), "ok", "{report:#}");
+        assert_ne!(result("limits"), "fail", "{report:#}");
+        assert_eq!(output.status.code(), Some(0), "{report:#}");
+    });
+}

@@ -4,58 +4,10 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-use super::{Action, OnFailure, OnShortage, Plan, Vm};
+use crate::execute::{Lost, Reconcile, Standing, Status};
+use crate::model::topology::{OnFailure, OnShortage};
 
-/// An execution that has ended well.
-#[derive(ToSchema)]
-#[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "outcome": "succeeded", "time": "3.06" }))]
-#[serde(deny_unknown_fields)]
-pub struct Ended {
-    /// Its id.
-    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
-    execution: String,
-    /// How it ended.
-    outcome: Outcome,
-    /// Seconds spent.
-    #[schema(pattern = r"^\d+\.\d\d$", example = "3.06")]
-    time: String,
-}
-
-/// How an execution ended.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case", example = "succeeded")]
-pub enum Outcome {
-    Succeeded,
-    Failed,
-    Cancelled,
-    RolledBack,
-    RollbackFailed,
-}
-
-/// The wish was taken; what comes of it is told by the execution.
-#[derive(ToSchema)]
-#[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "time": "0.01" }))]
-#[serde(deny_unknown_fields)]
-pub struct Accepted {
-    /// The execution's id.
-    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
-    execution: String,
-    /// Seconds spent.
-    #[schema(pattern = r"^\d+\.\d\d$", example = "0.01")]
-    time: String,
-}
-
-/// A VM was given up.
-#[derive(ToSchema)]
-#[schema(example = json!({ "given_up": ["rubis_db"], "time": "5.00" }))]
-#[serde(deny_unknown_fields)]
-pub struct GivenUp {
-    /// The containers that were on it.
-    given_up: Vec<String>,
-    /// Seconds spent.
-    #[schema(pattern = r"^\d+\.\d\d$", example = "0.01")]
-    time: String,
-}
+use super::{Action, Plan, Vm};
 
 /// What is to be adopted.
 #[derive(ToSchema)]
@@ -65,99 +17,6 @@ pub struct Adoption {
     /// The id of the data directory that was lost, as the label `mapek.owner` shows it.
     #[schema(format = "uuid", example = "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11")]
     owner: String,
-}
-
-/// Containers were adopted.
-#[derive(ToSchema)]
-#[schema(example = json!({ "adopted": { "vm1": ["rubis_db"] }, "warnings": [], "time": "0.05" }))]
-#[serde(deny_unknown_fields)]
-pub struct Adopted {
-    /// Their names, by VM.
-    adopted: BTreeMap<String, Vec<String>>,
-    /// What their new owner should know.
-    warnings: Vec<String>,
-    /// Seconds spent.
-    #[schema(pattern = r"^\d+\.\d\d$", example = "0.05")]
-    time: String,
-}
-
-/// A page of the history, newest first.
-#[derive(ToSchema)]
-#[schema(example = json!({ "executions": [], "next": null, "time": "0.00" }))]
-#[serde(deny_unknown_fields)]
-pub struct Executions {
-    /// The executions of this page.
-    executions: Vec<Summary>,
-    /// What to give as `before` for the page after this one; null where there is none.
-    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
-    next: Option<String>,
-    /// Seconds spent.
-    #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
-    time: String,
-}
-
-/// A line of the history.
-#[derive(ToSchema)]
-#[schema(example = json!({ "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "state": "succeeded",
-    "created_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z", "actions": 10, "actions_done": 10,
-    "requested_by": "planner", "reconcile": null }))]
-#[serde(deny_unknown_fields)]
-pub struct Summary {
-    /// Its id.
-    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
-    id: String,
-    /// Where it stands.
-    state: ExecutionState,
-    /// When it was accepted.
-    #[schema(format = "date-time", example = "2026-11-21T06:00:00Z")]
-    created_at: String,
-    /// When it ended; null while it runs.
-    #[schema(format = "date-time", example = "2026-11-21T06:00:03Z")]
-    finished_at: Option<String>,
-    /// Its actions.
-    #[schema(example = 10)]
-    actions: u64,
-    /// Those that are done.
-    #[schema(example = 10)]
-    actions_done: u64,
-    /// The name of the token that asked for it; `anonymous` without one; `mapek` for a repair.
-    #[schema(example = "planner")]
-    requested_by: String,
-    /// Why `mapek` began it by itself, where it did.
-    reconcile: Option<Reconcile>,
-}
-
-/// Why `mapek` set out by itself to bring back what should be.
-#[derive(ToSchema)]
-#[schema(example = json!({ "reasons": ["rubis_db on vm 'vm1' is stopped: not running"],
-    "plan_of": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "since": "2026-11-21T06:00:00Z", "by": "planner" }))]
-#[serde(deny_unknown_fields)]
-pub struct Reconcile {
-    /// What differed, for a person.
-    #[schema(example = json!(["rubis_db on vm 'vm1' is stopped: not running"]))]
-    reasons: Vec<String>,
-    /// The execution that first reached the plan.
-    #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
-    plan_of: String,
-    /// When that was accepted.
-    #[schema(format = "date-time", example = "2026-11-21T06:00:00Z")]
-    since: String,
-    /// The name of who asked for it.
-    #[schema(example = "planner")]
-    by: String,
-}
-
-/// `running`, `held` where it waits for a person, or how it ended.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case", example = "running")]
-pub enum ExecutionState {
-    Running,
-    Held,
-    Succeeded,
-    Failed,
-    Cancelled,
-    RolledBack,
-    RollbackFailed,
 }
 
 /// One execution with every action.
@@ -177,7 +36,7 @@ pub struct Details {
     #[schema(format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     id: String,
     /// Where it stands.
-    state: ExecutionState,
+    state: Standing,
     /// When it was accepted.
     #[schema(format = "date-time", example = "2026-11-21T06:00:00Z")]
     created_at: String,
@@ -242,22 +101,6 @@ pub struct Details {
     time: String,
 }
 
-/// A container that was confirmed and did not run any more at the end.
-#[derive(ToSchema)]
-#[schema(example = json!({ "vm": "vm1", "container": "rubis_db", "error": "the name is taken" }))]
-#[serde(deny_unknown_fields)]
-pub struct Lost {
-    /// Where it was.
-    #[schema(example = "vm1")]
-    vm: String,
-    /// Which.
-    #[schema(example = "rubis_db")]
-    container: String,
-    /// Why it could not be started again.
-    #[schema(example = "the name is taken")]
-    error: String,
-}
-
 /// An action with its history.
 #[derive(ToSchema)]
 #[schema(example = json!({ "action": { "kind": "delete_vm", "vm": "vm1" }, "text": "delete vm 'vm1'",
@@ -270,7 +113,7 @@ pub struct Step {
     #[schema(example = "delete vm 'vm1'")]
     text: String,
     /// Where it stands.
-    state: StepState,
+    state: Status,
     /// How often it was begun.
     #[schema(example = 1)]
     attempts: u32,
@@ -298,15 +141,4 @@ pub struct Step {
     /// The failed action for which it was skipped.
     #[schema(example = 0)]
     because: Option<u64>,
-}
-
-/// Where an action stands.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case", example = "succeeded")]
-pub enum StepState {
-    Pending,
-    Running,
-    Succeeded,
-    Failed,
-    Skipped,
 }

@@ -7,13 +7,9 @@
 mod allocation;
 mod execution;
 mod placement;
-mod plan;
-mod service;
 mod topology;
 
 pub use allocation::*;
 pub use execution::*;
 pub use placement::*;
-pub use plan::*;
-pub use service::*;
 pub use topology::*;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-use super::{Amount, Remark, Topology, Vm};
+use crate::model::Warning;
+use crate::translate::Interrupt;
+
+use super::{Amount, Topology, Vm};
 
 /// The whole desired state: the total of each tier, by app and tier, or by flat name. A tier that is
 /// left out is removed.
@@ -109,7 +112,7 @@ pub struct Placement {
     #[schema(example = 0.4)]
     solve_ms: f64,
     /// What the plan's author should know; of a translation, also what would stop an execution now.
-    warnings: Vec<Remark>,
+    warnings: Vec<Warning>,
     /// The id under which the translation is sealed: execute it with `?plan_id=` or `If-Match`.
     /// Only in answers of translate.
     #[schema(example = "3f2a9c0d5e6b7a8190b1c2d3e4f50617")]
@@ -121,8 +124,8 @@ pub struct Placement {
     time: String,
 }
 
-/// What ended a search: a proof that nothing is cheaper, a plan that asks for what runs now, the work
-/// that it sets itself, its deadline, or a client that went away.
+/// What ended a search: a proof that nothing is cheaper and that nothing of the same price has fewer actions,
+/// a plan that asks for what runs now, the work that it sets itself, its deadline, or a client that went away.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case", example = "proof")]
 pub enum EndedBy {
@@ -166,19 +169,6 @@ pub struct Progress {
     /// The method.
     #[schema(example = "construct")]
     by: String,
-}
-
-/// A tier that is down for a moment on the way.
-#[derive(ToSchema)]
-#[schema(example = json!({ "tier": "rubis_db", "reason": "max_node 1, and it moves to another VM" }))]
-#[serde(deny_unknown_fields)]
-pub struct Interrupt {
-    /// The tier.
-    #[schema(example = "rubis_db")]
-    tier: String,
-    /// Why no order of the actions avoids it.
-    #[schema(example = "max_node 1, and it moves to another VM")]
-    reason: String,
 }
 
 /// One step of an execution.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::model::topology::{OnFailure, OnShortage};
+
 /// The infrastructure, and the apps with their tiers. Fields that are not listed are kept, given
 /// back, and named in `warnings`.
 #[derive(ToSchema)]
@@ -167,25 +169,6 @@ pub struct Host {
 pub enum CpuMode {
     Cpuset,
     Quota,
-}
-
-/// What an execution does when an action fails for good: what was done is kept; it is undone; what
-/// does not depend on the failed action is done all the same.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase", example = "rollback")]
-pub enum OnFailure {
-    Stop,
-    Rollback,
-    Continue,
-}
-
-/// What an execution does when fewer VMs come than it asked for: it fails, as after any other
-/// failure; the same plan is placed once more, on the VMs that are there.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase", example = "replan")]
-pub enum OnShortage {
-    Fail,
-    Replan,
 }
 
 /// What becomes of a plan when containers of others have no limits, so that what they may take can't be
@@ -459,32 +442,4 @@ pub struct TopologyShown {
     /// Seconds spent.
     #[schema(pattern = r"^\d+\.\d\d$", example = "0.00")]
     time: String,
-}
-
-/// A topology was taken.
-#[derive(ToSchema)]
-#[schema(example = json!({ "generation": 3, "warnings": [], "time": "0.01" }))]
-#[serde(deny_unknown_fields)]
-pub struct TopologyTaken {
-    /// How often a topology was put.
-    #[schema(example = 3)]
-    generation: u64,
-    /// What its author should know.
-    warnings: Vec<Remark>,
-    /// Seconds spent.
-    #[schema(pattern = r"^\d+\.\d\d$", example = "0.01")]
-    time: String,
-}
-
-/// Something about a place in a document.
-#[derive(ToSchema)]
-#[schema(example = json!({ "path": "apps[0].tiers.db.max_nodes", "problem": "taken as max_node" }))]
-#[serde(deny_unknown_fields)]
-pub struct Remark {
-    /// JSON path from the root of the body; empty for the root.
-    #[schema(example = "apps[0].tiers.db.max_nodes")]
-    path: String,
-    /// What is the matter there.
-    #[schema(example = "taken as max_node")]
-    problem: String,
 }

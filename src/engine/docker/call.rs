@@ -20,6 +20,7 @@ use crate::engine::{Effect, EngineError, EngineErrorKind, Machine, Owners};
 use crate::fault::chain;
 
 /// The client of one engine, with what every call needs.
+#[derive(Clone)]
 pub struct Caller {
     pub docker: Docker,
     pub endpoint: Arc<str>,

@@ -20,6 +20,7 @@ pub fn name(method: &str, path: &str) -> &'static str {
         ("GET", ["containers", _, "json"]) => "container_inspect",
         ("GET", ["containers", _, "top"]) => "container_top",
         ("GET", ["containers", _, "logs"]) => "container_logs",
+        ("GET", ["containers", _, "stats"]) => "container_stats",
         ("POST", ["containers", _, "start"]) => "container_start",
         ("POST", ["containers", _, "stop"]) => "container_stop",
         ("POST", ["containers", _, "update"]) => "container_update",

@@ -11,8 +11,10 @@ mod connect;
 mod ensure;
 mod exec;
 mod exec_end;
+mod facts;
 mod image;
 mod limits;
+mod log;
 mod look;
 mod output;
 mod read;
@@ -23,6 +25,7 @@ mod ssh;
 mod start;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wait;
 
 use std::collections::HashMap;
@@ -34,12 +37,13 @@ use async_trait::async_trait;
 
 use super::endpoint::Endpoint;
 use super::{
-    Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Machine,
-    Observed, Owners, RunId,
+    Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Log,
+    LogOptions, Machine, Observed, Owners, RunId, Usage,
 };
 use crate::meter::Calls;
 use crate::model::topology::Tls;
 use call::Caller;
+pub use facts::Facts;
 pub use settings::Settings;
 
 /// Docker engines by endpoint.
@@ -70,10 +74,13 @@ impl DockerEngines {
     pub fn measured(self, calls: Calls) -> Self {
         Self { calls, ..self }
     }
-}
 
-impl Engines for DockerEngines {
-    fn at(&self, endpoint: &str, tls: Option<&Tls>) -> Result<Arc<dyn Engine>, EngineError> {
+    /// The engine at an endpoint. Nothing is dialled yet.
+    ///
+    /// # Errors
+    ///
+    /// When the endpoint can't be used.
+    pub fn engine(&self, endpoint: &str, tls: Option<&Tls>) -> Result<Arc<DockerEngine>, EngineError> {
         // An endpoint that can't be read may hold a password, so it is not repeated.
         let wrong = |shown: &str, problem: String| EngineError {
             endpoint: shown.to_owned(),
@@ -98,6 +105,12 @@ impl Engines for DockerEngines {
         });
         known.insert(key, engine.clone());
         Ok(engine)
+    }
+}
+
+impl Engines for DockerEngines {
+    fn at(&self, endpoint: &str, tls: Option<&Tls>) -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(self.engine(endpoint, tls)?)
     }
 
     fn owners(&self) -> Owners {
@@ -146,6 +159,14 @@ impl Engine for DockerEngine {
 
     async fn ensure_absent(&self, name: &str) -> Result<(), EngineError> {
         ensure::absent(&self.caller, name).await
+    }
+
+    async fn log(&self, name: &str, options: &LogOptions) -> Result<Log, EngineError> {
+        log::of(&self.caller, name, options).await
+    }
+
+    async fn usage(&self, name: &str) -> Result<Option<Usage>, EngineError> {
+        usage::of(&self.caller, name).await
     }
 
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError> {

@@ -1,5 +1,6 @@
 //! The plan: what each tier should hold in all.
 
+mod alone;
 #[cfg(test)]
 mod tests;
 
@@ -123,7 +124,11 @@ impl Reading<'_> {
         let Some(fields) = at.object(&mut self.notes) else {
             return;
         };
-        let Some(size) = read_size(&mut self.notes, fields, self.topology) else {
+        let Some(size) = read_size(
+            &mut self.notes,
+            fields,
+            self.topology.infrastructure.cpu_mode.step(),
+        ) else {
             return;
         };
         if self.tiers.insert(id.clone(), size).is_some() {
@@ -145,8 +150,7 @@ fn is_amount(value: &Value) -> bool {
     number("cpu_cores") || number("mem_units")
 }
 
-fn read_size(notes: &mut Notes, mut fields: Fields<'_>, topology: &Topology) -> Option<Size> {
-    let step = topology.infrastructure.cpu_mode.step();
+fn read_size(notes: &mut Notes, mut fields: Fields<'_>, step: u64) -> Option<Size> {
     let cpu = fields
         .need(notes, "cpu_cores")
         .and_then(|at| at.cores(notes, step, MOST));

@@ -62,9 +62,13 @@ impl OnForeign {
     }
 }
 
-/// What an execution does when an action fails for good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What an execution does when an action fails for good: what was done is kept; it is undone; what
+/// does not depend on the failed action is done all the same.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "rollback")]
 pub enum OnFailure {
     /// It ends; what was done is kept.
     #[default]
@@ -88,9 +92,13 @@ impl OnFailure {
     }
 }
 
-/// What an execution does when fewer VMs come than it asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What an execution does when fewer VMs come than it asked for: it fails, as after any other
+/// failure; the same plan is placed once more, on the VMs that are there.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "replan")]
 pub enum OnShortage {
     /// It fails, as after any other failure.
     #[default]

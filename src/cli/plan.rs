@@ -1,0 +1,189 @@
+//! `mapek plan` and `mapek undo`: the plan that holds, and the one before it.
+
+use hyper::Method;
+use serde_json::Value;
+
+use crate::config::client::{HowOptions, Output};
+
+use super::execute::carry_out;
+use super::executions::listed;
+use super::http::Client;
+use super::problem::{Exit, Problem};
+use super::progress::say;
+use super::show::{cell, objects, print, print_json, table};
+use super::style::{CHANGE, CREATE, DELETE, STRONG, paint};
+
+/// Executions that are looked through at a time for the plan before.
+const PAGE: u32 = 50;
+
+/// Shows the plan that holds.
+///
+/// # Errors
+///
+/// When the service does not answer well.
+pub async fn plan(client: &Client, output: Output) -> Result<(), Problem> {
+    let answer = client.ask(Method::GET, "/api/plan", None).await?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let of = |key: &str| cell(answer.get(key));
+    let state = of("state");
+    let Some(plan) = answer.get("plan").filter(|plan| plan.is_object()) else {
+        return print("There is no plan yet.");
+    };
+    let style = match state.as_str() {
+        "reached" => CREATE,
+        "under_way" => CHANGE,
+        _ => DELETE,
+    };
+    print(&format!(
+        "{} {}",
+        paint(STRONG, "state:    "),
+        paint(style, told(&state))
+    ))?;
+    print(&format!(
+        "{} {} by {}",
+        paint(STRONG, "since:    "),
+        of("since"),
+        of("by")
+    ))?;
+    print(&format!("{} {}", paint(STRONG, "execution:"), of("execution")))?;
+    let rows: Vec<Vec<String>> = amounts(plan);
+    if !rows.is_empty() {
+        print(&table(&["TIER", " CPU CORES", " MEM UNITS"], rows))?;
+    }
+    for difference in answer
+        .get("differences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        print(&format!("{} {}", paint(DELETE, "differs:"), differs(difference)))?;
+    }
+    Ok(())
+}
+
+fn told(state: &str) -> String {
+    match state {
+        "under_way" => "under way: its execution has not ended".to_owned(),
+        "reached" => "reached".to_owned(),
+        "drifted" => "drifted: it was reached, and something differs now".to_owned(),
+        "failed" => "failed: its execution failed, was cancelled or was undone".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The tiers of a plan, whichever way it is written.
+fn amounts(plan: &Value) -> Vec<Vec<String>> {
+    let row = |name: String, tier: &Value| {
+        let of = |key: &str| cell(tier.get(key));
+        vec![name, of("cpu_cores"), of("mem_units")]
+    };
+    let is_amount = |value: &Value| value.get("cpu_cores").is_some_and(Value::is_number);
+    let mut rows = Vec::new();
+    for (app, tiers) in objects(plan) {
+        let whole = Value::Object(tiers.clone());
+        if is_amount(&whole) {
+            rows.push(row(app.clone(), &whole));
+        } else {
+            rows.extend(tiers.iter().map(|(key, tier)| row(format!("{app}_{key}"), tier)));
+        }
+    }
+    rows.sort_unstable();
+    rows
+}
+
+fn differs(difference: &Value) -> String {
+    let text = |key: &str| difference.get(key).and_then(Value::as_str);
+    let details: Vec<&str> = difference
+        .get("details")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let place = text("vm").map(|vm| format!(" on {vm}")).unwrap_or_default();
+    let since = text("since")
+        .map(|since| format!(", since {since}"))
+        .unwrap_or_default();
+    format!(
+        "{}{place}: {}{since}",
+        text("container").unwrap_or_default(),
+        details.join("; ")
+    )
+}
+
+/// Carries out the plan that was reached last before the one that holds.
+///
+/// # Errors
+///
+/// When there is none, or it was not carried out.
+pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Result<(), Problem> {
+    let held = client.ask(Method::GET, "/api/plan", None).await?;
+    let none = |text: &str| Err(Problem::new(Exit::Conflict, text));
+    let Some(holds) = held.get("plan").filter(|plan| plan.is_object()) else {
+        return none("there is no plan to undo yet");
+    };
+    if held.get("state").and_then(Value::as_str) == Some("under_way") {
+        let id = cell(held.get("execution"));
+        return none(&format!(
+            "the plan that holds is still being carried out: wait for execution {id}, or stop it with mapek cancel"
+        ));
+    }
+    let Some(before) = reached_before(client, holds).await? else {
+        return none("the history has no other plan that was reached, so there is nothing to go back to");
+    };
+    say(&format!(
+        "Back to the plan of execution {}, reached at {}",
+        cell(before.get("id")),
+        cell(before.get("finished_at"))
+    ));
+    carry_out(
+        client,
+        before.get("plan").unwrap_or(&Value::Null),
+        options,
+        output,
+    )
+    .await
+}
+
+/// The newest execution that reached another plan than the one that holds.
+async fn reached_before(client: &Client, holds: &Value) -> Result<Option<Value>, Problem> {
+    let mut before = None;
+    loop {
+        let filters = [
+            ("state", Some("succeeded".to_owned())),
+            ("limit", Some(PAGE.to_string())),
+            ("before", before),
+        ];
+        let page = listed(client, &filters).await?;
+        let executions = page.get("executions").and_then(Value::as_array);
+        for execution in executions.into_iter().flatten() {
+            let path = format!("/api/executions/{}", cell(execution.get("id")));
+            let record = client.ask(Method::GET, &path, None).await?;
+            let plan = record.get("plan").filter(|plan| plan.is_object());
+            if plan.is_some_and(|plan| amounts(plan) != amounts(holds)) {
+                return Ok(Some(record));
+            }
+        }
+        before = page.get("next").and_then(Value::as_str).map(str::to_owned);
+        if before.is_none() {
+            return Ok(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_says_the_same_whichever_way_it_is_written() {
+        let nested = json!({ "$schema": "x", "shop": { "db": { "cpu_cores": 1, "mem_units": 2 } } });
+        let flat = json!({ "shop_db": { "cpu_cores": 1.0, "mem_units": 2.0 } });
+        assert_eq!(amounts(&nested), [["shop_db", "1", "2"]]);
+        assert_eq!(amounts(&nested), amounts(&flat));
+    }
+}

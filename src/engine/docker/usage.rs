@@ -1,0 +1,86 @@
+//! What a container really uses, measured by the engine over about a second.
+
+use bollard::models::{ContainerCpuStats, ContainerMemoryStats, ContainerStatsResponse};
+use bollard::query_parameters::StatsOptionsBuilder;
+use futures_util::StreamExt;
+
+use super::call::Caller;
+use crate::engine::{Effect, EngineError, EngineErrorKind, Usage};
+
+/// See [`crate::engine::Engine::usage`].
+pub async fn of(caller: &Caller, id: &str) -> Result<Option<Usage>, EngineError> {
+    let what = format!("measure container '{id}'");
+    let options = StatsOptionsBuilder::default()
+        .stream(false)
+        .one_shot(false)
+        .build();
+    let mut stats = std::pin::pin!(caller.docker.stats(id, Some(options)));
+    let first = async { stats.next().await.transpose() };
+    match caller.look(&what, first).await {
+        Ok(Some(stats)) => Ok(read(&stats)),
+        Ok(None) => {
+            let message = format!("could not {what}: the answer is empty");
+            Err(caller.error(EngineErrorKind::Garbled, Effect::None, message))
+        }
+        Err(failed) if failed.status == Some(404) => Ok(None),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+/// None where the answer has no two moments to compare, as of a container that does not run.
+fn read(stats: &ContainerStatsResponse) -> Option<Usage> {
+    let time = |text: &Option<String>| text.as_ref()?.parse::<jiff::Timestamp>().ok();
+    let total = |stats: &Option<ContainerCpuStats>| stats.as_ref()?.cpu_usage.as_ref()?.total_usage;
+    let between = time(&stats.read)?
+        .duration_since(time(&stats.preread)?)
+        .as_nanos();
+    // A container that has just been started has no moment before.
+    let nanos = u64::try_from(between)
+        .ok()
+        .filter(|nanos| (1..=60_000_000_000).contains(nanos))?;
+    let spent = total(&stats.cpu_stats)?.saturating_sub(total(&stats.precpu_stats)?);
+    let billionths = u128::from(spent) * 1_000_000_000 / u128::from(nanos);
+    Some(Usage {
+        nano_cpus: u64::try_from(billionths).unwrap_or(u64::MAX),
+        memory: memory(stats.memory_stats.as_ref()?)?,
+    })
+}
+
+/// Without the pages of files that the kernel drops as soon as it needs room, as Docker's own client counts.
+fn memory(stats: &ContainerMemoryStats) -> Option<u64> {
+    let used = stats.usage?;
+    let of = |name: &str| stats.stats.as_ref()?.get(name).copied();
+    let spare = of("total_inactive_file").or_else(|| of("inactive_file"));
+    Some(used.saturating_sub(spare.filter(|spare| *spare < used).unwrap_or_default()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn stats(preread: &str) -> ContainerStatsResponse {
+        serde_json::from_value(json!({
+            "read": "2026-11-21T16:00:01.5Z", "preread": preread,
+            "cpu_stats": { "cpu_usage": { "total_usage": 1_250_000_000_u64 } },
+            "precpu_stats": { "cpu_usage": { "total_usage": 500_000_000_u64 } },
+            "memory_stats": { "usage": 1000, "stats": { "inactive_file": 300, "file": 400 } },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn use_is_what_was_spent_between_two_moments() {
+        let usage = read(&stats("2026-11-21T16:00:00Z")).unwrap();
+        assert_eq!((usage.nano_cpus, usage.memory), (500_000_000, 700));
+    }
+
+    #[test]
+    fn a_container_that_does_not_run_has_no_moment_before() {
+        assert_eq!(read(&stats("0001-01-01T00:00:00Z")), None);
+        assert_eq!(read(&stats("2026-11-21T16:00:01.5Z")), None);
+        assert_eq!(read(&ContainerStatsResponse::default()), None);
+    }
+}
