@@ -14,6 +14,7 @@ mod exec_end;
 mod image;
 mod limits;
 mod look;
+mod mask;
 mod output;
 mod read;
 mod resize;
