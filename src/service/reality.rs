@@ -15,7 +15,9 @@ use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
 use crate::model::{Allocation, Cpu, Foreign, Topology, Vm, VmId};
 
+use super::crowd::Crowd;
 use super::identity::{self, refuse_changed, refuse_shared};
+use super::leftovers::is_stray;
 use super::members::members;
 use super::{Service, Snapshot};
 
@@ -40,6 +42,8 @@ pub(super) struct Reality {
     pub spares: Spares,
     /// Containers without limits, which may take more than is counted, by VM.
     pub unlimited: BTreeMap<VmId, Vec<Unlimited>>,
+    /// What containers of others leave of the VMs that they hold something of.
+    pub crowds: Vec<Crowd>,
     /// What the plan's author should know.
     pub warnings: Vec<Warning>,
 }
@@ -326,9 +330,14 @@ impl Reality {
             self.unlimited.insert(name.clone(), unlimited);
         }
         let before = self.allocation.vms.get(&name).cloned();
+        let capacity = topology.infrastructure.vm;
+        let capacity = before.as_ref().map_or(capacity, |vm| vm.capacity);
+        let crowd = Crowd::on(topology, &name, capacity, others(topology, &seen));
+        self.crowds.extend(crowd);
         let before = before.unwrap_or_else(|| Vm::empty(vm.ip, topology.infrastructure.vm));
         let now = as_seen(topology, &before, &seen);
-        if role != Role::Spare || !now.used.is_empty() {
+        let strays = seen.iter().any(|one| is_stray(topology, one));
+        if role != Role::Spare || !now.used.is_empty() || strays {
             // A VM that was given up, or whose containers were adopted, is in use as long as ours run there.
             if role == Role::Spare {
                 tracing::warn!(vm = %name, "containers of ours run on a VM that the allocation does not have");
