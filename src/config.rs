@@ -243,9 +243,15 @@ impl CommandLine {
                     format!("{name} is for the commands that ask a service, and this one asks none")
                 });
                 let service = given(<Options as clap::Args>::augment_args(empty()));
-                client
-                    .or(service
-                        .map(|id| format!("{} is an option of `serve`: put it behind `serve`", name(id))))
+                let home = |id: clap::Id| match command {
+                    Command::Backup(_) if id.as_str() == "data_dir" => "backup",
+                    Command::Restore(_) if id.as_str() == "data_dir" => "restore",
+                    _ => "serve",
+                };
+                client.or(service.map(|id| {
+                    let (name, home) = (name(id.clone()), home(id));
+                    format!("{name} is an option of `{home}`: put it behind `{home}`")
+                }))
             }
         }
     }

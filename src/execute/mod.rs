@@ -46,7 +46,7 @@ pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Direction, Event, Finding, FoundVm, HookRun, Left, Lost, Outcome, Stamped};
 pub use illegal::Illegal;
 pub use preflight::{preflight, remarks};
-pub use reality::{as_seen, held, lacking, no_limits, others, overlay};
+pub use reality::{as_seen, foreign, held, lacking, no_limits, others, overlay};
 pub use record::{Execution, Frozen, Pinned};
 pub use runner::{Ending, Halt, Ledger, RETRY_FOR, run};
 pub use seal::{Basis, Held, Moved, Seal};

@@ -68,7 +68,7 @@ impl fmt::Display for Drift {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => out.write_str("gone: the allocation has it, the engine does not"),
-            Self::Unknown => out.write_str("unknown: the engine has it, the allocation does not"),
+            Self::Unknown => out.write_str("not asked for: the engine has it, the allocation does not"),
             Self::Stopped => out.write_str("not running"),
             Self::Paused => out.write_str("not running: it is paused, and still holds what it has"),
             Self::Restarting => out.write_str("not running: it ends again and again, and is being restarted"),

@@ -21,6 +21,7 @@
 mod admission;
 mod adopt;
 mod book;
+mod crowd;
 mod desired;
 mod document;
 mod drift;

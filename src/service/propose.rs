@@ -17,7 +17,8 @@ use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
 use crate::solve::{Answer, Progress, Step};
 use crate::translate::{Action, Stage, Translation};
 
-use super::leftovers::{remove_first, sweep};
+use super::crowd::{crowded_out, overfull};
+use super::leftovers::{Strays, remove_first, sweep, without_strays};
 use super::reality::{Unlimited, told};
 use super::topology::invalid;
 use super::turns::Turns;
@@ -235,23 +236,39 @@ impl Service {
         let bounds = offer.bounds.clone();
         let spares = std::mem::take(&mut reality.spares);
         let unusable = spares.unusable.clone();
-        let mut proposal = self
-            .place(
+        let overfull = overfull(&reality.allocation, &reality.crowds);
+        let supply = Supply { offer, spares };
+        let place = |allocation, supply| {
+            let topology = Arc::clone(&topology);
+            self.place(
                 &self.inner.solvers,
-                Arc::clone(&topology),
-                reality.allocation,
-                plan,
-                Supply { offer, spares },
+                topology,
+                allocation,
+                plan.clone(),
+                supply,
                 effort,
             )
-            .await
+        };
+        let mut strays = Strays::Last;
+        let mut placed = place(reality.allocation.clone(), supply.clone()).await;
+        if placed.as_ref().is_err_and(|fault| fault.code == Code::Infeasible)
+            && let Some(without) = without_strays(&topology, &reality.allocation, &reality.seen)
+        {
+            strays = Strays::First;
+            placed = place(without, supply).await;
+        }
+        let mut proposal = placed
+            .map_err(|fault| crowded_out(fault, &reality.crowds))
             .map_err(|fault| for_lack_of(bounded(fault, &bounds), unusable))?;
+        proposal.seen.allocation = reality.allocation;
+        proposal.warnings.extend(overfull.into_iter().map(told));
         let open = unlimited(&topology, &proposal, &reality.unlimited)?;
         proposal.warnings.extend(open);
         sweep(
             &topology,
             &proposal.target,
             &reality.seen,
+            strays,
             &mut proposal.translation.stages,
         );
         remove_first(reality.surplus, &mut proposal.translation.stages);

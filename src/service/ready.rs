@@ -10,6 +10,7 @@ use crate::cloud::CloudVm;
 use crate::fault::Fault;
 use crate::model::Topology;
 
+use super::identity::refuse_changed;
 use super::{Service, Snapshot};
 
 /// The service's parts, each with what keeps it from doing its own.
@@ -74,7 +75,7 @@ impl Service {
             .into_iter()
             .filter(|vm| snapshot.allocation.vms.contains_key(&vm.name));
         let looks = used.map(|vm| async move {
-            let look = tokio::time::timeout(LIMIT, self.engine_ready(topology, &vm));
+            let look = tokio::time::timeout(LIMIT, self.engine_ready(snapshot, topology, &vm));
             let answer = look.await.unwrap_or_else(late);
             answer.err().map(|problem| format!("VM '{}': {problem}", vm.name))
         });
@@ -82,7 +83,12 @@ impl Service {
         (None, (!problems.is_empty()).then(|| problems.join("; ")))
     }
 
-    async fn engine_ready(&self, topology: &Topology, vm: &CloudVm) -> Result<(), String> {
+    async fn engine_ready(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Topology,
+        vm: &CloudVm,
+    ) -> Result<(), String> {
         let tls = topology.infrastructure.docker.tls.as_ref();
         let engine = self
             .inner
@@ -91,7 +97,15 @@ impl Service {
             .at(&vm.endpoint, tls)
             .map_err(|error| Fault::from(error).message)?;
         let asked = self.to_the_end(async move { Ok(engine.machine().await?) });
-        asked.await.map(drop).map_err(|fault| fault.message)
+        let machine = asked.await.map_err(|fault| fault.message)?;
+        // Plans are refused where another engine is in its place.
+        let same = refuse_changed(
+            &snapshot.allocation,
+            &snapshot.engines,
+            &vm.name,
+            &machine.identity,
+        );
+        same.map_err(|fault| fault.message)
     }
 }
 

@@ -16,8 +16,9 @@ use crate::model::topology::Cloud as CloudSpec;
 use crate::model::{Allocation, Cpu, Foreign, Size, TierId, Topology, Vm, VmId};
 use crate::translate::Action;
 
+use super::crowd::Crowd;
 use super::identity::{self, refuse_changed, refuse_shared};
-use super::leftovers::{left_behind, surplus};
+use super::leftovers::{is_stray, left_behind, surplus};
 use super::members::members;
 use super::{Service, Snapshot};
 
@@ -44,6 +45,8 @@ pub(super) struct Reality {
     pub surplus: Vec<Action>,
     /// Containers without limits, which may take more than is counted, by VM.
     pub unlimited: BTreeMap<VmId, Vec<Unlimited>>,
+    /// What containers of others leave of the VMs that they hold something of.
+    pub crowds: Vec<Crowd>,
     /// What the plan's author should know.
     pub warnings: Vec<Warning>,
 }
@@ -376,9 +379,14 @@ impl Reality {
             self.unlimited.insert(name.clone(), unlimited);
         }
         let before = self.allocation.vms.get(&name).cloned();
+        let capacity = topology.infrastructure.vm;
+        let capacity = before.as_ref().map_or(capacity, |vm| vm.capacity);
+        let crowd = Crowd::on(topology, &name, capacity, others(topology, &seen));
+        self.crowds.extend(crowd);
         let before = before.unwrap_or_else(|| Vm::empty(vm.ip, topology.infrastructure.vm));
         let now = as_seen(topology, &before, &seen);
-        if role != Role::Spare || !now.used.is_empty() {
+        let strays = seen.iter().any(|one| is_stray(topology, one));
+        if role != Role::Spare || !now.used.is_empty() || strays {
             // A VM that was given up, or whose containers were adopted, is in use as long as ours run there.
             if role == Role::Spare {
                 tracing::warn!(vm = %name, "containers of ours run on a VM that the allocation does not have");
@@ -388,7 +396,7 @@ impl Reality {
             return;
         }
         // What was left behind on one that was given up is taken away before the VM is used again.
-        if seen.iter().any(|one| left_behind(topology, one)) {
+        if seen.iter().any(left_behind) {
             self.seen.entry(name.clone()).or_insert(seen);
         }
         if now.foreign == Foreign::default() {

@@ -16,7 +16,7 @@ use crate::translate::Action;
 
 use super::Service;
 use super::admission::refuse;
-use super::leftovers::sweep;
+use super::leftovers::{Strays, sweep};
 use super::propose::{Effort, bounded};
 use super::topology::invalid;
 use super::work_out::Supply;
@@ -66,7 +66,7 @@ impl Service {
             .await
             .map_err(|fault| bounded(fault, &bounds))?;
         let stages = &mut proposal.translation.stages;
-        sweep(topology, &proposal.target, &reality.seen, stages);
+        sweep(topology, &proposal.target, &reality.seen, Strays::Last, stages);
         if let Some(made) = stages
             .iter()
             .flatten()

@@ -217,13 +217,25 @@ impl Supervisor {
             Ok(Some(execution)) => Fault::new(
                 Code::ExecutionEnded,
                 format!(
-                    "execution {id} has {}; there is nothing to {what}",
-                    execution.state()
+                    "execution {id} {}; there is nothing to {what}",
+                    ended(execution.state())
                 ),
             ),
             Ok(None) => Fault::new(Code::NotFound, format!("there is no execution {id}")),
             Err(fault) => fault,
         }
+    }
+}
+
+/// How an execution ended, in a sentence.
+fn ended(state: &str) -> &str {
+    match state {
+        "succeeded" => "has succeeded",
+        "failed" => "has failed",
+        "cancelled" => "was cancelled",
+        "rolled_back" => "was rolled back",
+        "rollback_failed" => "has failed, and so has its rollback",
+        other => other,
     }
 }
 

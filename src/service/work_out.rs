@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::cloud::{CloudVm, More, Offer};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Plan, Topology, VmId};
+use crate::model::{Allocation, Foreign, Plan, Size, TierId, Topology, Vm, VmId};
 use crate::solve::pose::{PoseError, pose};
-use crate::solve::{Limits, SolveError, solve};
+use crate::solve::{EndedBy, Limits, SolveError, solve};
 use crate::translate::translate;
 
 use super::members::keep_unremovable;
@@ -19,6 +20,7 @@ use super::propose::{Effort, Proposal, Seen};
 use super::reality::{Spares, told};
 
 /// The VMs that a placement may use besides those of the allocation.
+#[derive(Clone)]
 pub(super) struct Supply {
     /// What the cloud has and could give.
     pub offer: Offer,
@@ -60,16 +62,28 @@ pub(super) fn work_out(
             .get(index)
             .map_or_else(|| free.nth(index), |name| (*name).clone())
     };
-    let posed = pose(topology, allocation, &spares.occupied, plan, max_new, None).map_err(unposed)?;
-    let begun = Instant::now();
-    let limits = Limits {
-        deadline: effort.deadline,
-        exact: effort.exact,
-        ..Limits::default()
+    let ask = |on: &Allocation, deadline| {
+        let posed = pose(topology, on, &spares.occupied, plan, max_new, None).map_err(unposed)?;
+        let begun = Instant::now();
+        let limits = Limits {
+            deadline,
+            exact: effort.exact && deadline == effort.deadline,
+            ..Limits::default()
+        };
+        let answer = solve(&posed.instance, &limits, &|| begun.elapsed(), stop).map_err(unsolved)?;
+        Ok::<_, Fault>((posed, answer, begun.elapsed()))
     };
-    let answer = solve(&posed.instance, &limits, &|| begun.elapsed(), stop).map_err(unsolved)?;
-    let solve_time = begun.elapsed();
-    let mut target = posed.target(&answer, allocation, name);
+    // What runs goes on, however others crowd its VMs. That is known before any search.
+    let alone = uncrowded(allocation).filter(|alone| alone.totals() == wanted(plan));
+    let stays = alone.and_then(|alone| {
+        let found = ask(&alone, Duration::ZERO).ok()?;
+        (found.1.ended_by == EndedBy::Unchanged).then_some((alone, found))
+    });
+    let (on, (posed, answer, solve_time)) = match stays {
+        Some(found) => found,
+        None => (allocation.clone(), ask(allocation, effort.deadline)?),
+    };
+    let mut target = posed.target(&answer, &on, name);
     let kept = keep_unremovable(allocation, &mut target, offer.removable);
     let warnings = kept
         .into_iter()
@@ -84,7 +98,14 @@ pub(super) fn work_out(
                 .and_then(|known| known.ip.clone());
         }
     }
-    let translation = translate(topology, allocation, &target);
+    let mut translation = translate(topology, &on, &target);
+    for (id, vm) in &allocation.vms {
+        for side in [&mut target, &mut translation.target] {
+            if let Some(there) = side.vms.get_mut(id) {
+                there.foreign = vm.foreign.clone();
+            }
+        }
+    }
     Ok(Proposal {
         target,
         translation,
@@ -102,6 +123,26 @@ pub(super) fn work_out(
         plan_id: None,
         trace: effort.trace,
     })
+}
+
+/// What a plan asks for, without tiers of which it wants nothing.
+fn wanted(plan: &Plan) -> BTreeMap<TierId, Size> {
+    let tiers = plan.tiers.iter().filter(|(_, size)| **size != Size::ZERO);
+    tiers.map(|(tier, size)| (tier.clone(), *size)).collect()
+}
+
+/// The allocation as if others were not on the VMs that they and ours together overfill; None where there
+/// is no such VM.
+fn uncrowded(allocation: &Allocation) -> Option<Allocation> {
+    let mut alone = allocation.clone();
+    let crowded = alone.vms.values_mut().filter(|vm| is_crowded(vm));
+    let crowded = crowded.map(|vm| vm.foreign = Foreign::default()).count();
+    (crowded > 0).then_some(alone)
+}
+
+/// Whether ours do not fit beside what others hold.
+pub(super) fn is_crowded(vm: &Vm) -> bool {
+    vm.foreign != Foreign::default() && !vm.held().fits(vm.room())
 }
 
 /// Names of VMs still to be made that no VM has yet: the allocation of an earlier answer, asked with again,
@@ -153,9 +194,53 @@ fn unsolved(error: SolveError) -> Fault {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{Size, Vm};
+    use crate::model::{Container, CoreSet};
+
+    #[test]
+    fn what_runs_goes_on_where_others_crowd_it() {
+        for mode in ["quota", "cpuset"] {
+            let document = json!({
+                "infrastructure": { "cpu_cores": 2, "mem_units": 8, "cpu_mode": mode,
+                    "cloud_driver": { "hosts": { "vm1": { "docker": "unix:///1" }, "vm2": { "docker": "unix:///2" } } } },
+                "apps": [{ "name": "a", "tiers": { "web": { "name": "web", "docker_image": "x" } } }]
+            });
+            let topology = Topology::parse(&document).unwrap().topology;
+            let mut vm = Vm::empty(None, Size::new(2, 8));
+            let web = Container {
+                size: Size::new(1, 1),
+                cores: CoreSet([1].into()),
+            };
+            vm.used.insert(TierId::new("a_web"), web);
+            vm.foreign = Foreign {
+                size: Size::new(2, 1),
+                cores: CoreSet([0, 1].into()),
+            };
+            let mut allocation = Allocation::default();
+            allocation.vms.insert(VmId::new("vm1"), vm);
+            let ask = |cores: u32| {
+                let plan = json!({ "a": { "web": { "cpu_cores": cores, "mem_units": 1 } } });
+                let (plan, _) = Plan::parse(&plan, &topology).unwrap();
+                let supply = Supply {
+                    offer: Offer::of_named(Vec::new()),
+                    spares: Spares::default(),
+                };
+                let effort = Effort {
+                    deadline: Duration::from_secs(1),
+                    exact: false,
+                    trace: false,
+                };
+                let stop = AtomicBool::new(false);
+                work_out(&topology, &allocation, &plan, supply, effort, &stop)
+            };
+            let same = ask(1).unwrap();
+            assert_eq!(same.translation.stages, Vec::<Vec<_>>::new(), "{mode}");
+            assert_eq!(same.target, allocation, "{mode}");
+            assert_eq!(ask(2).unwrap_err().code, Code::Infeasible, "{mode}");
+        }
+    }
 
     #[test]
     fn new_vms_take_no_name_that_is_taken() {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Protocol;
 use super::pose::pose;
 use super::{Answer, Instance, Limits, SolveError, solve};
-use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
+use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
 
 /// Solves with a clock that stands still: only work limits end the search.
 fn solved(instance: &Instance) -> Result<Answer, SolveError> {
@@ -87,4 +87,30 @@ fn an_answer_becomes_the_target_and_the_target_stays() {
     let answer = solved(&posed.instance).unwrap();
     assert!(!answer.unchanged);
     assert_eq!(posed.target(&answer, &target, VmId::new_vm).totals(), less.tiers);
+}
+
+#[test]
+fn a_vm_that_holds_nothing_goes_though_the_plan_asks_for_what_runs() {
+    let mut topology = topology("cpuset");
+    let wanted = plan(&[("db", 2, 3)]);
+    let nothing = Allocation::default();
+    let posed = pose(&topology, &nothing, &BTreeMap::new(), &wanted, None, None).unwrap();
+    let needed = posed.target(&solved(&posed.instance).unwrap(), &nothing, VmId::new_vm);
+    let mut with_empty = needed.clone();
+    for name in ["empty1", "empty2"] {
+        let vm = Vm::empty(None, topology.infrastructure.vm);
+        with_empty.vms.insert(VmId::new(name), vm);
+    }
+    let after = |topology: &Topology, allocation: &Allocation, plan: &Plan| {
+        let posed = pose(topology, allocation, &BTreeMap::new(), plan, None, None).unwrap();
+        posed.target(&solved(&posed.instance).unwrap(), allocation, VmId::new_vm)
+    };
+    assert_eq!(after(&topology, &with_empty, &wanted), needed);
+    assert_eq!(after(&topology, &with_empty, &plan(&[])).vms.len(), 0);
+    for least in 0..=3 {
+        topology.infrastructure.min_vms = least;
+        let kept = after(&topology, &with_empty, &wanted);
+        assert_eq!(kept.totals(), wanted.tiers);
+        assert_eq!(kept.vms.len(), (least as usize).max(needed.vms.len()));
+    }
 }

@@ -50,6 +50,19 @@ fn every_option_of_the_service_has_an_environment_variable_of_its_name() {
 }
 
 #[test]
+fn an_option_that_the_command_has_too_is_said_to_belong_behind_it() {
+    for command in ["backup", "restore"] {
+        let output = program()
+            .args(["--data-dir", "/nonexistent", command, "/nonexistent/file"])
+            .output()
+            .unwrap();
+        let text = said(&output);
+        let place = format!("--data-dir is an option of `{command}`");
+        assert!(text.contains(&place), "{text}");
+    }
+}
+
+#[test]
 fn an_option_of_the_service_before_a_command_is_refused() {
     for (name, _) in options() {
         for command in ["serve", "allocation", "completions"] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mapek::engine::docker::DockerEngines;
 use mapek::engine::{Effect, EngineErrorKind, Engines, Health, LABEL_MANAGED, Owners, State};
 use mapek::model::Cpu;
-use mapek::model::topology::{Healthcheck, PortBinding, Protocol};
+use mapek::model::topology::{Healthcheck, PortBinding, Protocol, Reference, Variable};
 
 use crate::helpers::{FOREVER, MIB, cores, engine, settings, shell, spec};
 use crate::images::BUSYBOX;
@@ -267,6 +267,60 @@ fn a_container_that_does_not_stay_up_is_an_error_with_its_exit_code_and_log() {
         assert!(error.message.contains("/no/such/program"), "{error}");
         assert!(error.message.contains("check the image's entrypoint"), "{error}");
         engine.ensure_absent("app_two").await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_quoted_of_a_container_has_none_of_its_secrets() {
+    in_lab!(1, async |lab| {
+        let engine = engine(&lab.vms[0]);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "from-a-file 1\nfrom-a-file 2\n").unwrap();
+        let secret = |script: &str| {
+            let mut spec = spec("app_one", script);
+            let variables = [
+                ("PASSWORD", Variable::from("written-out")),
+                ("KEY", Variable::Reference(Reference::FromFile(file.clone()))),
+                ("PIN", Variable::from("123")),
+            ];
+            spec.environment = variables.map(|(name, value)| (name.to_owned(), value)).into();
+            spec
+        };
+        let hidden = |text: &str| {
+            for value in ["written-out", "from-a-file", "123"] {
+                assert!(!text.contains(value), "{text}");
+            }
+        };
+        let ends = secret("env; exit 3");
+        let error = engine.ensure_running(&ends).await.unwrap_err();
+        hidden(&error.message);
+        assert!(error.message.contains("PASSWORD=***"), "{error}");
+        assert!(error.message.contains("PIN=***"), "{error}");
+        // What the image says of everybody's containers is no secret.
+        assert!(error.message.contains("PATH=/"), "{error}");
+
+        let mut ill = secret(FOREVER);
+        let check =
+            "seq 1 900 | tr -d '\\n'; while :; do echo \"$PASSWORD\"; done | head -n 500; echo $KEY; exit 1";
+        ill.healthcheck = Some(Healthcheck {
+            test: ["sh", "-c", check].map(str::to_owned).to_vec(),
+            interval_s: Some(1),
+            timeout_s: Some(5),
+            retries: Some(1),
+            start_period_s: None,
+        });
+        let error = engine.ensure_running(&ill).await.unwrap_err();
+        assert!(error.message.contains("***"), "{error}");
+        assert!(
+            !error.message.contains("writ") && !error.message.contains("from-a"),
+            "{error}"
+        );
+
+        engine.ensure_running(&secret(FOREVER)).await.unwrap();
+        let said = engine.run("app_one", &shell("env; exit 7")).await.unwrap();
+        hidden(&said.output);
+        assert!(said.output.contains("PASSWORD=***"), "{}", said.output);
     });
 }
 

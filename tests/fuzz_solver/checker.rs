@@ -132,6 +132,8 @@ fn figures(
 ) -> Result<Placement, String> {
     let w = &question.weights;
     let (mut price, mut idle_kept, mut actions, mut same) = (0i64, Vec::new(), 0usize, true);
+    // VMs that hold nothing and go: no plan keeps them.
+    let mut released = 0;
     let nothing = BTreeMap::new();
     for vm in &question.vms {
         let now = placed.get(vm.name.as_str());
@@ -139,6 +141,7 @@ fn figures(
         price += if here.is_empty() { w.vm_delete } else { w.vm_use };
         if now.is_none() {
             actions += 1;
+            released += usize::from(vm.held.is_empty() && vm.others == 0);
         } else if here.is_empty() {
             idle_kept.push(w.vm_use - w.vm_delete);
         }
@@ -158,7 +161,7 @@ fn figures(
         let fresh = here.keys().filter(|tier| !vm.held.contains_key(tier)).count();
         price += fresh as i64 * w.create;
         actions += fresh;
-        same &= *here == vm.held && now.is_some();
+        same &= *here == vm.held;
     }
     for (name, here) in placed {
         if question.vms.iter().any(|vm| vm.name == *name) {
@@ -174,7 +177,7 @@ fn figures(
         }
     }
     let unchanged = same && question.vms.iter().all(|vm| vm.others == 0);
-    if !unchanged && !idle_kept.is_empty() && placed.len() > question.min_vms {
+    if !idle_kept.is_empty() && placed.len() > question.min_vms {
         return Err(format!(
             "{} VMs stand idle that min_vms {} does not ask for",
             idle_kept.len(),
@@ -188,7 +191,7 @@ fn figures(
             question.min_vms
         ));
     }
-    if question.is_reached() && (actions > 0 && placed.len() > question.min_vms) {
+    if question.is_reached() && (actions > released && placed.len() > question.min_vms) {
         return Err(format!(
             "the plan asks for what runs, and {actions} actions are proposed"
         ));

@@ -105,8 +105,8 @@ pub struct Answer {
     pub placement: Vec<PlacedVm>,
     /// VMs kept, or made, with nothing on them.
     pub idle: Vec<VmRef>,
-    /// The placement is the current allocation itself: nothing is to be done, not even to VMs
-    /// that stand idle.
+    /// The placement is the current allocation itself, and no VM stands idle that need not: nothing is
+    /// to be done.
     pub unchanged: bool,
     /// Weighted cost of the placement.
     pub objective: u64,

@@ -166,8 +166,8 @@ impl<'a> Tally<'a> {
         u64::try_from(sum).unwrap_or(0)
     }
 
-    /// Answers that nothing changes. VMs that stand idle stay, and are joined by new ones where there
-    /// are fewer than there have to be.
+    /// Answers that no container changes. VMs that stand idle go, down to as many as there have to be, or
+    /// are joined by new ones.
     pub fn stay(mut self, packing: Packing) -> Result<Answer, SolveError> {
         let rule = self.problem.idle;
         let of = |spare: bool| {
@@ -175,9 +175,12 @@ impl<'a> Tally<'a> {
             let vms = vms.filter(move |(_, (is_spare, slot))| **is_spare == spare && slot.boxes.is_empty());
             vms.map(|(v, _)| VmRef::Existing(v))
         };
-        let mut idle: Vec<VmRef> = of(false).collect();
-        let missing = rule.least.saturating_sub(rule.standing);
-        let fresh = missing.min(rule.spares + rule.max_new);
+        let empty = of(false).count();
+        // VMs that hold nothing are kept as far as there have to be so many, and no further.
+        let wanted = rule.least.saturating_sub(rule.standing - empty);
+        let mut idle: Vec<VmRef> = of(false).take(wanted).collect();
+        let fresh = (wanted - idle.len()).min(rule.spares + rule.max_new);
+        let unchanged = fresh == 0 && idle.len() == empty;
         idle.extend(of(true).chain((0..).map(VmRef::New)).take(fresh));
         let placement = packing.placement(self.problem);
         let objective = verify::cost_of(self.instance, &placement, &idle)?;
@@ -187,7 +190,7 @@ impl<'a> Tally<'a> {
             by: Finder::Current,
         });
         self.keep_idle(objective);
-        self.finish(placement, idle, fresh == 0, EndedBy::Unchanged)
+        self.finish(placement, idle, unchanged, EndedBy::Unchanged)
     }
 
     /// Bounds speak of placements that delete what they do not use. Where keeping a VM costs less than deleting

@@ -6,8 +6,9 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptions,
 };
 
-use super::call::Caller;
+use super::call::{Caller, Failed};
 use super::look::{self, Found};
+use super::mask::Secrets;
 use super::start::{self, Started};
 use super::{image, resize, spec, wait};
 use crate::engine::{
@@ -113,6 +114,7 @@ async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineErro
         let message = format!("{what}: {problem}");
         caller.error(EngineErrorKind::Secret, Effect::None, message)
     })?;
+    let secrets = Secrets::of(&environment, &[]);
     let options = CreateContainerOptionsBuilder::new().name(&asked.name).build();
     match caller
         .change(
@@ -125,12 +127,16 @@ async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineErro
     {
         Ok(answer) => {
             for warning in answer.warnings {
+                let warning = secrets.mask(&warning);
                 tracing::warn!(engine = %caller.endpoint, container = asked.name, warning, "the engine warns");
             }
             Ok(())
         }
         Err(failed) if failed.status == Some(409) => Ok(()),
-        Err(failed) => Err(failed.error),
+        Err(Failed { said, error, .. }) => {
+            let message = error.message.replace(&said, &secrets.mask(&said));
+            Err(EngineError { message, ..error })
+        }
     }
 }
 

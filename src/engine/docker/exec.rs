@@ -35,6 +35,9 @@ const ASK: &str = "ask how a command ended";
 /// Exit code for a command that could not be started, where the engine says none.
 const NOT_STARTED: i64 = 126;
 
+/// In the place of what a command said, where nobody knows what of it is secret.
+const UNTOLD: &str = "[left out: the engine does not say any more which secrets the container had]";
+
 /// What a run is known by.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
@@ -127,12 +130,12 @@ async fn to_its_end(
 ) -> Result<Finished, EngineError> {
     let until = Instant::now() + within;
     let mut output = Output::default();
-    let done = |end, output: Output| Finished {
-        end,
-        output: output.text(),
+    let forgotten = || Finished {
+        end: End::Forgotten,
+        output: String::new(),
     };
     let Some(run) = Run::read(run) else {
-        return Ok(done(End::Forgotten, output));
+        return Ok(forgotten());
     };
     let begun = if begin {
         let what = format!("run {} in container '{name}'", run.program);
@@ -145,12 +148,12 @@ async fn to_its_end(
         Begun::Elsewhere => None,
         Begun::Impossible(code, said) => {
             output.push(said.as_bytes());
-            return Ok(done(End::Exited(code), output));
+            return Ok(finished(caller, &run, End::Exited(code), &output).await);
         }
-        Begun::Never => return Ok(done(End::Forgotten, output)),
+        Begun::Never => return Ok(forgotten()),
         Begun::Forgotten => {
             exec_end::of_forgotten(caller, name, &run, until).await?;
-            return Ok(done(End::Forgotten, output));
+            return Ok(forgotten());
         }
     };
     let code = tokio::select! {
@@ -161,7 +164,20 @@ async fn to_its_end(
         Some(code) => End::Exited(code),
         None => exec_end::give_up(caller, &run).await,
     };
-    Ok(done(end, output))
+    Ok(finished(caller, &run, end, &output).await)
+}
+
+/// With what the command said, as far as it may be told.
+async fn finished(caller: &Caller, run: &Run, end: End, output: &Output) -> Finished {
+    let output = if output.is_empty() {
+        String::new()
+    } else {
+        match look::secrets(caller, &run.container).await {
+            Some(secrets) => output.text(&secrets),
+            None => UNTOLD.to_owned(),
+        }
+    };
+    Finished { end, output }
 }
 
 type Words = std::pin::Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;

@@ -4,6 +4,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::call::Caller;
+use super::mask::Secrets;
 use super::read;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Identity, Machine, Observed};
 
@@ -129,6 +130,20 @@ pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineErr
         Err(failed) if failed.status == Some(404) => Ok(None),
         Err(failed) => Err(failed.error),
     }
+}
+
+/// What may not be told of a container: asked of the engine, which has the values that the container was
+/// made with, wherever they came from. None where the engine does not say.
+pub async fn secrets(caller: &Caller, id: &str) -> Option<Secrets> {
+    let what = format!("inspect container '{id}'");
+    let found = caller.look(&what, caller.docker.inspect_container(id, None));
+    let found = found.await.ok()?;
+    let environment = found.config?.env.unwrap_or_default();
+    let image = found.image.unwrap_or_default();
+    let what = format!("inspect image '{image}'");
+    let image = caller.look(&what, caller.docker.inspect_image(&image)).await;
+    let given = image.ok().and_then(|image| image.config?.env);
+    Some(Secrets::of(&environment, &given.unwrap_or_default()))
 }
 
 /// One container that must be there and must be ours, by name.

@@ -16,6 +16,7 @@ mod image;
 mod limits;
 mod log;
 mod look;
+mod mask;
 mod output;
 mod read;
 mod resize;

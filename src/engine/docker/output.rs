@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::mask::Secrets;
+
 /// Most bytes kept of one command's output: half from its beginning, half from its end.
 pub const MOST: usize = 64 * 1024;
 
@@ -25,18 +27,23 @@ impl Output {
         self.cut = self.cut.saturating_add(u64::try_from(over).unwrap_or(u64::MAX));
     }
 
-    /// The text so far; bytes that are no UTF-8 show as replacement characters.
-    pub fn text(&self) -> String {
+    /// Whether nothing was said so far.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty()
+    }
+
+    /// The text so far, without the secrets; bytes that are no UTF-8 show as replacement characters.
+    pub fn text(&self, secrets: &Secrets) -> String {
         let tail: Vec<u8> = self.tail.iter().copied().collect();
         if self.cut == 0 {
             let whole = [self.head.as_slice(), &tail].concat();
-            return String::from_utf8_lossy(&whole).into_owned();
+            return secrets.mask(&String::from_utf8_lossy(&whole));
         }
         format!(
             "{}\n[… {} bytes left out …]\n{}",
-            String::from_utf8_lossy(&self.head),
+            secrets.mask_head(&String::from_utf8_lossy(&self.head)),
             self.cut,
-            String::from_utf8_lossy(&tail)
+            secrets.mask_tail(&String::from_utf8_lossy(&tail))
         )
     }
 }
@@ -54,7 +61,7 @@ mod tests {
         for byte in text.as_bytes() {
             output.push(&[*byte]);
         }
-        assert_eq!(output.text(), text);
+        assert_eq!(output.text(&Secrets::default()), text);
     }
 
     proptest! {
@@ -68,7 +75,7 @@ mod tests {
                 output.push(&piece);
                 all.extend(piece);
             }
-            let text = output.text();
+            let text = output.text(&Secrets::default());
             let all = String::from_utf8_lossy(&all).into_owned();
             if all.len() <= MOST {
                 prop_assert_eq!(text, all);

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::call::Caller;
 use super::look::{self, Found};
+use super::mask::Secrets;
 use super::output::Output;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Health, Observed, State};
 
@@ -108,22 +109,26 @@ async fn down(caller: &Caller, found: &Found) -> EngineError {
         Some(code) => format!(" with exit code {code}"),
         None => String::new(),
     };
-    let mut text = format!("did not stay up: it ended{code}");
-    if !found.trouble.is_empty() {
-        text.push_str(" (");
-        text.push_str(&found.trouble);
-        text.push(')');
-    }
+    let text = format!("did not stay up: it ended{code}");
     unhealthy(caller, found, &text).await
 }
 
 async fn unhealthy(caller: &Caller, found: &Found, text: &str) -> EngineError {
     let mut message = format!("container '{}' {text}", found.seen.name);
+    let Some(secrets) = look::secrets(caller, &found.seen.id).await else {
+        message.push_str("; what it said is left out: the engine does not say which secrets it has");
+        return caller.error(EngineErrorKind::Unhealthy, Effect::None, message);
+    };
+    if !found.trouble.is_empty() {
+        message.push_str(" (");
+        message.push_str(&secrets.mask(&found.trouble));
+        message.push(')');
+    }
     if !found.check.trim().is_empty() {
         message.push_str("; its health check said: ");
-        message.push_str(found.check.trim());
+        message.push_str(check(&found.check, &secrets).trim());
     }
-    match log(caller, &found.seen.id).await {
+    match log(caller, &found.seen.id, &secrets).await {
         Some(log) if !log.trim().is_empty() => {
             message.push_str("; the end of its log:\n");
             message.push_str(log.trim_end());
@@ -133,9 +138,17 @@ async fn unhealthy(caller: &Caller, found: &Found, text: &str) -> EngineError {
     caller.error(EngineErrorKind::Unhealthy, Effect::None, message)
 }
 
+/// What a health check said. The engine cuts it off, and says so with three dots.
+fn check(said: &str, secrets: &Secrets) -> String {
+    match said.strip_suffix("...") {
+        Some(cut) => format!("{}...", secrets.mask_head(cut)),
+        None => secrets.mask(said.trim()),
+    }
+}
+
 /// The last lines of a container's log; None when they can't be had, which is no reason to hide
 /// the error that they were wanted for.
-async fn log(caller: &Caller, id: &str) -> Option<String> {
+async fn log(caller: &Caller, id: &str, secrets: &Secrets) -> Option<String> {
     let options = LogsOptionsBuilder::new()
         .stdout(true)
         .stderr(true)
@@ -147,7 +160,7 @@ async fn log(caller: &Caller, id: &str) -> Option<String> {
         while let Some(line) = lines.next().await {
             output.push(line.ok()?.as_ref());
         }
-        Some(output.text())
+        Some(output.text(secrets))
     };
     tokio::time::timeout(caller.settings.answer, read).await.ok()?
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::model::ids::TierId;
 use crate::model::reader::{At, Fields, Notes, join, nearest};
 
+use super::docker_names;
 use super::names;
 use super::ports::{self, PortBinding};
 use super::variable::Variable;
@@ -105,7 +106,7 @@ impl Tier {
         let title = fields.text(notes, "name").unwrap_or_else(|| key.to_owned());
         let image = fields
             .need(notes, "docker_image")
-            .and_then(|at| image(notes, &at));
+            .and_then(|at| docker_names::image(notes, &at));
         let ports = fields
             .get_or(notes, "ports", "port_bindings")
             .map_or_else(Vec::new, |at| ports::read(notes, &at));
@@ -132,7 +133,7 @@ impl Tier {
             .map_or_else(BTreeMap::new, |at| read_environment(notes, &at));
         let volumes = fields
             .get("volumes")
-            .map_or_else(Vec::new, |at| read_volumes(notes, &at));
+            .map_or_else(Vec::new, |at| docker_names::volumes(notes, &at));
         let healthcheck = fields
             .get("healthcheck")
             .and_then(|at| Healthcheck::read(notes, at));
@@ -164,21 +165,6 @@ impl Tier {
             user,
         })
     }
-}
-
-/// An image reference: Docker judges the details, but blanks and the like never are right.
-fn image(notes: &mut Notes, at: &At<'_>) -> Option<String> {
-    let text = at.text(notes)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
-    if !text.chars().all(plain) || text.len() > 512 || !text.starts_with(|c: char| c.is_ascii_alphanumeric())
-    {
-        notes.problem(
-            &at.path,
-            format!("{text:?} is not an image reference such as nginx:1.25"),
-        );
-        return None;
-    }
-    Some(text.to_owned())
 }
 
 fn read_nodes(notes: &mut Notes, fields: &mut Fields<'_>) -> (u32, Option<u32>) {
@@ -282,25 +268,6 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-fn read_volumes(notes: &mut Notes, at: &At<'_>) -> Vec<String> {
-    let mut volumes = Vec::new();
-    for entry in at.list(notes) {
-        let Some(text) = entry.text(notes) else { continue };
-        let mut parts = text.split(':');
-        let (source, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let options = parts.next().unwrap_or("rw");
-        if source.is_empty() || !target.starts_with('/') || options.is_empty() || parts.next().is_some() {
-            notes.problem(
-                &entry.path,
-                format!("{text:?} is not of the form source:/path[:options]"),
-            );
-        } else {
-            volumes.push(text.to_owned());
-        }
-    }
-    volumes
 }
 
 fn read_labels(notes: &mut Notes, at: At<'_>) -> BTreeMap<String, String> {

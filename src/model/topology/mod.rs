@@ -6,6 +6,7 @@
 mod access;
 mod apps;
 mod cloud;
+mod docker_names;
 mod graph;
 mod infrastructure;
 mod names;
