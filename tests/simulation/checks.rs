@@ -105,6 +105,13 @@ impl Checks {
         })
     }
 
+    /// After a start: the plan that the service takes to be the one that was reached last.
+    pub fn reached(&self, known: Option<&Value>) -> Option<String> {
+        (known != self.reached.as_ref()).then(|| {
+            "the service has started, and takes another plan to be the one that was reached last".to_owned()
+        })
+    }
+
     /// A day has passed by the wall clock: so long is a key kept.
     pub fn a_day_later(&mut self) {
         self.keys.clear();
