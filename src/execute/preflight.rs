@@ -12,6 +12,7 @@ use crate::hooks::Kind;
 use crate::model::{TierId, Topology, VmId};
 use crate::translate::{Action, Stage};
 
+use super::reality::as_seen;
 use super::world::{View, World};
 
 /// What stands in the way of these stages: VMs that the cloud can't make, engines that do not
@@ -87,11 +88,12 @@ async fn look(
         (None, Err(fault)) => Err(fault),
     };
     match observed {
-        Ok(observed) => observed
-            .iter()
-            .filter(|container| !container.managed)
-            .flat_map(|foreign| clashes(&world.topology, vm, foreign, &names))
-            .collect(),
+        Ok(observed) => {
+            let others = observed.iter().filter(|container| !container.managed);
+            let clashes = others.flat_map(|foreign| clashes(&world.topology, vm, foreign, &names));
+            let news = seen.is_none().then(|| otherwise(world, view, vm, &observed));
+            clashes.chain(news.flatten()).collect()
+        }
         Err(fault) => {
             let place = json!({ "vm": vm });
             vec![
@@ -103,6 +105,18 @@ async fn look(
             ]
         }
     }
+}
+
+/// That a VM which did not answer when the plan was placed has not what the plan was placed on.
+fn otherwise(world: &World, view: &View, vm: &VmId, observed: &[Observed]) -> Option<Fault> {
+    let planned_on = view.allocation.vms.get(vm)?;
+    let now = as_seen(&world.topology, planned_on, observed);
+    let same = now.foreign == planned_on.foreign && now.used == planned_on.used;
+    let message = format!(
+        "VM '{vm}' did not answer when the plan was placed, and does not run what was taken to run there; send the \
+         plan again"
+    );
+    (!same).then(|| Fault::new(Code::Conflict, message).with([json!({ "vm": vm })]))
 }
 
 /// The names and ports that a container of others takes from these tiers on its VM.

@@ -19,6 +19,7 @@ use super::event::{Direction, Event, Lost, Outcome, Stamped, Unplaced};
 use super::last_look::last_look;
 use super::record::Execution;
 use super::retry;
+use super::room::without_room;
 use super::status::Status;
 use super::world::{View, World};
 
@@ -245,6 +246,10 @@ impl Run {
             .iter()
             .map(|action| format!("what became of \"{action}\" was not known in time, and is not undone"))
             .collect();
+        let mut was = execution.frozen.from.clone().into();
+        said.extend(without_room(&mut was, &view.allocation).into_iter().map(|(vm, container)| {
+            format!("container '{container}' on VM '{vm}' has no room any more beside what others run there")
+        }));
         said.extend(trouble);
         let advice = "GET /api/inspect shows what is there; the next plan puts it right";
         (!said.is_empty())

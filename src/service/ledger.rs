@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::execute::{Event, Execution, Ledger, Stamped, View, World};
+use crate::execute::{Event, Execution, Ledger, Stamped, View, World, without_room};
 use crate::fault::Fault;
 use crate::translate::{Stage, translate};
 
@@ -45,7 +45,8 @@ impl Ledger for Service {
         let execution = Service::execution(self, id).await?;
         let snapshot: Arc<Snapshot> = self.snapshot();
         let topology = snapshot.topology()?;
-        let was = execution.frozen.from.into();
+        let mut was = execution.frozen.from.into();
+        without_room(&mut was, &snapshot.allocation);
         Ok(translate(&topology, &snapshot.allocation, &was).stages)
     }
 }

@@ -23,6 +23,10 @@ pub struct Known {
     pub running: BTreeSet<usize>,
     pub bindings: Bindings,
     pub cancelled: bool,
+    /// This very life of the service has begun it.
+    pub begun_here: bool,
+    /// It is on its way back.
+    pub back: bool,
     pub ended: bool,
     pub began: Duration,
     pub plan: Value,
@@ -69,6 +73,7 @@ impl Checks {
     pub fn new_life(&mut self) {
         for known in self.executions.values_mut() {
             known.running.clear();
+            known.begun_here = false;
         }
     }
 
@@ -81,6 +86,30 @@ impl Checks {
     pub fn answered(&mut self, key: u8, plan: usize, id: Uuid) -> Option<String> {
         let before = *self.answered.entry((key, plan)).or_insert(id);
         (before != id).then(|| format!("Idempotency-Key key{key} was answered with two executions"))
+    }
+
+    /// A request under a key was told that an execution runs. Answers with the promise that this broke: its
+    /// own execution is what it should have been answered with.
+    pub fn told_to_wait(&self, key: u8) -> Option<String> {
+        let own = *self.keys.get(&format!("key{key}"))?;
+        // One that an earlier life has begun may be held.
+        let runs = self
+            .executions
+            .get(&own)
+            .is_some_and(|known| known.begun_here && !known.ended);
+        runs.then(|| {
+            format!(
+                "a request under key{key} is told to wait for {}, which it began itself",
+                self.name(own)
+            )
+        })
+    }
+
+    /// After a start: the plan that the service takes to be the one that was reached last.
+    pub fn reached(&self, known: Option<&Value>) -> Option<String> {
+        (known != self.reached.as_ref()).then(|| {
+            "the service has started, and takes another plan to be the one that was reached last".to_owned()
+        })
     }
 
     /// A day has passed by the wall clock: so long is a key kept.
@@ -127,7 +156,9 @@ impl Checks {
                 let action = known.actions.get(*index);
                 action.is_some_and(|action| real_name(&known.bindings, action.vm()).as_str() == machine.name)
             };
-            !known.ended && known.begun.keys().any(on_machine)
+            // A way back ends with a look at all VMs that the way out would have been about.
+            let looked_at = known.back && (0..known.actions.len()).any(|index| on_machine(&index));
+            !known.ended && (looked_at || known.begun.keys().any(on_machine))
         });
         (!recorded).then(|| format!("{} is asked {call:?}, and no record says so", machine.name))
     }
@@ -171,6 +202,8 @@ impl Checks {
             running: BTreeSet::new(),
             bindings: Bindings::new(),
             cancelled: false,
+            begun_here: true,
+            back: false,
             ended: false,
             began: now,
             plan: frozen.plan.clone(),
@@ -257,7 +290,10 @@ impl Checks {
                 known.actions.extend(stages.iter().flatten().cloned());
                 known.target = target.clone();
             }
-            Event::RollbackBegun { stages } => known.actions.extend(stages.iter().flatten().cloned()),
+            Event::RollbackBegun { stages } => {
+                known.back = true;
+                known.actions.extend(stages.iter().flatten().cloned());
+            }
             Event::Finished { outcome } => {
                 known.ended = true;
                 if *outcome == Outcome::Succeeded {

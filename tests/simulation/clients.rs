@@ -129,7 +129,20 @@ impl Clients {
                 }
                 request.plan_id = shown.plan_id;
             }
-            let begun = service.begin(request).await?;
+            let begun = match service.begin(request).await {
+                Ok(begun) => begun,
+                Err(fault) => {
+                    let state = &mut *world.lock();
+                    let waits = fault.code == Code::ExecutionRunning;
+                    let broken = key
+                        .filter(|_| waits)
+                        .and_then(|key| state.checks.told_to_wait(key));
+                    if let (Some(promise), false) = (broken, state.dead) {
+                        state.broken(promise);
+                    }
+                    return Err(fault);
+                }
+            };
             let id = begun.id;
             if let Some(key) = key.filter(|_| !sealed) {
                 let broken = world.lock().checks.answered(key, number, id);
@@ -166,6 +179,7 @@ impl Clients {
     {
         let world = self.world.clone();
         let asked = ask(service.clone(), world.clone());
+        let asked_at = world.now();
         tokio::spawn(async move {
             let travel = {
                 let dice = &mut world.lock().dice;
@@ -191,6 +205,16 @@ impl Clients {
                 Ok(said) => world.note(&format!("answer to {what}: {said}")),
                 Err(fault) => {
                     world.note(&format!("answer to {what}: {} {}", fault.code, fault.message));
+                    let full = {
+                        let state = world.lock();
+                        state.disk_full_until >= asked_at
+                    };
+                    if fault.code == Code::JournalUnavailable && !full {
+                        world.broken(format!(
+                            "a client was told that the disk can't be written, which it can: {}",
+                            fault.message
+                        ));
+                    }
                     if fault.code == Code::Internal {
                         world.broken(format!("a client was told of a defect: {}", fault.message));
                     }

@@ -105,6 +105,16 @@ impl Teller<'_> {
                 return End::Over;
             }
         };
+        let reached = service.snapshot().reached.clone();
+        let wrong = self
+            .world
+            .lock()
+            .checks
+            .reached(reached.map(|reached| reached.plan.clone()).as_ref());
+        if let Some(promise) = wrong {
+            self.world.broken(promise);
+            return End::Over;
+        }
         while let Some(timed) = self.story.events.get(self.next) {
             if let Some(end) = self.wait_until(timed.at).await {
                 return end;
