@@ -258,7 +258,7 @@ pub enum Description {
     Openapi,
     /// docs/errors.md
     Errors,
-    /// The table of options in README.md
+    /// The table of options in docs/configuration.md
     Options,
 }
 
