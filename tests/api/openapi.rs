@@ -29,10 +29,7 @@ async fn the_committed_description_is_that_of_the_code() {
     let options = include_str!("../../docs/configuration.md");
     let (_, table) = options.split_once("<!-- options -->\n").unwrap();
     let (table, _) = table.split_once("<!-- end of options -->").unwrap();
-    assert!(
-        described("options") == table,
-        "docs/configuration.md: {remedy}"
-    );
+    assert!(described("options") == table, "docs/configuration.md: {remedy}");
     let server = Server::start();
     assert_eq!(server.get("/openapi.json").await.body, description());
 }
