@@ -38,8 +38,7 @@ fuzz: ## a million topologies, plans and allocations that may be anything (CASES
 	@MAPEK_FUZZ_CASES=$(or $(CASES),1000000) scripts/test --test fuzz
 
 fuzz-solver: ## ask the service made-up placement questions and check every answer (CASES=100000, SEED=1)
-	@MAPEK_FUZZ_CASES=$(or $(CASES),100000) MAPEK_FUZZ_SEED=$(or $(SEED),1) \
-		scripts/test --test fuzz_solver -- --nocapture
+	@CASES=$(CASES) SEED=$(SEED) scripts/fuzz-solver
 
 simulate: ## tell many stories of a simulated world (SEEDS=200000), or one (SEED=17), and check every promise
 	@scripts/setup test

@@ -40,7 +40,8 @@ pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpRes
 /// A VM whose engine does not answer is left as it was last confirmed, since it may come back, and a
 /// plan that needs it is refused. This takes it out of the allocation with all that was on it, so
 /// that the next plan puts that elsewhere. A VM that answers is not given up. A host that is given
-/// up should be taken out of the topology, too: a plan may take it into use again.
+/// up should be taken out of the topology, too: a plan may take it into use again, and removes there
+/// first what runs elsewhere by then.
 #[utoipa::path(delete, path = "/api/allocation/{vm}", operation_id = "give_up_vm", tag = "state",
     params(("vm" = String, Path, description = "The VM's name.")),
     responses((status = 200, description = "It is given up.", body = GivenUp)))]

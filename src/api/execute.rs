@@ -141,7 +141,7 @@ fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Resul
         on_failure,
         on_shortage,
         idempotency_key,
-        reconcile: None,
+        ..Request::default()
     })
 }
 

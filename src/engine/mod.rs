@@ -66,6 +66,12 @@ pub trait Engine: Send + Sync {
     /// Makes sure that the running container holds these limits, without stopping it.
     async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError>;
 
+    /// Restarts the running container as it is, and waits until it is up again. One that stays unhealthy
+    /// ([`EngineErrorKind::Unhealthy`]) goes on running. Stand-ins may leave it as it is.
+    async fn restart(&self, _name: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Makes sure that there is no such container: stopped with its grace, removed with its
     /// anonymous volumes. One that is not ours is a [`EngineErrorKind::Foreign`] error.
     async fn ensure_absent(&self, name: &str) -> Result<(), EngineError>;

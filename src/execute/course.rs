@@ -177,3 +177,44 @@ async fn what_nobody_will_take_is_given_back_when_an_execution_is_cancelled() {
     abandoned.dedup();
     assert_eq!(abandoned.len(), 3, "{abandoned:?}");
 }
+
+/// An execution that makes a VM on which this is found. Answers with how it ended, and what runs there then.
+async fn made_with(theirs: &[(&str, &str, u64)]) -> (Arc<Fake>, Ending) {
+    let places = [("new_vm0", "one"), ("new_vm0", "two")];
+    let world = Fake::new((holding(&[]), holding(&places)), OnFailure::Stop, nothing);
+    let found = theirs.iter().map(|(name, cores, units)| {
+        let limits = crate::engine::Limits {
+            cpu: crate::engine::CpuLimit::Cores(crate::model::CoreSet::parse(cores).unwrap()),
+            memory: units * 512 * 1024 * 1024,
+        };
+        let seen = crate::engine::Observed {
+            managed: false,
+            ..super::fake::container(name, &limits)
+        };
+        ((*name).to_owned(), seen)
+    });
+    let found = found.collect();
+    world.engines().running.insert("new_vm0".to_owned(), found);
+    let ending = world.run(SHORT, 4, unhalted()).await;
+    (world, ending)
+}
+
+#[tokio::test]
+async fn a_vm_that_was_made_is_looked_at_before_anything_is_put_on_it() {
+    // The plan wants cores 0 and 1, and two units of memory.
+    let (world, (outcome, _)) = made_with(&[("agent", "5", 30)]).await;
+    assert_eq!(outcome, Some(Outcome::Succeeded));
+    assert_eq!(world.running_on("new_vm0").len(), 3);
+    for (theirs, said) in [
+        (("agent", "5", 31), "31 of its 32 memory units"),
+        (("agent", "1", 1), "core 1"),
+        (("app_two", "5", 1), "named app_two"),
+    ] {
+        let (world, (outcome, fault)) = made_with(&[theirs]).await;
+        assert_eq!(outcome, Some(Outcome::Failed), "{theirs:?}");
+        assert_eq!(world.running_on("new_vm0"), [theirs.0], "{theirs:?}");
+        let message = fault.unwrap().message;
+        assert!(message.contains(said), "{theirs:?}: {message}");
+        assert_eq!(world.engines().abandoned, [crate::model::VmId::new("new_vm0")]);
+    }
+}

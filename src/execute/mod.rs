@@ -1,7 +1,7 @@
 //! Carrying out: the record of an execution as a state machine, and the effects.
 //!
 //! `event`, `state`, `effect`, `record`, `summary`, `seal` and `spec` are pure. `perform` turns one action into
-//! driver calls, `preflight` looks before anything is done, `runner` goes through the stages.
+//! driver calls, `preflight` looks before anything is done, `first_look` at a VM that was made, `runner` goes through the stages.
 
 mod asked;
 mod clean_up;
@@ -20,6 +20,7 @@ mod event;
 )]
 mod fake;
 mod fault;
+mod first_look;
 mod illegal;
 mod last_look;
 mod page;
@@ -45,7 +46,7 @@ pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Direction, Event, Finding, FoundVm, HookRun, Left, Lost, Outcome, Stamped};
 pub use illegal::Illegal;
 pub use preflight::{preflight, remarks};
-pub use reality::{as_seen, held, lacking, others, overlay};
+pub use reality::{as_seen, held, lacking, no_limits, others, overlay};
 pub use record::{Execution, Frozen, Pinned};
 pub use runner::{Ending, Halt, Ledger, RETRY_FOR, run};
 pub use seal::{Basis, Held, Moved, Seal};

@@ -1,7 +1,7 @@
 //! One action, as calls to drivers.
 
 use crate::cloud::{CloudError, CloudErrorKind};
-use crate::engine::{Effect, EngineError, EngineErrorKind};
+use crate::engine::{Effect, EngineError, EngineErrorKind, Health};
 use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
@@ -112,14 +112,22 @@ pub async fn perform(
     }
 }
 
-/// Starts the container that an action is about, as it is confirmed.
+/// Starts the container that an action is about, as it is confirmed; one that is to be resized, with what
+/// it is to have: what it had may be somebody else's by now.
 async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failure> {
     let (name, engine) = world.engine(view, action.vm())?;
     let Some(tier) = action.container().and_then(|id| world.topology.tiers.get(id)) else {
         return Ok(());
     };
-    if let Some(held) = view.allocation.container(&name, &tier.id) {
-        let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
+    let held = match action {
+        Action::UpdateContainer { size, cores, .. } => Some((*size, cores)),
+        _ => {
+            let confirmed = view.allocation.container(&name, &tier.id);
+            confirmed.map(|held| (held.size, &held.cores))
+        }
+    };
+    if let Some((size, cores)) = held {
+        let spec = spec::container(&world.topology, tier, size, cores, &view.allocation);
         engine.ensure_running(&spec).await?;
     }
     Ok(())
@@ -173,11 +181,18 @@ async fn attempt(
             container,
             size,
             cores,
-            ..
+            was,
+            was_cores,
         } => {
-            let (_, engine) = world.engine(view, vm)?;
+            let (name, engine) = world.engine(view, vm)?;
             let limits = spec::limits(&world.topology, *size, cores);
-            engine.ensure_limits(container.as_str(), &limits).await?;
+            let seen = engine.ensure_limits(container.as_str(), &limits).await?;
+            // An update to what it has already is there to set it going.
+            let same = (size, cores) == (was, was_cores);
+            if same && seen.health == Some(Health::Unhealthy) {
+                tracing::warn!(vm = %name, %container, "restarting a container that stays unhealthy");
+                engine.restart(container.as_str()).await?;
+            }
             Ok(Finding::default())
         }
         Action::DeleteContainer { vm, container, .. } => {

@@ -9,7 +9,7 @@ use crate::cloud::Change;
 use crate::engine::Observed;
 use crate::fault::{Code, Fault};
 use crate::hooks::Kind;
-use crate::model::{TierId, VmId};
+use crate::model::{TierId, Topology, VmId};
 use crate::translate::{Action, Stage};
 
 use super::world::{View, World};
@@ -90,7 +90,7 @@ async fn look(
         Ok(observed) => observed
             .iter()
             .filter(|container| !container.managed)
-            .flat_map(|foreign| clashes(world, vm, foreign, &names))
+            .flat_map(|foreign| clashes(&world.topology, vm, foreign, &names))
             .collect(),
         Err(fault) => {
             let place = json!({ "vm": vm });
@@ -105,9 +105,15 @@ async fn look(
     }
 }
 
-fn clashes(world: &World, vm: &VmId, foreign: &Observed, names: &BTreeSet<&TierId>) -> Vec<Fault> {
+/// The names and ports that a container of others takes from these tiers on its VM.
+pub(super) fn clashes(
+    topology: &Topology,
+    vm: &VmId,
+    foreign: &Observed,
+    names: &BTreeSet<&TierId>,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for tier in names.iter().filter_map(|id| world.topology.tiers.get(*id)) {
+    for tier in names.iter().filter_map(|id| topology.tiers.get(*id)) {
         let place = json!({ "vm": vm, "container": tier.id });
         if foreign.name == tier.id.as_str() {
             let message = format!(

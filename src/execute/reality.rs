@@ -13,7 +13,7 @@ fn unit(topology: &Topology) -> u64 {
     unit.max(1)
 }
 
-/// What a container holds, by what its engine reports.
+/// What a container holds, by what its engine reports. Part of a unit counts as a whole one.
 #[must_use]
 pub fn held(topology: &Topology, seen: &Observed) -> Container {
     let (cpu, cores) = match topology.infrastructure.cpu_mode {
@@ -21,18 +21,23 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
             let cores = CoreSet::parse(&seen.cpuset).unwrap_or_default();
             (count(&cores), cores)
         }
-        CpuMode::Quota => (
-            Cpu::hundredths(seen.nano_cpus / Cpu::hundredths(1).nanos()),
-            CoreSet::default(),
-        ),
+        CpuMode::Quota => (seen.quota().unwrap_or(Cpu::ZERO), CoreSet::default()),
     };
     Container {
         size: Size {
             cpu,
-            mem: seen.memory / unit(topology),
+            mem: seen.memory.div_ceil(unit(topology)),
         },
         cores,
     }
+}
+
+/// Whether somebody has given a container limits that are no whole units. It counts as the next whole
+/// ones, and has to be put right all the same where those are the ones that it should have.
+fn uneven(topology: &Topology, seen: &Observed) -> bool {
+    let memory = !seen.memory.is_multiple_of(unit(topology));
+    let quota = topology.infrastructure.cpu_mode == CpuMode::Quota;
+    memory || quota && !seen.nano_cpus.is_multiple_of(Cpu::hundredths(1).nanos())
 }
 
 fn count(cores: &CoreSet) -> Cpu {
@@ -66,7 +71,7 @@ pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
     Vm {
         used: parts().map(|one| (tier(one), held(topology, one))).collect(),
         stalled: parts()
-            .filter(|one| one.state != State::Running)
+            .filter(|one| one.state != State::Running || uneven(topology, one))
             .map(tier)
             .collect(),
         foreign: foreign(topology, vm.capacity, others(topology, seen)),
@@ -126,6 +131,14 @@ pub fn lacking(seen: &Observed) -> Option<&'static str> {
         (false, true) => Some("processor limit"),
         (false, false) => Some("processor and memory limits"),
     }
+}
+
+/// What a person is told of a container that lacks limits.
+#[must_use]
+pub fn no_limits(vm: &VmId, container: &str, lacks: &str) -> String {
+    format!(
+        "container '{container}' on VM '{vm}' is not of this mapek and has no {lacks}: what it may take is not counted"
+    )
 }
 
 #[cfg(test)]

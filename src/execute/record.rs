@@ -214,6 +214,13 @@ impl Execution {
         stays.map(|((_, action), _)| action).collect()
     }
 
+    /// Whether one of the actions from this number on has begun and not ended.
+    #[must_use]
+    pub fn runs_from(&self, first: usize) -> bool {
+        let mut later = self.progress.actions.iter().skip(first);
+        later.any(|action| action.state == Status::Running)
+    }
+
     /// The first failure among the actions with these numbers.
     #[must_use]
     pub fn failed_among(&self, numbers: Range<usize>) -> Option<Fault> {

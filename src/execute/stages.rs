@@ -11,13 +11,14 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::fault::{Code, Fault};
-use crate::model::VmId;
 use crate::model::topology::{OnFailure, OnShortage};
+use crate::model::{Allocation, VmId};
 use crate::translate::{Action, Stage};
 
 use super::clean_up::clean_up;
 use super::consequence::follows;
-use super::event::Event;
+use super::event::{Event, Finding};
+use super::first_look::first_look;
 use super::page::Page;
 use super::perform::{Failure, perform};
 use super::record::{Execution, did_not_come, told};
@@ -36,8 +37,12 @@ impl Run {
             // An earlier run may have left the failure on record.
             let on_record = || execution.failed_among(first..first + stage.len());
             failure = failure.or(failed).or_else(on_record);
-            if self.halted() != Halt::No {
-                break;
+            first += stage.len();
+            match self.halted() {
+                Halt::No => {}
+                // What an earlier run was in the middle of is brought to its end: nothing ends before that.
+                Halt::Cancel if execution.runs_from(first) => continue,
+                Halt::Cancel | Halt::Stop => break,
             }
             if failure.is_some() {
                 let go_on = execution.frozen.on_failure == OnFailure::Continue
@@ -47,7 +52,6 @@ impl Run {
                     break;
                 }
             }
-            first += stage.len();
         }
         Ok(failure)
     }
@@ -171,7 +175,8 @@ impl Run {
             tracing::info!(execution = %id, action = index, attempt, "{action}");
             let Failure {
                 fault, output, again, ..
-            } = match perform(&self.world, &self.ledger.view(), old, action, &page)
+            } = match self
+                .attempt(old, action, &page, execution)
                 .instrument(
                     tracing::debug_span!("action", execution = %id, action = index, attempt, what = %action),
                 )
@@ -208,6 +213,21 @@ impl Run {
             return Ok(Some(fault));
         }
         Ok(None)
+    }
+
+    /// Tries an action once. A VM that was made is there for others only when it was looked at.
+    async fn attempt(
+        &self,
+        old: &Allocation,
+        action: &Action,
+        page: &Page<'_>,
+        execution: &Execution,
+    ) -> Result<Finding, Failure> {
+        let finding = perform(&self.world, &self.ledger.view(), old, action, page).await?;
+        if let (Action::CreateVm { vm }, Some(found)) = (action, &finding.vm) {
+            first_look(&self.world, execution, vm, found).await?;
+        }
+        Ok(finding)
     }
 
     /// Records a failure with what is really there. `unsure` says that the effect may have happened.

@@ -32,8 +32,9 @@ pub struct Vm {
     /// predecessor's.
     #[serde(skip)]
     pub foreign: Foreign,
-    /// Tiers in `used` whose container was seen to hold its part without running: it is paused, or
-    /// between two restarts. Known only right after a look.
+    /// Tiers in `used` whose container needs an update even where its size is right: it was seen to hold
+    /// its part without running (paused, or between two restarts) or with limits that are no whole
+    /// units, or it is to be restarted. Known only right after a look.
     #[serde(skip)]
     pub stalled: BTreeSet<TierId>,
 }

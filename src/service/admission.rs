@@ -1,5 +1,6 @@
 //! Admission: from a plan that somebody wants to an execution on record, with its runner.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,8 +9,8 @@ use uuid::Uuid;
 
 use crate::execute::{By, Direction, Frozen, Pinned, Reconcile, World, preflight};
 use crate::fault::{Code, Fault};
-use crate::model::Topology;
 use crate::model::topology::{OnFailure, OnShortage};
+use crate::model::{TierId, Topology, VmId};
 use crate::translate::{Action, Stage};
 
 use super::keys::{Turn, fingerprint};
@@ -36,6 +37,17 @@ pub struct Request {
     /// Why the service asks by itself, where it does. Where there is nothing to do then, nothing is
     /// begun.
     pub reconcile: Option<Reconcile>,
+    /// Containers that are to be restarted where they are, if they are still unhealthy.
+    pub restart: BTreeSet<(VmId, TierId)>,
+}
+
+/// What a request comes to, with all that it needs at hand.
+pub(super) struct Prepared {
+    plan: Value,
+    course: Course,
+    world: World,
+    on_failure: OnFailure,
+    on_shortage: OnShortage,
 }
 
 /// An execution that was begun, now or by the same request before.
@@ -134,19 +146,13 @@ impl Service {
         loop {
             let snapshot = self.snapshot();
             snapshot.idle()?;
-            let topology = snapshot.topology()?;
-            let (plan, course) = self.course(&snapshot, &request).await?;
-            if request.reconcile.is_some() && course.stages.is_empty() {
-                let message = "no action would change anything about it";
-                return Err(Fault::new(Code::Conflict, message));
-            }
-            let on_failure = request.on_failure.unwrap_or(topology.infrastructure.on_failure);
-            let on_shortage = request.on_shortage.unwrap_or(topology.infrastructure.on_shortage);
-            let other_ways = on_failure == OnFailure::Rollback || on_shortage == OnShortage::Replan;
-            let needs_hooks = needs_hooks(&course.stages) || (other_ways && names_hooks(&topology));
-            let world = self.world(&topology, &course.seen, needs_hooks).await?;
-            refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
-            refuse(unseen(&course))?;
+            let Prepared {
+                plan,
+                course,
+                world,
+                on_failure,
+                on_shortage,
+            } = self.prepare(&snapshot, &request).await?;
             let frozen = Frozen {
                 id: self.inner.settings.outside.id(),
                 created_at: self.inner.settings.outside.now(),
@@ -181,6 +187,38 @@ impl Service {
         }
     }
 
+    /// What a request comes to on what a snapshot says. Nothing is changed or recorded.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be carried out, as far as that can be known beforehand.
+    pub(super) async fn prepare(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        request: &Request,
+    ) -> Result<Prepared, Fault> {
+        let topology = snapshot.topology()?;
+        let (plan, course) = self.course(snapshot, request).await?;
+        if request.reconcile.is_some() && course.stages.is_empty() {
+            let message = "no action would change anything about it";
+            return Err(Fault::new(Code::Conflict, message));
+        }
+        let on_failure = request.on_failure.unwrap_or(topology.infrastructure.on_failure);
+        let on_shortage = request.on_shortage.unwrap_or(topology.infrastructure.on_shortage);
+        let other_ways = on_failure == OnFailure::Rollback || on_shortage == OnShortage::Replan;
+        let needs_hooks = needs_hooks(&course.stages) || (other_ways && names_hooks(&topology));
+        let world = self.world(&topology, &course.seen, needs_hooks).await?;
+        refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
+        refuse(unseen(&course))?;
+        Ok(Prepared {
+            plan,
+            course,
+            world,
+            on_failure,
+            on_shortage,
+        })
+    }
+
     /// The plan of a request, and the way to be gone for it: as it was shown, or worked out now.
     async fn course(&self, snapshot: &Arc<Snapshot>, request: &Request) -> Result<(Value, Course), Fault> {
         if let Some(id) = &request.plan_id {
@@ -190,7 +228,7 @@ impl Service {
         }
         let missing = || Fault::new(Code::JsonUnreadable, "the body is empty; it should be a plan");
         let plan = request.plan.clone().ok_or_else(missing)?;
-        let proposal = self.propose(snapshot, &plan).await?;
+        let proposal = self.propose(snapshot, &plan, &request.restart).await?;
         Ok((plan, proposal.into()))
     }
 

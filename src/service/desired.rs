@@ -50,9 +50,18 @@ impl Desired {
                 Reach::Failed
             }
         };
-        let (since, by, execution) = match &frozen.reconcile {
-            Some(back) => (back.since, back.by.clone(), back.plan_of),
-            None => (frozen.created_at, frozen.requested_by.name.clone(), frozen.id),
+        let (since, by, execution, reach) = match &frozen.reconcile {
+            // It was reached once. A repair that failed is in the history; what differs is looked at.
+            Some(back) if reach == Reach::Failed => {
+                (back.since, back.by.clone(), back.plan_of, Reach::Reached)
+            }
+            Some(back) => (back.since, back.by.clone(), back.plan_of, reach),
+            None => (
+                frozen.created_at,
+                frozen.requested_by.name.clone(),
+                frozen.id,
+                reach,
+            ),
         };
         Self {
             plan: frozen.plan.clone(),

@@ -19,7 +19,7 @@ impl Service {
             .await
     }
 
-    async fn give_up_here(&self, vm: VmId, by: By) -> Result<Vec<TierId>, Fault> {
+    pub(super) async fn give_up_here(&self, vm: VmId, by: By) -> Result<Vec<TierId>, Fault> {
         let snapshot = self.snapshot();
         snapshot.idle()?;
         let Some(held) = snapshot.allocation.vms.get(&vm) else {

@@ -50,6 +50,8 @@ mod running;
 mod sealed;
 mod snapshot;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod topology;
 mod turns;
 mod usage;
@@ -305,7 +307,8 @@ impl Service {
         Ok(read.ok_or_else(crashed)??)
     }
 
-    /// Runs `work` on the service's runtime, to its end even when the caller goes away.
+    /// Runs `work` on the service's runtime, to its end even when the caller goes away, on behalf of the
+    /// same client.
     async fn to_the_end<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
@@ -313,7 +316,7 @@ impl Service {
     {
         self.inner
             .runtime
-            .spawn(work.in_current_span())
+            .spawn(turns::carried(work).in_current_span())
             .await
             .unwrap_or_else(|error| {
                 tracing::error!(%error, "a task ended without an answer");

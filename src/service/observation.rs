@@ -1,7 +1,7 @@
 //! What differs from what should be, by kind and since when, and when it is time to do something
 //! about it. Pure: the time since the start comes in as an argument, and never runs back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -192,6 +192,10 @@ struct Known {
     tried: u32,
     /// Not before that is it tried again.
     next: Duration,
+    /// It is unhealthy, and was restarted until the pauses were as long as they get. It is left as it is.
+    spent: bool,
+    /// That it is left as it is was told.
+    told: bool,
     /// When it was last seen to differ. It is remembered for a while after that, so that what comes and goes
     /// is not tried again at once each time.
     seen: Duration,
@@ -244,6 +248,8 @@ impl Watch {
                 at,
                 tried: 0,
                 next: now.saturating_add(grace),
+                spent: false,
+                told: false,
                 seen: now,
             });
             if !lasts {
@@ -279,15 +285,57 @@ impl Watch {
 
     /// What has differed for long enough that something should be done about it now. A VM that does
     /// not answer, or has another engine, is none of that: nothing can be done until it has its own
-    /// again, or is given up.
+    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough.
     #[must_use]
     pub fn due(&self) -> Vec<Place> {
+        self.places(|known| match known.kind {
+            Kind::Unreachable | Kind::EngineChanged => false,
+            Kind::Unhealthy => !known.spent,
+            Kind::Missing
+            | Kind::Stopped
+            | Kind::Paused
+            | Kind::Restarting
+            | Kind::Resized
+            | Kind::Unknown
+            | Kind::Foreign
+            | Kind::Lost
+            | Kind::Short => true,
+        })
+    }
+
+    /// What was restarted in vain often enough, and was not told of yet. It is told of once.
+    pub fn hopeless(&mut self) -> Vec<Place> {
+        let places = self.places(|known| known.kind == Kind::Unhealthy && known.spent && !known.told);
+        for place in &places {
+            if let Some(known) = self.known.get_mut(place) {
+                known.told = true;
+            }
+        }
+        places
+    }
+
+    /// Those that differ, whose pause is over, and of which this is true.
+    fn places(&self, is: impl Fn(&Known) -> bool) -> Vec<Place> {
         let now = self.looked;
-        let due = self.known.iter().filter(|(_, known)| {
-            let away = matches!(known.kind, Kind::Unreachable | Kind::Lost | Kind::EngineChanged);
-            known.seen == now && known.next <= now && !away
-        });
+        let due = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.seen == now && known.next <= now && is(known));
         due.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// Those of these places that differ in this way.
+    #[must_use]
+    pub fn of_kind(&self, places: &[Place], kind: Kind) -> BTreeSet<Place> {
+        let is = |place: &&Place| self.known.get(place).is_some_and(|known| known.kind == kind);
+        places.iter().filter(is).cloned().collect()
+    }
+
+    /// Forgets how often things were tried: somebody wants something else now, which may help.
+    pub fn try_anew(&mut self) {
+        for known in self.known.values_mut() {
+            (known.tried, known.spent, known.told) = (0, false, false);
+        }
     }
 
     /// Why something is done about these places, each for a person.
@@ -321,6 +369,7 @@ impl Watch {
                 .saturating_mul(2_u32.saturating_pow(known.tried));
             known.tried = known.tried.saturating_add(1);
             known.next = now.saturating_add(seconds(doubled.min(heal.backoff_max_s)));
+            known.spent = doubled >= heal.backoff_max_s;
         }
         first
     }

@@ -40,6 +40,8 @@ pub struct Facts {
     pub cancelled: bool,
     /// The way that a person chose for it last.
     pub chosen: Option<Direction>,
+    /// That it waits for a person is on record, and nothing has been done about it since.
+    pub held: bool,
 }
 
 /// What becomes of an execution that was cut off, where nothing on its record says so.
@@ -193,7 +195,11 @@ impl State {
             (Some(direction), _) => self.launch(None, id, direction, Halt::No),
             (None, OnRestart::Resume) => self.launch(None, id, Direction::Forward, Halt::No),
             (None, OnRestart::Rollback) => self.launch(None, id, Direction::Back, Halt::No),
-            (None, OnRestart::Hold) => self.step(Some(Fact::Held), Phase::Held(id), None),
+            (None, OnRestart::Hold) => {
+                // Each start finds it so; it is worth one line in the record.
+                let record = (!facts.held).then_some(Fact::Held);
+                self.step(record, Phase::Held(id), None)
+            }
         }
     }
 

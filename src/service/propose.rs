@@ -1,6 +1,6 @@
 //! From a plan to a proposal: the placement, and the actions that lead to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 
 use crate::cloud::CloudVm;
 use crate::engine::Observed;
+use crate::execute::no_limits;
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::OnForeign;
 use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
 use crate::solve::{Answer, Progress, Step};
-use crate::translate::Translation;
+use crate::translate::{Action, Stage, Translation};
 
-use super::leftovers::sweep;
+use super::leftovers::{remove_first, sweep};
 use super::reality::{Unlimited, told};
 use super::topology::invalid;
 use super::turns::Turns;
@@ -142,8 +143,8 @@ fn for_lack_of(fault: Fault, unusable: Vec<Fault>) -> Fault {
     }
 }
 
-/// Containers without limits on the VMs that a placement sets out from or uses: as warnings, or as a
-/// refusal where the topology wants that.
+/// Containers without limits on the VMs that a placement sets out from or uses: as warnings, or, where the
+/// topology wants that, as a refusal of what would put more beside them.
 fn unlimited(
     topology: &Topology,
     proposal: &Proposal,
@@ -151,27 +152,44 @@ fn unlimited(
 ) -> Result<Vec<Warning>, Fault> {
     let used =
         |vm: &VmId| proposal.target.vms.contains_key(vm) || proposal.seen.allocation.vms.contains_key(vm);
+    let refuses = topology.infrastructure.foreign == OnForeign::Refuse;
+    let grows = grows(&proposal.translation.stages);
+    let mut warnings = Vec::new();
     let mut messages = Vec::new();
     let mut places = Vec::new();
     for (vm, containers) in unlimited.iter().filter(|(vm, _)| used(vm)) {
         for Unlimited { container, lacks } in containers {
-            messages.push(format!(
-                "container '{container}' on VM '{vm}' is not of this mapek and has no {}: what it may take is not counted",
-                lacks
-            ));
-            places.push(json!({ "vm": vm, "container": container }));
+            let message = no_limits(vm, container, lacks);
+            if refuses && grows.contains(vm) {
+                messages.push(message);
+                places.push(json!({ "vm": vm, "container": container }));
+            } else {
+                warnings.push(told(message));
+            }
         }
     }
-    match topology.infrastructure.foreign {
-        OnForeign::Refuse if !messages.is_empty() => {
-            let message = format!(
-                "{}; set its limits with `docker update`, or stop it (infrastructure.foreign is \"refuse\")",
-                messages.join("; ")
-            );
-            Err(Fault::new(Code::ForeignUnlimited, message).with(places))
-        }
-        OnForeign::Refuse | OnForeign::Warn => Ok(messages.into_iter().map(told).collect()),
+    if messages.is_empty() {
+        return Ok(warnings);
     }
+    let message = format!(
+        "{}; set its limits with `docker update`, or stop it (infrastructure.foreign is \"refuse\")",
+        messages.join("; ")
+    );
+    Err(Fault::new(Code::ForeignUnlimited, message).with(places))
+}
+
+/// The VMs on which something is started, or gets more than it has.
+fn grows(stages: &[Stage]) -> BTreeSet<&VmId> {
+    let grows = |action: &&Action| match action {
+        Action::CreateContainer { .. } => true,
+        Action::UpdateContainer { size, was, .. } => size.cpu > was.cpu || size.mem > was.mem,
+        Action::CreateVm { .. }
+        | Action::DeleteVm { .. }
+        | Action::DeleteContainer { .. }
+        | Action::RunScaleHook { .. }
+        | Action::RunTierHook { .. } => false,
+    };
+    stages.iter().flatten().filter(grows).map(Action::vm).collect()
 }
 
 /// How long and how hard a placement is searched for.
@@ -195,8 +213,13 @@ impl Drop for StopOnDrop {
 }
 
 impl Service {
-    /// Places a plan on what is.
-    pub(super) async fn propose(&self, snapshot: &Snapshot, plan: &Value) -> Result<Proposal, Fault> {
+    /// Places a plan on what is. Containers that are to be restarted are, where they are still unhealthy.
+    pub(super) async fn propose(
+        &self,
+        snapshot: &Snapshot,
+        plan: &Value,
+        restart: &BTreeSet<(VmId, TierId)>,
+    ) -> Result<Proposal, Fault> {
         let topology = snapshot.topology()?;
         let (plan, warnings) =
             Plan::parse(plan, &topology).map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
@@ -207,7 +230,8 @@ impl Service {
             exact: false,
             trace: false,
         };
-        let mut reality = self.reality(snapshot, &topology, &offer).await?;
+        let mut reality = self.reality(snapshot, &topology, &offer, &plan.tiers).await?;
+        reality.restart(restart);
         let bounds = offer.bounds.clone();
         let spares = std::mem::take(&mut reality.spares);
         let unusable = spares.unusable.clone();
@@ -230,6 +254,7 @@ impl Service {
             &reality.seen,
             &mut proposal.translation.stages,
         );
+        remove_first(reality.surplus, &mut proposal.translation.stages);
         proposal.warnings.extend(warnings);
         proposal.warnings.extend(reality.warnings);
         proposal.seen.containers = reality.seen;
@@ -237,10 +262,15 @@ impl Service {
     }
 
     /// Looks at what is.
-    pub(super) async fn see(&self, snapshot: &Snapshot, topology: &Arc<Topology>) -> Result<Seen, Fault> {
+    pub(super) async fn see(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Arc<Topology>,
+        wanted: &BTreeMap<TierId, Size>,
+    ) -> Result<Seen, Fault> {
         let cloud = self.inner.platform.cloud(topology)?;
         let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
-        let reality = self.reality(snapshot, topology, &offer).await?;
+        let reality = self.reality(snapshot, topology, &offer, wanted).await?;
         Ok(Seen {
             vms: offer.vms,
             allocation: reality.allocation,

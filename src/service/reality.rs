@@ -8,14 +8,16 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::cloud::{CloudVm, More, Offer, Standing, check_shape};
-use crate::engine::{Engine, EngineError, EngineErrorKind, Identity, Machine, Observed};
+use crate::engine::{Engine, EngineError, EngineErrorKind, Health, Identity, Machine, Observed};
 use crate::execute::{as_seen, lacking, others, real_name};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
-use crate::model::{Allocation, Cpu, Foreign, Topology, Vm, VmId};
+use crate::model::{Allocation, Cpu, Foreign, Size, TierId, Topology, Vm, VmId};
+use crate::translate::Action;
 
 use super::identity::{self, refuse_changed, refuse_shared};
+use super::leftovers::{left_behind, surplus};
 use super::members::members;
 use super::{Service, Snapshot};
 
@@ -38,6 +40,8 @@ pub(super) struct Reality {
     pub seen: BTreeMap<VmId, Vec<Observed>>,
     /// VMs that could be taken into use.
     pub spares: Spares,
+    /// Removals of what runs on VMs that were given up and came back, though all of it is held elsewhere.
+    pub surplus: Vec<Action>,
     /// Containers without limits, which may take more than is counted, by VM.
     pub unlimited: BTreeMap<VmId, Vec<Unlimited>>,
     /// What the plan's author should know.
@@ -105,6 +109,7 @@ impl Service {
         snapshot: &Snapshot,
         topology: &Arc<Topology>,
         offer: &Offer,
+        wanted: &BTreeMap<TierId, Size>,
     ) -> Result<Reality, Fault> {
         let members = members(&snapshot.allocation, offer, topology.infrastructure.vm);
         let mut reality = Reality {
@@ -132,10 +137,20 @@ impl Service {
             self.know_engines(snapshot, &looks).await?;
         }
         let on_record = self.on_record(snapshot).await?;
+        let mut back = Vec::new();
         for mut look in looks {
             if let Ok((_, seen)) = &mut look.result {
                 self.take_over(&look.vm.name, &on_record, seen);
             }
+            if snapshot.allocation.vms.contains_key(&look.vm.name) {
+                reality.take_in(topology, look);
+            } else {
+                back.push(look);
+            }
+        }
+        // Only now is it known what the others hold.
+        for mut look in back {
+            reality.strip(topology, &mut look, wanted);
             reality.take_in(topology, look);
         }
         Ok(reality)
@@ -287,6 +302,41 @@ async fn look_again(
 }
 
 impl Reality {
+    /// Leaves out what nobody wants of what a VM runs that is not in the allocation: it is removed before
+    /// the VM is used.
+    fn strip(&mut self, topology: &Topology, look: &mut Look, wanted: &BTreeMap<TierId, Size>) {
+        let (vm, Ok((_, seen))) = (&look.vm.name, &mut look.result) else {
+            return;
+        };
+        let removals = surplus(topology, vm, seen, wanted, &self.allocation.totals());
+        if removals.is_empty() {
+            return;
+        }
+        tracing::warn!(%vm, containers = removals.len(), "containers of ours that run elsewhere by now are to be removed");
+        self.seen.insert(vm.clone(), seen.clone());
+        let goes = |one: &Observed| {
+            let is = |tier: &TierId| tier.as_str() == one.name;
+            one.managed && removals.iter().filter_map(Action::container).any(is)
+        };
+        seen.retain(|one| !goes(one));
+        self.surplus.extend(removals);
+    }
+
+    /// Marks containers that are to be restarted, where they are unhealthy now.
+    pub(super) fn restart(&mut self, restart: &BTreeSet<(VmId, TierId)>) {
+        for (vm, tier) in restart {
+            let seen = self.seen.get(vm).into_iter().flatten();
+            let sick = |one: &Observed| {
+                one.managed && one.name == tier.as_str() && one.health == Some(Health::Unhealthy)
+            };
+            if let Some(held) = self.allocation.vms.get_mut(vm)
+                && seen.into_iter().any(sick)
+            {
+                held.stalled.insert(tier.clone());
+            }
+        }
+    }
+
     fn take_in(&mut self, topology: &Topology, look: Look) {
         let Look { vm, role, result } = look;
         let name = vm.name;
@@ -334,8 +384,14 @@ impl Reality {
                 tracing::warn!(vm = %name, "containers of ours run on a VM that the allocation does not have");
             }
             self.allocation.vms.insert(name.clone(), now);
-            self.seen.insert(name, seen);
-        } else if now.foreign == Foreign::default() {
+            self.seen.entry(name).or_insert(seen);
+            return;
+        }
+        // What was left behind on one that was given up is taken away before the VM is used again.
+        if seen.iter().any(|one| left_behind(topology, one)) {
+            self.seen.entry(name.clone()).or_insert(seen);
+        }
+        if now.foreign == Foreign::default() {
             self.spares.clean.push(name);
         } else if now.room().mem > 0 && now.room().cpu > Cpu::ZERO {
             self.spares.occupied.insert(name, now);

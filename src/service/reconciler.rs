@@ -1,36 +1,88 @@
 //! The reconciler: what runs is compared with what should be again and again. Differences are told once;
 //! where the topology says `self_heal`, those that last lead to an execution of the plan that was reached
-//! last. Where nothing can be done, nothing is begun, and the next attempt is twice as far away.
+//! last. For that, containers that stay unhealthy are restarted, and VMs whose engines are lost are given
+//! up. Where nothing can be done, nothing is begun, and the next attempt is twice as far away.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::Instant;
+use uuid::Uuid;
 
+use crate::cloud::{CloudVm, Standing};
 use crate::execute::{By, Outcome};
 use crate::fault::{Code, Fault};
-use crate::model::Plan;
 use crate::model::topology::SelfHeal;
+use crate::model::{Plan, TierId, Topology, Vm, VmId};
 
-use super::Service;
-use super::admission::Request;
-use super::observation::{Look, News, Place, Watch, on_vm, short};
+use super::admission::{Begun, Request};
+use super::observation::{Kind, Look, News, Place, Watch, on_vm, short};
+use super::reality::PATIENCE;
+use super::{Service, Snapshot};
+
+/// What somebody wants: how often a topology was put, and the execution that the plan was first wanted
+/// with.
+type Wanted = (u64, Option<Uuid>);
+
+/// What is to be done about what has lasted long enough.
+struct Repair {
+    /// Why, each for a person.
+    reasons: Vec<String>,
+    /// VMs whose engines are lost.
+    lost: BTreeSet<VmId>,
+    /// Containers that stay unhealthy.
+    unhealthy: BTreeSet<(VmId, TierId)>,
+    /// Whether there is something besides what was on lost VMs.
+    more: bool,
+}
+
+impl Repair {
+    fn of(watch: &Watch, due: &[Place]) -> Self {
+        let lost = watch.of_kind(due, Kind::Lost);
+        let unhealthy = watch.of_kind(due, Kind::Unhealthy).into_iter();
+        Self {
+            reasons: watch.reasons(due),
+            more: lost.len() < due.len(),
+            lost: lost.into_iter().filter_map(|place| place.vm).collect(),
+            unhealthy: unhealthy
+                .filter_map(|place| Some((place.vm?, TierId::new(&place.container))))
+                .collect(),
+        }
+    }
+
+    /// The VMs to give up, in the order in which that is tried.
+    fn attempts(&self) -> Vec<BTreeSet<VmId>> {
+        let mut attempts = Vec::new();
+        if !self.lost.is_empty() {
+            attempts.push(self.lost.clone());
+        }
+        if self.lost.len() > 1 {
+            attempts.extend(self.lost.iter().map(|vm| [vm.clone()].into()));
+        }
+        if self.more {
+            attempts.push(BTreeSet::new());
+        }
+        attempts
+    }
+}
 
 impl Service {
     /// Starts to look every `interval`, for as long as the service lives.
     pub fn watch_for_drift(&self, interval: Duration) {
         let service = self.clone();
         self.inner.runtime.spawn(async move {
-            let (mut watch, start) = (Watch::default(), Instant::now());
+            let (mut watch, mut last, start) = (Watch::default(), Wanted::default(), Instant::now());
             loop {
                 tokio::time::sleep(interval).await;
-                service.reconcile(&mut watch, start).await;
+                service.reconcile(&mut watch, &mut last, start).await;
             }
         });
     }
 
-    async fn reconcile(&self, watch: &mut Watch, start: Instant) {
+    async fn reconcile(&self, watch: &mut Watch, last: &mut Wanted, start: Instant) {
         // What an execution is changing is no difference.
         let before = self.snapshot();
         let Some(topology) = before.topology.clone().filter(|_| before.running.is_none()) else {
@@ -62,7 +114,17 @@ impl Service {
         if let Err(error) = self.keep().await {
             tracing::warn!(%error, "could not see to it that the cloud leaves VMs in use alone");
         }
+        let wanted = (
+            after.generation,
+            after.desired.as_ref().map(|plan| plan.execution),
+        );
+        if std::mem::replace(last, wanted) != wanted {
+            watch.try_anew();
+        }
         let due = watch.due();
+        if heal.is_some() {
+            self.leave(watch).await;
+        }
         if let Some(heal) = heal.filter(|_| !due.is_empty()) {
             self.repair(watch, &due, heal, start).await;
         }
@@ -71,7 +133,7 @@ impl Service {
     /// Sets out to bring the plan back that was reached last.
     async fn repair(&self, watch: &mut Watch, due: &[Place], heal: SelfHeal, start: Instant) {
         let reasons = watch.reasons(due);
-        let result = self.restore(reasons.clone()).await;
+        let result = self.restore(&Repair::of(watch, due)).await;
         // Somebody else was faster: it is looked at again once that is over.
         if result
             .as_ref()
@@ -82,37 +144,75 @@ impl Service {
         let first = watch.tried(due, heal, start.elapsed());
         match result {
             Ok(outcome) => tracing::info!(outcome = outcome.as_str(), "reconciled"),
-            Err(error) if first => {
-                tracing::warn!(%error, reasons = reasons.join("; "), "nothing can be done about what differs");
-                let event =
-                    json!({ "reasons": reasons, "error": error.message, "code": error.code.as_str() });
-                self.note("reconcile_refused", event).await;
-            }
+            Err(error) if first => self.tell_refused(reasons, &error).await,
             Err(error) => {
                 tracing::debug!(%error, "still nothing can be done about what differs");
             }
         }
     }
 
-    async fn restore(&self, reasons: Vec<String>) -> Result<Outcome, Fault> {
+    /// Says once of what was restarted often enough that it is left as it is.
+    async fn leave(&self, watch: &mut Watch) {
+        let places = watch.hopeless();
+        if !places.is_empty() {
+            let message = "it was restarted with growing pauses, and stays unhealthy: it is left as it is until it is \
+                           well, or another plan or topology is sent";
+            let fault = Fault::new(Code::ContainerUnhealthy, message);
+            self.tell_refused(watch.reasons(&places), &fault).await;
+        }
+    }
+
+    async fn tell_refused(&self, reasons: Vec<String>, error: &Fault) {
+        tracing::warn!(%error, reasons = reasons.join("; "), "nothing can be done about what differs");
+        let event = json!({ "reasons": reasons, "error": error.message, "code": error.code.as_str() });
+        self.note("reconcile_refused", event).await;
+    }
+
+    /// Goes back to the plan that was reached last. VMs that are lost are given up for that where all of it
+    /// can be placed without them: all that are lost, or else the first without which that is so. What
+    /// else differs does not wait for them.
+    async fn restore(&self, repair: &Repair) -> Result<Outcome, Fault> {
         let snapshot = self.snapshot();
         let Some(reached) = snapshot.reached.clone() else {
             let message = "no plan was reached yet, so it is not known what should be; send one";
             return Err(Fault::new(Code::Conflict, message));
         };
-        tracing::warn!(reasons = reasons.join("; "), plan_of = %reached.execution, "reconciling");
-        let ended = self
-            .begin(Request {
+        let mut refused = None;
+        for lost in repair.attempts() {
+            let request = Request {
                 plan: Some(reached.plan.clone()),
                 by: By::itself(),
-                reconcile: Some(reached.reconcile(reasons)),
+                reconcile: Some(reached.reconcile(repair.reasons.clone())),
+                restart: repair.unhealthy.clone(),
                 ..Request::default()
-            })
-            .await?
-            .ended()
-            .await;
-        // A failure is on record, with the execution.
-        Ok(ended.outcome.unwrap_or(Outcome::Failed))
+            };
+            match self.begin_without(&lost, request).await {
+                Ok(begun) => {
+                    let reasons = repair.reasons.join("; ");
+                    tracing::warn!(reasons, plan_of = %reached.execution, "reconciling");
+                    // A failure is on record, with the execution.
+                    return Ok(begun.ended().await.outcome.unwrap_or(Outcome::Failed));
+                }
+                Err(fault) if matches!(fault.code, Code::ExecutionRunning | Code::Stopping) => {
+                    return Err(fault);
+                }
+                Err(fault) => drop(refused.get_or_insert(fault)),
+            }
+        }
+        Err(refused.unwrap_or_else(super::crashed))
+    }
+
+    /// Begins a request, and gives these VMs up before. Nothing is given up for what can't be begun.
+    async fn begin_without(&self, lost: &BTreeSet<VmId>, request: Request) -> Result<Begun, Fault> {
+        if !lost.is_empty() {
+            let without = Arc::new(self.snapshot().without(lost));
+            without.idle()?;
+            self.prepare(&without, &request).await?;
+            for vm in lost {
+                self.give_up_here(vm.clone(), By::itself()).await?;
+            }
+        }
+        self.begin(request).await
     }
 
     /// Tells, once, what is new and what is over: in the log, among the events, to who asks for the plan.
@@ -159,8 +259,9 @@ impl Service {
         let snapshot = self.snapshot();
         let topology = snapshot.topology()?;
         let mut all = Look::new();
-        if !snapshot.allocation.vms.is_empty() {
+        if !snapshot.allocation.vms.is_empty() || snapshot.reached.is_some() {
             let known = self.known(&topology).await?;
+            all.extend(self.on_others(&snapshot, &topology, &known).await);
             let looks = snapshot.allocation.vms.iter().map(|(name, vm)| {
                 let (snapshot, topology, known) = (&snapshot, &topology, known.get(name));
                 async move {
@@ -179,5 +280,28 @@ impl Service {
             all.extend(short(&plan, &snapshot.allocation));
         }
         Ok(all)
+    }
+
+    /// What VMs outside of the allocation run of ours: they were given up, and came back. Those that can't
+    /// be asked are not waited for long.
+    async fn on_others(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Topology,
+        known: &BTreeMap<VmId, CloudVm>,
+    ) -> Look {
+        let others = known
+            .values()
+            .filter(|vm| vm.standing == Standing::Ready && !snapshot.allocation.vms.contains_key(&vm.name));
+        let looks = others.map(|vm| async move {
+            let look = self.look(snapshot, topology, &vm.name, Some(vm));
+            let mut seen = tokio::time::timeout(PATIENCE, look).await.ok()?.ok()?;
+            seen.retain(|one| {
+                one.managed && one.state.holds() && topology.tiers.contains_key(one.name.as_str())
+            });
+            let nothing = Vm::empty(None, topology.infrastructure.vm);
+            Some(on_vm(topology, &vm.name, &nothing, Ok(&seen)))
+        });
+        join_all(looks).await.into_iter().flatten().flatten().collect()
     }
 }

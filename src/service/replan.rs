@@ -37,7 +37,7 @@ impl Service {
         if let More::Anonymous { at_most } = &mut offer.more {
             *at_most = Some(0);
         }
-        let mut reality = self.reality(&snapshot, topology, &offer).await?;
+        let mut reality = self.reality(&snapshot, topology, &offer, &plan.tiers).await?;
         let there = u32::try_from(reality.allocation.vms.len()).unwrap_or(u32::MAX);
         let bounds = [format!(
             "{} there, and no more are asked for in this execution",

@@ -114,10 +114,11 @@ impl Service {
         // One that was begun just now is not taken up.
         let mut resumed = world.is_some();
         let mut pauses = Pauses::default();
+        let mut told = String::new();
         loop {
             let ready = match world.take() {
                 Some(world) => world,
-                None => match self.ready_again(id, &mut halted).await {
+                None => match self.ready_again(id, &mut halted, &mut told).await {
                     Some(world) => world,
                     None => return (None, None),
                 },
@@ -175,9 +176,14 @@ impl Service {
 
     /// Looks the world up for an execution that is on record, with growing pauses until everything
     /// answers. None where the service stops first.
-    async fn ready_again(&self, id: Uuid, halted: &mut watch::Receiver<Halt>) -> Option<World> {
+    /// What it waits for is told where that is something else than was `told` last.
+    async fn ready_again(
+        &self,
+        id: Uuid,
+        halted: &mut watch::Receiver<Halt>,
+        told: &mut String,
+    ) -> Option<World> {
         let mut pauses = Pauses::default();
-        let mut told = String::new();
         loop {
             let halt = *halted.borrow_and_update();
             if halt == Halt::Stop || halted.has_changed().is_err() {
@@ -186,10 +192,10 @@ impl Service {
             match self.world_again(id, halt).await {
                 Ok(world) => return Some(world),
                 Err(fault) => {
-                    if told != fault.message {
+                    if *told != fault.message {
                         tracing::warn!(execution = %id, error = %fault, "it can't go on yet; trying again");
                         self.tell_waiting(id, &fault).await;
-                        told = fault.message;
+                        *told = fault.message;
                     }
                     pauses.wait(halted).await;
                 }

@@ -46,7 +46,7 @@ impl Service {
     pub async fn translate(&self, plan: Value) -> Result<Proposal, Fault> {
         let snapshot = self.snapshot();
         let topology = snapshot.topology()?;
-        let mut proposal = self.propose(&snapshot, &plan).await?;
+        let mut proposal = self.propose(&snapshot, &plan, &BTreeSet::new()).await?;
         let stages = proposal.translation.stages.clone();
         let (service, seen) = (self.clone(), proposal.seen.clone());
         let look = {
@@ -130,7 +130,7 @@ impl Service {
                 parsed.map_err(invalid)?.0.tiers
             }
         };
-        let seen = self.see(snapshot, &topology).await?;
+        let seen = self.see(snapshot, &topology, &asked).await?;
         let world = self.world(&topology, &seen, needs_hooks(&seal.stages)).await?;
         let now = Basis {
             images: images(&world, snapshot, &seal.stages).await,

@@ -1,5 +1,6 @@
 //! The current state, as everyone sees it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use crate::execute::{Bindings, View};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Change, Topology};
+use crate::model::{Allocation, Change, Topology, VmId};
 
 use super::desired::{Desired, PlanThatHolds};
 use super::document::Document;
@@ -60,6 +61,16 @@ impl Snapshot {
         }
         self.revision += 1;
         self.shown_allocation = Arc::default();
+    }
+
+    /// What it would be if these VMs were given up.
+    #[must_use]
+    pub(super) fn without(&self, vms: &BTreeSet<VmId>) -> Self {
+        let mut without = self.clone();
+        Arc::make_mut(&mut without.allocation)
+            .vms
+            .retain(|vm, _| !vms.contains(vm));
+        without
     }
 
     /// The topology.

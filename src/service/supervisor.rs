@@ -101,6 +101,7 @@ impl Supervisor {
         Facts {
             cancelled: progress.is_some_and(|progress| progress.cancelled.is_some()),
             chosen: progress.and_then(|progress| progress.chosen),
+            held: progress.is_some_and(|progress| progress.held),
         }
     }
 

@@ -28,6 +28,22 @@ pub async fn on_behalf_of<W: Future>(client: Arc<str>, work: W) -> W::Output {
     CLIENT.scope(client, work).await
 }
 
+/// Work that goes on in a task of its own, for the client that is being served here.
+pub(super) fn carried<W: Future>(work: W) -> impl Future<Output = W::Output> {
+    let client = CLIENT.try_with(Arc::clone).ok();
+    async move {
+        match client {
+            Some(client) => CLIENT.scope(client, work).await,
+            None => work.await,
+        }
+    }
+}
+
+/// The client that is being served; the service itself where there is none.
+pub(super) fn client() -> Arc<str> {
+    CLIENT.try_with(Arc::clone).unwrap_or_else(|_| "mapek".into())
+}
+
 /// The turns.
 pub struct Turns(Arc<Shared>);
 
@@ -76,7 +92,7 @@ impl Turns {
 
     /// Waits for a turn, unless too many wait already: of all clients, or of this one.
     pub async fn take(&self, long: bool) -> Result<Turn, Fault> {
-        let client = CLIENT.try_with(Arc::clone).unwrap_or_else(|_| "mapek".into());
+        let client = client();
         let (call, called) = oneshot::channel();
         let free = {
             let mut state = self.0.lock();

@@ -34,6 +34,7 @@ mod limits;
 mod metrics;
 mod old_clients;
 mod openapi;
+mod overtaken;
 mod requests;
 mod secrets;
 mod server;

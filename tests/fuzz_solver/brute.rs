@@ -41,17 +41,7 @@ pub fn key(question: &Question) -> Option<Key> {
         return None;
     }
     let choices = |vms: usize| ((1u64 << vms) as f64 - 1.0).powi(tiers as i32);
-    // No more new VMs than containers.
-    let most: i64 = question
-        .tiers
-        .iter()
-        .map(|t| widest(question, t.demand, t.max))
-        .sum();
-    let spare = question.spare.as_ref().map_or(usize::MAX, Vec::len);
-    let wanted = usize::try_from(most)
-        .unwrap_or(usize::MAX)
-        .min(spare)
-        .min(question.max_vms);
+    let wanted = question.most_news();
     let mut news = 0;
     // Names of new VMs do not matter, so the real number of choices is smaller.
     while news < wanted && news < 8 && choices(question.vms.len() + news + 1) <= CHOICES * 2.0 {
@@ -60,9 +50,8 @@ pub fn key(question: &Question) -> Option<Key> {
     if choices(question.vms.len() + news) > CHOICES * 2.0 {
         return None;
     }
-    let whole = |room: Pair| [room[0] / question.step, room[1]];
-    let mut rooms: Vec<Pair> = question.vms.iter().map(|vm| whole(vm.room)).collect();
-    rooms.extend(std::iter::repeat_n(whole(question.new_room), news));
+    let mut rooms: Vec<Pair> = question.vms.iter().map(|vm| question.steps(vm.room)).collect();
+    rooms.extend(std::iter::repeat_n(question.steps(question.new_room), news));
     let mut brute = Brute {
         question,
         rooms,
@@ -127,11 +116,14 @@ impl Brute<'_> {
         if used.count_ones() as usize > self.question.max_vms {
             return;
         }
-        let cost = self.cost();
+        let (idle_price, idle_actions) = self.idle(used);
+        let cost = self.cost() + idle_price;
         if self.best.is_some_and(|best| cost > best) || !self.amounts(&BTreeMap::new()) {
             return;
         }
-        let actions = self.fewest_actions();
+        let actions = self
+            .fewest_actions()
+            .and_then(|actions| actions.checked_add_signed(idle_actions));
         if self.best.is_none_or(|best| cost < best) {
             self.actions = actions;
         } else {
@@ -162,6 +154,30 @@ impl Brute<'_> {
             cost += gone.map(|&tier| self.question.removal(tier)).sum::<i64>();
         }
         cost
+    }
+
+    /// What VMs kept or made without containers cost, and how many actions more or less they mean.
+    fn idle(&self, used: u32) -> (i64, isize) {
+        let question = self.question;
+        let existing = question.vms.len();
+        let fresh = (used >> existing).count_ones() as usize;
+        let standing = used.count_ones() as usize - fresh;
+        let most_fresh = question.spare.as_ref().map_or(usize::MAX, Vec::len);
+        let there_can_be = existing.saturating_add(most_fresh).min(question.max_vms);
+        let missing = question
+            .min_vms
+            .min(there_can_be)
+            .saturating_sub(standing + fresh);
+        let w = &question.weights;
+        // So many stay, and the others are made.
+        let ways = (0..=missing.min(existing - standing)).filter(|kept| missing - kept <= most_fresh - fresh);
+        ways.map(|kept| {
+            let made = missing - kept;
+            let price = kept as i64 * (w.vm_use - w.vm_delete) + made as i64 * w.vm_create;
+            (price, made as isize - kept as isize)
+        })
+        .min()
+        .unwrap_or_default()
     }
 
     /// Whether amounts exist, with those of some containers given.

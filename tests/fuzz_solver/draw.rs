@@ -92,7 +92,7 @@ pub fn body_of(extent: Extent, dice: &mut Dice) -> Value {
 /// Small, so that many questions are asked in little time.
 fn deadline(extent: Extent, dice: &mut Dice) -> Value {
     match extent {
-        Extent::Tiny => json!(dice.pick(&[1.0, 10.0, 40.5, 100.0])),
+        Extent::Tiny => json!(dice.pick(&[1.0, 5.0, 10.0, 40.5])),
         Extent::Small => json!(dice.pick(&[5, 20, 60, 120])),
         Extent::Many => json!(dice.pick(&[20, 100, 250])),
         Extent::Huge => json!(dice.pick(&[100, 500])),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::brute;
 use crate::checker::{self, Placement};
 use crate::dice::Dice;
+use crate::peer::{Opinion, Peer};
 use crate::question::Question;
 use crate::service::{Outcome, Service};
 use crate::variants;
@@ -57,6 +58,10 @@ pub struct Verdict {
     pub impossible: bool,
     pub undecided: bool,
     pub compared: bool,
+    /// Another solver has looked at it.
+    pub second_opinion: bool,
+    /// Nothing was left open, the number of actions neither.
+    pub settled: bool,
 }
 
 /// The longest that the contract allows.
@@ -67,7 +72,13 @@ fn allowed(question: &Question) -> Duration {
 const MOST_MB: u64 = 1_073;
 
 /// Asks and looks at the answer. `patience` is how often the allowed time is waited for.
-pub fn judge(service: &mut Service, body: &Value, patience: u32, dice: &mut Dice) -> (Verdict, Vec<Finding>) {
+pub fn judge(
+    service: &mut Service,
+    peer: &mut Option<Peer>,
+    body: &Value,
+    patience: u32,
+    dice: &mut Dice,
+) -> (Verdict, Vec<Finding>) {
     let question = Question::read(body);
     let limit = allowed(&question);
     let mut findings = Vec::new();
@@ -112,12 +123,22 @@ pub fn judge(service: &mut Service, body: &Value, patience: u32, dice: &mut Dice
     }
     let key = brute::key(&question);
     verdict.compared = key.is_some();
+    let opinion = match (&key, peer) {
+        (None, Some(peer)) => peer.ask(&question),
+        _ => None,
+    };
+    verdict.second_opinion = opinion.is_some();
     let best = key.and_then(|key| key.objective);
+    let best = best.or(opinion.as_ref().and_then(|opinion| opinion.objective));
     match (status, answer["code"].as_str()) {
         (200, _) => match checker::check(&question, &answer) {
             Err(why) => find(Kind::Refused, why),
             Ok(placement) => {
                 verdict.proven = placement.proven;
+                verdict.settled = answer["ended_by"] == "proof";
+                if let Some(opinion) = &opinion {
+                    second(&answer, &placement, opinion, &mut find);
+                }
                 compare(&question, &answer, &placement, key, &mut find);
                 // Few of the large ones: each is several searches.
                 if question.tiers.len() < 50 && dice.chance(10) {
@@ -141,7 +162,8 @@ pub fn judge(service: &mut Service, body: &Value, patience: u32, dice: &mut Dice
         }
         (422 | 503 | 504, Some("undecided")) => {
             verdict.undecided = true;
-            if let Some(best) = best {
+            // Larger ones may be left undecided.
+            if let Some(best) = key.and_then(|key| key.objective) {
                 find(
                     Kind::Undecided,
                     format!("a placement costs {best}; none was found"),
@@ -169,20 +191,19 @@ fn compare(
     find: &mut impl FnMut(Kind, String),
 ) {
     let (objective, bound) = (placement.objective, placement.bound);
-    let idle = question.min_vms > 0;
+    let ended = answer["ended_by"].as_str().unwrap_or_default();
     if let Some(key) = key {
         match key.objective {
-            // What idle VMs cost is not in the key.
-            Some(best) if bound > best && !idle => {
+            Some(best) if bound > best => {
                 find(
                     Kind::BoundTooHigh,
                     format!("bound {bound} of objective {objective}; a placement costs {best}"),
                 );
             }
-            Some(best) if key.complete && objective < best && !placement.unchanged && !idle => {
+            Some(best) if key.complete && objective < best && !placement.unchanged => {
                 panic!("the answer key says {best}, and {objective} is possible: {question:?} {answer}")
             }
-            Some(best) if objective == best && placement.proven && !idle => {
+            Some(best) if objective == best && ended == "proof" => {
                 if let Some(fewest) = key.actions.filter(|&fewest| fewest < placement.actions) {
                     find(
                         Kind::MoreActions,
@@ -199,13 +220,13 @@ fn compare(
             _ => {}
         }
     }
-    let ended = answer["ended_by"].as_str().unwrap_or_default();
     let took = answer["solve_ms"].as_f64().unwrap_or_default();
     let wrong = match ended {
         "proof" => !placement.proven,
         "unchanged" => !question.is_reached(),
         "deadline" => took < question.deadline_ms * 0.5,
-        "work_limit" => placement.proven,
+        // The price may be proven all the same, but not of so small a question.
+        "work_limit" => placement.proven && key.is_some(),
         _ => true,
     };
     if wrong {
@@ -217,13 +238,40 @@ fn compare(
             ),
         );
     }
-    if question.exact && !placement.proven && !placement.unchanged && took < question.deadline_ms * 0.9 {
+    if question.exact && !placement.proven && ended != "unchanged" && took < question.deadline_ms * 0.9 {
         find(
             Kind::NotExact,
             format!(
                 "exact, and not proven after {took} ms of {}",
                 question.deadline_ms
             ),
+        );
+    }
+}
+
+/// What another solver says of the same question.
+fn second(answer: &Value, placement: &Placement, opinion: &Opinion, find: &mut impl FnMut(Kind, String)) {
+    let (objective, bound) = (placement.objective, placement.bound);
+    match (opinion.objective, opinion.bound) {
+        (Some(theirs), _) if bound > theirs => find(
+            Kind::BoundTooHigh,
+            format!("bound {bound} of objective {objective}; CP-SAT has a placement for {theirs}"),
+        ),
+        (_, Some(theirs)) if objective < theirs && !placement.unchanged => {
+            panic!("CP-SAT says that nothing is below {theirs}, and {objective} is possible: {answer}")
+        }
+        (None, None) if opinion.impossible && !placement.unchanged => {
+            panic!("CP-SAT says impossible, and an answer passes the checker: {answer}")
+        }
+        _ => {}
+    }
+    let fewer = opinion.actions.filter(|&theirs| theirs < placement.actions);
+    if let Some(theirs) =
+        fewer.filter(|_| answer["ended_by"] == "proof" && opinion.objective == Some(objective))
+    {
+        find(
+            Kind::MoreActions,
+            format!("{} actions, where CP-SAT needs {theirs}", placement.actions),
         );
     }
 }
@@ -267,11 +315,12 @@ fn variant(
                 );
             }
             let moved = here.unchanged || there.unchanged;
-            if other.same && here.bound > there.objective && !moved {
+            let least = here.bound + other.dearer;
+            if other.same && least > there.objective && !moved {
                 find(
                     Kind::Variant,
                     format!(
-                        "{name}: objective {} is below the first bound {}; body {}",
+                        "{name}: objective {} is below {least}, which follows from the first bound {}; body {}",
                         there.objective, here.bound, other.body
                     ),
                 );

@@ -217,6 +217,23 @@ impl Question {
         }
     }
 
+    /// An amount in steps, of which a VM has only whole ones.
+    pub fn steps(&self, amount: Pair) -> Pair {
+        [amount[0] / self.step, amount[1]]
+    }
+
+    /// More new VMs than this no placement has: no more than containers.
+    pub fn most_news(&self) -> usize {
+        let widest = |tier: &Tier| {
+            let [cores, mem] = self.steps(tier.demand);
+            let steps = usize::try_from(cores.min(mem)).unwrap_or(0);
+            steps.min(tier.max)
+        };
+        let containers = self.tiers.iter().map(widest).fold(0, usize::saturating_add);
+        let spare = self.spare.as_ref().map_or(usize::MAX, Vec::len);
+        containers.min(spare).min(self.max_vms)
+    }
+
     /// Weight of removing a container of `tier` that runs.
     pub fn removal(&self, tier: usize) -> i64 {
         if self.tiers[tier].pinned() {

@@ -40,7 +40,8 @@ impl Service {
         }
         let mut child = command
             .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-            .args(["--listen", "127.0.0.1:0", "--observe-every-s", "0", "--data-dir"])
+            .args(["--listen", "127.0.0.1:0", "--observe-every-s", "0"])
+            .args(["--rate-limit", "0", "--data-dir"])
             .arg(data.path())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

@@ -9,7 +9,7 @@ pub struct Variant {
     pub body: Value,
     /// An answer to the first question is one to this with so much added to its objective.
     pub dearer: i64,
-    /// It is the very same question.
+    /// The other way round too: an answer to this is one to the first question with as much taken off.
     pub same: bool,
 }
 
@@ -24,6 +24,7 @@ pub fn of(
     all.extend(scaled(body, question).map(|variant| ("scaled", variant)));
     all.extend(with_useless(body, question).map(|variant| ("another VM", variant)));
     all.extend(without_unused(body, question, answer).map(|variant| ("without an unused VM", variant)));
+    all.extend(without_fixed_part(body, question, answer).map(|variant| ("without a fixed part", variant)));
     all
 }
 
@@ -164,4 +165,79 @@ fn without_unused(body: &Value, question: &Question, answer: &Value) -> Option<V
         dearer: -question.weights.vm_delete - removed,
         same: false,
     })
+}
+
+/// A VM less, with its tiers, where the answer has those nowhere else.
+fn without_fixed_part(body: &Value, question: &Question, answer: &Value) -> Option<Variant> {
+    if question.min_vms > 0 {
+        return None;
+    }
+    let placed = answer["allocation"].as_object()?;
+    let tier_of = |name: &String| question.tiers.iter().position(|tier| tier.name == *name);
+    let on = |vm: &Value| -> Vec<usize> {
+        let used = vm["used"].as_object().into_iter().flatten();
+        used.filter_map(|(name, _)| tier_of(name)).collect()
+    };
+    let count = |tier: usize| placed.values().filter(|vm| on(vm).contains(&tier)).count();
+    let (name, part) = placed.iter().find_map(|(name, vm)| {
+        let tiers = on(vm);
+        let fixed = !tiers.is_empty() && tiers.iter().all(|&tier| count(tier) == 1);
+        (fixed && tiers.len() < question.tiers.len()).then_some((name, tiers))
+    })?;
+    let mut body = body.clone();
+    let infrastructure = &mut body["topology"]["infrastructure"];
+    if question.max_vms != usize::MAX {
+        if question.max_vms < 2 {
+            return None;
+        }
+        infrastructure["max_vms"] = json!(question.max_vms - 1);
+    }
+    if question.spare.is_some() {
+        let hosts = infrastructure["cloud_driver"]["hosts"].as_object_mut()?;
+        hosts.remove(name);
+        if hosts.is_empty() {
+            return None;
+        }
+    }
+    for &tier in &part {
+        let flat = &question.tiers[tier].name;
+        let plan = body["plan"].as_object_mut()?;
+        plan.remove(flat);
+        for (app, tiers) in plan.iter_mut() {
+            if let (Some(key), Some(tiers)) = (
+                flat.strip_prefix(app.as_str())
+                    .and_then(|rest| rest.strip_prefix('_')),
+                tiers.as_object_mut(),
+            ) {
+                tiers.remove(key);
+            }
+        }
+    }
+    if let Some(vms) = body.get_mut("allocation").and_then(Value::as_object_mut) {
+        vms.remove(name);
+    }
+    Some(Variant {
+        body,
+        dearer: -price_of_part(question, name, &part),
+        same: true,
+    })
+}
+
+/// What these tiers on this VM cost, all else that they or the VM hold being removed.
+fn price_of_part(question: &Question, name: &str, part: &[usize]) -> i64 {
+    let w = &question.weights;
+    let existing = question.vms.iter().find(|vm| vm.name == name);
+    let mut price = existing.map_or(w.vm_create, |_| w.vm_use);
+    for tier in part {
+        let kept = existing.is_some_and(|vm| vm.held.contains_key(tier));
+        price += if kept { w.set } else { w.create };
+    }
+    for vm in &question.vms {
+        let gone = vm
+            .held
+            .keys()
+            .filter(|tier| (vm.name == name) != part.contains(tier));
+        price += gone.map(|&tier| question.removal(tier)).sum::<i64>();
+    }
+    price
 }

@@ -13,17 +13,23 @@ use crate::topologies::{idle, on_hosts, plan, with};
 use serde_json::{Value, json};
 
 /// Where the service keeps its state.
-const DATA: &str = "/run/lab/mapek";
-const FILLER: &str = "/run/lab/mapek/filler";
+pub const DATA: &str = "/run/lab/mapek";
+pub const FILLER: &str = "/run/lab/mapek/filler";
 
 /// Puts a disk of one MiB where the service keeps its state.
 fn small_disk() {
+    disk_of(1);
+}
+
+/// Puts a disk of so many MiB where the service keeps its state.
+pub fn disk_of(mib: u32) {
     fs::create_dir_all(DATA).unwrap();
-    run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "data", DATA]));
+    let size = format!("size={mib}m");
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "data", DATA]));
 }
 
 /// Fills it to the last byte.
-fn fill() {
+pub fn fill() {
     let mut filler = File::create(FILLER).unwrap();
     let mut written = 0_u64;
     while filler.write_all(&[0; 4096]).is_ok() {
@@ -32,7 +38,7 @@ fn fill() {
     assert!(written > 0, "the disk was full before");
 }
 
-fn make_room() {
+pub fn make_room() {
     fs::remove_file(FILLER).unwrap();
 }
 

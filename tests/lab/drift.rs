@@ -15,7 +15,7 @@ fn healing(lab: Value, tiers: Value) -> Value {
 }
 
 /// How many events of that kind were recorded so far.
-async fn events(service: &Service, kind: &str) -> usize {
+pub async fn events(service: &Service, kind: &str) -> usize {
     let url = service.api.url("/api/events?last_event_id=0");
     let mut events = crate::http::client().get(url).send().await.unwrap();
     let mut told = String::new();
@@ -35,7 +35,7 @@ async fn looks(service: &Service) -> u64 {
 }
 
 /// Waits for so many more looks.
-async fn look_on(service: &Service, more: u64) {
+pub async fn look_on(service: &Service, more: u64) {
     let before = looks(service).await;
     let mut patience = Patience::every(Duration::from_millis(100));
     while looks(service).await < before + more {
@@ -125,23 +125,18 @@ fn where_nothing_can_be_done_nothing_is_begun_and_it_is_told_once() {
     in_lab!(2, async |lab| {
         let mut service =
             Service::start_with(&[("MAPEK_OBSERVE_EVERY_S", "1"), ("MAPEK_ENGINE_TIMEOUT_S", "2")]);
-        let check = json!({"test": ["test", "-e", "/tmp/well"], "interval_s": 1, "retries": 2});
-        let sick = json!({
-            "name": "Sick", "docker_image": crate::images::BUSYBOX, "healthcheck": check, "stop_grace_s": 0,
-            "command": ["sh", "-c", "touch /tmp/well; sleep 100000"],
-        });
-        let tiers = json!({"sick": sick, "far": idle()});
-        service.put_topology(&healing(lab.hosts(2), tiers)).await;
-        service.execute(&plan(&[("sick", 2.0, 2), ("far", 2.0, 2)])).await;
+        let mut topology = healing(lab.hosts(2), json!({"near": idle(), "far": idle()}));
+        topology["infrastructure"]["self_heal"]["lost_after_s"] = json!(2);
+        service.put_topology(&topology).await;
+        service.execute(&plan(&[("near", 2.0, 2), ("far", 2.0, 2)])).await;
         let reached = service.api.get("/api/plan").await.expect(200);
         assert_eq!(reached["state"], "reached", "{reached:#}");
-        let (sick, far) = (
-            service.vms_of("rubis_sick").await,
+        let (near, far) = (
+            service.vms_of("rubis_near").await,
             service.vms_of("rubis_far").await,
         );
 
-        lab.vm(&sick[0])
-            .docker(&["exec", "rubis_sick", "rm", "/tmp/well"]);
+        // The other VM is full.
         lab.vm(&far[0]).unplug();
         let mut patience = Patience::every(Duration::from_millis(50));
         let kinds = async || {
@@ -154,12 +149,7 @@ fn where_nothing_can_be_done_nothing_is_begun_and_it_is_told_once() {
             kinds.sort();
             (kinds, seen["state"].clone())
         };
-        while kinds().await
-            != (
-                vec!["unhealthy".to_owned(), "unreachable".to_owned()],
-                json!("drifted"),
-            )
-        {
+        while kinds().await != (vec!["lost".to_owned()], json!("drifted")) {
             let seen = kinds().await;
             patience
                 .wait(|| format!("{seen:?}\n{}", service.daemon.log_end()))
@@ -182,7 +172,7 @@ fn where_nothing_can_be_done_nothing_is_begun_and_it_is_told_once() {
 
         // What can be done is still done, with its reasons.
         lab.vm(&far[0]).plug_in();
-        lab.vm(&sick[0]).docker(&["rm", "--force", "rubis_sick"]);
+        lab.vm(&near[0]).docker(&["rm", "--force", "rubis_near"]);
         let newest = async || service.executions().await["executions"][0].clone();
         while newest().await["state"] != "succeeded" || newest().await["reconcile"].is_null() {
             let seen = newest().await;
@@ -194,7 +184,7 @@ fn where_nothing_can_be_done_nothing_is_begun_and_it_is_told_once() {
         assert_eq!(repair["requested_by"], "mapek");
         let reasons = repair["reconcile"]["reasons"].to_string();
         assert!(
-            reasons.contains("rubis_sick") && reasons.contains("is missing"),
+            reasons.contains("rubis_near") && reasons.contains("is missing"),
             "{reasons}"
         );
         assert_eq!(repair["reconcile"]["plan_of"], reached["execution"]);

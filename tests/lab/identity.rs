@@ -213,15 +213,19 @@ fn containers_of_others_count_by_their_limits_and_are_told_of_without() {
 
         topology["infrastructure"]["foreign"] = json!("refuse");
         service.put_topology(&topology).await;
-        let refused = service.api.put("/api/translate", &wanted).await;
+        let more = plan(&[("one", 1.0, 2)]);
+        let refused = service.api.put("/api/translate", &more).await;
         assert_eq!(
             (refused.status, &refused.body["code"]),
             (409, &json!("foreign_unlimited"))
         );
-        service.try_execute(&nothing()).await.error(&[409]);
-        vm.docker(&["rm", "-f", "open"]);
+        service.try_execute(&more).await.error(&[409]);
+        // What only takes away puts nothing beside it.
         service.execute(&nothing()).await;
-        assert_eq!(vm.containers(), ["theirs"]);
+        assert_eq!(vm.containers(), ["open", "theirs"]);
+        service.try_execute(&wanted).await.error(&[409]);
+        vm.docker(&["rm", "-f", "open"]);
+        service.execute(&wanted).await;
     });
 }
 

@@ -4,37 +4,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mapek::engine::{CpuLimit, State};
-use mapek::execute::{Bindings, Event, Frozen, Left, Outcome, real_name};
+use mapek::execute::{Bindings, Event, Frozen, Outcome, real_name};
 use mapek::model::Allocation;
 use mapek::translate::{Action, Stage};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::calls::{Call, Deed};
+use crate::compare::{misread, overfull, untrue};
 use crate::group::Group;
-use crate::machine::{Deed, Machine};
-use crate::story::UNIT_MB;
+use crate::machine::Machine;
 
 /// What is known of one execution.
-struct Known {
-    actions: Vec<Action>,
-    begun: BTreeMap<usize, Duration>,
+pub struct Known {
+    pub actions: Vec<Action>,
+    pub begun: BTreeMap<usize, Duration>,
     /// Actions that this very process is at.
-    running: BTreeSet<usize>,
-    bindings: Bindings,
-    cancelled: bool,
-    ended: bool,
-    began: Duration,
-    plan: Value,
+    pub running: BTreeSet<usize>,
+    pub bindings: Bindings,
+    pub cancelled: bool,
+    pub ended: bool,
+    pub began: Duration,
+    pub plan: Value,
     /// What should be once it has succeeded, and once it is rolled back.
-    target: Allocation,
-    from: Allocation,
+    pub target: Allocation,
+    pub from: Allocation,
     /// The group's desired capacity when it began.
-    desired: Option<u32>,
+    pub desired: Option<u32>,
     /// VMs that came, that went, and that may have gone.
-    made: u32,
-    gone: u32,
-    unsure: u32,
+    pub made: u32,
+    pub gone: u32,
+    pub unsure: u32,
 }
 
 /// All that the checks remember.
@@ -43,7 +43,9 @@ pub struct Checks {
     executions: BTreeMap<Uuid, Known>,
     /// In the order in which they were begun.
     order: Vec<Uuid>,
+    /// Executions that keys have begun, and those that requests under them were answered with.
     keys: BTreeMap<String, Uuid>,
+    answered: BTreeMap<(u8, usize), Uuid>,
     /// What was shown, by `plan_id`.
     shown: BTreeMap<String, Vec<Stage>>,
     /// What anybody else had there by then has surely been seen.
@@ -53,7 +55,7 @@ pub struct Checks {
 }
 
 /// Longer than it takes from a look at what is to the execution that sets out from it.
-const LOOK: Duration = Duration::from_secs(40);
+pub const LOOK: Duration = Duration::from_secs(40);
 
 impl Checks {
     /// A short name for an execution.
@@ -73,6 +75,18 @@ impl Checks {
     /// Translate has shown these stages.
     pub fn shown(&mut self, plan_id: &str, stages: &[Stage]) {
         self.shown.insert(plan_id.to_owned(), stages.to_vec());
+    }
+
+    /// A request under a key was answered. Answers with the promise that this broke.
+    pub fn answered(&mut self, key: u8, plan: usize, id: Uuid) -> Option<String> {
+        let before = *self.answered.entry((key, plan)).or_insert(id);
+        (before != id).then(|| format!("Idempotency-Key key{key} was answered with two executions"))
+    }
+
+    /// A day has passed by the wall clock: so long is a key kept.
+    pub fn a_day_later(&mut self) {
+        self.keys.clear();
+        self.answered.clear();
     }
 
     /// A cancel was answered with yes.
@@ -102,11 +116,25 @@ impl Checks {
         } else {
             Duration::ZERO
         };
-        if deed.fuller {
-            overfull(machine, looked_at)
-        } else {
-            None
-        }
+        let about = deed.fuller.as_deref()?;
+        overfull(machine, looked_at, Some(about))
+    }
+
+    /// Before a request is sent that changes something on a machine. Answers with the promise that it breaks.
+    pub fn sent(&self, machine: &Machine, call: &Call) -> Option<String> {
+        let recorded = self.executions.values().any(|known| {
+            let on_machine = |index: &usize| {
+                let action = known.actions.get(*index);
+                action.is_some_and(|action| real_name(&known.bindings, action.vm()).as_str() == machine.name)
+            };
+            !known.ended && known.begun.keys().any(on_machine)
+        });
+        (!recorded).then(|| format!("{} is asked {call:?}, and no record says so", machine.name))
+    }
+
+    /// The record is lost: nobody knows any more what was before.
+    pub fn forget(&mut self) {
+        *self = Self::default();
     }
 
     /// Before an execution is recorded.
@@ -266,154 +294,4 @@ impl Checks {
     pub fn newest(&self) -> Option<Uuid> {
         self.order.last().copied()
     }
-}
-
-impl Known {
-    /// Whether the group's desired capacity is another than what came and went explains.
-    fn leaked(&self, group: Option<&Group>) -> Option<String> {
-        let (group, before) = (group?, self.desired?);
-        let right = (before + self.made).saturating_sub(self.gone);
-        // What AWS takes away by itself it starts anew by itself.
-        let fine = self.unsure > 0 || group.desired == right || group.reclaimed >= self.began;
-        (!fine).then(|| format!("the desired capacity is {}, and should be {right}", group.desired))
-    }
-
-    /// What is not as the end of the execution promises, on machines that nobody else had a hand in.
-    fn unreached(&self, outcome: Outcome, machines: &BTreeMap<String, Machine>) -> Option<String> {
-        let promised = match outcome {
-            Outcome::Succeeded => &self.target,
-            Outcome::RolledBack => &self.from,
-            Outcome::Failed | Outcome::Cancelled | Outcome::RollbackFailed => return None,
-        };
-        promised.vms.iter().find_map(|(vm, held)| {
-            let machine = machines.get(real_name(&self.bindings, vm).as_str())?;
-            // What happens between the last look and the begin is seen by nobody.
-            if machine.disturbed + LOOK >= self.began {
-                return None;
-            }
-            let ours = machine
-                .containers
-                .values()
-                .filter(|one| one.ours() && one.holds());
-            let there: BTreeMap<&str, u64> = ours
-                .map(|one| (one.name.as_str(), one.limits.memory / (UNIT_MB << 20)))
-                .collect();
-            let wanted: BTreeMap<&str, u64> = held
-                .used
-                .iter()
-                .map(|(tier, one)| (tier.as_str(), one.size.mem))
-                .collect();
-            (there != wanted).then(|| format!("{} has {there:?}, and should have {wanted:?}", machine.name))
-        })
-    }
-}
-
-/// What is not as a confirmed action says, unless somebody else had a hand in it since.
-fn untrue(
-    action: &Action,
-    bindings: &Bindings,
-    since: Duration,
-    machines: &BTreeMap<String, Machine>,
-) -> Option<String> {
-    let machine = machines.get(real_name(bindings, action.vm()).as_str())?;
-    if machine.disturbed >= since {
-        return None;
-    }
-    let tier = action.container()?.as_str();
-    let there = machine
-        .containers
-        .values()
-        .find(|container| container.ours() && container.name == tier);
-    match action {
-        Action::CreateContainer { size, cores, .. } | Action::UpdateContainer { size, cores, .. } => {
-            let Some(there) = there else {
-                return Some("there is no such container".to_owned());
-            };
-            if there.state != State::Running {
-                return Some(format!("the container is {:?}", there.state));
-            }
-            let cpu_differs = match &there.limits.cpu {
-                CpuLimit::Cores(pinned) => pinned != cores,
-                CpuLimit::Quota(cpu) => *cpu != size.cpu,
-            };
-            let differs = cpu_differs || there.limits.memory != (size.mem * UNIT_MB) << 20;
-            differs.then(|| format!("the container has {}", crate::machine::words(&there.limits)))
-        }
-        Action::DeleteContainer { .. } => there.map(|_| "the container is still there".to_owned()),
-        _ => None,
-    }
-}
-
-/// What is otherwise than a failed action says that it left, unless somebody else had a hand in it.
-fn misread(
-    action: &Action,
-    left: &Left,
-    bindings: &Bindings,
-    since: Duration,
-    machines: &BTreeMap<String, Machine>,
-) -> Option<String> {
-    let machine = machines.get(real_name(bindings, action.vm()).as_str())?;
-    let tier = action.container()?.as_str();
-    if machine.disturbed >= since {
-        return None;
-    }
-    let mut ours = machine
-        .containers
-        .values()
-        .filter(|one| one.ours() && one.holds());
-    let there = ours
-        .find(|one| one.name == tier)
-        .map(|one| one.limits.memory / (UNIT_MB << 20));
-    let said = left.container().map(|held| held.size.mem);
-    (there != said).then(|| format!("it says {said:?} memory units, and there are {there:?}"))
-}
-
-/// Whether the containers of a machine hold more than it has, those of others included that have been
-/// there since `looked_at`.
-pub fn overfull(machine: &Machine, looked_at: Duration) -> Option<String> {
-    let counts = |since: Option<Duration>| since.is_none_or(|since| since <= looked_at);
-    let holding = || {
-        let containers = machine.containers.values();
-        containers.filter(|container| container.holds() && counts(container.foreign_since))
-    };
-    let memory: u64 = holding().map(|container| container.limits.memory).sum();
-    if memory > (machine.mem * UNIT_MB) << 20 {
-        return Some(format!(
-            "{} is overfull: its containers hold {} MiB",
-            machine.name,
-            memory >> 20
-        ));
-    }
-    let mut hundredths = 0;
-    let mut taken: BTreeMap<u32, &str> = BTreeMap::new();
-    for container in holding() {
-        match &container.limits.cpu {
-            CpuLimit::Quota(cpu) => hundredths += cpu.in_hundredths(),
-            CpuLimit::Cores(cores) => {
-                for core in &cores.0 {
-                    if *core >= machine.cores {
-                        return Some(format!(
-                            "{} has no core {core}, which {} has",
-                            machine.name, container.name
-                        ));
-                    }
-                    if let Some(other) = taken.insert(*core, &container.name) {
-                        return Some(format!(
-                            "core {core} of {} is in both {other} and {}",
-                            machine.name, container.name
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    let pinned = 100 * taken.len() as u64;
-    let all = u64::from(machine.cores) * 100;
-    (hundredths + pinned > all).then(|| {
-        let held = hundredths + pinned;
-        format!(
-            "{} is overfull: its containers hold {held} of {all} hundredths of a core",
-            machine.name
-        )
-    })
 }

@@ -1,7 +1,6 @@
 //! The clients: each request is a task of its own, and what is answered is checked.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mapek::execute::{By, Direction};
 use mapek::fault::{Code, Fault};
@@ -18,8 +17,6 @@ pub struct Clients {
     world: World,
     topologies: Vec<Value>,
     plans: Vec<Value>,
-    /// The execution that each key was answered with.
-    keys: Arc<Mutex<BTreeMap<(u8, usize), Uuid>>>,
 }
 
 pub fn client() -> By {
@@ -35,7 +32,6 @@ impl Clients {
             world,
             topologies: story.setting.topologies.clone(),
             plans: story.setting.plans.clone(),
-            keys: Arc::default(),
         }
     }
 
@@ -81,6 +77,9 @@ impl Clients {
                     .await
                     .map(|_| vm.to_string())
             }),
+            Ask::Adopt => self.tell("adopt", service, |service, world| async move {
+                adopt(&service, &world).await.map(|()| "done".to_owned())
+            }),
             Ask::Look => self.tell("look", service, |service, _| async move {
                 service.inspect().await?;
                 service.readiness().await;
@@ -107,14 +106,14 @@ impl Clients {
             sealed,
             key,
             on_failure,
+            patience,
             ..
         } = *ask
         else {
             return;
         };
         let plan = self.plans[number % self.plans.len()].clone();
-        let keys = Arc::clone(&self.keys);
-        self.tell("execute", service, move |service, world| async move {
+        self.tell_within(patience, "execute", service, move |service, world| async move {
             let mut request = Request {
                 plan: Some(plan.clone()),
                 on_failure,
@@ -133,11 +132,9 @@ impl Clients {
             let begun = service.begin(request).await?;
             let id = begun.id;
             if let Some(key) = key.filter(|_| !sealed) {
-                let before = *keys.lock().unwrap().entry((key, number)).or_insert(id);
-                if before != id {
-                    world.broken(format!(
-                        "Idempotency-Key key{key} was answered with two executions"
-                    ));
+                let broken = world.lock().checks.answered(key, number, id);
+                if let Some(promise) = broken {
+                    world.broken(promise);
                 }
             }
             let ended = begun.ended().await;
@@ -152,8 +149,17 @@ impl Clients {
         });
     }
 
-    /// Asks, and takes down the answer, unless the service was killed meanwhile.
     fn tell<A, F>(&self, what: &'static str, service: &Service, ask: A)
+    where
+        A: FnOnce(Service, World) -> F,
+        F: Future<Output = Result<String, Fault>> + Send + 'static,
+    {
+        self.tell_within(None, what, service, ask);
+    }
+
+    /// Asks, and takes down the answer, unless the service was killed meanwhile, or the client has hung
+    /// up. Requests overtake one another on their way.
+    fn tell_within<A, F>(&self, patience: Option<Duration>, what: &'static str, service: &Service, ask: A)
     where
         A: FnOnce(Service, World) -> F,
         F: Future<Output = Result<String, Fault>> + Send + 'static,
@@ -161,7 +167,23 @@ impl Clients {
         let world = self.world.clone();
         let asked = ask(service.clone(), world.clone());
         tokio::spawn(async move {
-            let answer = asked.await;
+            let travel = {
+                let dice = &mut world.lock().dice;
+                dice.percent(30).then(|| dice.millis(1, 30))
+            };
+            if let Some(travel) = travel {
+                tokio::time::sleep(travel).await;
+            }
+            let answer = match patience {
+                None => asked.await,
+                Some(patience) => match tokio::time::timeout(patience, asked).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        world.note(&format!("the client hangs up on {what}"));
+                        return;
+                    }
+                },
+            };
             if world.lock().dead {
                 return;
             }
@@ -176,6 +198,19 @@ impl Clients {
             }
         });
     }
+}
+
+/// Has the service take over what all lost records had.
+pub async fn adopt(service: &Service, world: &World) -> Result<(), Fault> {
+    let lost = world.lock().lost_owners.clone();
+    for owner in lost {
+        service.adopt(owner, client()).await?;
+        let state = &mut *world.lock();
+        if !state.dead {
+            state.adopted(owner);
+        }
+    }
+    Ok(())
 }
 
 /// The execution that was begun last: what a client reads in the history.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mapek::engine::{Command, Effect, End, EngineError, EngineErrorKind, Finished, RunId, State};
 use tokio::time::{Instant, sleep};
 
+use crate::calls::{Answer, Call};
 use crate::engine::SimulatedEngine;
-use crate::machine::{Answer, Call};
 
 /// Between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);

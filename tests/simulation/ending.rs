@@ -10,15 +10,17 @@ use mapek::fault::Code;
 use mapek::model::{Plan, TierId};
 use mapek::service::{Request, Service};
 
-use crate::checks::overfull;
-use crate::clients::client;
+use crate::clients::{adopt, client};
+use crate::compare::overfull;
 use crate::story::{Story, UNIT_MB};
 use crate::world::{State, World};
 
 /// How often the last plan is sent at most. Each time sees to what is left then.
 const ATTEMPTS: u32 = 5;
-/// Between two.
+/// Between two, at most.
 const PAUSE: Duration = Duration::from_secs(600);
+/// Between two looks at how far things are.
+const STEP: Duration = Duration::from_secs(60);
 
 /// How far the end came.
 pub enum Ending {
@@ -31,13 +33,21 @@ pub enum Ending {
 /// Brings the story to its end. A promise that is broken is told to the world.
 pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending {
     heal(world);
-    tokio::time::sleep(PAUSE).await;
+    rest(world, None).await;
+    if service.snapshot().topology.is_none() {
+        let document = story.setting.topologies[0].clone();
+        let _ = service.put_topology(document, None, client()).await;
+    }
     // An execution that is held waits for somebody to say what becomes of it.
     for _ in 0..ATTEMPTS {
         let unfinished = world.lock().checks.unfinished();
         let Some(id) = unfinished else { break };
         let _ = service.take_up(id, Direction::Forward, client()).await;
-        tokio::time::sleep(PAUSE).await;
+        rest(world, None).await;
+    }
+    let lost = !world.lock().lost_owners.is_empty();
+    if lost && let Err(fault) = adopt(service, world).await {
+        world.note(&format!("what was lost is not adopted: {}", fault.message));
     }
     let mut said = "it was never sent".to_owned();
     let mut moved = false;
@@ -59,7 +69,7 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
             Err(fault) => format!("{} {}", fault.code, fault.message),
         };
         world.note(&format!("the last plan: {said}"));
-        tokio::time::sleep(PAUSE).await;
+        rest(world, Some((service, plan))).await;
         let Some(wrong) = left_over(world, service, plan) else {
             return Ending::Told;
         };
@@ -92,6 +102,22 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
     Ending::Told
 }
 
+/// Time passes: an hour's sixth, or until what should be is there, which says enough in most stories.
+async fn rest(world: &World, until: Option<(&Service, &serde_json::Value)>) {
+    let steps = PAUSE.as_secs() / STEP.as_secs();
+    let to_the_end = world.lock().dice.percent(10);
+    for _ in 0..steps {
+        tokio::time::sleep(STEP).await;
+        let quiet = match until {
+            Some((service, plan)) => left_over(world, service, plan).is_none(),
+            None => world.lock().checks.unfinished().is_none(),
+        };
+        if quiet && !to_the_end {
+            return;
+        }
+    }
+}
+
 /// From now on nothing goes wrong.
 fn heal(world: &World) {
     let state = &mut *world.lock();
@@ -110,12 +136,14 @@ fn heal(world: &World) {
         ] {
             *until = (*until).min(now);
         }
-        machine.containers.retain(|_, container| container.ours());
+        machine.others_leave();
     }
     if let Some(group) = &mut state.group {
         group.launches_fail_until = now;
         group.throttled_until = now;
         group.loses_answers_until = now;
+        group.breaks_until = now;
+        group.slow.0 = now;
     }
     state.disk_full_until = now;
     state.hooks_away_until = now;
@@ -206,7 +234,7 @@ fn look(
     let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut wrong = None;
     for (vm, machine) in &state.machines {
-        wrong = wrong.or_else(|| overfull(machine, state.now()));
+        wrong = wrong.or_else(|| overfull(machine, state.now(), None));
         for container in machine.containers.values().filter(|container| container.ours()) {
             if container.state != Doing::Running {
                 wrong =

@@ -13,14 +13,13 @@ use mapek::engine::{
     Owners, RunId, State,
 };
 use mapek::model::topology::Tls;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use crate::machine::{Answer, Armed, Call, Found, Mishap, Refusal};
+use crate::calls::{Answer, Call, Found};
+use crate::connection::ANSWER;
 use crate::story::UNIT_MB;
-use crate::world::{Reply, World};
+use crate::world::World;
 
-/// How long an answer is waited for.
-const ANSWER: Duration = Duration::from_secs(30);
 /// How long a container may take to become healthy.
 const HEALTH: Duration = Duration::from_secs(120);
 /// How long a started container must stay up.
@@ -50,23 +49,10 @@ impl Engines for SimulatedEngines {
 }
 
 pub struct SimulatedEngine {
-    world: World,
+    pub world: World,
     owners: Owners,
-    ip: String,
+    pub ip: String,
     endpoint: String,
-}
-
-/// A call that failed, with its status where there was one.
-pub struct Failed {
-    pub status: Option<u16>,
-    pub said: String,
-    pub error: EngineError,
-}
-
-impl From<Failed> for EngineError {
-    fn from(failed: Failed) -> Self {
-        failed.error
-    }
 }
 
 impl SimulatedEngine {
@@ -76,86 +62,6 @@ impl SimulatedEngine {
             message: message.into(),
             kind,
             effect,
-        }
-    }
-
-    fn failed(&self, status: Option<u16>, said: &str, kind: EngineErrorKind, effect: Effect) -> Failed {
-        Failed {
-            status,
-            said: said.to_owned(),
-            error: self.error(kind, effect, said),
-        }
-    }
-
-    pub async fn call(&self, call: Call) -> Result<Answer, Failed> {
-        self.call_within(call, ANSWER).await
-    }
-
-    async fn call_within(&self, call: Call, limit: Duration) -> Result<Answer, Failed> {
-        let worst = if call.changes() {
-            Effect::Unknown
-        } else {
-            Effect::None
-        };
-        match timeout(limit, self.travel(call, worst)).await {
-            Ok(result) => result,
-            Err(_) => Err(self.failed(None, "no answer in time", EngineErrorKind::TimedOut, worst)),
-        }
-    }
-
-    /// There and back, with what goes wrong on the way.
-    async fn travel(&self, call: Call, worst: Effect) -> Result<Answer, Failed> {
-        use EngineErrorKind::{Failing, Refused, Unreachable};
-        self.world.step().await;
-        let broken = || self.failed(None, "connection reset by peer", Unreachable, worst);
-        let (name, up, off, mishap, mut there, back) = {
-            let mut state = self.world.lock();
-            state.settle();
-            let now = state.now();
-            let (there, back) = (state.dice.millis(1, 20), state.dice.millis(1, 20));
-            let machine = state.machines.values_mut().find(|machine| machine.ip == self.ip);
-            match machine {
-                None => (String::new(), false, true, None, there, back),
-                Some(machine) => {
-                    let up = machine.up(now);
-                    let mishap = if up { due(&mut machine.armed) } else { None };
-                    let off = machine.off_until > now;
-                    (machine.name.clone(), up, off, mishap, there, back)
-                }
-            }
-        };
-        if !up {
-            sleep(if off { Duration::from_secs(5) } else { there }).await;
-            return Err(self.failed(None, "connection refused", Unreachable, Effect::None));
-        }
-        match mishap {
-            Some(Mishap::LoseAnswer { done: false }) => {
-                sleep(there).await;
-                return Err(broken());
-            }
-            Some(Mishap::Fail { done: false }) => {
-                sleep(there).await;
-                return Err(self.failed(Some(500), "server error", Failing, worst));
-            }
-            Some(Mishap::Slow(by)) => there += by,
-            _ => {}
-        }
-        let reply = self.world.send(&name, call, there).await;
-        self.world.step().await;
-        sleep(back).await;
-        self.world.step().await;
-        match (mishap, reply) {
-            (Some(Mishap::LoseAnswer { .. }), _) | (_, Reply::Broken) => Err(broken()),
-            (Some(Mishap::Fail { .. }), _) => Err(self.failed(Some(500), "server error", Failing, worst)),
-            (_, Reply::Answer(answer)) => Ok(answer),
-            (_, Reply::Refused(Refusal(status, said))) => {
-                let (kind, effect) = if status >= 500 {
-                    (Failing, worst)
-                } else {
-                    (Refused, Effect::None)
-                };
-                Err(self.failed(Some(status), &said, kind, effect))
-            }
         }
     }
 
@@ -285,15 +191,6 @@ impl SimulatedEngine {
         }
         Ok(now)
     }
-}
-
-/// The mishap that this call meets.
-fn due(armed: &mut Vec<Armed>) -> Option<Mishap> {
-    for one in armed.iter_mut() {
-        one.nth = one.nth.saturating_sub(1);
-    }
-    let at = armed.iter().position(|one| one.nth == 0)?;
-    Some(armed.remove(at).what)
 }
 
 fn differ(seen: &Observed, asked: &Limits) -> bool {

@@ -40,6 +40,9 @@ pub struct Group {
     /// When AWS last took an instance away by itself; not before the story.
     pub reclaimed: Duration,
     pub loses_answers_until: Duration,
+    pub breaks_until: Duration,
+    /// Up to when calls take longer, and by how much.
+    pub slow: (Duration, Duration),
 }
 
 impl Group {
@@ -59,6 +62,8 @@ impl Group {
             throttled_until: Duration::ZERO,
             reclaimed: Duration::ZERO,
             loses_answers_until: Duration::ZERO,
+            breaks_until: Duration::ZERO,
+            slow: (Duration::ZERO, Duration::ZERO),
         }
     }
 
@@ -216,7 +221,13 @@ impl SimulatedAws {
         call: impl FnOnce(&mut State, Duration) -> Result<T, CloudError>,
     ) -> Result<T, CloudError> {
         self.0.step().await;
-        let pause = self.0.lock().dice.millis(10, 150);
+        let pause = {
+            let state = &mut *self.0.lock();
+            let (now, pause) = (state.now(), state.dice.millis(10, 150));
+            let slow = state.group.as_ref().map(|group| group.slow);
+            let more = slow.filter(|(until, _)| *until > now).map(|(_, by)| by);
+            pause + more.unwrap_or_default()
+        };
         tokio::time::sleep(pause).await;
         self.0.step().await;
         let (answer, lost) = {
@@ -231,6 +242,9 @@ impl SimulatedAws {
                     "Throttling: Rate exceeded",
                 ));
             }
+            if group.is_some_and(|group| group.breaks_until > now) {
+                return Err(broken(changes));
+            }
             let lost = group.is_some_and(|group| group.loses_answers_until > now);
             let answer = call(&mut state, now);
             state.settle();
@@ -238,12 +252,7 @@ impl SimulatedAws {
         };
         self.0.step().await;
         if lost {
-            let effect = if changes { Effect::Unknown } else { Effect::None };
-            return Err(error(
-                CloudErrorKind::Unreachable,
-                effect,
-                "connection reset by peer",
-            ));
+            return Err(broken(changes));
         }
         answer
     }
@@ -259,6 +268,12 @@ impl SimulatedAws {
         };
         self.call(true, call).await
     }
+}
+
+/// A connection broke: who asked can't know whether that was before or after the effect.
+fn broken(changes: bool) -> CloudError {
+    let effect = if changes { Effect::Unknown } else { Effect::None };
+    error(CloudErrorKind::Unreachable, effect, "connection reset by peer")
 }
 
 fn group(state: &mut State) -> Result<&mut Group, CloudError> {

@@ -3,151 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{ContainerSpec, CpuLimit, Health, LABEL_MANAGED, Limits, Observed, State};
-use mapek::model::topology::PortBinding;
+use mapek::engine::{ContainerSpec, CpuLimit, LABEL_MANAGED, Observed, State};
 
-/// A request to an engine, as Docker has them.
-#[derive(Clone, Debug)]
-pub enum Call {
-    Info,
-    List,
-    Inspect(String),
-    Image(String),
-    Create(Box<ContainerSpec>, BTreeMap<String, String>),
-    Start(String),
-    Stop(String),
-    Unpause(String),
-    Remove(String),
-    Update(String, Limits),
-    Unpack(String),
-    Exec(String, Vec<String>),
-    /// Whether a program runs in a container.
-    Runs(String, String),
-    ExecStart(u64),
-    ExecAsk(u64),
-    ExecKill(u64),
-}
-
-impl Call {
-    /// Whether it changes anything.
-    pub fn changes(&self) -> bool {
-        !matches!(
-            self,
-            Self::Info
-                | Self::List
-                | Self::Inspect(_)
-                | Self::Image(_)
-                | Self::Exec(..)
-                | Self::Runs(..)
-                | Self::ExecAsk(_)
-        )
-    }
-}
-
-/// What an engine answers.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    Done,
-    Machine,
-    Containers(Vec<Found>),
-    Image(Option<String>),
-    Exec(u64),
-    Runs(bool),
-    /// How a command ended; None while it runs.
-    Ended(Option<i64>),
-    /// A command that is still to be started.
-    Waiting,
-}
-
-/// A container with what the list does not tell.
-#[derive(Clone, Debug)]
-pub struct Found {
-    pub seen: Observed,
-    pub restarts: i64,
-}
-
-/// A status and words.
-#[derive(Clone, Debug)]
-pub struct Refusal(pub u16, pub String);
-
-/// A container.
-#[derive(Clone, Debug)]
-pub struct Container {
-    pub id: String,
-    pub name: String,
-    pub image: String,
-    pub labels: BTreeMap<String, String>,
-    pub ports: Vec<PortBinding>,
-    pub limits: Limits,
-    pub state: State,
-    /// When its health check passes first; None without one.
-    healthy_at: Option<Option<Duration>>,
-    checked: bool,
-    pub restarts: i64,
-    /// When the engine has it running again.
-    back_at: Option<Duration>,
-    /// Somebody made it who is not `mapek`, at this time.
-    pub foreign_since: Option<Duration>,
-}
-
-impl Container {
-    pub fn ours(&self) -> bool {
-        self.foreign_since.is_none()
-    }
-
-    /// Whether it holds what it was given.
-    pub fn holds(&self) -> bool {
-        matches!(self.state, State::Running | State::Paused | State::Restarting)
-    }
-
-    fn health(&self, now: Duration, sick: bool) -> Option<Health> {
-        if !self.checked || self.state != State::Running {
-            return None;
-        }
-        if sick {
-            return Some(Health::Unhealthy);
-        }
-        match self.healthy_at.flatten() {
-            Some(at) if at <= now => Some(Health::Healthy),
-            _ => Some(Health::Starting),
-        }
-    }
-}
-
-/// A command in a container.
-#[derive(Clone, Debug)]
-pub struct Exec {
-    container: String,
-    pub argv: Vec<String>,
-    started: Option<Duration>,
-    ends: Duration,
-    code: i64,
-    gone: bool,
-}
-
-impl Exec {
-    fn runs(&self, container: &str, program: &str, now: Duration) -> bool {
-        self.container == container
-            && self.argv[0] == program
-            && self.started.is_some()
-            && !self.gone
-            && self.ends > now
-    }
-}
-
-/// A trouble that waits for a call.
-#[derive(Clone, Debug)]
-pub struct Armed {
-    pub nth: u32,
-    pub what: Mishap,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub enum Mishap {
-    LoseAnswer { done: bool },
-    Fail { done: bool },
-    Slow(Duration),
-}
+use crate::calls::{Answer, Call, Deed, Found, Refusal, missing, words};
+use crate::container::{Container, Exec, Whose};
+use crate::mishap::Armed;
 
 /// A VM.
 #[derive(Debug)]
@@ -157,7 +17,7 @@ pub struct Machine {
     pub cores: u32,
     pub mem: u64,
     pub containers: BTreeMap<String, Container>,
-    execs: BTreeMap<u64, Exec>,
+    pub execs: BTreeMap<u64, Exec>,
     pub armed: Vec<Armed>,
     /// Answers nothing, and remembers.
     pub frozen_until: Duration,
@@ -173,24 +33,13 @@ pub struct Machine {
     pub hooks_fail_until: Duration,
     /// Hooks take this long.
     pub hooks_slow: (Duration, Duration),
-    /// When anything but `mapek` last changed something here, or kept it from being seen.
+    /// What it may come back with.
+    pub backup: Option<BTreeMap<String, Container>>,
+    /// When anything but `mapek` last changed something here.
     pub disturbed: Duration,
+    /// When somebody last looked here and saw nothing.
+    pub unseen: Duration,
     made: u64,
-}
-
-/// What a call changed, for whoever checks.
-#[derive(Clone, Debug, Default)]
-pub struct Deed {
-    /// For the trace.
-    pub text: String,
-    /// A container may hold more now.
-    pub fuller: bool,
-    /// A container was started for the first time.
-    pub fresh: bool,
-    /// It was done to a container that is not `mapek`'s.
-    pub trespass: Option<String>,
-    /// A hook was started beside itself.
-    pub twice: Option<String>,
 }
 
 impl Machine {
@@ -210,7 +59,9 @@ impl Machine {
             crash_until: Duration::ZERO,
             hooks_fail_until: Duration::ZERO,
             hooks_slow: (Duration::ZERO, Duration::ZERO),
+            backup: None,
             disturbed: Duration::ZERO,
+            unseen: Duration::ZERO,
             made: 0,
         }
     }
@@ -233,67 +84,12 @@ impl Machine {
         }
     }
 
-    /// Ends all containers; each comes back by itself once the engine is up, or does not.
-    pub fn end_all(&mut self, at: Duration, mut comes_back: impl FnMut() -> bool) {
-        self.execs.clear();
-        for container in self.containers.values_mut().filter(|container| container.holds()) {
-            container.state = State::Exited;
-            container.back_at = comes_back().then_some(at);
-        }
-    }
-
-    /// The process of a container ends, and the engine starts it again.
-    pub fn crash(&mut self, id: &str, back_at: Duration) {
-        self.execs.retain(|_, exec| exec.container != id);
-        if let Some(container) = self
-            .containers
-            .get_mut(id)
-            .filter(|container| container.state == State::Running)
-        {
-            container.state = State::Restarting;
-            container.restarts += 1;
-            container.back_at = Some(back_at);
-        }
-    }
-
-    /// Somebody else has a hand in what is here, until then.
-    pub fn disturb(&mut self, until: Duration) {
-        self.disturbed = self.disturbed.max(until);
-    }
-
-    /// Somebody else starts a container, where no other has its name.
-    pub fn put_foreign(&mut self, now: Duration, name: &str, cores: u64, memory: u64) {
-        if self.named(name).is_some() {
-            return;
-        }
-        let id = self.new_id();
-        let pinned = (0..u32::try_from(cores).unwrap().min(self.cores)).collect();
-        let container = Container {
-            id: id.clone(),
-            name: name.to_owned(),
-            image: "theirs".to_owned(),
-            labels: BTreeMap::new(),
-            ports: Vec::new(),
-            limits: Limits {
-                cpu: CpuLimit::Cores(mapek::model::CoreSet(pinned)),
-                memory,
-            },
-            state: State::Running,
-            healthy_at: None,
-            checked: false,
-            restarts: 0,
-            back_at: None,
-            foreign_since: Some(now),
-        };
-        self.containers.insert(id, container);
-    }
-
-    fn new_id(&mut self) -> String {
+    pub fn new_id(&mut self) -> String {
         self.made += 1;
         format!("{}-{}", self.name, self.made)
     }
 
-    fn named(&self, name: &str) -> Option<&Container> {
+    pub fn named(&self, name: &str) -> Option<&Container> {
         self.containers
             .get(name)
             .or_else(|| self.containers.values().find(|container| container.name == name))
@@ -384,7 +180,7 @@ impl Machine {
                 let container = self.change(id, deed)?;
                 container.limits = limits.clone();
                 deed.text = format!("{} limited to {}", container.name, words(limits));
-                deed.fuller = true;
+                deed.fuller = Some(container.name.clone());
                 Ok(Answer::Done)
             }
             Call::Unpack(name) => match self.named(name) {
@@ -426,8 +222,9 @@ impl Machine {
 
     /// A container that is about to be changed.
     fn change(&mut self, id: &str, deed: &mut Deed) -> Result<&mut Container, Refusal> {
+        let sent = deed.sent;
         let container = self.containers.get_mut(id).ok_or_else(|| missing(id))?;
-        if !container.ours() {
+        if !container.whose.may_be_touched(sent) {
             deed.trespass = Some(container.name.clone());
         }
         Ok(container)
@@ -456,7 +253,7 @@ impl Machine {
             checked: spec.healthcheck.is_some(),
             restarts: 0,
             back_at: None,
-            foreign_since: None,
+            whose: Whose::Ours,
         };
         self.containers.insert(id, container);
         Ok(Answer::Done)
@@ -496,7 +293,7 @@ impl Machine {
                 container.name,
                 if crash { ", and crashes" } else { "" }
             );
-            deed.fuller = true;
+            deed.fuller = Some(container.name.clone());
         }
         Ok(Answer::Done)
     }
@@ -552,17 +349,5 @@ impl Machine {
         exec.started = Some(now);
         exec.ends = now + takes;
         Ok(Answer::Done)
-    }
-}
-
-fn missing(name: &str) -> Refusal {
-    Refusal(404, format!("no such container: {name}"))
-}
-
-pub fn words(limits: &Limits) -> String {
-    let memory = limits.memory >> 20;
-    match &limits.cpu {
-        CpuLimit::Cores(cores) => format!("cores {cores} and {memory} MiB"),
-        CpuLimit::Quota(cpu) => format!("{cpu} cores and {memory} MiB"),
     }
 }

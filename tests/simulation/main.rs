@@ -10,15 +10,20 @@
     clippy::panic
 )]
 
+mod calls;
 mod checks;
 mod clients;
 mod commands;
+mod compare;
+mod connection;
+mod container;
 mod dice;
 mod disk;
 mod ending;
 mod engine;
 mod group;
 mod machine;
+mod mishap;
 mod platform;
 mod play;
 mod shrink;
@@ -36,7 +41,7 @@ use crate::play::play;
 use crate::write::write;
 
 /// Seeds that every run of the tests goes through.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 2000;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;

@@ -2,7 +2,7 @@
 //! simulated calls, and hooks that are simply there.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -99,10 +99,29 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// How often the service looks for drift.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// Puts an empty record where there is none. To make one takes as long as half a story.
+fn first_record(disk: &Path) {
+    static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();
+    let file = disk.join("journal.sqlite");
+    if file.exists() {
+        return;
+    }
+    let empty = EMPTY.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        drop(SqliteJournal::open(folder.path()).unwrap());
+        std::fs::read(folder.path().join("journal.sqlite")).unwrap()
+    });
+    std::fs::write(file, empty).unwrap();
+}
+
 /// Starts the service as the program does: over what its disk holds, and with what was cut off taken
 /// up.
 pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Result<Service, JournalError> {
+    if world.lock().lost_owners.is_empty() {
+        first_record(disk);
+    }
     let journal = SqliteJournal::open(disk)?;
+    world.lock().owner = Some(journal.owner());
     let owners = Owners::new(&journal.owner().to_string(), journal.adopted()?);
     let journal = SimulatedDisk::new(world.clone(), journal);
     let platform = SimulatedPlatform {
@@ -126,10 +145,12 @@ pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Re
     };
     let service = Service::open(Box::new(journal), Arc::new(platform), settings)?;
     service.watch_for_drift(LOOK_EVERY);
-    service.keep_history(Retention {
-        executions: 3,
-        days: 1,
-    });
+    if setting.forgetful {
+        service.keep_history(Retention {
+            executions: 3,
+            days: 1,
+        });
+    }
     let (starting, on_restart) = (service.clone(), setting.on_restart);
     tokio::spawn(async move {
         // What can't be taken up is held, and a client has to see to it.

@@ -3,17 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mapek::engine::State as Doing;
 use mapek::service::Service;
 use tempfile::TempDir;
 
 use crate::clients::Clients;
 use crate::ending::{self, Ending};
-use crate::group::Group;
-use crate::machine::{Armed, Machine, Mishap};
+use crate::mishap::strike;
 use crate::platform::start;
-use crate::story::{Story, Timed, Trouble, UNIT_MB, What};
-use crate::world::{State, World};
+use crate::story::{Story, Timed, Trouble, What};
+use crate::world::World;
 
 /// How a story went.
 pub struct Played {
@@ -42,7 +40,7 @@ fn disk() -> TempDir {
 
 /// Plays a story to its end, or until a promise is broken.
 pub fn play(story: &Story, kept: bool) -> Played {
-    let disk = disk();
+    let mut disk = disk();
     let world = World::new(story.seed, &story.setting, kept);
     let mut teller = Teller {
         story,
@@ -50,6 +48,7 @@ pub fn play(story: &Story, kept: bool) -> Played {
         clients: Clients::new(world.clone(), story),
         next: 0,
         restart_after: Duration::ZERO,
+        loses_record: false,
         patient: story.setting.patient,
     };
     loop {
@@ -64,6 +63,10 @@ pub fn play(story: &Story, kept: bool) -> Played {
             end
         });
         drop(runtime);
+        if std::mem::take(&mut teller.loses_record) {
+            world.lock().lose_record();
+            disk = self::disk();
+        }
         match end {
             End::Again(after) if world.lock().violation.is_none() => teller.pass(after),
             End::Again(_) | End::Over => break,
@@ -84,6 +87,8 @@ struct Teller<'s> {
     clients: Clients,
     next: usize,
     restart_after: Duration,
+    /// The record goes before the next life.
+    loses_record: bool,
     /// Whether placements are searched for until they are proven.
     patient: bool,
 }
@@ -166,6 +171,13 @@ impl Teller<'_> {
                 self.restart_after = *restart_after;
                 self.world.kill_after(*steps);
             }
+            (What::Trouble(Trouble::LoseRecord { restart_after }), _) => {
+                self.world
+                    .note("trouble: the service is killed, and its record is lost");
+                self.world.lock().dead = true;
+                self.loses_record = true;
+                return Some(End::Again(*restart_after));
+            }
             (What::Trouble(Trouble::Terminate { restart_after }), Some(service)) => {
                 self.world.note("trouble: SIGTERM");
                 self.restart_after = *restart_after;
@@ -191,131 +203,5 @@ impl Teller<'_> {
         state.settle();
         state.note(&format!("trouble: {trouble:?}"));
         strike(state, trouble);
-    }
-}
-
-/// The machine of that number, with the time.
-fn machine(state: &mut State, number: usize) -> Option<&mut Machine> {
-    let names: Vec<String> = state.machines.keys().cloned().collect();
-    let name = names.get(number % names.len().max(1))?;
-    state.machines.get_mut(name)
-}
-
-/// Lets the trouble be.
-fn strike(state: &mut State, trouble: &Trouble) {
-    let now = state.now();
-    let coin = state.dice.bits();
-    match *trouble {
-        Trouble::LoseAnswer { vm, nth, done } => arm(state, vm, nth, Mishap::LoseAnswer { done }),
-        Trouble::Fail { vm, nth, done } => arm(state, vm, nth, Mishap::Fail { done }),
-        Trouble::Slow { vm, nth, by } => arm(state, vm, nth, Mishap::Slow(by)),
-        Trouble::Step { seconds } => state.step_wall_clock(seconds),
-        Trouble::DiskFull { length } => state.disk_full_until = now + length,
-        Trouble::HooksAway { length } => state.hooks_away_until = now + length,
-        Trouble::LaunchesFail { length } => on_group(state, |group| group.launches_fail_until = now + length),
-        Trouble::Throttle { length } => on_group(state, |group| group.throttled_until = now + length),
-        Trouble::CloudLosesAnswers { length } => {
-            on_group(state, |group| group.loses_answers_until = now + length)
-        }
-        Trouble::Reclaim { vm } => on_group(state, |group| drop(group.reclaim(vm, now))),
-        Trouble::Kill { .. } | Trouble::Terminate { .. } => {}
-        Trouble::HooksFail { length } => {
-            for machine in state.machines.values_mut() {
-                machine.hooks_fail_until = now + length;
-            }
-        }
-        Trouble::HooksSlow { length, each } => {
-            for machine in state.machines.values_mut() {
-                machine.hooks_slow = (now + length, each);
-            }
-        }
-        Trouble::Freeze { vm, .. }
-        | Trouble::Restart { vm, .. }
-        | Trouble::Away { vm, .. }
-        | Trouble::PowerOff { vm, .. }
-        | Trouble::Die { vm, .. }
-        | Trouble::Stop { vm, .. }
-        | Trouble::Pause { vm, .. }
-        | Trouble::Remove { vm, .. }
-        | Trouble::Unhealthy { vm, .. }
-        | Trouble::Crash { vm, .. }
-        | Trouble::Foreign { vm, .. }
-        | Trouble::ForeignLeave { vm } => {
-            if let Some(machine) = machine(state, vm) {
-                hurt(machine, trouble, now, coin);
-            }
-        }
-    }
-}
-
-fn arm(state: &mut State, vm: usize, nth: u32, what: Mishap) {
-    if let Some(machine) = machine(state, vm) {
-        machine.armed.push(Armed { nth, what });
-    }
-}
-
-fn on_group(state: &mut State, strike: impl FnOnce(&mut Group)) {
-    if let Some(group) = &mut state.group {
-        strike(group);
-    }
-}
-
-/// What goes wrong on one machine. `coin` decides what is left to chance.
-fn hurt(machine: &mut Machine, trouble: &Trouble, now: Duration, mut coin: u128) {
-    let toss = move || {
-        coin >>= 1;
-        coin & 1 == 1
-    };
-    match *trouble {
-        Trouble::Freeze { length, .. } => machine.frozen_until = machine.frozen_until.max(now + length),
-        Trouble::Away { length, .. } => machine.down_until = machine.down_until.max(now + length),
-        Trouble::Restart { length, .. } => {
-            machine.down_until = machine.down_until.max(now + length);
-            machine.disturb(now + length);
-            machine.end_all(now + length, toss);
-        }
-        Trouble::PowerOff { length, .. } => {
-            machine.off_until = machine.off_until.max(now + length);
-            machine.disturb(now + length);
-            machine.end_all(now + length, toss);
-        }
-        Trouble::Unhealthy { length, .. } => {
-            machine.sick_until = now + length;
-            machine.disturb(now + length);
-        }
-        Trouble::Crash { length, .. } => {
-            machine.crash_until = now + length;
-            machine.disturb(now + length);
-        }
-        Trouble::Foreign {
-            cores, mem, named, ..
-        } => {
-            machine.disturb(now);
-            machine.put_foreign(now, named.unwrap_or("theirs"), cores, (mem * UNIT_MB) << 20);
-        }
-        Trouble::ForeignLeave { .. } => machine.containers.retain(|_, container| container.ours()),
-        Trouble::Die { container, .. }
-        | Trouble::Stop { container, .. }
-        | Trouble::Pause { container, .. }
-        | Trouble::Remove { container, .. } => {
-            machine.disturb(now);
-            let ours = machine.containers.values().filter(|one| one.ours());
-            let ids: Vec<String> = ours.map(|one| one.id.clone()).collect();
-            let Some(id) = ids.get(container % ids.len().max(1)).cloned() else {
-                return;
-            };
-            if let Trouble::Die { .. } = trouble {
-                machine.crash(&id, now + Duration::from_secs(1));
-            } else if let Trouble::Remove { .. } = trouble {
-                machine.containers.remove(&id);
-            } else if let Some(one) = machine.containers.get_mut(&id) {
-                match trouble {
-                    Trouble::Pause { .. } if one.state == Doing::Running => one.state = Doing::Paused,
-                    Trouble::Stop { .. } => one.state = Doing::Exited,
-                    _ => {}
-                }
-            }
-        }
-        _ => {}
     }
 }

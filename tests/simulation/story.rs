@@ -38,6 +38,8 @@ pub struct Setting {
     pub parallel_on_vm: usize,
     /// Whether placements are searched for until they are proven.
     pub patient: bool,
+    /// Whether only little of the history is kept.
+    pub forgetful: bool,
     /// What the service does at its start with an execution that was cut off.
     pub on_restart: OnRestart,
 }
@@ -89,6 +91,8 @@ pub enum Ask {
         on_failure: Option<OnFailure>,
         /// The same request so many times at the same instant.
         times: u8,
+        /// The client hangs up when it has waited so long.
+        patience: Option<Duration>,
     },
     Cancel {
         times: u8,
@@ -102,6 +106,8 @@ pub enum Ask {
     GiveUp {
         vm: usize,
     },
+    /// Takes over what a lost record had.
+    Adopt,
     /// Everything that only looks.
     Look,
 }
@@ -135,12 +141,20 @@ pub enum Trouble {
     Unhealthy { vm: usize, length: Duration },
     /// Containers end as soon as they are started.
     Crash { vm: usize, length: Duration },
+    /// Somebody renames a container, and has it from then on.
+    Rename { vm: usize, container: usize },
+    /// A backup of the VM is made.
+    Backup { vm: usize },
+    /// The VM is off; it comes back as it was when the backup was made.
+    Restore { vm: usize, length: Duration },
     /// Somebody else starts a container, under a tier's name where one is given.
     Foreign {
         vm: usize,
         cores: u64,
         mem: u64,
         named: Option<&'static str>,
+        /// It is another `mapek`'s.
+        of_another: bool,
     },
     /// Somebody else's containers go.
     ForeignLeave { vm: usize },
@@ -148,6 +162,8 @@ pub enum Trouble {
     Step { seconds: i64 },
     /// The service is killed so many steps from now, and started again.
     Kill { steps: u64, restart_after: Duration },
+    /// The service is killed, and its record is lost. It is started again with none.
+    LoseRecord { restart_after: Duration },
     /// The service is told to stop, and started again.
     Terminate { restart_after: Duration },
     /// Nothing can be written.
@@ -164,6 +180,10 @@ pub enum Trouble {
     Throttle { length: Duration },
     /// The cloud's answers are lost, after the effect.
     CloudLosesAnswers { length: Duration },
+    /// The cloud's connections break, before the effect.
+    CloudBreaks { length: Duration },
+    /// The cloud's answers take longer.
+    CloudSlow { length: Duration, by: Duration },
     /// The cloud takes an instance away.
     Reclaim { vm: usize },
 }
@@ -202,10 +222,11 @@ impl fmt::Display for Story {
             parallel_on_vm,
             on_restart,
             patient,
+            forgetful,
         } = &self.setting;
         writeln!(
             out,
-            "{cloud:?} of {cores} cores and {mem} mem_units; --parallel {parallel} --parallel-on-vm {parallel_on_vm}, on restart {on_restart:?}, patient {patient}"
+            "{cloud:?} of {cores} cores and {mem} mem_units; --parallel {parallel} --parallel-on-vm {parallel_on_vm}, on restart {on_restart:?}, patient {patient}, forgetful {forgetful}"
         )?;
         for (index, topology) in topologies.iter().enumerate() {
             writeln!(out, "topology {index}: {topology}")?;

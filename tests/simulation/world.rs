@@ -12,16 +12,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use mapek::engine::LABEL_OWNER;
 use mapek::outside::Outside;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::calls::{Answer, Call, Deed, Refusal};
 use crate::checks::Checks;
+use crate::container::Whose;
 use crate::dice::Dice;
 use crate::group::Group;
-use crate::machine::{Answer, Call, Deed, Machine, Refusal};
+use crate::machine::Machine;
 use crate::story::{CloudKind, Setting};
 use crate::trace::Trace;
 
@@ -39,6 +42,7 @@ type Slot = Arc<Mutex<Option<Reply>>>;
 struct Request {
     machine: String,
     call: Call,
+    sent: Duration,
     slot: Slot,
 }
 
@@ -59,6 +63,9 @@ pub struct State {
     kill_at: Option<u64>,
     pub disk_full_until: Duration,
     pub hooks_away_until: Duration,
+    /// Whose record it is that the service has, and whose were lost before.
+    pub owner: Option<Uuid>,
+    pub lost_owners: Vec<Uuid>,
     pub trace: Trace,
     pub checks: Checks,
     pub violation: Option<String>,
@@ -104,6 +111,8 @@ impl World {
             kill_at: None,
             disk_full_until: Duration::ZERO,
             hooks_away_until: Duration::ZERO,
+            owner: None,
+            lost_owners: Vec::new(),
             trace: Trace::new(kept),
             checks: Checks::default(),
             violation: None,
@@ -178,6 +187,7 @@ impl World {
             let request = Request {
                 machine: machine.to_owned(),
                 call,
+                sent: state.now(),
                 slot: Arc::clone(&slot),
             };
             state.enqueue(at, request);
@@ -218,8 +228,36 @@ impl State {
         }
     }
 
+    /// The service's record is gone, and with it all that it knew.
+    pub fn lose_record(&mut self) {
+        let now = self.now();
+        for machine in self.machines.values_mut() {
+            machine.forget(now);
+        }
+        self.checks.forget();
+        self.lost_owners.extend(self.owner.take());
+    }
+
+    /// What an owner had made is the service's now.
+    pub fn adopted(&mut self, owner: Uuid) {
+        self.lost_owners.retain(|lost| *lost != owner);
+        let now = self.now();
+        for machine in self.machines.values_mut() {
+            machine.disturb(now);
+            for container in machine.containers.values_mut() {
+                let of = container.labels.get(LABEL_OWNER);
+                if matches!(container.whose, Whose::Forgotten(_)) && *of.unwrap() == owner.to_string() {
+                    container.whose = Whose::Ours;
+                }
+            }
+        }
+    }
+
     pub fn step_wall_clock(&mut self, seconds: i64) {
         self.wall_step += seconds;
+        if seconds >= 86_400 {
+            self.checks.a_day_later();
+        }
     }
 
     fn is_killed(&mut self, over: &Notify) -> bool {
@@ -279,7 +317,10 @@ impl State {
             self.enqueue(later, request);
             return;
         }
-        let mut deed = Deed::default();
+        let mut deed = Deed {
+            sent: request.sent,
+            ..Deed::default()
+        };
         let reply = if machine.up(at) {
             match machine.apply(at, soon, &request.call, &mut deed) {
                 Ok(answer) => Reply::Answer(answer),

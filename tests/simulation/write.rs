@@ -77,6 +77,7 @@ fn setting(dice: &mut Dice) -> Setting {
         parallel: *dice.pick(&[1, 2, 16]),
         parallel_on_vm: *dice.pick(&[1, 4]),
         patient: dice.percent(4),
+        forgetful: dice.percent(30),
         on_restart: *dice.pick(&[
             OnRestart::Resume,
             OnRestart::Resume,
@@ -240,8 +241,21 @@ fn events(dice: &mut Dice, setting: &Setting) -> Vec<Timed> {
         } else {
             What::Trouble(trouble(dice, setting))
         };
+        // What a VM comes back with was there at some time before.
+        if let What::Trouble(Trouble::Restore { vm, .. }) = what {
+            let place = usize::try_from(dice.between(2, events.len() as u64)).unwrap();
+            let before = events[place - 1].at + Duration::from_millis(1);
+            events.insert(
+                place,
+                Timed {
+                    at: before.min(at),
+                    what: What::Trouble(Trouble::Backup { vm }),
+                },
+            );
+        }
         events.push(Timed { at, what });
     }
+    events.sort_by_key(|timed| timed.at);
     events
 }
 
@@ -257,6 +271,9 @@ fn execute(dice: &mut Dice, setting: &Setting) -> Ask {
             .percent(30)
             .then(|| *dice.pick(&[OnFailure::Stop, OnFailure::Rollback, OnFailure::Continue])),
         times: if dice.percent(15) { 3 } else { 1 },
+        patience: dice
+            .percent(10)
+            .then(|| dice.spread(Duration::from_millis(10), Duration::from_secs(20))),
     }
 }
 
@@ -270,7 +287,8 @@ fn ask(dice: &mut Dice, setting: &Setting) -> Ask {
         89..93 => Ask::Put {
             topology: usize::try_from(dice.below(2)).unwrap(),
         },
-        93..96 => Ask::GiveUp {
+        93 => Ask::Adopt,
+        94..96 => Ask::GiveUp {
             vm: usize::try_from(dice.below(4)).unwrap(),
         },
         _ => Ask::Look,
@@ -284,7 +302,7 @@ fn trouble(dice: &mut Dice, setting: &Setting) -> Trouble {
     let done = dice.percent(60);
     let seconds = |dice: &mut Dice, most| dice.spread(Duration::from_millis(200), Duration::from_secs(most));
     if matches!(setting.cloud, CloudKind::Group { .. }) && dice.percent(25) {
-        return match dice.below(4) {
+        return match dice.below(6) {
             0 => Trouble::LaunchesFail {
                 length: seconds(dice, 300),
             },
@@ -293,6 +311,13 @@ fn trouble(dice: &mut Dice, setting: &Setting) -> Trouble {
             },
             2 => Trouble::CloudLosesAnswers {
                 length: seconds(dice, 20),
+            },
+            3 => Trouble::CloudBreaks {
+                length: seconds(dice, 20),
+            },
+            4 => Trouble::CloudSlow {
+                length: seconds(dice, 100),
+                by: seconds(dice, 25),
             },
             _ => Trouble::Reclaim { vm },
         };
@@ -317,13 +342,18 @@ fn trouble(dice: &mut Dice, setting: &Setting) -> Trouble {
             vm,
             length: seconds(dice, 120),
         },
-        41..44 => Trouble::PowerOff {
+        41 => Trouble::Restore {
+            vm,
+            length: seconds(dice, 100),
+        },
+        42..44 => Trouble::PowerOff {
             vm,
             length: seconds(dice, 300),
         },
         44..47 => Trouble::Die { vm, container },
         47..49 => Trouble::Stop { vm, container },
-        49..51 => Trouble::Remove { vm, container },
+        49..50 => Trouble::Remove { vm, container },
+        50..51 => Trouble::Rename { vm, container },
         51..54 => Trouble::Unhealthy {
             vm,
             length: seconds(dice, 200),
@@ -335,7 +365,10 @@ fn trouble(dice: &mut Dice, setting: &Setting) -> Trouble {
         57..60 => Trouble::Step {
             seconds: *dice.pick(&[-86_400, -3600, -5, 5, 3600, 86_400]),
         },
-        60..82 => Trouble::Kill {
+        60 => Trouble::LoseRecord {
+            restart_after: seconds(dice, 30),
+        },
+        61..82 => Trouble::Kill {
             steps: dice.between(1, 250),
             restart_after: seconds(dice, 30),
         },
@@ -345,6 +378,7 @@ fn trouble(dice: &mut Dice, setting: &Setting) -> Trouble {
             cores: dice.between(1, 2),
             mem: dice.between(1, 2),
             named: dice.percent(40).then_some("shop_db"),
+            of_another: dice.percent(50),
         },
         88 => Trouble::ForeignLeave { vm },
         89..91 => Trouble::Terminate {

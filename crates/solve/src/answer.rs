@@ -28,7 +28,7 @@ pub struct PlacedVm {
 /// Why the search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
-    /// Bound and objective met.
+    /// Bound and objective met, and no placement of that objective has fewer actions.
     Proof,
     /// The plan asks for what runs now: nothing was searched for.
     Unchanged,

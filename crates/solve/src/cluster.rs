@@ -13,6 +13,7 @@ use super::idle::Idle;
 use super::loads::bits;
 use super::meter::Meter;
 use super::problem::Pair;
+use super::resizes;
 use super::watch::Watch;
 
 mod walk;
@@ -49,6 +50,8 @@ pub struct ClusterTier {
     pub cost: Vec<i64>,
     /// Positions of the tiers it must not share a VM with.
     pub conflicts: Vec<usize>,
+    /// What each VM holds of it now, or zeros.
+    pub now: Vec<Pair>,
 }
 
 /// A question: place all tiers on the VMs at a price below `ceiling`.
@@ -66,6 +69,8 @@ pub struct Cluster {
     pub idle: Idle,
     /// VMs in use outside of the cluster: standing and fresh ones.
     pub outside: [usize; 2],
+    /// Price of each container that is kept at another size.
+    pub resize_cost: i64,
 }
 
 impl Cluster {
@@ -83,22 +88,39 @@ impl Cluster {
             .price(self.outside[0] + standing, self.outside[1] + fresh)
     }
 
+    /// The containers that these sets mean.
+    #[must_use]
+    pub fn places(&self, sets: &[Set]) -> Vec<Place> {
+        let tiers = self.tiers.iter().zip(sets).enumerate();
+        tiers
+            .flat_map(|(tier, (spec, &set))| {
+                bits(set).map(move |vm| Place {
+                    tier,
+                    vm,
+                    wish: spec.now[vm],
+                })
+            })
+            .collect()
+    }
+
+    /// Amounts for these places, as close to what runs now as their prices ask for. `None` if there are
+    /// none, or if the meter ends first.
+    #[must_use]
+    pub fn amounts(&self, places: &[Place], meter: &mut Meter<'_>) -> Option<Vec<Pair>> {
+        let demands: Vec<Pair> = self.tiers.iter().map(|t| t.demand).collect();
+        let rooms: Vec<Pair> = self.vms.iter().map(|v| v.capacity).collect();
+        if self.resize_cost == 0 {
+            return amounts::settle(&demands, &rooms, places, meter);
+        }
+        let most = places.len();
+        resizes::fewest(&demands, &rooms, places, most, meter)?.amounts
+    }
+
     /// Whether amounts exist for these sets.
     fn has_amounts(&self, sets: &[Set], meter: &mut Meter<'_>) -> bool {
         let demands: Vec<Pair> = self.tiers.iter().map(|t| t.demand).collect();
         let rooms: Vec<Pair> = self.vms.iter().map(|v| v.capacity).collect();
-        let places: Vec<Place> = sets
-            .iter()
-            .enumerate()
-            .flat_map(|(tier, &set)| {
-                bits(set).map(move |vm| Place {
-                    tier,
-                    vm,
-                    wish: [0, 0],
-                })
-            })
-            .collect();
-        amounts::settle(&demands, &rooms, &places, meter).is_some()
+        amounts::settle(&demands, &rooms, &self.places(sets), meter).is_some()
     }
 }
 

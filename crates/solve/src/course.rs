@@ -115,8 +115,8 @@ impl<'a> Course<'a> {
     }
 
     /// Answers with what was found.
-    pub fn answer(self, ended_by: EndedBy, aim: Aim) -> Result<Answer, SolveError> {
-        self.tally.answer(ended_by, aim == Aim::Best)
+    pub fn answer(self, ended_by: EndedBy) -> Result<Answer, SolveError> {
+        self.tally.answer(ended_by)
     }
 
     fn best_cost(&self) -> Option<i64> {
@@ -155,7 +155,8 @@ impl<'a> Course<'a> {
         if limits.exact {
             self.insist()?;
         }
-        if self.tally.proven() {
+        let settled = aim == Aim::Best && self.tally.settle();
+        if settled {
             return Ok(EndedBy::Proof);
         }
         match (self.tally.best(), self.watch.cut()) {

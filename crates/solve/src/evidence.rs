@@ -98,7 +98,7 @@ pub enum Finder {
     /// Vector packing, where every tier is on one VM.
     VectorPacking,
     /// Fewer actions at the same price.
-    Polish,
+    Ties,
 }
 
 impl Finder {
@@ -115,7 +115,7 @@ impl Finder {
             Self::Tree => "tree",
             Self::Program => "program",
             Self::VectorPacking => "vector_packing",
-            Self::Polish => "polish",
+            Self::Ties => "ties",
         }
     }
 }

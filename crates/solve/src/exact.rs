@@ -38,9 +38,9 @@ pub enum Proof {
 }
 
 /// Nodes of each half of the own tree: some three million a second.
-const NODES: u64 = 6_000_000;
+pub const NODES: u64 = 6_000_000;
 /// Most binaries (tiers times VMs) for which the whole is given to HiGHS.
-const BINARIES: usize = 6_000;
+pub const BINARIES: usize = 6_000;
 
 /// Tries the own tree alone; [`Proof::Open`] if the instance is too large for it. Answers also with
 /// the number of new VMs that it looked at.
@@ -52,18 +52,20 @@ pub fn by_tree(
     counters: &mut Counters,
 ) -> (Proof, usize) {
     let news = bound::most_news(problem, best);
+    let nodes = nodes.unwrap_or(NODES);
     (walk(problem, best, news, nodes, watch, counters), news)
 }
 
-fn walk(
+/// The same with up to so many new VMs, and nodes.
+pub fn walk(
     problem: &Problem,
     best: Option<i64>,
     news: usize,
-    nodes: Option<u64>,
+    nodes: u64,
     watch: &Watch<'_>,
     counters: &mut Counters,
 ) -> Proof {
-    let slots = problem.existing.len() + news;
+    let slots = problem.existing.len().saturating_add(news);
     if slots > MAX_VMS {
         return Proof::Open;
     }
@@ -80,7 +82,7 @@ fn walk(
         ceiling: best.unwrap_or(i64::MAX / 8),
         tie_at: None,
         ties: 0,
-        nodes: nodes.unwrap_or(NODES),
+        nodes,
         watch: *watch,
         half: None,
     };
@@ -104,7 +106,7 @@ fn walk(
 }
 
 /// The whole instance as one cluster, on the slots of an empty packing. `None` if time is up first.
-pub fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watch<'_>) -> Option<Cluster> {
+fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watch<'_>) -> Option<Cluster> {
     let mut meter = watch.meter(UNLIMITED);
     let items: Vec<usize> = (0..problem.items.len()).collect();
     let mut tiers = Vec::with_capacity(items.len());
@@ -120,6 +122,7 @@ pub fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watc
             max: it.max_nodes,
             cost: slots.iter().map(price).collect(),
             conflicts: problem.conflicting(&items, item),
+            now: neighbourhood::now(problem, packing, slots, item),
         });
     }
     Some(neighbourhood::cluster(problem, packing, slots, tiers))
@@ -157,7 +160,7 @@ pub fn whole_program(
     }
     let shared = Arc::clone(problem);
     let pending = program::start(seconds, move |desk| {
-        desk.answer(mip::solve(&shared, best, news, desk.seconds));
+        desk.answer(mip::solve(&shared, best, None, news, desk.seconds));
     })?;
     Some((pending, news))
 }
@@ -186,7 +189,7 @@ pub fn read(problem: &Problem, best: Option<i64>, outcome: Outcome, watch: &Watc
 }
 
 /// HiGHS works with tolerances; whole amounts must exist, or its word is not taken.
-fn packed(problem: &Problem, places: &[Vec<usize>], watch: &Watch<'_>) -> Option<Packing> {
+pub fn packed(problem: &Problem, places: &[Vec<usize>], watch: &Watch<'_>) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
     for (slot, items) in places.iter().enumerate() {
         if slot >= problem.existing.len() {

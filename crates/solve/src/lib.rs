@@ -36,11 +36,11 @@ mod options;
 mod packing;
 mod parts;
 mod pinned;
-mod polish;
 mod problem;
 mod program;
 mod relax;
 mod repair;
+mod resizes;
 mod rng;
 mod search;
 mod starts;
@@ -49,6 +49,7 @@ mod team;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod ties;
 pub mod vector_packing;
 mod watch;
 

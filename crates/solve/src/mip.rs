@@ -41,10 +41,19 @@ pub enum Floor {
     NothingBelow,
 }
 
-/// Solves for the cheapest placement with relative price below `ceiling` (`None`: any), using at
-/// most `news` new VMs.
+/// A limit on the price of the same placement at other prices.
+pub type Limit<'a> = (&'a Problem, i64);
+
+/// Solves for the cheapest placement with relative price below `ceiling` (`None`: any) and within `limit`,
+/// using at most `news` new VMs.
 #[must_use]
-pub fn solve(problem: &Problem, ceiling: Option<i64>, news: usize, seconds: f64) -> Outcome {
+pub fn solve(
+    problem: &Problem,
+    ceiling: Option<i64>,
+    limit: Option<Limit<'_>>,
+    news: usize,
+    seconds: f64,
+) -> Outcome {
     let slots = problem.existing.len() + news;
     let n = problem.items.len();
     let origin = |s: usize| (s < problem.existing.len()).then_some(s);
@@ -60,23 +69,50 @@ pub fn solve(problem: &Problem, ceiling: Option<i64>, news: usize, seconds: f64)
             amount[s].push([0, 1].map(|r| vars.add(variable().min(0).max(most[r] as f64))));
         }
     }
-    let mut price = Expression::from(0.0);
-    for s in 0..slots {
-        price += problem.vm_cost(origin(s)) as f64 * used[s];
-        for (i, &x) in on[s].iter().enumerate() {
-            price += problem.container_cost(i, origin(s)) as f64 * x;
-        }
-    }
     // VMs kept without containers: standing ones, and fresh ones.
     let rule = problem.idle;
     let idle_most = [rule.standing, rule.spares + problem.max_new];
     let idle = idle_most.map(|most| vars.add(variable().min(0).max(most.min(rule.least) as f64)));
-    price += rule.use_cost as f64 * idle[0];
-    price += problem.new_cost as f64 * idle[1];
+    let price_at = |prices: &Problem| {
+        let mut price = Expression::from(0.0);
+        for s in 0..slots {
+            price += prices.vm_cost(origin(s)) as f64 * used[s];
+            for (i, &x) in on[s].iter().enumerate() {
+                price += prices.container_cost(i, origin(s)) as f64 * x;
+            }
+        }
+        price += prices.idle.use_cost as f64 * idle[0];
+        price += prices.new_cost as f64 * idle[1];
+        price
+    };
+    let mut price = price_at(problem);
+    // Containers that may keep their size, and whether they do.
+    let mut kept = Vec::new();
+    if problem.resize_cost > 0 {
+        for (s, held) in problem.held.iter().enumerate() {
+            for &(i, now) in held {
+                let same = vars.add(variable().binary());
+                price += problem.resize_cost as f64 * (on[s][i] - same);
+                kept.push((s, i, now, same));
+            }
+        }
+    }
     let objective = price.clone();
     let mut model = vars.minimise(objective).using(highs);
     if let Some(ceiling) = ceiling {
         model.add_constraint(constraint!(price <= (ceiling - 1) as f64));
+    }
+    if let Some((prices, most)) = limit {
+        model.add_constraint(constraint!(price_at(prices) <= most as f64));
+    }
+    for (s, i, now, same) in kept {
+        let most = most(problem.items[i].demand, problem.capacity(origin(s)));
+        model.add_constraint(constraint!(same <= on[s][i]));
+        for r in 0..2 {
+            let (amount, now, most) = (amount[s][i][r], now[r] as f64, most[r] as f64);
+            model.add_constraint(constraint!(amount >= now * same));
+            model.add_constraint(constraint!(amount <= most + (now - most) * same));
+        }
     }
     if rule.least > 0 {
         let sum = |fresh: bool| {

@@ -5,7 +5,6 @@
 
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
-use super::amounts::{self, Place};
 use super::cluster::{self, Cluster, ClusterTier, ClusterVm, Reach, Set};
 use super::meter::{Meter, UNLIMITED};
 use super::packing::Packing;
@@ -52,6 +51,7 @@ pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<u
                 max: it.max_nodes.saturating_sub(outside),
                 cost,
                 conflicts: problem.conflicting(&items, at),
+                now: now(problem, packing, slots, item),
             }
         })
         .collect::<Vec<_>>();
@@ -79,10 +79,23 @@ pub fn cluster(problem: &Problem, packing: &Packing, slots: &[usize], tiers: Vec
         standing,
         idle: problem.idle,
         outside,
+        resize_cost: problem.resize_cost,
     }
 }
 
-/// VMs of the same size and price, on which every container costs the same, are interchangeable.
+/// What each of `slots` holds of a tier now.
+#[must_use]
+pub fn now(problem: &Problem, packing: &Packing, slots: &[usize], item: usize) -> Vec<Pair> {
+    let held = |&slot: &usize| {
+        let held = &problem.held[packing.slots[slot].origin?];
+        let at = held.binary_search_by_key(&item, |h| h.0).ok()?;
+        Some(held[at].1)
+    };
+    slots.iter().map(|slot| held(slot).unwrap_or_default()).collect()
+}
+
+/// VMs of the same size and price, on which every container costs the same, are interchangeable; where
+/// resizing costs something, only if they hold the same as well.
 fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[ClusterTier]) -> Vec<ClusterVm> {
     let mut vms: Vec<ClusterVm> = Vec::with_capacity(slots.len());
     for (at, &slot) in slots.iter().enumerate() {
@@ -94,6 +107,7 @@ fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[Clus
                 && vms[o].cost == cost
                 && problem.is_fresh(packing.slots[slots[o]].origin) == problem.is_fresh(origin)
                 && tiers.iter().all(|t| t.cost[o] == t.cost[at])
+                && (problem.resize_cost == 0 || tiers.iter().all(|t| t.now[o] == t.now[at]))
         });
         let class = like.map_or(Some(at as u32), |o| vms[o].class);
         vms.push(ClusterVm {
@@ -163,21 +177,8 @@ pub fn apply(
     sets: &[Set],
     meter: &mut Meter<'_>,
 ) -> bool {
-    let mut places = Vec::new();
-    for (tier, (&set, &item)) in sets.iter().zip(items).enumerate() {
-        for (vm, &slot) in slots.iter().enumerate() {
-            if set >> vm & 1 == 1 {
-                let held = packing.slots[slot].origin.map(|v| problem.held[v].as_slice());
-                let wish = held
-                    .and_then(|h| h.iter().find(|h| h.0 == item))
-                    .map_or([0, 0], |h| h.1);
-                places.push(Place { tier, vm, wish });
-            }
-        }
-    }
-    let demands: Vec<Pair> = cluster.tiers.iter().map(|t| t.demand).collect();
-    let rooms: Vec<Pair> = cluster.vms.iter().map(|v| v.capacity).collect();
-    let Some(amounts) = amounts::settle(&demands, &rooms, &places, meter) else {
+    let places = cluster.places(sets);
+    let Some(amounts) = cluster.amounts(&places, meter) else {
         return false;
     };
     for &slot in slots {

@@ -5,7 +5,7 @@
 #![allow(clippy::indexing_slicing)] // VMs are bounded by the list that is gone through
 
 use super::cluster::{Cluster, ClusterTier, ClusterVm, MAX_VMS};
-use super::loads::Set;
+use super::loads::{Set, bits};
 use super::meter::Meter;
 use super::problem::Pair;
 
@@ -50,8 +50,40 @@ pub fn candidates(
         return None;
     }
     let mut list = choice.list;
+    if cluster.resize_cost > 0 {
+        for (price, set) in &mut list {
+            *price += resized(tier, *set) as i64 * cluster.resize_cost;
+        }
+        list.retain(|&(price, _)| price <= dearest);
+    }
     list.sort_by_key(|&(price, set)| (price, set.count_ones(), set));
     Some(list)
+}
+
+/// How many of the containers that a tier keeps on a set of VMs are resized at least: as if the VMs had room
+/// for whatever it holds there.
+#[must_use]
+pub fn resized(tier: &ClusterTier, set: Set) -> usize {
+    let kept = || bits(set).map(|v| tier.now[v]).filter(|now| *now != [0, 0]);
+    let (count, keeps) = (set.count_ones() as usize, kept().count());
+    let sum = kept().fold([0, 0], |sum: Pair, now| [sum[0] + now[0], sum[1] + now[1]]);
+    if keeps == count && sum == tier.demand {
+        return 0;
+    }
+    let fits = |r: usize| {
+        let mut sizes: Vec<i64> = kept().map(|now| now[r]).collect();
+        sizes.sort_unstable();
+        let mut least = count as i64;
+        // Each of the others has a step.
+        let fit = sizes.iter().take_while(|&&size| {
+            least += size - 1;
+            least <= tier.demand[r]
+        });
+        fit.count()
+    };
+    // Where all are kept and do not add up, one of them is resized.
+    let most = keeps.min(count - 1);
+    keeps - fits(0).min(fits(1)).min(most)
 }
 
 /// The sets of one tier, made VM by VM.

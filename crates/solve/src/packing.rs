@@ -9,6 +9,7 @@ use super::answer::{PlacedVm, VmRef};
 use super::instance::Amount;
 use super::meter::Meter;
 use super::problem::{Pair, Problem};
+use super::resizes;
 
 /// A VM, existing or still to be made. Unused while `boxes` is empty.
 #[derive(Debug, Clone)]
@@ -164,12 +165,16 @@ impl Packing {
         !(there || clashes)
     }
 
-    /// Actions against what runs now: VMs and containers made, removed or resized.
+    /// Actions against what runs now: VMs made, taken into use or deleted, containers made, removed
+    /// or resized.
     #[must_use]
     pub fn actions(&self, problem: &Problem) -> usize {
-        (0..self.slots.len())
+        let slots: usize = (0..self.slots.len())
             .map(|slot| self.actions_on(problem, slot))
-            .sum()
+            .sum();
+        // Standing VMs that stay without containers are counted as deleted there.
+        let [standing, fresh] = problem.idle.vms(self.used - self.used_fresh, self.used_fresh);
+        (slots + fresh).saturating_sub(standing)
     }
 
     /// The same on one slot.
@@ -180,7 +185,8 @@ impl Packing {
             .origin
             .map(|v| problem.held[v].as_slice())
             .unwrap_or_default();
-        let mut count = usize::from(slot.boxes.is_empty() != slot.origin.is_none());
+        let fresh = problem.is_fresh(slot.origin);
+        let mut count = usize::from(slot.boxes.is_empty() != fresh);
         let mut kept = 0;
         for (item, amount) in &slot.boxes {
             match held.binary_search_by_key(item, |h| h.0) {
@@ -192,6 +198,38 @@ impl Packing {
             }
         }
         count + held.len() - kept
+    }
+
+    /// Containers on one slot that are kept, and resized.
+    #[must_use]
+    pub fn resized_on(&self, problem: &Problem, slot: usize) -> usize {
+        let slot = &self.slots[slot];
+        let Some(vm) = slot.origin else { return 0 };
+        let held = &problem.held[vm];
+        let boxes = slot.boxes.iter();
+        let kept = boxes.filter_map(|(item, amount)| {
+            let at = held.binary_search_by_key(item, |h| h.0).ok()?;
+            Some(held[at].1 != *amount)
+        });
+        kept.filter(|&resized| resized).count()
+    }
+
+    /// The price at another problem's prices, resizing included: of the same tiers and VMs.
+    #[must_use]
+    pub fn price_at(&self, problem: &Problem) -> i64 {
+        let slots = 0..self.slots.len();
+        let resized: usize = slots.clone().map(|slot| self.resized_on(problem, slot)).sum();
+        let slots: i64 = slots.map(|slot| self.slot_cost(problem, slot)).sum();
+        slots + self.idle_price(problem) + resized as i64 * problem.resize_cost
+    }
+
+    /// The same placement at this problem's prices, of which resizing is none.
+    #[must_use]
+    pub fn at_prices_of(mut self, problem: &Problem) -> Self {
+        let slots = 0..self.slots.len();
+        let price: i64 = slots.map(|slot| self.slot_cost(problem, slot)).sum();
+        self.cost = price + self.idle_price(problem);
+        self
     }
 
     /// The VMs kept without containers: existing ones by index, then new ones.
@@ -229,7 +267,12 @@ impl Packing {
                 places.push(Place { tier, vm, wish });
             }
         }
-        let Some(amounts) = amounts::settle(&demands, &rooms, &places, meter) else {
+        let amounts = if problem.resize_cost > 0 {
+            resizes::fewest(&demands, &rooms, &places, places.len(), meter).and_then(|found| found.amounts)
+        } else {
+            amounts::settle(&demands, &rooms, &places, meter)
+        };
+        let Some(amounts) = amounts else {
             return false;
         };
         let mut next = amounts.into_iter();

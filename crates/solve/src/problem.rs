@@ -64,6 +64,8 @@ pub struct Problem {
     pub spare: Vec<bool>,
     /// Price of a container that does not exist yet.
     pub create_cost: i64,
+    /// Price of a container that is kept at another size. Nothing, except where actions are counted.
+    pub resize_cost: i64,
     /// Cost of an empty placement.
     pub base_cost: i64,
     /// Sum of all demands.
@@ -73,6 +75,9 @@ pub struct Problem {
     /// VMs kept without containers.
     pub idle: Idle,
 }
+
+/// Sums of prices that count actions stay below this, far from overflow.
+const MOST_COUNTED: i64 = i64::MAX / 64;
 
 /// More VMs than this are not planned for; the memory of the search is bounded by it.
 pub const VM_CAP: usize = 200_000;
@@ -157,6 +162,7 @@ impl Problem {
             use_costs,
             spare: instance.vms.iter().map(|vm| vm.spare).collect(),
             create_cost: i64::from(weights.container_create),
+            resize_cost: 0,
             base_cost,
             sum: [0, 0],
             conflicts,
@@ -175,6 +181,49 @@ impl Problem {
         problem.raise_min_nodes();
         problem.find_waste();
         problem
+    }
+
+    /// The same question at other prices: `scale` times each price, and one for each action, so that among
+    /// placements of equal price the one with fewer actions is cheaper. `None` where the price of so many
+    /// `places` could overflow.
+    ///
+    /// As prices are, actions are counted relative to deleting every VM and removing every container.
+    #[must_use]
+    pub fn counting_actions(&self, scale: i64, places: usize) -> Option<Self> {
+        let single = [
+            self.new_cost,
+            self.create_cost,
+            self.idle.use_cost,
+            self.idle.new_cost,
+        ];
+        let keeps = self.items.iter().map(|it| it.keep_cost);
+        let all = single
+            .into_iter()
+            .chain(keeps)
+            .chain(self.use_costs.iter().copied());
+        let dearest = all.map(i64::abs).max().unwrap_or(0).saturating_add(1);
+        let places = i64::try_from(places).unwrap_or(i64::MAX);
+        if scale.saturating_mul(dearest).saturating_mul(places) > MOST_COUNTED {
+            return None;
+        }
+        let priced = |price: i64, action: i64| price * scale + action;
+        let mut counting = self.clone();
+        for (price, &spare) in counting.use_costs.iter_mut().zip(&self.spare) {
+            *price = priced(*price, if spare { 1 } else { -1 });
+        }
+        counting.use_cost = match counting.use_costs.iter().min() {
+            Some(&least) => least,
+            None => priced(self.use_cost, -1),
+        };
+        counting.new_cost = priced(self.new_cost, 1);
+        counting.create_cost = priced(self.create_cost, 1);
+        counting.resize_cost = 1;
+        for it in &mut counting.items {
+            it.keep_cost = priced(it.keep_cost, -1);
+        }
+        counting.idle.use_cost = priced(self.idle.use_cost, -1);
+        counting.idle.new_cost = priced(self.idle.new_cost, 1);
+        Some(counting)
     }
 
     /// Limits and prices without tiers and VMs. How many VMs there must be is a matter of the whole.

@@ -76,5 +76,5 @@ fn attempt(instance: &Instance, limits: &Limits, watch: Watch<'_>, aim: Aim) -> 
         return course.stay(packing);
     }
     let ended = course.run(limits, aim)?;
-    course.answer(ended, aim)
+    course.answer(ended)
 }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Counters, EndedBy, PlacedVm, Progress, Step, VmRef};
-use super::evidence::{Bound, Finder, Prover};
+use super::bound;
+use super::evidence::{Bound, Certificate, Finder, Prover};
 use super::instance::Instance;
 use super::meter::UNLIMITED;
 use super::packing::Packing;
-use super::polish;
 use super::problem::Problem;
 use super::terms::SolveError;
+use super::ties;
 use super::verify::{self, Violation};
 use super::watch::Watch;
 
@@ -185,19 +186,55 @@ impl<'a> Tally<'a> {
             objective,
             by: Finder::Current,
         });
+        self.keep_idle(objective);
         self.finish(placement, idle, fresh == 0, EndedBy::Unchanged)
     }
 
-    /// Answers with the best placement, if it passes the checker. With `polished`, actions that cost
-    /// nothing to leave out are left out first.
-    pub fn answer(mut self, ended_by: EndedBy, polished: bool) -> Result<Answer, SolveError> {
+    /// Bounds speak of placements that delete what they do not use. Where keeping a VM costs less than deleting
+    /// it, an allocation with idle VMs may stay below them: then only what holds for any VMs kept counts.
+    fn keep_idle(&mut self, objective: u64) {
+        if self
+            .bound()
+            .is_none_or(|bound| self.absolute(bound.value) <= objective)
+        {
+            return;
+        }
+        self.bounds.clear();
+        let problem = self.problem;
+        let kept = problem.use_cost.min(0) * problem.existing.len() as i64;
+        self.prove(Bound {
+            value: bound::containers(problem) + kept,
+            by: Prover::Volume,
+            certificate: Certificate::Counted,
+        });
+    }
+
+    /// Leaves out actions of the best placement that cost nothing to leave out. Answers whether it is proven
+    /// to be the cheapest, and to have the fewest actions of those.
+    pub fn settle(&mut self) -> bool {
+        let proven = self.proven();
+        let Some(packing) = self.best.take() else {
+            return false;
+        };
+        let before = (packing.cost, packing.actions(self.problem));
+        let settled = ties::settle(self.problem, packing, proven, &self.watch, &mut self.counters);
+        let packing = settled.packing;
+        let after = (packing.cost, packing.actions(self.problem));
+        self.best = Some(packing);
+        self.refuse_false_ones();
+        if after < before {
+            let objective = self.absolute(after.0);
+            let by = Finder::Ties;
+            self.note(Progress::Found { objective, by });
+        }
+        settled.fewest && self.proven()
+    }
+
+    /// Answers with the best placement, if it passes the checker.
+    pub fn answer(mut self, ended_by: EndedBy) -> Result<Answer, SolveError> {
         let Some(mut packing) = self.best.take() else {
             return Err(SolveError::Undecided);
         };
-        let before = (packing.cost, packing.actions(self.problem));
-        if polished {
-            packing = polish::fewer_actions(self.problem, packing, &self.watch, &mut self.counters);
-        }
         let mut meter = self.watch.grace().meter(UNLIMITED);
         let settled = packing.clone();
         if packing.resettle(self.problem, &mut meter)
@@ -206,11 +243,6 @@ impl<'a> Tally<'a> {
             packing = settled;
         }
         drop(meter);
-        if (packing.cost, packing.actions(self.problem)) < before {
-            let objective = self.absolute(packing.cost);
-            let by = Finder::Polish;
-            self.note(Progress::Found { objective, by });
-        }
         let placement = packing.placement(self.problem);
         let idle = packing.idle(self.problem);
         self.best = Some(packing);

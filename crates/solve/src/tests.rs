@@ -15,7 +15,7 @@ use super::meter::UNLIMITED;
 use super::problem::Problem;
 use super::rng::Rng;
 use super::watch::Watch;
-use super::{bound, chunks, knapsack, parts, relax, verify};
+use super::{bound, chunks, knapsack, parts, relax, ties, verify};
 
 /// Re-plans of 2 to 6 tiers on up to 4 VMs, some filled exactly, with other weights now and then.
 fn instance(rng: &mut Rng) -> Instance {
@@ -85,6 +85,41 @@ fn instance(rng: &mut Rng) -> Instance {
         cpu_step: 100,
         may_stay: false,
     }
+}
+
+#[test]
+fn the_tree_and_highs_agree_on_the_fewest_actions() {
+    let mut rng = Rng::new(29);
+    let (stop, spent, clock) = (AtomicBool::new(false), AtomicU64::new(0), || Duration::ZERO);
+    let watch = Watch::new(&clock, &stop, &spent, Duration::from_secs(60));
+    let mut counters = Counters::default();
+    let (mut both, mut fewer) = (0, 0);
+    for round in 0..600 {
+        let instance = instance(&mut rng);
+        let problem = Arc::new(Problem::new(&instance));
+        let (tree, _) = exact::by_tree(&problem, None, Some(u64::MAX), &watch, &mut counters);
+        let Proof::Optimal(packing) = tree else { continue };
+        let before = packing.actions(&problem);
+        let by_tree = ties::settle(&problem, packing.clone(), true, &watch, &mut counters);
+        assert!(by_tree.fewest, "round {round}: {instance:?}");
+        assert_eq!(by_tree.packing.cost, packing.cost, "round {round}: {instance:?}");
+        let by_program = ties::by_program(&problem, packing, problem.max_new, &watch, &mut counters);
+        let actions = [&by_tree, &by_program].map(|settled| settled.packing.actions(&problem));
+        assert!(
+            actions[0] <= actions[1],
+            "round {round}: {actions:?} {instance:?}"
+        );
+        fewer += usize::from(actions[0] < before);
+        // A busy machine may not leave it the time.
+        if by_program.fewest {
+            both += 1;
+            assert_eq!(actions[0], actions[1], "round {round}: {instance:?}");
+        }
+    }
+    assert!(
+        both > 50 && fewer > 5,
+        "{both} proven by both, {fewer} with fewer actions"
+    );
 }
 
 #[test]

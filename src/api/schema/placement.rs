@@ -124,8 +124,8 @@ pub struct Placement {
     time: String,
 }
 
-/// What ended a search: a proof that nothing is cheaper, a plan that asks for what runs now, the work
-/// that it sets itself, its deadline, or a client that went away.
+/// What ended a search: a proof that nothing is cheaper and that nothing of the same price has fewer actions,
+/// a plan that asks for what runs now, the work that it sets itself, its deadline, or a client that went away.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case", example = "proof")]
 pub enum EndedBy {

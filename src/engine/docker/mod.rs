@@ -153,6 +153,10 @@ impl Engine for DockerEngine {
         resize::running(&self.caller, name, limits).await
     }
 
+    async fn restart(&self, name: &str) -> Result<(), EngineError> {
+        start::again(&self.caller, name).await
+    }
+
     async fn ensure_absent(&self, name: &str) -> Result<(), EngineError> {
         ensure::absent(&self.caller, name).await
     }

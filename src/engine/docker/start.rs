@@ -42,6 +42,19 @@ pub async fn start(caller: &Caller, found: &Found) -> Started {
     }
 }
 
+/// See [`crate::engine::Engine::restart`]. Stopped and started, and not restarted by the engine in one go:
+/// where the health check is just being run, that can leave a container in which nothing can be run any more.
+pub async fn again(caller: &Caller, name: &str) -> Result<(), EngineError> {
+    let found = look::ours(caller, name).await?;
+    stop(caller, &found).await?;
+    let what = format!("start container '{name}' again");
+    let started = caller
+        .change(&what, caller.docker.start_container(&found.seen.id, None))
+        .await;
+    started.map_err(|failed| failed.error)?;
+    wait::up(caller, &found.seen, wait::Since::Now).await.map(drop)
+}
+
 /// What a failed start means: whether it had its effect after all, and what a person can do about
 /// the commonest causes.
 async fn not_started(caller: &Caller, seen: &Observed, failed: Failed) -> Started {

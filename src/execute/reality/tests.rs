@@ -192,3 +192,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_holds_part_of_a_unit_holds_all_of_it_and_is_put_right() {
+    let vm = Vm::empty(None, Size::new(4, 16));
+    let cases = [
+        ("cpuset", 0, UNIT, 1, 100, false),
+        ("cpuset", 0, UNIT + 1, 2, 100, true),
+        ("cpuset", 0, UNIT / 2, 1, 100, true),
+        ("quota", Cpu::hundredths(50).nanos(), 3 * UNIT, 3, 50, false),
+        (
+            "quota",
+            Cpu::hundredths(50).nanos() + 1,
+            3 * UNIT - 1,
+            3,
+            51,
+            true,
+        ),
+    ];
+    for (mode, nano_cpus, memory, mem, hundredths, uneven) in cases {
+        let ours = Observed {
+            cpuset: "1".to_owned(),
+            nano_cpus,
+            memory,
+            ..container("shop_web", true, State::Running)
+        };
+        let found = as_seen(&topology(mode), &vm, &[ours]);
+        let held = &found.used["shop_web"].size;
+        assert_eq!(
+            (held.mem, held.cpu),
+            (mem, Cpu::hundredths(hundredths)),
+            "{mode} {memory}"
+        );
+        assert_eq!(!found.stalled.is_empty(), uneven, "{mode} {memory}");
+    }
+}

@@ -55,12 +55,15 @@ fn one_that_differs_in_another_way_is_told_again_and_keeps_its_time() {
 }
 
 #[test]
-fn an_engine_that_does_not_answer_is_lost_after_a_while_and_never_due() {
+fn an_engine_that_does_not_answer_is_due_once_it_is_lost() {
     let (mut watch, away) = (Watch::default(), [("a", Kind::Unreachable)]);
     take(&mut watch, &away, 1);
     assert_eq!(take(&mut watch, &away, 60), News::default());
-    assert_eq!(take(&mut watch, &away, 61).begun[0].kind, Kind::Lost);
     assert_eq!(watch.due(), []);
+    assert_eq!(take(&mut watch, &away, 61).begun[0].kind, Kind::Lost);
+    assert_eq!(watch.due(), [place("a")]);
+    assert_eq!(watch.of_kind(&watch.due(), Kind::Lost), [place("a")].into());
+    assert_eq!(watch.of_kind(&watch.due(), Kind::Unhealthy), [].into());
     // It is back, and away again: the time counts anew.
     take(&mut watch, &[], 62);
     assert_eq!(take(&mut watch, &away, 63).begun[0].kind, Kind::Unreachable);
@@ -68,7 +71,7 @@ fn an_engine_that_does_not_answer_is_lost_after_a_while_and_never_due() {
 
 #[test]
 fn what_comes_and_goes_waits_longer_each_time() {
-    let (mut watch, sick) = (Watch::default(), [("a", Kind::Unhealthy)]);
+    let (mut watch, sick) = (Watch::default(), [("a", Kind::Stopped)]);
     let mut tries = Vec::new();
     for second in 1..400 {
         // Well again for a second after each attempt.
@@ -84,6 +87,32 @@ fn what_comes_and_goes_waits_longer_each_time() {
     assert_eq!(pauses[0], 12, "{tries:?}");
     assert!(pauses.windows(2).all(|pair| pair[0] <= pair[1]), "{pauses:?}");
     assert_eq!(pauses.last(), Some(&100), "{pauses:?}");
+}
+
+#[test]
+fn what_stays_unhealthy_is_tried_with_growing_pauses_and_then_left() {
+    let (mut watch, sick) = (Watch::default(), [("a", Kind::Unhealthy)]);
+    let (mut tries, mut told) = (Vec::new(), Vec::new());
+    for second in 1..2000 {
+        take(&mut watch, &sick, second);
+        let due = watch.due();
+        if !due.is_empty() {
+            watch.tried(&due, HEAL, seconds(second));
+            tries.push(second);
+        }
+        if !watch.hopeless().is_empty() {
+            told.push(second);
+        }
+    }
+    assert_eq!(tries, [11, 21, 41, 81, 161]);
+    assert_eq!(told, [261]);
+    // It differs in another way; and somebody sends another plan.
+    take(&mut watch, &[("a", Kind::Missing)], 2000);
+    assert_eq!(watch.due(), [place("a")]);
+    take(&mut watch, &sick, 2001);
+    assert_eq!(watch.due(), []);
+    watch.try_anew();
+    assert_eq!(watch.due(), [place("a")]);
 }
 
 proptest! {

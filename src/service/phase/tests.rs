@@ -41,7 +41,14 @@ impl World {
         match decision.record.filter(|_| writable) {
             Some(Fact::Cancel) => self.facts.cancelled = true,
             Some(Fact::Chosen(direction)) => self.facts.chosen = Some(direction),
-            Some(Fact::Held) | None => {}
+            Some(Fact::Held) => {
+                assert!(!self.facts.held, "it is on record already");
+                self.facts.held = true;
+            }
+            None => {}
+        }
+        if matches!(decision.record, Some(Fact::Cancel | Fact::Chosen(_))) && writable {
+            self.facts.held = false;
         }
         self.state = then;
         match effect {

@@ -2,11 +2,12 @@
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // masks and ranks are made here and bounded by the array sizes
 
-use super::{Cluster, Found, Half, MAX_OPTIONS, MAX_VMS, Reach, Set};
+use super::{Cluster, ClusterTier, Found, Half, MAX_OPTIONS, MAX_VMS, Reach, Set};
 use crate::loads::{Loads, bits};
 use crate::meter::{Meter, UNLIMITED};
-use crate::options::{candidates, floor_of};
+use crate::options::{candidates, floor_of, resized};
 use crate::problem::Pair;
+use crate::resizes;
 
 struct Search<'a> {
     cluster: &'a Cluster,
@@ -16,6 +17,8 @@ struct Search<'a> {
     options: Vec<Vec<(i64, Set)>>,
     /// Least price of a candidate of two or more VMs (by rank).
     spread: Vec<i64>,
+    /// Price on each VM alone (by rank).
+    alone: Vec<Vec<i64>>,
     /// Least price of all tiers from a rank on, as if the VMs were empty.
     beyond: Vec<i64>,
     /// Least price of VMs, given those used so far: the cheapest superset that can hold all.
@@ -27,6 +30,8 @@ struct Search<'a> {
     best: Option<(i64, Vec<Set>)>,
     ties: Vec<Vec<Set>>,
     nodes: u64,
+    /// Whether a placement was given up because nobody could say how many containers it resizes.
+    unsure: bool,
 }
 
 /// A tier that is being decided: the one whose rank is the frame's position on the stack.
@@ -66,7 +71,7 @@ pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
             };
         }
     };
-    let complete = search.walk(&mut meter);
+    let complete = search.walk(&mut meter) && !search.unsure;
     Found {
         best: search.best,
         ties: search.ties,
@@ -137,6 +142,7 @@ impl<'a> Search<'a> {
         let mut left = MAX_OPTIONS;
         let mut options = Vec::with_capacity(order.len());
         let mut spread = Vec::with_capacity(order.len());
+        let mut alone = Vec::with_capacity(order.len());
         for (rank, &t) in order.iter().enumerate() {
             let dearest = least[rank].saturating_add(spare);
             let Some(list) = candidates(&cluster.tiers[t], cluster, dearest, left, meter) else {
@@ -148,6 +154,7 @@ impl<'a> Search<'a> {
             left -= list.len();
             let wide = list.iter().find(|o| o.1.count_ones() > 1);
             spread.push(wide.map_or(NEVER, |o| o.0));
+            alone.push(alone_on(&cluster.tiers[t], cluster.resize_cost));
             options.push(list);
         }
         let mut beyond = vec![0i64];
@@ -165,11 +172,13 @@ impl<'a> Search<'a> {
             order,
             options,
             spread,
+            alone,
             vm_floor,
             before,
             best: None,
             ties: Vec::new(),
             nodes: 0,
+            unsure: false,
         })
     }
 
@@ -269,8 +278,18 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// All tiers are decided, at this price.
+    /// All tiers are decided, at this price or, where more containers are resized than each tier has to
+    /// alone, at a higher one.
     fn take(&mut self, price: i64, meter: &mut Meter<'_>) {
+        if self.cluster.resize_cost > 0 {
+            if price < self.reach.ceiling
+                && let Some(price) = self.with_resizes(price, meter)
+            {
+                self.reach.ceiling = price;
+                self.best = Some((price, self.chosen.clone()));
+            }
+            return;
+        }
         let better = price < self.reach.ceiling;
         let tie = self.reach.tie_at == Some(price) && self.ties.len() < self.reach.ties;
         if !better && !tie || !self.loads.exact() && !self.cluster.has_amounts(&self.chosen, meter) {
@@ -282,6 +301,24 @@ impl<'a> Search<'a> {
         } else {
             self.ties.push(self.chosen.clone());
         }
+    }
+
+    /// The price with the fewest containers resized, if that is below the ceiling.
+    fn with_resizes(&mut self, price: i64, meter: &mut Meter<'_>) -> Option<i64> {
+        let cluster = self.cluster;
+        let tiers = cluster.tiers.iter().zip(&self.chosen);
+        let counted: usize = tiers.map(|(tier, &set)| resized(tier, set)).sum();
+        let without = price - counted as i64 * cluster.resize_cost;
+        let left = (self.reach.ceiling - 1 - without) / cluster.resize_cost;
+        let most = usize::try_from(left).ok()?;
+        let demands: Vec<Pair> = cluster.tiers.iter().map(|t| t.demand).collect();
+        let rooms: Vec<Pair> = cluster.vms.iter().map(|v| v.capacity).collect();
+        let places = cluster.places(&self.chosen);
+        let found = resizes::fewest(&demands, &rooms, &places, most, meter)?;
+        self.nodes += found.tries;
+        self.unsure |= !found.sure;
+        found.amounts?;
+        Some(without + found.resized as i64 * cluster.resize_cost)
     }
 
     /// Which half of the tree this branch is in.
@@ -306,7 +343,7 @@ impl<'a> Search<'a> {
         if tier.min > 1 {
             return least;
         }
-        for (v, &price) in tier.cost.iter().enumerate() {
+        for (v, &price) in self.alone[rank].iter().enumerate() {
             if price < least && self.loads.fits(v, tier.demand) {
                 least = price;
             }
@@ -318,6 +355,14 @@ impl<'a> Search<'a> {
     fn canonical(&self, used: Set, set: Set) -> bool {
         bits(set & !used).all(|v| self.before[v] & !(used | set) == 0)
     }
+}
+
+/// The price of a tier on each VM alone.
+fn alone_on(tier: &ClusterTier, resize_cost: i64) -> Vec<i64> {
+    let prices = tier.cost.iter().enumerate();
+    prices
+        .map(|(v, &price)| price + resized(tier, 1 << v) as i64 * resize_cost)
+        .collect()
 }
 
 /// For each set of VMs used: the least price of VMs of any allowed superset that holds `total`.

@@ -9,8 +9,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mapek_solve::{
-    Amount, Answer, EndedBy, HostPort, Instance, Limits, Protocol, ReasonCode, SolveError, Tier, Vm, Weights,
-    solve,
+    Amount, Answer, EndedBy, HostPort, Instance, Limits, Protocol, ReasonCode, SolveError, Tier, Vm, VmRef,
+    Weights, solve,
 };
 
 use crate::brute;
@@ -206,6 +206,36 @@ fn of_equal_prices_the_one_with_fewer_actions_wins() {
     // Only the small container of x_a goes.
     assert_eq!(answer.placement[0].containers, [(1, one)]);
     assert_eq!(answer.placement[1].containers, [(0, Amount::new(7, 7)), (1, one)]);
+}
+
+/// Which containers are resized is a choice of its own: the one on the full VM need not be.
+#[test]
+fn a_container_that_can_keep_its_size_keeps_it() {
+    let now = Amount::new(786, 1);
+    let vms = vec![vm("i-1", 800, 1, vec![(0, now)])];
+    let mut instance = question(vec![tier("x_a", 800, 2)], vms, Amount::new(100, 1));
+    instance.cpu_step = 1;
+    let answer = answered(&instance, Duration::from_secs(10)).unwrap();
+    assert_eq!((answer.objective, answer.bound), (38, 38));
+    assert_eq!(answer.ended_by, EndedBy::Proof);
+    assert_eq!(answer.placement[0].containers, [(0, now)]);
+}
+
+/// A VM that is not in use yet is no action while it stays so.
+#[test]
+fn vms_not_in_use_are_not_counted_as_deleted() {
+    let mut spare = vm("i-0", 8, 8, Vec::new());
+    spare.spare = true;
+    let mut instance = question(
+        vec![tier("x_a", 8, 8)],
+        vec![spare, vm("i-1", 8, 8, Vec::new())],
+        Amount::new(8, 8),
+    );
+    // Using one and deleting the other costs as much either way.
+    instance.weights.vm_create = 9;
+    let answer = answered(&instance, Duration::from_secs(10)).unwrap();
+    assert_eq!(answer.objective, 15);
+    assert_eq!(answer.placement[0].vm, VmRef::Existing(1));
 }
 
 /// Every pair of divided tiers meets on the one large VM, so the sets that hang together are as many

@@ -83,3 +83,24 @@ fn a_plan_that_removes_all_there_is_has_an_answer_whatever_vms_cost() {
     let answer = solved(&instance).unwrap();
     assert!(answer.placement.is_empty());
 }
+
+/// The bound of a placement that deletes what it does not use was above the price of staying, and the answer
+/// was withheld: where keeping a VM is cheaper than deleting it, idle VMs may be more than `max_vms`.
+#[test]
+fn idle_vms_that_are_cheaper_kept_than_deleted_may_stay() {
+    let mut instance = three_tiers(None);
+    instance.tiers.clear();
+    instance.vms = (0..2)
+        .map(|ix| Vm {
+            name: format!("vm{ix}"),
+            capacity: Amount::new(1, 1),
+            held: Vec::new(),
+            spare: false,
+        })
+        .collect();
+    instance.max_vms = Some(1);
+    instance.weights.vm_use = 0;
+    let answer = solved(&instance).unwrap();
+    assert!(answer.unchanged);
+    assert_eq!((answer.objective, answer.bound), (0, 0));
+}

@@ -1,0 +1,231 @@
+//! Among placements of equal cost, one with the fewest actions.
+//!
+//! The search for the cheapest placement knows nothing of actions. This comes after it, and asks the exact
+//! methods once more, at prices that count actions too ([`Problem::counting_actions`]): small questions as a
+//! whole, so that it is proven that no fewer will do, and larger ones a few VMs at a time, where something
+//! is done to them. Ties after that go to what is found first, and the order of the search is fixed.
+
+#![allow(clippy::indexing_slicing)] // slots and items are those of the packing
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::Counters;
+use super::bound;
+use super::cluster::{self, MAX_VMS, Reach};
+use super::exact::{self, Proof};
+use super::meter::UNLIMITED;
+use super::mip::{self, Floor};
+use super::neighbourhood;
+use super::packing::Packing;
+use super::problem::Problem;
+use super::program;
+use super::watch::Watch;
+
+/// Nodes of each half of the tree where the price is proven: well below a second's work.
+const PROVEN: u64 = 1_500_000;
+/// The same where it is not: whatever is found there may be overtaken by a cheaper one elsewhere.
+const UNPROVEN: u64 = 10_000;
+/// Most containers of a question that is asked as a whole, though its price is not proven.
+const BOXES: usize = 64;
+/// HiGHS has at least this long for the number of actions.
+const PROGRAM: Duration = Duration::from_millis(250);
+/// Nodes for a few VMs.
+const PART: u64 = 500;
+/// Most VMs of a part: an odd one, and those it shares tiers with.
+const PART_VMS: usize = 4;
+/// Most parts looked at: some tenths of a second's work.
+const PARTS: usize = 2_000;
+
+/// What came of it.
+pub struct Settled {
+    /// The same price with no more actions, or a lower one.
+    pub packing: Packing,
+    /// Whether it is proven that no placement of the same price has fewer.
+    pub fewest: bool,
+}
+
+/// Looks for fewer actions. `proven` says that nothing is cheaper.
+#[must_use]
+pub fn settle(
+    problem: &Arc<Problem>,
+    packing: Packing,
+    proven: bool,
+    watch: &Watch<'_>,
+    counters: &mut Counters,
+) -> Settled {
+    let settled = |packing, fewest| Settled { packing, fewest };
+    if watch.cut().is_some() {
+        return settled(packing, false);
+    }
+    // More than any two placements that are compared differ by in actions.
+    let boxes: usize = packing.slots.iter().map(|s| s.boxes.len()).sum();
+    let all = packing.slots.len() + boxes + MAX_VMS * (problem.items.len() + 1);
+    let Some(counting) = problem.counting_actions(2 * all as i64, all) else {
+        return settled(packing, false);
+    };
+    let now = packing.price_at(&counting);
+    let mut meter = watch.meter(UNLIMITED);
+    let vms = bound::fleet(&counting, &mut meter);
+    let counted = vms.is_some_and(|vms| bound::containers(&counting) + vms.price >= now);
+    if counted || new_only(problem, &packing) {
+        return settled(packing, proven);
+    }
+    if !proven {
+        let used = packing.slots.iter().skip(problem.existing.len());
+        let news = used.filter(|s| !s.boxes.is_empty()).count();
+        if boxes > BOXES || problem.existing.len() + news > MAX_VMS {
+            return settled(by_parts(problem, &counting, packing, watch, counters), false);
+        }
+        return match exact::walk(&counting, Some(now), news, UNPROVEN, watch, counters) {
+            Proof::Optimal(fewer) | Proof::Better(fewer) => settled(fewer.at_prices_of(problem), false),
+            _ => settled(packing, false),
+        };
+    }
+    let news = bound::most_news(&counting, Some(now));
+    let fewer = match exact::walk(&counting, Some(now), news, PROVEN, watch, counters) {
+        Proof::NoneBelow => return settled(packing, true),
+        Proof::Optimal(fewest) => return settled(fewest.at_prices_of(problem), true),
+        Proof::Better(fewer) => fewer.at_prices_of(problem),
+        Proof::Floor { .. } | Proof::Open => by_parts(problem, &counting, packing, watch, counters),
+    };
+    by_program(problem, fewer, news, watch, counters)
+}
+
+/// Whether no numbers of VMs and containers of this very price have fewer actions, where no VM exists yet.
+fn new_only(problem: &Problem, packing: &Packing) -> bool {
+    if !problem.existing.is_empty() || problem.new_cost <= 0 {
+        return false;
+    }
+    let least: i64 = problem.items.iter().map(|it| it.min_nodes as i64).sum();
+    let actions = packing.actions(problem) as i64;
+    let most = (packing.cost / problem.new_cost).min(actions);
+    (0..=most).all(|vms| {
+        let used = usize::try_from(vms).unwrap_or(usize::MAX);
+        let [_, idle] = problem.idle.vms(0, used);
+        let vms = vms + idle as i64;
+        let left = packing.cost - vms * problem.new_cost;
+        let containers = match problem.create_cost {
+            0 => least,
+            price => (left / price).max(least),
+        };
+        let same = used.saturating_add(idle) as i64 * problem.new_cost + containers * problem.create_cost;
+        let enough = [0, 1]
+            .iter()
+            .all(|&r| problem.sum[r] <= problem.new_vm[r].saturating_mul(used as i64));
+        !enough || same != packing.cost || vms + containers >= actions
+    })
+}
+
+/// Asks HiGHS for fewer actions at this price, with up to so many new VMs. It has as long again as the
+/// search so far.
+pub fn by_program(
+    problem: &Arc<Problem>,
+    packing: Packing,
+    news: usize,
+    watch: &Watch<'_>,
+    counters: &mut Counters,
+) -> Settled {
+    let mut settled = Settled {
+        packing,
+        fewest: false,
+    };
+    let slots = problem.existing.len().saturating_add(news);
+    if slots.saturating_mul(problem.items.len()) > exact::BINARIES || watch.cut().is_some() {
+        return settled;
+    }
+    let Some(actions) = problem.counting_actions(0, 0) else {
+        return settled;
+    };
+    let actions = Arc::new(actions);
+    let (now, price) = (settled.packing.price_at(&actions), settled.packing.cost);
+    let time = watch.elapsed().max(PROGRAM).min(watch.left());
+    let (prices, shared) = (Arc::clone(problem), Arc::clone(&actions));
+    let started = program::start(time.as_secs_f64(), move |desk| {
+        let limit = Some((&*prices, price));
+        desk.answer(mip::solve(&shared, Some(now), limit, news, desk.seconds));
+    });
+    let Some(outcome) = started.and_then(|pending| pending.wait(&watch.within(time))) else {
+        return settled;
+    };
+    counters.programs += 1;
+    let found = outcome
+        .places
+        .and_then(|places| exact::packed(&actions, &places, watch));
+    let found = found
+        .map(|found| (found.price_at(&actions), found.at_prices_of(problem)))
+        .filter(|(fewer, found)| *fewer < now && found.cost == price);
+    settled.fewest = match (outcome.floor, &found) {
+        (Floor::NothingBelow, _) => true,
+        (Floor::At { floor, .. }, Some((fewer, _))) => floor >= *fewer,
+        (Floor::At { floor, .. }, None) => floor >= now,
+        (Floor::Unknown, _) => false,
+    };
+    if let Some((_, found)) = found {
+        settled.packing = found;
+    }
+    settled
+}
+
+fn by_parts(
+    problem: &Problem,
+    counting: &Problem,
+    mut packing: Packing,
+    watch: &Watch<'_>,
+    counters: &mut Counters,
+) -> Packing {
+    let mut done = 0;
+    for slot in 0..packing.slots.len() {
+        if done >= PARTS || watch.cut().is_some() {
+            break;
+        }
+        if packing.actions_on(problem, slot) == 0 {
+            continue;
+        }
+        done += 1;
+        let mut slots = vec![slot];
+        let held = packing.slots[slot].origin.map_or(&[][..], |v| &problem.held[v]);
+        let here = packing.slots[slot].boxes.iter().chain(held).map(|b| b.0);
+        for item in here {
+            for &other in packing.nodes[item].iter().chain(&problem.items[item].held_on) {
+                if slots.len() < PART_VMS && !slots.contains(&other) {
+                    slots.push(other);
+                }
+            }
+        }
+        let slots = neighbourhood::manageable(&packing, &slots);
+        if slots.len() >= 2 {
+            refill(problem, counting, &mut packing, slots, watch, counters);
+        }
+    }
+    packing
+}
+
+/// Refills a few VMs at the least price that counts actions.
+fn refill(
+    problem: &Problem,
+    counting: &Problem,
+    packing: &mut Packing,
+    slots: &[usize],
+    watch: &Watch<'_>,
+    counters: &mut Counters,
+) {
+    let resized: usize = slots.iter().map(|&s| packing.resized_on(problem, s)).sum();
+    let here: i64 = slots.iter().map(|&s| packing.slot_cost(counting, s)).sum();
+    let price = here + packing.idle_price(counting) + resized as i64 * counting.resize_cost;
+    let (items, cluster) = neighbourhood::question(counting, packing, slots);
+    let reach = Reach {
+        ceiling: price,
+        tie_at: None,
+        ties: 0,
+        nodes: PART,
+        watch: *watch,
+        half: None,
+    };
+    let found = cluster::search(&cluster, reach);
+    counters.nodes += found.nodes;
+    if let Some((_, sets)) = found.best {
+        let mut meter = watch.grace().meter(UNLIMITED);
+        neighbourhood::apply(problem, packing, slots, &items, &cluster, &sets, &mut meter);
+    }
+}

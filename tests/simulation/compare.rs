@@ -1,0 +1,167 @@
+//! What is said, beside what really is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mapek::engine::{CpuLimit, State};
+use mapek::execute::{Bindings, Left, Outcome, real_name};
+use mapek::translate::Action;
+
+use crate::calls::words;
+use crate::checks::{Known, LOOK};
+use crate::group::Group;
+use crate::machine::Machine;
+use crate::story::UNIT_MB;
+
+impl Known {
+    /// Whether the group's desired capacity is another than what came and went explains.
+    pub fn leaked(&self, group: Option<&Group>) -> Option<String> {
+        let (group, before) = (group?, self.desired?);
+        let right = (before + self.made).saturating_sub(self.gone);
+        // What AWS takes away by itself it starts anew by itself.
+        let fine = self.unsure > 0 || group.desired == right || group.reclaimed >= self.began;
+        (!fine).then(|| format!("the desired capacity is {}, and should be {right}", group.desired))
+    }
+
+    /// What is not as the end of the execution promises, on machines that nobody else had a hand in.
+    pub fn unreached(&self, outcome: Outcome, machines: &BTreeMap<String, Machine>) -> Option<String> {
+        let promised = match outcome {
+            Outcome::Succeeded => &self.target,
+            Outcome::RolledBack => &self.from,
+            Outcome::Failed | Outcome::Cancelled | Outcome::RollbackFailed => return None,
+        };
+        promised.vms.iter().find_map(|(vm, held)| {
+            let machine = machines.get(real_name(&self.bindings, vm).as_str())?;
+            // What happens between the last look and the begin is seen by nobody.
+            if machine.disturbed.max(machine.unseen) + LOOK >= self.began {
+                return None;
+            }
+            let ours = machine
+                .containers
+                .values()
+                .filter(|one| one.ours() && one.holds());
+            let there: BTreeMap<&str, u64> = ours
+                .map(|one| (one.name.as_str(), one.limits.memory / (UNIT_MB << 20)))
+                .collect();
+            let wanted: BTreeMap<&str, u64> = held
+                .used
+                .iter()
+                .map(|(tier, one)| (tier.as_str(), one.size.mem))
+                .collect();
+            (there != wanted).then(|| format!("{} has {there:?}, and should have {wanted:?}", machine.name))
+        })
+    }
+}
+
+/// What is not as a confirmed action says, unless somebody else had a hand in it since.
+pub fn untrue(
+    action: &Action,
+    bindings: &Bindings,
+    since: Duration,
+    machines: &BTreeMap<String, Machine>,
+) -> Option<String> {
+    let machine = machines.get(real_name(bindings, action.vm()).as_str())?;
+    if machine.disturbed >= since {
+        return None;
+    }
+    let tier = action.container()?.as_str();
+    let there = machine
+        .containers
+        .values()
+        .find(|container| container.ours() && container.name == tier);
+    match action {
+        Action::CreateContainer { size, cores, .. } | Action::UpdateContainer { size, cores, .. } => {
+            let Some(there) = there else {
+                return Some("there is no such container".to_owned());
+            };
+            if there.state != State::Running {
+                return Some(format!("the container is {:?}", there.state));
+            }
+            let cpu_differs = match &there.limits.cpu {
+                CpuLimit::Cores(pinned) => pinned != cores,
+                CpuLimit::Quota(cpu) => *cpu != size.cpu,
+            };
+            let differs = cpu_differs || there.limits.memory != (size.mem * UNIT_MB) << 20;
+            differs.then(|| format!("the container has {}", words(&there.limits)))
+        }
+        Action::DeleteContainer { .. } => there.map(|_| "the container is still there".to_owned()),
+        _ => None,
+    }
+}
+
+/// What is otherwise than a failed action says that it left, unless somebody else had a hand in it.
+pub fn misread(
+    action: &Action,
+    left: &Left,
+    bindings: &Bindings,
+    since: Duration,
+    machines: &BTreeMap<String, Machine>,
+) -> Option<String> {
+    let machine = machines.get(real_name(bindings, action.vm()).as_str())?;
+    let tier = action.container()?.as_str();
+    if machine.disturbed >= since {
+        return None;
+    }
+    let mut ours = machine
+        .containers
+        .values()
+        .filter(|one| one.ours() && one.holds());
+    let there = ours
+        .find(|one| one.name == tier)
+        .map(|one| one.limits.memory / (UNIT_MB << 20));
+    let said = left.container().map(|held| held.size.mem);
+    (there != said).then(|| format!("it says {said:?} memory units, and there are {there:?}"))
+}
+
+/// Whether the containers of a machine hold more than it has, those of others included that have been
+/// there since `looked_at`. Cores that two containers share count when one of them is the one that
+/// this is asked about, where there is one.
+pub fn overfull(machine: &Machine, looked_at: Duration, by: Option<&str>) -> Option<String> {
+    let counts = |since: Option<Duration>| since.is_none_or(|since| since <= looked_at);
+    let holding = || {
+        let containers = machine.containers.values();
+        containers.filter(|container| container.holds() && counts(container.whose.foreign_since()))
+    };
+    let memory: u64 = holding().map(|container| container.limits.memory).sum();
+    if memory > (machine.mem * UNIT_MB) << 20 {
+        return Some(format!(
+            "{} is overfull: its containers hold {} MiB",
+            machine.name,
+            memory >> 20
+        ));
+    }
+    let mut hundredths = 0;
+    let mut taken: BTreeMap<u32, &str> = BTreeMap::new();
+    for container in holding() {
+        match &container.limits.cpu {
+            CpuLimit::Quota(cpu) => hundredths += cpu.in_hundredths(),
+            CpuLimit::Cores(cores) => {
+                for core in &cores.0 {
+                    if *core >= machine.cores {
+                        return Some(format!(
+                            "{} has no core {core}, which {} has",
+                            machine.name, container.name
+                        ));
+                    }
+                    if let Some(other) = taken.insert(*core, &container.name)
+                        && by.is_none_or(|by| by == other || by == container.name)
+                    {
+                        return Some(format!(
+                            "core {core} of {} is in both {other} and {}",
+                            machine.name, container.name
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    let pinned = 100 * taken.len() as u64;
+    let all = u64::from(machine.cores) * 100;
+    (hundredths + pinned > all).then(|| {
+        let held = hundredths + pinned;
+        format!(
+            "{} is overfull: its containers hold {held} of {all} hundredths of a core",
+            machine.name
+        )
+    })
+}

@@ -1,0 +1,102 @@
+//! A container on a simulated VM, and the commands in it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mapek::engine::{Health, Limits, State};
+use mapek::model::topology::PortBinding;
+
+/// Whose a container is, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Ours,
+    /// Somebody else made it.
+    Theirs(Duration),
+    /// `mapek` made it, and somebody else has renamed it. What was under way may still reach it.
+    Renamed(Duration),
+    /// `mapek` made it, and has lost the record that says so. What was sent before may still reach it.
+    Forgotten(Duration),
+}
+
+impl Whose {
+    /// Since when it is not ours.
+    pub fn foreign_since(self) -> Option<Duration> {
+        match self {
+            Self::Ours => None,
+            Self::Theirs(since) | Self::Renamed(since) | Self::Forgotten(since) => Some(since),
+        }
+    }
+
+    /// Whether a request may touch it that was sent at that time.
+    pub fn may_be_touched(self, sent: Duration) -> bool {
+        match self {
+            Self::Ours | Self::Renamed(_) => true,
+            Self::Theirs(_) => false,
+            Self::Forgotten(since) => sent <= since,
+        }
+    }
+}
+
+/// A container.
+#[derive(Clone, Debug)]
+pub struct Container {
+    pub id: String,
+    pub name: String,
+    pub image: String,
+    pub labels: BTreeMap<String, String>,
+    pub ports: Vec<PortBinding>,
+    pub limits: Limits,
+    pub state: State,
+    /// When its health check passes first; None without one.
+    pub healthy_at: Option<Option<Duration>>,
+    pub checked: bool,
+    pub restarts: i64,
+    /// When the engine has it running again.
+    pub back_at: Option<Duration>,
+    pub whose: Whose,
+}
+
+impl Container {
+    pub fn ours(&self) -> bool {
+        self.whose == Whose::Ours
+    }
+
+    /// Whether it holds what it was given.
+    pub fn holds(&self) -> bool {
+        matches!(self.state, State::Running | State::Paused | State::Restarting)
+    }
+
+    pub fn health(&self, now: Duration, sick: bool) -> Option<Health> {
+        if !self.checked || self.state != State::Running {
+            return None;
+        }
+        if sick {
+            return Some(Health::Unhealthy);
+        }
+        match self.healthy_at.flatten() {
+            Some(at) if at <= now => Some(Health::Healthy),
+            _ => Some(Health::Starting),
+        }
+    }
+}
+
+/// A command in a container.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    pub container: String,
+    pub argv: Vec<String>,
+    pub started: Option<Duration>,
+    pub ends: Duration,
+    pub code: i64,
+    pub gone: bool,
+}
+
+impl Exec {
+    pub fn runs(&self, container: &str, program: &str, now: Duration) -> bool {
+        self.container == container
+            && self.argv[0] == program
+            && self.started.is_some()
+            && !self.gone
+            && self.ends > now
+    }
+}
