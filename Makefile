@@ -48,7 +48,7 @@ bench-http: ## measure the service beside nginx, requests per second
 	@scripts/setup bench
 	@scripts/bench-http
 
-openapi: ## write openapi.json and docs/errors.md anew, from the code
+openapi: ## write openapi.json, docs/errors.md and the table of options anew, from the code
 	@scripts/openapi
 
 bench-execute: ## measure executions beside a bare Docker client

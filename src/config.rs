@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod client;
 mod decided;
+mod defaults;
 pub mod offline;
 mod options;
 mod secret;
@@ -58,7 +59,6 @@ pub struct CommandLine {
 }
 
 /// What the program can do.
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the service (the default)
@@ -215,6 +215,8 @@ impl CommandLine {
             });
         }
         command
+            .mut_subcommand("serve", defaults::told)
+            .mut_subcommand("doctor", defaults::told)
     }
 
     /// Options of the service before a command, or of clients without one, would be ignored, which
@@ -264,7 +266,7 @@ pub enum Description {
     Openapi,
     /// docs/errors.md
     Errors,
-    /// The table of options in README.md
+    /// The table of options in docs/configuration.md
     Options,
 }
 

@@ -110,7 +110,7 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

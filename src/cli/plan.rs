@@ -174,6 +174,7 @@ async fn reached_before(client: &Client, holds: &Value) -> Result<Option<Value>,
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use serde_json::json;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::auth::BadTokens;
 
-use super::{LogFormat, OnRestart, Options, TokenSource};
+use super::{LogFormat, OnRestart, Options, TokenSource, defaults::defaults};
 
 /// Everything decided.
 #[derive(Clone, Debug)]
@@ -107,6 +107,9 @@ pub enum ConfigError {
     /// TLS takes two files.
     #[error("TLS needs both --tls-cert and --tls-key{0}")]
     HalfTls(&'static str),
+    /// A default was forgotten. A test sees to it that none is.
+    #[error("{0} has no default: give it")]
+    NoDefault(&'static str),
     /// A number that makes no sense.
     #[error("{0} should be at least 1")]
     Zero(&'static str),
@@ -119,10 +122,7 @@ impl Options {
     ///
     /// When the file can't be used, or a value makes no sense.
     pub fn decide(self, home: Option<PathBuf>) -> Result<Config, ConfigError> {
-        let file = match &self.config {
-            Some(path) => read(path)?,
-            None => Self::default(),
-        };
+        let file = read(self.config.as_deref())?;
         let at_least_one = |value: u64, name| {
             if value == 0 {
                 Err(ConfigError::Zero(name))
@@ -130,23 +130,31 @@ impl Options {
                 Ok(value)
             }
         };
-        let solve_ms = self.solve_deadline_ms.or(file.solve_deadline_ms).unwrap_or(2000);
-        let hook_s = self.hook_deadline_s.or(file.hook_deadline_s).unwrap_or(60);
-        let engine_s = self.engine_timeout_s.or(file.engine_timeout_s).unwrap_or(30);
-        let parallel = self.parallel.or(file.parallel).unwrap_or(16);
-        let parallel_on_vm = self.parallel_on_vm.or(file.parallel_on_vm).unwrap_or(4);
-        let max_connections = self.max_connections.or(file.max_connections).unwrap_or(4096);
-        let max_body_bytes = self.max_body_bytes.or(file.max_body_bytes).unwrap_or(16 << 20);
-        let solves = self.solves.or(file.solves).unwrap_or(2);
-        let keep_executions = self.keep_executions.or(file.keep_executions).unwrap_or(1000);
-        let keep_days = self.keep_days.or(file.keep_days).unwrap_or(90);
-        let what_if_ms = self.max_what_if_ms.or(file.max_what_if_ms).unwrap_or(86_400_000);
-        let request_s = self.request_timeout_s.or(file.request_timeout_s).unwrap_or(10);
-        let idle_s = self.idle_timeout_s.or(file.idle_timeout_s).unwrap_or(30);
-        let listen = self
-            .listen
-            .or(file.listen)
-            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
+        let solve_ms = given(
+            self.solve_deadline_ms.or(file.solve_deadline_ms),
+            "solve_deadline_ms",
+        )?;
+        let hook_s = given(self.hook_deadline_s.or(file.hook_deadline_s), "hook_deadline_s")?;
+        let engine_s = given(
+            self.engine_timeout_s.or(file.engine_timeout_s),
+            "engine_timeout_s",
+        )?;
+        let parallel = given(self.parallel.or(file.parallel), "parallel")?;
+        let parallel_on_vm = given(self.parallel_on_vm.or(file.parallel_on_vm), "parallel_on_vm")?;
+        let max_connections = given(self.max_connections.or(file.max_connections), "max_connections")?;
+        let max_body_bytes = given(self.max_body_bytes.or(file.max_body_bytes), "max_body_bytes")?;
+        let solves = given(self.solves.or(file.solves), "solves")?;
+        let keep_executions = given(self.keep_executions.or(file.keep_executions), "keep_executions")?;
+        let keep_days = given(self.keep_days.or(file.keep_days), "keep_days")?;
+        let what_if_ms = given(self.max_what_if_ms.or(file.max_what_if_ms), "max_what_if_ms")?;
+        let request_s = given(
+            self.request_timeout_s.or(file.request_timeout_s),
+            "request_timeout_s",
+        )?;
+        let idle_s = given(self.idle_timeout_s.or(file.idle_timeout_s), "idle_timeout_s")?;
+        let observe_s = given(self.observe_every_s.or(file.observe_every_s), "observe_every_s")?;
+        let retry_s = given(self.retry_for_s.or(file.retry_for_s), "retry_for_s")?;
+        let listen = given(self.listen.or(file.listen), "listen")?;
         let tokens = TokenSource {
             file: self.tokens_file.or(file.tokens_file),
             list: self.tokens.or(file.tokens),
@@ -196,31 +204,58 @@ impl Options {
             keep_executions,
             keep_days,
             max_what_if: Duration::from_millis(at_least_one(what_if_ms, "max_what_if_ms")?),
-            rate_limit: self.rate_limit.or(file.rate_limit).unwrap_or(600),
+            rate_limit: given(self.rate_limit.or(file.rate_limit), "rate_limit")?,
             allowed_hosts: self.allowed_hosts.or(file.allowed_hosts).unwrap_or_default(),
             data_dir: data_dir.ok_or(ConfigError::Homeless)?,
-            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
-            log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            log_format: given(self.log_format.or(file.log_format), "log_format")?,
+            log: given(self.log.or(file.log), "log")?,
             solve_deadline: Duration::from_millis(at_least_one(solve_ms, "solve_deadline_ms")?),
             hook_deadline: Duration::from_secs(at_least_one(hook_s, "hook_deadline_s")?),
             parallel,
             parallel_on_vm,
-            retry_for: Duration::from_secs(self.retry_for_s.or(file.retry_for_s).unwrap_or(30)),
+            retry_for: Duration::from_secs(retry_s),
             engine_timeout: Duration::from_secs(at_least_one(engine_s, "engine_timeout_s")?),
-            on_restart: self.on_restart.or(file.on_restart).unwrap_or_default(),
-            observe_every: Some(self.observe_every_s.or(file.observe_every_s).unwrap_or(10))
+            on_restart: given(self.on_restart.or(file.on_restart), "on_restart")?,
+            observe_every: Some(observe_s)
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::from_secs),
-            docker_host: self
-                .docker_host
-                .or(file.docker_host)
-                .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
+            docker_host: given(self.docker_host.or(file.docker_host), "docker_host")?,
         })
     }
 }
 
-fn read(path: &Path) -> Result<Options, ConfigError> {
-    let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::File(name.clone(), error))?;
-    toml::from_str(&text).map_err(|error| ConfigError::Toml(name, error.to_string()))
+/// What the file says, over the defaults.
+fn read(path: Option<&Path>) -> Result<Options, ConfigError> {
+    let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+    let wrong = |error: toml::de::Error| ConfigError::Toml(name.clone(), error.to_string());
+    let mut whole = defaults();
+    if let Some(path) = path {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::File(name.clone(), error))?;
+        // A mistake is told with its line, which the options put together do not have any more.
+        toml::from_str::<Options>(&text).map_err(wrong)?;
+        whole.extend(toml::from_str::<toml::Table>(&text).map_err(wrong)?);
+    }
+    whole.try_into().map_err(wrong)
+}
+
+/// A value of those that have a default, so that there is one.
+fn given<T>(value: Option<T>, name: &'static str) -> Result<T, ConfigError> {
+    value.ok_or(ConfigError::NoDefault(name))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_one_of_an_option_and_none_is_missing() {
+        let config = Options::default().decide(Some("/home/data".into())).unwrap();
+        assert_eq!(config.data_dir, Path::new("/home/data/mapek"));
+        assert_eq!(
+            (config.max_connections, config.on_restart),
+            (4096, super::super::OnRestart::Resume)
+        );
+        assert!(config.listen.ip().is_loopback());
+    }
 }

@@ -16,7 +16,7 @@ pub struct Options {
     #[arg(long, env = "MAPEK_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8000]
+    /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "MAPEK_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
     /// Names and addresses, besides its own, under which clients reach the service, with commas between; requests to others are refused
@@ -49,88 +49,86 @@ pub struct Options {
     /// Origins whose web pages may use the service, each with its scheme, with commas between
     #[arg(long, env = "MAPEK_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Option<Vec<String>>,
-    /// Connections at the same time; those idle longest make room for more [default: 4096]
+    /// Connections at the same time; those idle longest make room for more
     #[arg(long, env = "MAPEK_MAX_CONNECTIONS", value_name = "COUNT")]
     pub max_connections: Option<usize>,
-    /// Largest body of a request [default: 16777216]
+    /// Largest body of a request
     #[arg(long, env = "MAPEK_MAX_BODY_BYTES", value_name = "BYTES")]
     pub max_body_bytes: Option<usize>,
-    /// Seconds that the head of a request may take, and three times as long its body [default: 10]
+    /// Seconds that the head of a request may take, and three times as long its body
     #[arg(long, env = "MAPEK_REQUEST_TIMEOUT_S", value_name = "SECONDS")]
     pub request_timeout_s: Option<u64>,
-    /// Seconds that a connection is kept without a request [default: 30]
+    /// Seconds that a connection is kept without a request
     #[arg(long, env = "MAPEK_IDLE_TIMEOUT_S", value_name = "SECONDS")]
     pub idle_timeout_s: Option<u64>,
-    /// Placements that are searched for at the same time, for translate and execute, and as many for solve; others wait, up to eight times as many, and clients take turns [default: 2]
+    /// Placements that are searched for at the same time, for translate and execute, and as many for solve; others wait, up to eight times as many, and clients take turns
     #[arg(long, env = "MAPEK_SOLVES", value_name = "COUNT")]
     pub solves: Option<usize>,
-    /// Longest time in milliseconds that one what-if (POST /api/solve) may be searched for, whatever it asks for [default: 86400000]
+    /// Longest time in milliseconds that one what-if (POST /api/solve) may be searched for, whatever it asks for
     #[arg(long, env = "MAPEK_MAX_WHAT_IF_MS", value_name = "MS")]
     pub max_what_if_ms: Option<u64>,
-    /// Times a minute that one client (a token, or an address without one) may translate, solve or execute; 0 for no limit [default: 600]
+    /// Times a minute that one client (a token, or an address without one) may translate, solve or execute; 0 for no limit
     #[arg(long, env = "MAPEK_RATE_LIMIT", value_name = "COUNT")]
     pub rate_limit: Option<u32>,
     /// Folder for the journal and the hooks [default: mapek in the user's data folder]
     #[arg(long, env = "MAPEK_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Executions that are kept in the history; what is needed stays in any case [default: 1000]
+    /// Executions that are kept in the history; what is needed stays in any case
     #[arg(long, env = "MAPEK_KEEP_EXECUTIONS", value_name = "COUNT")]
     pub keep_executions: Option<u32>,
-    /// Days that an execution is kept in the history after its end [default: 90]
+    /// Days that an execution is kept in the history after its end
     #[arg(long, env = "MAPEK_KEEP_DAYS", value_name = "DAYS")]
     pub keep_days: Option<u32>,
-    /// How log lines are written, to standard error [default: text]
+    /// How log lines are written, to standard error
     #[arg(long, env = "MAPEK_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// What is logged, such as info or mapek=debug [default: info]
+    /// What is logged, such as info or mapek=debug
     #[arg(long, env = "MAPEK_LOG", value_name = "FILTER")]
     pub log: Option<String>,
-    /// Milliseconds that a placement is searched for before the best found is taken [default: 2000]
+    /// Milliseconds that a placement is searched for before the best found is taken
     #[arg(long, env = "MAPEK_SOLVE_DEADLINE_MS", value_name = "MS")]
     pub solve_deadline_ms: Option<u64>,
-    /// Seconds that one hook may run [default: 60]
+    /// Seconds that one hook may run
     #[arg(long, env = "MAPEK_HOOK_DEADLINE_S", value_name = "SECONDS")]
     pub hook_deadline_s: Option<u64>,
-    /// Actions of a stage that may run at the same time [default: 16]
+    /// Actions of a stage that may run at the same time
     #[arg(long, env = "MAPEK_PARALLEL", value_name = "COUNT")]
     pub parallel: Option<usize>,
-    /// Actions that may run at the same time on one VM [default: 4]
+    /// Actions that may run at the same time on one VM
     #[arg(long, env = "MAPEK_PARALLEL_ON_VM", value_name = "COUNT")]
     pub parallel_on_vm: Option<usize>,
-    /// Seconds that an action is tried again which fails for a passing reason [default: 30]
+    /// Seconds that an action is tried again which fails for a passing reason
     #[arg(long, env = "MAPEK_RETRY_FOR_S", value_name = "SECONDS")]
     pub retry_for_s: Option<u64>,
-    /// Seconds that an engine may take for one answer, besides what a call itself takes [default: 30]
+    /// Seconds that an engine may take for one answer, besides what a call itself takes
     #[arg(long, env = "MAPEK_ENGINE_TIMEOUT_S", value_name = "SECONDS")]
     pub engine_timeout_s: Option<u64>,
-    /// What becomes of an execution that was cut off when the service starts again [default: resume]
+    /// What becomes of an execution that was cut off when the service starts again
     #[arg(long, env = "MAPEK_ON_RESTART", value_name = "WHAT")]
     pub on_restart: Option<OnRestart>,
-    /// Seconds between looks for drift between what runs and the allocation; 0 for none [default: 10]
+    /// Seconds between looks for drift between what runs and the allocation; 0 for none
     #[arg(long, env = "MAPEK_OBSERVE_EVERY_S", value_name = "SECONDS")]
     pub observe_every_s: Option<u64>,
-    /// Docker engine of the embedded default, for topologies without a cloud_driver [default: unix:///var/run/docker.sock]
+    /// Docker engine of the embedded default, for topologies without a cloud_driver
     #[arg(long, env = "DOCKER_HOST", value_name = "ENDPOINT")]
     pub docker_host: Option<String>,
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
-    #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
 /// What becomes of an execution that was cut off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnRestart {
     /// It is carried to its end.
-    #[default]
     Resume,
     /// What was done is undone.
     Rollback,

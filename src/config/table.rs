@@ -3,12 +3,13 @@
 use clap::Args;
 
 use super::Options;
+use super::defaults::told;
 
 /// A row for each option, in Markdown.
 #[must_use]
 pub fn options_text() -> String {
     let mut text = "| flag | environment | |\n|---|---|---|\n".to_owned();
-    let command = Options::augment_args(clap::Command::new("mapek"));
+    let command = told(Options::augment_args(clap::Command::new("mapek")));
     for option in command.get_arguments() {
         let flag = option.get_long().unwrap_or_default();
         let variable = option

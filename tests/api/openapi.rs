@@ -26,13 +26,10 @@ async fn the_committed_description_is_that_of_the_code() {
         described("errors") == include_str!("../../docs/errors.md"),
         "docs/errors.md: {remedy}"
     );
-    let readme = include_str!("../../README.md");
-    let (_, table) = readme.split_once("<!-- options -->\n").unwrap();
+    let options = include_str!("../../docs/configuration.md");
+    let (_, table) = options.split_once("<!-- options -->\n").unwrap();
     let (table, _) = table.split_once("<!-- end of options -->").unwrap();
-    assert!(
-        described("options") == table,
-        "the options in README.md: {remedy}"
-    );
+    assert!(described("options") == table, "docs/configuration.md: {remedy}");
     let server = Server::start();
     assert_eq!(server.get("/openapi.json").await.body, description());
 }

@@ -78,10 +78,12 @@ pub fn space(folder: &Path) -> Option<Check> {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize) >> 20;
     let says = format!("{free} MiB are free for the data directory");
     let fix = "free some space, or give a --data-dir on another disk";
-    Some(match free {
-        ..NOTHING_MIB => Check::fail(NAME, says, fix),
-        ..LITTLE_MIB => Check::warn(NAME, says, fix),
-        _ => Check::ok(NAME, says),
+    Some(if free < NOTHING_MIB {
+        Check::fail(NAME, says, fix)
+    } else if free < LITTLE_MIB {
+        Check::warn(NAME, says, fix)
+    } else {
+        Check::ok(NAME, says)
     })
 }
 
@@ -205,7 +207,7 @@ pub fn clock() -> Check {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::super::Verdict;
     use super::*;
