@@ -123,8 +123,9 @@ pub(super) fn sweep(
     };
     if !at_once.is_empty() {
         match stages.first_mut() {
-            Some(stage) => stage.extend(at_once),
-            None => stages.push(at_once),
+            // They go before their VM does.
+            Some(stage) if !of_vms(stage, false) => stage.extend(at_once),
+            _ => stages.insert(0, at_once),
         }
     }
     if !last.is_empty() {
