@@ -1,7 +1,7 @@
 //! The data directory: nobody else's to read, and one service's at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ pub const JOURNAL_FILE: &str = "journal.sqlite";
 /// Its file of changes that are not in the main file yet, and the index of that.
 const BESIDE: [&str; 2] = ["journal.sqlite-wal", "journal.sqlite-shm"];
 const LOCK_FILE: &str = "lock";
+/// A file that is written only to see whether there is room, and how long it is.
+const ROOM_FILE: &str = "room";
+const ROOM: usize = 256 * 1024;
 
 /// For its owner alone.
 const FILE: u32 = 0o600;
@@ -52,6 +55,15 @@ impl Folder {
             );
         }
         Ok(Self { journal, _lock: lock })
+    }
+
+    /// Whether the disk has room for some more. SQLite writes over what it has done with, so that one small
+    /// change may still be kept where nothing else can be.
+    pub(super) fn has_room(&self) -> Result<(), JournalError> {
+        let path = self.journal.with_file_name(ROOM_FILE);
+        let written = open(&path).and_then(|mut file| file.write_all(&vec![1; ROOM]));
+        let removed = fs::remove_file(&path);
+        written.and(removed).map_err(JournalError::file(&path))
     }
 
     /// Whether the record has a main file with anything in it.

@@ -32,7 +32,7 @@ pub struct SqliteJournal {
     connection: Connection,
     owner: Uuid,
     /// Held as long as the process lives, so that no second service uses the folder.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl SqliteJournal {
@@ -52,7 +52,7 @@ impl SqliteJournal {
             connection,
             owner: id_of(&owner)?,
             history,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -221,7 +221,7 @@ impl Journal for SqliteJournal {
         // A small row: the topology may be a large one.
         self.connection
             .execute("UPDATE about SET written_by = written_by", [])?;
-        Ok(())
+        self.folder.has_room()
     }
 
     fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {

@@ -78,6 +78,8 @@ fn with_a_full_disk_nothing_is_begun() {
                 assert_eq!(proxies.done(container, call), 0, "{call:?} of {container}");
             }
         }
+        let ready = service.api.get("/readyz").await;
+        assert_eq!(ready.body["parts"]["journal"]["ready"], false, "{:#}", ready.body);
         // What is known can still be asked for, and a dry run needs no room.
         assert_eq!(service.allocation().await, before);
         assert_eq!(service.executions().await, executions);

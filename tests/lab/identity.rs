@@ -211,6 +211,19 @@ fn containers_of_others_count_by_their_limits_and_are_told_of_without() {
             "{told}"
         );
 
+        // What crowds a VM is named. What runs there goes on: asking for it is no other plan.
+        vm.docker(&[
+            "run", "-d", "--name", "late", "--cpus", "1.5", "-m", "64m", BUSYBOX, "sleep", "9999",
+        ]);
+        let shown = service.api.put("/api/translate", &wanted).await.expect(200);
+        assert_eq!(shown["actions"], json!([]), "{shown:#}");
+        let told = shown["warnings"].to_string();
+        assert!(told.contains("overfull") && told.contains("'late'"), "{told}");
+        service.execute(&wanted).await;
+        let more = service.try_execute(&plan(&[("one", 1.0, 2)])).await;
+        assert!(more.error(&[422]).contains("'late', not of this installation"));
+        vm.docker(&["rm", "-f", "late"]);
+
         topology["infrastructure"]["foreign"] = json!("refuse");
         service.put_topology(&topology).await;
         let more = plan(&[("one", 1.0, 2)]);
@@ -340,6 +353,8 @@ fn two_names_for_one_engine_and_an_engine_in_anothers_place_are_noticed() {
             (refused.status, &refused.body["code"]),
             (409, &json!("engine_changed"))
         );
+        let ready = service.api.get("/readyz").await;
+        assert_eq!(ready.body["parts"]["engines"]["ready"], false, "{:#}", ready.body);
         let seen = service.api.get("/api/inspect").await.expect(200);
         assert_eq!(
             seen[used.as_str()]["rubis_one"]["differences"][0]["kind"],

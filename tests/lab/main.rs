@@ -74,6 +74,7 @@ mod hooks;
 mod hooks_cut_off;
 mod identity;
 mod leaving;
+mod leftovers;
 mod limits;
 mod metrics;
 mod planner;
