@@ -71,6 +71,8 @@ pub(super) struct Pinning<'v> {
     foreign: &'v CoreSet,
     limit: u32,
     free: BTreeSet<u32>,
+    /// Cores that are held more than once: few, and mostly none.
+    contested: BTreeSet<u32>,
 }
 
 impl<'v> Pinning<'v> {
@@ -78,14 +80,19 @@ impl<'v> Pinning<'v> {
         let limit = count(capacity);
         let mut free: BTreeSet<u32> = (0..limit).collect();
         let ours = held.values().flat_map(|container| &container.cores.0);
+        let (mut seen, mut contested) = (BTreeSet::new(), BTreeSet::new());
         for core in ours.chain(&foreign.0) {
             free.remove(core);
+            if !seen.insert(*core) {
+                contested.insert(*core);
+            }
         }
         Self {
             held,
             foreign,
             limit,
             free,
+            contested,
         }
     }
 
@@ -102,6 +109,9 @@ impl<'v> Pinning<'v> {
         let wanted = wanted(size);
         let own = self.held.get(tier).map(|container| &container.cores.0);
         let mine = |core: &u32| {
+            if !self.contested.contains(core) {
+                return true;
+            }
             let mut before = self.held.range(..tier.clone());
             !self.foreign.0.contains(core)
                 && !before.any(|(other, container)| stay(other) && container.cores.0.contains(core))
