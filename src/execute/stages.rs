@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::fault::{Code, Fault};
-use crate::model::VmId;
 use crate::model::topology::{OnFailure, OnShortage};
+use crate::model::{Allocation, VmId};
 use crate::translate::{Action, Stage};
 
 use super::clean_up::clean_up;
 use super::consequence::follows;
+use super::effect::real_name;
 use super::event::Event;
 use super::page::Page;
 use super::perform::{Failure, perform};
@@ -157,10 +158,7 @@ impl Run {
         let id = self.id;
         // Counted from the first failure: an attempt may rightly take long.
         let mut until = None;
-        let old = match &execution.progress.back {
-            Some(_) => execution.target(),
-            None => &self.world.from,
-        };
+        let old = self.old(execution, action).await;
         let page = Page::new(self, execution, index);
         for attempt in before + 1.. {
             self.record(Event::ActionStarted {
@@ -171,7 +169,7 @@ impl Run {
             tracing::info!(execution = %id, action = index, attempt, "{action}");
             let Failure {
                 fault, output, again, ..
-            } = match perform(&self.world, &self.ledger.view(), old, action, &page)
+            } = match perform(&self.world, &self.ledger.view(), &old, action, &page)
                 .instrument(
                     tracing::debug_span!("action", execution = %id, action = index, attempt, what = %action),
                 )
@@ -208,6 +206,35 @@ impl Run {
             return Ok(Some(fault));
         }
         Ok(None)
+    }
+
+    /// The allocation that a dependency hook is given as the one before: that before the first change
+    /// which the container was not told of.
+    async fn old(&self, execution: &Execution, action: &Action) -> Allocation {
+        let Action::RunTierHook { vm, container, .. } = action else {
+            return Allocation::default();
+        };
+        let view = self.ledger.view();
+        let held = view
+            .allocation
+            .container(real_name(&view.bindings, vm), container);
+        let here = execution.since();
+        let since = held.and_then(|held| held.owed.tier).unwrap_or(here);
+        if since.execution != self.id {
+            match self.ledger.execution(since.execution).await {
+                Ok(earlier) => return earlier.before(since.back),
+                Err(error) => {
+                    tracing::warn!(%error, "what was before is kept no longer; telling of this execution alone: {action}");
+                }
+            }
+        } else if since.back != here.back {
+            return execution.before(since.back);
+        }
+        if here.back {
+            execution.before(true)
+        } else {
+            self.world.from.clone()
+        }
     }
 
     /// Records a failure with what is really there. `unsure` says that the effect may have happened.

@@ -42,6 +42,8 @@ pub enum Kind {
     Lost,
     /// The allocation holds less of a tier than the plan asks for.
     Short,
+    /// A hook of it is still to run: the next execution runs it.
+    HookOwed,
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Self::EngineChanged => "engine_changed",
             Self::Lost => "lost",
             Self::Short => "short",
+            Self::HookOwed => "hook_owed",
         }
     }
 }
@@ -168,6 +171,30 @@ pub fn short(plan: &Plan, allocation: &Allocation) -> Look {
     look
 }
 
+/// The containers that are owed hooks which the topology names.
+pub fn owed(topology: &Topology, allocation: &Allocation) -> Look {
+    let mut look = Look::new();
+    for (id, vm) in &allocation.vms {
+        for (tier, held) in &vm.used {
+            let Some(spec) = topology.tiers.get(tier) else {
+                continue;
+            };
+            let mut details = Vec::new();
+            if held.owed.scale && !spec.on_node_scale.is_empty() {
+                details.push("its scale hook has not succeeded since it was created or updated".to_owned());
+            }
+            if held.owed.tier.is_some() && spec.on_dependency_scale.is_some() {
+                details.push("its tier hook has not succeeded since a dependency changed".to_owned());
+            }
+            if !details.is_empty() {
+                let (vm, container) = (Some(id.clone()), tier.to_string());
+                look.insert(Place { vm, container }, (Kind::HookOwed, details));
+            }
+        }
+    }
+    look
+}
+
 /// What is known of one place.
 #[derive(Clone, Debug)]
 struct Known {
@@ -267,12 +294,15 @@ impl Watch {
 
     /// What has differed for long enough that something should be done about it now. A VM that does
     /// not answer, or has another engine, is none of that: nothing can be done until it has its own
-    /// again, or is given up.
+    /// again, or is given up. Nor is a hook that failed: it is run by the next execution.
     #[must_use]
     pub fn due(&self) -> Vec<Place> {
         let now = self.looked;
         let due = self.known.iter().filter(|(_, known)| {
-            let away = matches!(known.kind, Kind::Unreachable | Kind::Lost | Kind::EngineChanged);
+            let away = matches!(
+                known.kind,
+                Kind::Unreachable | Kind::Lost | Kind::EngineChanged | Kind::HookOwed
+            );
             known.seen == now && known.next <= now && !away
         });
         due.map(|(place, _)| place.clone()).collect()

@@ -15,7 +15,7 @@ use crate::model::topology::SelfHeal;
 
 use super::Service;
 use super::admission::Request;
-use super::observation::{Look, News, Place, Watch, on_vm, short};
+use super::observation::{Look, News, Place, Watch, on_vm, owed, short};
 
 impl Service {
     /// Starts to look every `interval`, for as long as the service lives.
@@ -177,6 +177,9 @@ impl Service {
             && let Ok((plan, _)) = Plan::parse(&reached.plan, &topology)
         {
             all.extend(short(&plan, &snapshot.allocation));
+        }
+        for (place, what) in owed(&topology, &snapshot.allocation) {
+            all.entry(place).or_insert(what);
         }
         Ok(all)
     }

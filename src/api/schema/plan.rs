@@ -68,7 +68,7 @@ pub struct Difference {
 
 /// How something differs: it is not there, does not run, is unhealthy, holds something else than it should,
 /// is not in the allocation; its VM can't be asked, or could not be for so long
-/// that it counts as lost; less of the tier is held than the plan asks for.
+/// that it counts as lost; less of the tier is held than the plan asks for; a hook of it is still to run.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case", example = "stopped")]
 pub enum DifferenceKind {
@@ -80,4 +80,5 @@ pub enum DifferenceKind {
     Unreachable,
     Lost,
     Short,
+    HookOwed,
 }
