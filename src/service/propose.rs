@@ -57,6 +57,8 @@ pub struct Seen {
     pub occupied: BTreeMap<VmId, Vm>,
     /// VMs that could be taken into use and could not be looked at, and why.
     pub unseen: BTreeMap<VmId, Fault>,
+    /// VMs in use that could not be looked at, and why.
+    pub silent: BTreeMap<VmId, Fault>,
     /// What the engines of the allocation's VMs were seen to run.
     pub containers: BTreeMap<VmId, Vec<Observed>>,
 }
@@ -232,6 +234,14 @@ impl Service {
         );
         proposal.warnings.extend(warnings);
         proposal.warnings.extend(reality.warnings);
+        let unseen = reality.silent.values().map(|fault| {
+            told(format!(
+                "{}; it could not be looked at, and is taken to be as it was confirmed",
+                fault.message
+            ))
+        });
+        proposal.warnings.extend(unseen);
+        proposal.seen.silent = reality.silent;
         proposal.seen.containers = reality.seen;
         Ok(proposal)
     }
@@ -246,6 +256,7 @@ impl Service {
             allocation: reality.allocation,
             occupied: reality.spares.occupied,
             unseen: reality.spares.unseen,
+            silent: reality.silent,
             containers: reality.seen,
         })
     }

@@ -40,6 +40,8 @@ pub(super) struct Reality {
     pub spares: Spares,
     /// Containers without limits, which may take more than is counted, by VM.
     pub unlimited: BTreeMap<VmId, Vec<Unlimited>>,
+    /// VMs in use that could not be looked at, and why: they are taken to be as confirmed.
+    pub silent: BTreeMap<VmId, Fault>,
     /// What the plan's author should know.
     pub warnings: Vec<Warning>,
 }
@@ -294,6 +296,8 @@ impl Reality {
             (Ok((_, seen)), _) => seen,
             (Err(error), Role::Used) => {
                 tracing::warn!(vm = %name, %error, "planning without having seen what runs there");
+                let message = format!("VM '{name}': {}", error.message);
+                self.silent.insert(name, Fault { message, ..error });
                 return;
             }
             (Err(error), Role::Idle) => {

@@ -97,6 +97,7 @@ pub(super) fn work_out(
             allocation: allocation.clone(),
             occupied: spares.occupied,
             unseen: spares.unseen,
+            silent: BTreeMap::new(),
             containers: BTreeMap::new(),
         },
         plan_id: None,
