@@ -118,6 +118,8 @@ const PURE: &[&str] = &[
     "src/fault.rs",
     "src/fault",
     "src/execute/asked.rs",
+    "src/execute/confirmed.rs",
+    "src/execute/owed.rs",
     "src/execute/event.rs",
     "src/execute/illegal.rs",
     "src/execute/state.rs",

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::fake::{Engineering, Fake, holding};
 use super::*;
-use crate::engine::State;
+use crate::engine::{Health, State};
 use crate::model::topology::OnFailure;
 
 /// So long attempts go on where they are to succeed in the end: longer than any machine takes.
@@ -217,4 +217,42 @@ async fn a_vm_that_was_made_is_looked_at_before_anything_is_put_on_it() {
         assert!(message.contains(said), "{theirs:?}: {message}");
         assert_eq!(world.engines().abandoned, [crate::model::VmId::new("new_vm0")]);
     }
+}
+
+/// `web` is to start where `db` ran before, with this health.
+fn beside_a_sick_one(on: impl Fn(&Event, &mut Engineering) + Send + Sync + 'static) -> Arc<Fake> {
+    let from = holding(&[("a", "db"), ("b", "")]);
+    let world = Fake::new((from, holding(&[("a", "db"), ("b", "web")])), OnFailure::Stop, on);
+    health(&mut world.engines(), Health::Unhealthy);
+    world
+}
+
+fn health(engines: &mut Engineering, health: Health) {
+    let running = engines.running.get_mut("a").unwrap();
+    running.get_mut("app_db").unwrap().health = Some(health);
+}
+
+#[tokio::test]
+async fn nothing_starts_beside_a_dependency_that_is_unhealthy() {
+    let world = beside_a_sick_one(nothing);
+    let (outcome, fault) = world.run(SHORT, 4, unhalted()).await;
+    assert_eq!(outcome, Some(Outcome::Failed));
+    let told = fault.unwrap().message;
+    assert!(
+        told.contains("'app_db' on vm 'a'") && told.contains("health check"),
+        "{told}"
+    );
+    assert_eq!(world.running_on("b"), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_depends_on_an_unhealthy_one_starts_once_that_is_healthy() {
+    let world = beside_a_sick_one(|event, engines| {
+        if matches!(event, Event::AttemptFailed { .. }) {
+            health(engines, Health::Healthy);
+        }
+    });
+    let (outcome, fault) = world.run(LONG, 4, unhalted()).await;
+    assert_eq!(outcome, Some(Outcome::Succeeded), "{fault:?}");
+    assert_eq!(world.running_on("b"), ["app_web"]);
 }

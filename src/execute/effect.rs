@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Allocation, Container, Size, Vm, VmId};
+use crate::model::{Allocation, Container, Size, TierId, Vm, VmId};
 use crate::translate::Action;
 
 use super::event::{Finding, FoundVm, Left};
@@ -48,6 +48,7 @@ pub fn confirm(
                 let held = Container {
                     size: *size,
                     cores: cores.clone(),
+                    owed: vm.used.get(container).map(|was| was.owed).unwrap_or_default(),
                 };
                 vm.used.insert(container.clone(), held);
             }
@@ -60,8 +61,22 @@ pub fn confirm(
         Action::DeleteVm { .. } => {
             allocation.vms.remove(&vm);
         }
-        Action::CreateVm { .. } | Action::RunScaleHook { .. } | Action::RunTierHook { .. } => {}
+        Action::RunScaleHook { container, .. } => {
+            if let Some(held) = held(allocation, &vm, container) {
+                held.owed.scale = false;
+            }
+        }
+        Action::RunTierHook { container, .. } => {
+            if let Some(held) = held(allocation, &vm, container) {
+                held.owed.tier = None;
+            }
+        }
+        Action::CreateVm { .. } => {}
     }
+}
+
+fn held<'a>(allocation: &'a mut Allocation, vm: &VmId, tier: &TierId) -> Option<&'a mut Container> {
+    allocation.vms.get_mut(vm)?.used.get_mut(tier)
 }
 
 /// Takes what a failed action left behind into the allocation.
@@ -77,7 +92,10 @@ pub fn settle(allocation: &mut Allocation, bindings: &Bindings, action: &Action,
         return;
     };
     match left.container() {
-        Some(container) => drop(vm.used.insert(tier.clone(), container)),
+        Some(mut container) => {
+            container.owed = vm.used.get(tier).map(|was| was.owed).unwrap_or_default();
+            vm.used.insert(tier.clone(), container);
+        }
         None => drop(vm.used.remove(tier)),
     }
 }

@@ -269,8 +269,8 @@ impl Left {
         match self {
             Self::Nothing => None,
             Self::Container { size, cores } => Some(Container {
-                size: *size,
                 cores: cores.clone(),
+                ..Container::from(*size)
             }),
         }
     }

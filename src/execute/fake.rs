@@ -85,7 +85,10 @@ impl Fake {
             .collect();
         let tiers: serde_json::Map<_, _> = names
             .into_iter()
-            .map(|name| (name, json!({"docker_image": "i"})))
+            .map(|name| match name.as_str() {
+                "web" => (name, json!({"docker_image": "i", "depends_on": ["db"]})),
+                _ => (name, json!({"docker_image": "i"})),
+            })
             .collect();
         let topology = json!({
             "infrastructure": {"cpu_cores": 32, "mem_units": 32, "cloud_driver": {"autoscaling_groupname": "g"}},
@@ -370,22 +373,19 @@ impl Ledger for Handle {
         let mut execution = lock(&self.0.execution);
         let illegal = |illegal: Illegal| Fault::new(Code::Internal, illegal.to_string());
         execution.progress.apply(&stamped).map_err(illegal)?;
-        let action = event
-            .action()
-            .and_then(|index| execution.actions().nth(index).map(|(_, action)| action.clone()));
         let mut view = lock(&self.0.view);
+        let confirmed = confirmed(
+            &self.0.topology,
+            &execution,
+            event,
+            &view.allocation,
+            &view.bindings,
+        );
         let View { allocation, bindings } = &mut *view;
-        let (allocation, bindings) = (Arc::make_mut(allocation), Arc::make_mut(bindings));
-        match (event, &action) {
-            (Event::ActionSucceeded { finding, .. }, Some(action)) => {
-                confirm(allocation, bindings, Size::new(32, 32), action, finding);
-            }
-            (Event::ActionFailed { left: Some(left), .. }, Some(action))
-            | (Event::ActionSettled { left: Some(left), .. }, Some(action)) => {
-                settle(allocation, bindings, action, left);
-            }
-            _ => {}
+        for change in &confirmed.changes {
+            Arc::make_mut(allocation).apply(change);
         }
+        Arc::make_mut(bindings).extend(confirmed.bound);
         (self.0.on)(event, &mut self.0.engines());
         Ok(())
     }

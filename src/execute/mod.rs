@@ -5,6 +5,7 @@
 
 mod asked;
 mod clean_up;
+mod confirmed;
 mod consequence;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
@@ -23,6 +24,7 @@ mod fault;
 mod first_look;
 mod illegal;
 mod last_look;
+mod owed;
 mod page;
 mod perform;
 mod preflight;
@@ -43,6 +45,7 @@ mod tests;
 mod world;
 
 pub use asked::{By, Reconcile};
+pub use confirmed::{Confirmed, confirmed};
 pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Direction, Event, Finding, FoundVm, HookRun, Left, Lost, Outcome, Stamped};
 pub use illegal::Illegal;

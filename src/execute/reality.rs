@@ -5,7 +5,7 @@
 
 use crate::engine::{Observed, State};
 use crate::model::topology::CpuMode;
-use crate::model::{Allocation, Container, CoreSet, Cpu, Foreign, Size, TierId, Topology, Vm, VmId};
+use crate::model::{Allocation, Container, CoreSet, Cpu, Foreign, Owed, Size, TierId, Topology, Vm, VmId};
 
 /// Bytes in one memory unit.
 fn unit(topology: &Topology) -> u64 {
@@ -29,6 +29,7 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
             mem: seen.memory.div_ceil(unit(topology)),
         },
         cores,
+        owed: Owed::default(),
     }
 }
 
@@ -63,13 +64,31 @@ pub fn overlay(topology: &Topology, allocation: &mut Allocation, vm: &VmId, seen
     }
 }
 
+fn has_scale_hooks(topology: &Topology, tier: &TierId) -> bool {
+    let tier = topology.tiers.get(tier);
+    tier.is_some_and(|tier| !tier.on_node_scale.is_empty())
+}
+
 /// A VM with what its engine reports.
 #[must_use]
 pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
     let parts = || seen.iter().filter(|one| is_part(topology, one));
     let tier = |one: &Observed| TierId::new(&one.name);
     Vm {
-        used: parts().map(|one| (tier(one), held(topology, one))).collect(),
+        used: parts()
+            .map(|one| {
+                let (tier, mut held) = (tier(one), held(topology, one));
+                // No engine knows which hooks are owed; those of one that was not confirmed may be.
+                held.owed = match vm.used.get(&tier) {
+                    Some(known) => known.owed,
+                    None => Owed {
+                        scale: has_scale_hooks(topology, &tier),
+                        tier: None,
+                    },
+                };
+                (tier, held)
+            })
+            .collect(),
         stalled: parts()
             .filter(|one| one.state != State::Running || uneven(topology, one))
             .map(tier)

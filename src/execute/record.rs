@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::model::topology::{OnFailure, OnShortage};
-use crate::model::{Allocation, CoreSet, Foreign, TierId, VmId};
+use crate::model::{Allocation, CoreSet, Foreign, Owed, Since, TierId, VmId};
 use crate::translate::{Action, Stage};
 
 use crate::fault::{Code, Fault};
@@ -78,13 +78,20 @@ pub struct Pinned {
     /// What others hold, by VM.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub foreign: BTreeMap<VmId, Foreign>,
+    /// The hooks that are owed, by VM and tier. None in what was written before they were kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub owed: BTreeMap<VmId, BTreeMap<TierId, Owed>>,
 }
 
 impl Pinned {
     /// What a VM holds, cores included.
     #[must_use]
     pub fn on(&self, vm: &VmId) -> Value {
-        json!([self.allocation.vms.get(vm).map(|vm| &vm.used), self.cores.get(vm)])
+        json!([
+            self.allocation.vms.get(vm).map(|vm| &vm.used),
+            self.cores.get(vm),
+            self.owed.get(vm)
+        ])
     }
 }
 
@@ -108,7 +115,14 @@ impl From<&Allocation> for Pinned {
         let foreign = foreign
             .filter(|(_, foreign)| *foreign != Foreign::default())
             .collect();
-        let mut allocation = allocation.clone();
+        let mut owed: BTreeMap<VmId, BTreeMap<TierId, Owed>> = BTreeMap::new();
+        for (id, vm) in &allocation.vms {
+            for (tier, container) in vm.used.iter().filter(|(_, held)| !held.owed.is_nothing()) {
+                let of_vm = owed.entry(id.clone()).or_default();
+                of_vm.insert(tier.clone(), container.owed);
+            }
+        }
+        let mut allocation = allocation.clone().owing_nothing();
         for vm in allocation.vms.values_mut() {
             vm.foreign = Foreign::default();
             vm.stalled.clear();
@@ -120,6 +134,7 @@ impl From<&Allocation> for Pinned {
             allocation,
             cores,
             foreign,
+            owed,
         }
     }
 }
@@ -130,12 +145,15 @@ impl From<Pinned> for Allocation {
             mut allocation,
             mut cores,
             mut foreign,
+            mut owed,
         } = pinned;
         for (id, vm) in &mut allocation.vms {
             vm.foreign = foreign.remove(id).unwrap_or_default();
             let mut of_vm = cores.remove(id).unwrap_or_default();
+            let mut owed = owed.remove(id).unwrap_or_default();
             for (tier, container) in &mut vm.used {
                 container.cores = of_vm.remove(tier).unwrap_or_default();
+                container.owed = owed.remove(tier).unwrap_or_default();
             }
         }
         allocation
@@ -246,6 +264,25 @@ impl Execution {
     pub fn target(&self) -> &Allocation {
         let second = self.progress.second.as_ref();
         second.map_or(&self.frozen.target, |second| &second.target)
+    }
+
+    /// The direction that it goes in.
+    #[must_use]
+    pub const fn since(&self) -> Since {
+        Since {
+            execution: self.frozen.id,
+            back: self.progress.back.is_some(),
+        }
+    }
+
+    /// What was before it set out, or before it turned back.
+    #[must_use]
+    pub fn before(&self, back: bool) -> Allocation {
+        if back {
+            self.target().clone()
+        } else {
+            self.frozen.from.clone().into()
+        }
     }
 
     /// Whether VMs did not come, nothing else has failed, and the plan is still to be placed on those

@@ -141,7 +141,10 @@ impl Basis {
                     json!(is.get(container)),
                 );
             }
-            if !seen {
+            if seen {
+                let owed = |basis: &Self| json!(basis.from.owed.get(vm));
+                note("allocation", json!({ "vm": vm }), owed(self), owed(now));
+            } else {
                 let (was, is) = (self.from.on(vm), now.from.on(vm));
                 note("allocation", json!({ "vm": vm }), was, is);
             }
@@ -281,6 +284,7 @@ mod tests {
         let container = Container {
             size: Size::new(1, 3),
             cores: CoreSet([1].into()),
+            owed: Default::default(),
         };
         vm.used.insert(TierId::new("a_b"), container);
         let allocation = Allocation {
@@ -361,6 +365,19 @@ mod tests {
             }),
             ["image 'nginx' on VM 'vm1' changed"]
         );
+    }
+
+    #[test]
+    fn a_hook_that_is_owed_now_has_moved() {
+        let owed = crate::model::Owed {
+            scale: true,
+            tier: None,
+        };
+        let now = |now: &mut Basis| {
+            let of_vm = [(TierId::new("a_b"), owed)].into();
+            now.from.owed.insert(VmId::new("vm1"), of_vm);
+        };
+        assert_eq!(moved(now), ["what VM 'vm1' holds is new"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::translate::{Action, Stage};
 
 use super::clean_up::clean_up;
 use super::consequence::follows;
+use super::effect::real_name;
 use super::event::{Event, Finding};
 use super::first_look::first_look;
 use super::page::Page;
@@ -161,10 +162,7 @@ impl Run {
         let id = self.id;
         // Counted from the first failure: an attempt may rightly take long.
         let mut until = None;
-        let old = match &execution.progress.back {
-            Some(_) => execution.target(),
-            None => &self.world.from,
-        };
+        let old = self.old(execution, action).await;
         let page = Page::new(self, execution, index);
         for attempt in before + 1.. {
             self.record(Event::ActionStarted {
@@ -176,7 +174,7 @@ impl Run {
             let Failure {
                 fault, output, again, ..
             } = match self
-                .attempt(old, action, &page, execution)
+                .attempt(&old, action, &page, execution)
                 .instrument(
                     tracing::debug_span!("action", execution = %id, action = index, attempt, what = %action),
                 )
@@ -228,6 +226,35 @@ impl Run {
             first_look(&self.world, execution, vm, found).await?;
         }
         Ok(finding)
+    }
+
+    /// The allocation that a dependency hook is given as the one before: that before the first change
+    /// which the container was not told of.
+    async fn old(&self, execution: &Execution, action: &Action) -> Allocation {
+        let Action::RunTierHook { vm, container, .. } = action else {
+            return Allocation::default();
+        };
+        let view = self.ledger.view();
+        let held = view
+            .allocation
+            .container(real_name(&view.bindings, vm), container);
+        let here = execution.since();
+        let since = held.and_then(|held| held.owed.tier).unwrap_or(here);
+        if since.execution != self.id {
+            match self.ledger.execution(since.execution).await {
+                Ok(earlier) => return earlier.before(since.back),
+                Err(error) => {
+                    tracing::warn!(%error, "what was before is kept no longer; telling of this execution alone: {action}");
+                }
+            }
+        } else if since.back != here.back {
+            return execution.before(since.back);
+        }
+        if here.back {
+            execution.before(true)
+        } else {
+            self.world.from.clone()
+        }
     }
 
     /// Records a failure with what is really there. `unsure` says that the effect may have happened.

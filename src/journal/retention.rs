@@ -11,7 +11,7 @@ use super::rows::{read, time};
 /// What is kept of the history. An execution goes when it is beyond either limit.
 ///
 /// Whatever the limits are, these stay: one that has not ended; the newest, and the newest that
-/// succeeded, which say what should run, with those whose plan they brought back; and one that was sent
+/// succeeded, which say what should run, with those whose plan they brought back; those that a dependency hook still to run tells of; and one that was sent
 /// with an `Idempotency-Key`, for [`KEY_HOURS`] after its end. With an execution go its events. What belongs to no execution, such as drift,
 /// goes with the executions of its time, or when it is too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,8 @@ fn executions(
            AND (finished_at < ?2 OR seq <= (SELECT seq FROM executions ORDER BY seq DESC LIMIT 1 OFFSET ?3))
            AND seq NOT IN (SELECT seq FROM needed)
            AND id NOT IN (SELECT plan_of FROM needed WHERE plan_of IS NOT NULL)
+           AND id NOT IN (SELECT held ->> '$.owed.tier.execution' FROM containers
+                          WHERE held ->> '$.owed.tier.execution' IS NOT NULL)
            AND (key IS NULL OR finished_at < ?4)
          ORDER BY seq LIMIT ?5",
     )?;

@@ -5,12 +5,12 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::execute::{Standing, Summary};
-use crate::model::{Allocation, Change, Container, CoreSet, TierId, Vm, VmId};
+use crate::model::{Allocation, Change, Container, CoreSet, Owed, TierId, Vm, VmId};
 
 use super::error::JournalError;
 
@@ -102,6 +102,25 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary, JournalError> {
     })
 }
 
+/// What a container holds, with the hooks that it is owed: none where nothing is said of them, as in
+/// rows of programs that did not know of them.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    #[serde(flatten)]
+    container: Container,
+    #[serde(default, skip_serializing_if = "Owed::is_nothing")]
+    owed: Owed,
+}
+
+impl From<&Container> for Held {
+    fn from(container: &Container) -> Self {
+        Self {
+            container: container.clone(),
+            owed: container.owed,
+        }
+    }
+}
+
 /// Writes what changes in the allocation, and nothing else.
 pub(super) fn apply(transaction: &Transaction<'_>, changes: &[Change]) -> Result<(), JournalError> {
     for change in changes {
@@ -120,7 +139,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, changes: &[Change]) -> Result
                     "INSERT INTO containers SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM vms WHERE vm = ?1)
                      ON CONFLICT (vm, tier) DO UPDATE SET held = excluded.held, cores = excluded.cores",
                 )?
-                .execute([vm.as_str(), tier.as_str(), &write(is)?, &write(&is.cores)?])?,
+                .execute([vm.as_str(), tier.as_str(), &write(&Held::from(is))?, &write(&is.cores)?])?,
             Change::ContainerGone { vm, tier } => transaction
                 .prepare_cached("DELETE FROM containers WHERE vm = ?1 AND tier = ?2")?
                 .execute([vm.as_str(), tier.as_str()])?,
@@ -142,9 +161,11 @@ pub(super) fn allocation(connection: &Connection) -> Result<Allocation, JournalE
     let mut found = containers.query([])?;
     while let Some(row) = found.next()? {
         let text = |column: usize| row.get::<_, String>(column);
+        let Held { container, owed } = read(&text(2)?)?;
         let is = Container {
             cores: read::<CoreSet>(&text(3)?)?,
-            ..read::<Container>(&text(2)?)?
+            owed,
+            ..container
         };
         allocation.apply(&Change::Container {
             vm: VmId::new(&text(0)?),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::ids::{TierId, VmId};
 use super::units::{Cpu, Size};
@@ -60,6 +61,39 @@ pub struct Container {
     /// are promised; `inspect` reads the live value from the engine.
     #[serde(skip)]
     pub cores: CoreSet,
+    /// The hooks that are still to run in it. Kept out of the JSON answers, as the cores are;
+    /// translate shows them as actions.
+    #[serde(skip)]
+    pub owed: Owed,
+}
+
+/// The hooks that a container is owed: there was a reason for them, and they have not succeeded since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Its scale hooks: it was created or updated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scale: bool,
+    /// Its dependency hook: a dependency changed, for the first time then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Since>,
+}
+
+/// One direction of an execution. What was before it is in the execution's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// Which execution.
+    pub execution: Uuid,
+    /// Whether it was on its way back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+}
+
+impl Owed {
+    /// Whether no hook is owed.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Foreign {
@@ -78,6 +112,7 @@ impl From<Size> for Container {
         Self {
             size,
             cores: CoreSet::default(),
+            owed: Owed::default(),
         }
     }
 }
@@ -171,6 +206,15 @@ impl Allocation {
             }
         }
         totals
+    }
+
+    /// The same with no hook owed: what a plan asks for.
+    #[must_use]
+    pub fn owing_nothing(mut self) -> Self {
+        for container in self.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+            container.owed = Owed::default();
+        }
+        self
     }
 
     /// The container of `tier` on `vm`, if there is one.

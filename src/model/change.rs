@@ -126,6 +126,10 @@ mod tests {
         let container = (1u32..4, 1u64..4, 0u32..3).prop_map(|(cpu, mem, core)| Container {
             size: Size::new(cpu, mem),
             cores: CoreSet([core].into()),
+            owed: crate::model::Owed {
+                scale: core == 0,
+                tier: None,
+            },
         });
         let tiers = prop::collection::btree_map("[ab]_[cd]", container, 0..4);
         let vm = (prop::option::of("10\\.0\\.0\\.[12]"), 1u32..3, tiers).prop_map(|(ip, cpu, used)| Vm {

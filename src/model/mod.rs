@@ -14,7 +14,7 @@ mod reader;
 pub mod topology;
 pub mod units;
 
-pub use allocation::{Allocation, Container, CoreSet, Foreign, Vm};
+pub use allocation::{Allocation, Container, CoreSet, Foreign, Owed, Since, Vm};
 pub use change::Change;
 pub use ids::{TierId, VmId};
 pub use plan::Plan;

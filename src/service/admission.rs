@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -210,6 +210,7 @@ impl Service {
         let world = self.world(&topology, &course.seen, needs_hooks).await?;
         refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
         refuse(unseen(&course))?;
+        refuse(unconfirmed(&course))?;
         Ok(Prepared {
             plan,
             course,
@@ -276,6 +277,22 @@ fn unseen(course: &Course) -> Vec<Fault> {
     made.cloned().collect()
 }
 
+/// VMs in use that could not be looked at, where nothing is to be done: that all is as the plan asks can't
+/// be said then. Where something is, the VMs that it touches must answer, and the others need not.
+fn unconfirmed(course: &Course) -> Vec<Fault> {
+    let used = |vm: &VmId| {
+        let vm = course.seen.allocation.vms.get(vm);
+        vm.is_some_and(|vm| !vm.used.is_empty())
+    };
+    let silent = course.seen.silent.iter().filter(|(vm, _)| used(vm));
+    let faults = silent.map(|(vm, fault)| fault.clone().with([json!({ "vm": vm })]));
+    if course.stages.iter().all(Vec::is_empty) {
+        faults.collect()
+    } else {
+        Vec::new()
+    }
+}
+
 /// Whether a topology names any hook.
 pub(super) fn names_hooks(topology: &Topology) -> bool {
     topology
@@ -293,4 +310,46 @@ pub(super) fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
     let mut all = Fault::new(first.code, messages.join("; "));
     all.details = faults.iter().flat_map(|fault| fault.details.clone()).collect();
     Err(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{Allocation, Size, TierId, Vm};
+
+    /// A VM that holds something, if `holds`, and does not answer.
+    fn course(holds: bool, stages: Vec<Stage>) -> Course {
+        let (name, mut vm) = (VmId::new("vm1"), Vm::empty(None, Size::new(4, 4)));
+        if holds {
+            vm.used.insert(TierId::of("app", "db"), Size::new(1, 1).into());
+        }
+        let allocation = Allocation {
+            vms: [(name.clone(), vm)].into(),
+        };
+        let silent = Fault::new(Code::EngineUnreachable, "VM 'vm1': connection refused");
+        Course {
+            target: allocation.clone(),
+            stages,
+            seen: Seen {
+                vms: Vec::new(),
+                allocation,
+                occupied: BTreeMap::new(),
+                unseen: BTreeMap::new(),
+                silent: [(name, silent)].into(),
+                containers: BTreeMap::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_plan_that_changes_nothing_is_not_reached_where_nobody_could_look() {
+        let faults = unconfirmed(&course(true, Vec::new()));
+        let codes: Vec<Code> = faults.iter().map(|fault| fault.code).collect();
+        assert_eq!(codes, [Code::EngineUnreachable]);
+        assert!(unconfirmed(&course(false, Vec::new())).is_empty());
+        let elsewhere = vec![vec![Action::CreateVm { vm: VmId::new("vm2") }]];
+        assert!(unconfirmed(&course(true, elsewhere)).is_empty());
+    }
 }

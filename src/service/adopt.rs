@@ -88,9 +88,12 @@ impl Service {
             }
             let before = allocation.vms.get(&vm.name).cloned();
             let before = before.unwrap_or_else(|| Vm::empty(vm.ip.clone(), topology.infrastructure.vm));
-            allocation
-                .vms
-                .insert(vm.name.clone(), as_seen(&topology, &before, &seen));
+            let mut now = as_seen(&topology, &before, &seen);
+            // What is adopted is taken to have had its hooks.
+            for (tier, held) in &mut now.used {
+                held.owed = before.used.get(tier).map(|known| known.owed).unwrap_or_default();
+            }
+            allocation.vms.insert(vm.name.clone(), now);
             adopted.containers.insert(vm.name.clone(), names);
         }
         if adopted.containers.is_empty() {

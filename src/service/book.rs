@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::execute::{By, Event, Execution, Frozen, Illegal, Outcome, Progress, Seal, Stamped};
+use crate::execute::{By, Event, Execution, Frozen, Illegal, Outcome, Progress, Seal, Stamped, confirmed};
 use crate::fault::{Code, Fault};
 use crate::journal::{Journal, JournalError, Pruned, Retention};
 use crate::model::{Allocation, Change, TierId, Topology, VmId};
@@ -18,7 +18,7 @@ use super::desired::Desired;
 use super::document::Tags;
 use super::identity::Known;
 use super::observation::Difference;
-use super::replay::{Before, confirmed, replay, take_up};
+use super::replay::{Before, replay, take_up};
 
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,7 @@ mod tests {
                 let held = Container {
                     size: Size::new(1, 1),
                     cores: crate::model::CoreSet::default(),
+                    owed: crate::model::Owed::default(),
                 };
                 vm.used.insert(TierId::new("shop_one"), held);
             }

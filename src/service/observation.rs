@@ -47,6 +47,8 @@ pub enum Kind {
     Lost,
     /// The allocation holds less of a tier than the plan asks for.
     Short,
+    /// A hook of it is still to run: the next execution runs it.
+    HookOwed,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             Self::EngineChanged => "engine_changed",
             Self::Lost => "lost",
             Self::Short => "short",
+            Self::HookOwed => "hook_owed",
         }
     }
 }
@@ -180,6 +183,30 @@ pub fn short(plan: &Plan, allocation: &Allocation) -> Look {
     look
 }
 
+/// The containers that are owed hooks which the topology names.
+pub fn owed(topology: &Topology, allocation: &Allocation) -> Look {
+    let mut look = Look::new();
+    for (id, vm) in &allocation.vms {
+        for (tier, held) in &vm.used {
+            let Some(spec) = topology.tiers.get(tier) else {
+                continue;
+            };
+            let mut details = Vec::new();
+            if held.owed.scale && !spec.on_node_scale.is_empty() {
+                details.push("its scale hook has not succeeded since it was created or updated".to_owned());
+            }
+            if held.owed.tier.is_some() && spec.on_dependency_scale.is_some() {
+                details.push("its tier hook has not succeeded since a dependency changed".to_owned());
+            }
+            if !details.is_empty() {
+                let (vm, container) = (Some(id.clone()), tier.to_string());
+                look.insert(Place { vm, container }, (Kind::HookOwed, details));
+            }
+        }
+    }
+    look
+}
+
 /// What is known of one place.
 #[derive(Clone, Debug)]
 struct Known {
@@ -285,11 +312,12 @@ impl Watch {
 
     /// What has differed for long enough that something should be done about it now. A VM that does
     /// not answer, or has another engine, is none of that: nothing can be done until it has its own
-    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough.
+    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough. A hook that
+    /// failed is run by the next execution.
     #[must_use]
     pub fn due(&self) -> Vec<Place> {
         self.places(|known| match known.kind {
-            Kind::Unreachable | Kind::EngineChanged => false,
+            Kind::Unreachable | Kind::EngineChanged | Kind::HookOwed => false,
             Kind::Unhealthy => !known.spent,
             Kind::Missing
             | Kind::Stopped

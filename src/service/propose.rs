@@ -59,6 +59,8 @@ pub struct Seen {
     pub occupied: BTreeMap<VmId, Vm>,
     /// VMs that could be taken into use and could not be looked at, and why.
     pub unseen: BTreeMap<VmId, Fault>,
+    /// VMs in use that could not be looked at, and why.
+    pub silent: BTreeMap<VmId, Fault>,
     /// What the engines of the allocation's VMs were seen to run.
     pub containers: BTreeMap<VmId, Vec<Observed>>,
 }
@@ -274,6 +276,14 @@ impl Service {
         remove_first(reality.surplus, &mut proposal.translation.stages);
         proposal.warnings.extend(warnings);
         proposal.warnings.extend(reality.warnings);
+        let unseen = reality.silent.values().map(|fault| {
+            told(format!(
+                "{}; it could not be looked at, and is taken to be as it was confirmed",
+                fault.message
+            ))
+        });
+        proposal.warnings.extend(unseen);
+        proposal.seen.silent = reality.silent;
         proposal.seen.containers = reality.seen;
         Ok(proposal)
     }
@@ -293,6 +303,7 @@ impl Service {
             allocation: reality.allocation,
             occupied: reality.spares.occupied,
             unseen: reality.spares.unseen,
+            silent: reality.silent,
             containers: reality.seen,
         })
     }

@@ -47,6 +47,8 @@ pub(super) struct Reality {
     pub unlimited: BTreeMap<VmId, Vec<Unlimited>>,
     /// What containers of others leave of the VMs that they hold something of.
     pub crowds: Vec<Crowd>,
+    /// VMs in use that could not be looked at, and why: they are taken to be as confirmed.
+    pub silent: BTreeMap<VmId, Fault>,
     /// What the plan's author should know.
     pub warnings: Vec<Warning>,
 }
@@ -347,6 +349,8 @@ impl Reality {
             (Ok((_, seen)), _) => seen,
             (Err(error), Role::Used) => {
                 tracing::warn!(vm = %name, %error, "planning without having seen what runs there");
+                let message = format!("VM '{name}': {}", error.message);
+                self.silent.insert(name, Fault { message, ..error });
                 return;
             }
             (Err(error), Role::Idle) => {

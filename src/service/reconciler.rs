@@ -19,7 +19,7 @@ use crate::model::topology::SelfHeal;
 use crate::model::{Plan, TierId, Topology, Vm, VmId};
 
 use super::admission::{Begun, Request};
-use super::observation::{Kind, Look, News, Place, Watch, on_vm, short};
+use super::observation::{Kind, Look, News, Place, Watch, on_vm, owed, short};
 use super::reality::PATIENCE;
 use super::{Service, Snapshot};
 
@@ -278,6 +278,9 @@ impl Service {
             && let Ok((plan, _)) = Plan::parse(&reached.plan, &topology)
         {
             all.extend(short(&plan, &snapshot.allocation));
+        }
+        for (place, what) in owed(&topology, &snapshot.allocation) {
+            all.entry(place).or_insert(what);
         }
         Ok(all)
     }

@@ -118,6 +118,7 @@ pub(super) fn work_out(
             allocation: allocation.clone(),
             occupied: spares.occupied,
             unseen: spares.unseen,
+            silent: BTreeMap::new(),
             containers: BTreeMap::new(),
         },
         plan_id: None,
@@ -212,6 +213,7 @@ mod tests {
             let web = Container {
                 size: Size::new(1, 1),
                 cores: CoreSet([1].into()),
+                owed: crate::model::Owed::default(),
             };
             vm.used.insert(TierId::new("a_web"), web);
             vm.foreign = Foreign {

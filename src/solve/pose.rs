@@ -158,7 +158,7 @@ impl Posed {
         mut new_name: impl FnMut(usize) -> VmId,
     ) -> Allocation {
         if answer.unchanged {
-            return current.clone();
+            return current.clone().owing_nothing();
         }
         let mut target = Allocation::default();
         let known = |name: &VmId| current.vms.get(name).or(self.spares.get(name));

@@ -108,8 +108,8 @@ impl<'a> Emitter<'a> {
                 }
             }
             let now = Container {
-                size,
                 cores: cores.clone(),
+                ..Container::from(size)
             };
             self.now.entry(vm).or_default().insert(tier.clone(), now);
             actions.push(match kind {
@@ -154,8 +154,8 @@ impl<'a> Emitter<'a> {
                     continue;
                 }
                 let now = Container {
-                    size: was.size,
                     cores: cores.clone(),
+                    ..Container::from(was.size)
                 };
                 self.now.entry(vm).or_default().insert((*tier).clone(), now);
                 actions.push(Action::UpdateContainer {

@@ -1,7 +1,8 @@
 //! Which hooks run, and after which stage.
 //!
 //! A hook comes one stage after the last change that is a reason for it; it may run beside later
-//! actions on other containers.
+//! actions on other containers. One that is owed from an earlier execution runs without a change,
+//! unless the target owes it, too: undoing an execution does not make up for those before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,18 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
             after_change.insert(tier.clone(), index + 1);
             if !matches!(action, Action::DeleteContainer { .. }) {
                 after_touch.insert((tier.clone(), action.vm().clone()), index + 1);
+            }
+        }
+    }
+    // What is owed from before needs no change to come after.
+    let owed = |side: &Allocation, vm: &VmId, tier: &TierId| {
+        let held = side.container(vm, tier);
+        held.map(|held| held.owed).unwrap_or_default()
+    };
+    for (vm, held) in &to.vms {
+        for tier in held.used.keys() {
+            if owed(from, vm, tier).scale && !owed(to, vm, tier).scale {
+                after_touch.entry((tier.clone(), vm.clone())).or_insert(0);
             }
         }
     }
@@ -46,12 +59,18 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
         };
         let dependencies = spec.depends_on.iter();
         let reasons: Vec<&TierId> = dependencies.filter(|other| changed(other)).collect();
-        if reasons.is_empty() {
-            continue;
-        }
-        let after = reasons.iter().filter_map(|other| after_change.get(*other));
+        let about = if reasons.is_empty() {
+            spec.depends_on.iter().collect()
+        } else {
+            reasons.clone()
+        };
+        let after = about.iter().filter_map(|other| after_change.get(*other));
         let after = after.copied().max().unwrap_or(0);
         for (vm, _) in places.1.of_tier(id) {
+            let missed = owed(from, vm, id).tier;
+            if reasons.is_empty() && (missed.is_none() || missed == owed(to, vm, id).tier) {
+                continue;
+            }
             let own = after_touch.get(&(id.clone(), (*vm).clone())).copied();
             let hook = Action::RunTierHook {
                 vm: (*vm).clone(),

@@ -322,7 +322,8 @@ impl<'w> Order<'w> {
         if pending.ups == 0 || (row.kind == Kind::Create && pending.created == 1) {
             self.announce(tier);
         }
-        if row.kind == Kind::Create && (pending.creates == 0 || was_running == 0) {
+        let starts = row.kind == Kind::Create || row.repairs;
+        if starts && (pending.creates == 0 || was_running == 0) {
             for other in &self.work.tiers[tier].needed_by {
                 self.announce(*other);
             }

@@ -57,6 +57,8 @@ pub(super) struct Pending {
     pub(super) ups: usize,
     pub(super) creates: usize,
     pub(super) deletes: usize,
+    /// Updates that get a container going again.
+    pub(super) repairs: usize,
     /// Creates that have been done.
     pub(super) created: usize,
 }
@@ -71,6 +73,7 @@ impl<'w> Progress<'w> {
             tier.ups += usize::from(!op.is_down());
             tier.creates += usize::from(op.kind == Kind::Create);
             tier.deletes += usize::from(op.kind == Kind::Delete);
+            tier.repairs += usize::from(op.repairs);
         }
         Self {
             work,
@@ -128,10 +131,13 @@ impl<'w> Progress<'w> {
         needs.iter().all(|tier| self.running[*tier] > 0)
     }
 
-    /// Whether all containers that its tier's dependencies get have been started.
+    /// Whether all containers that its tier's dependencies get have been started, and all that did not
+    /// run are going again.
     pub(super) fn dependencies_complete(&self, op: OpNo) -> bool {
         let needs = &self.work.tiers[self.work.ops[op].tier].needs;
-        needs.iter().all(|tier| self.pending[*tier].creates == 0)
+        needs
+            .iter()
+            .all(|tier| self.pending[*tier].creates == 0 && self.pending[*tier].repairs == 0)
     }
 
     /// Whether a delete leaves the tier running, where it stays, or comes after its dependents',
@@ -185,7 +191,7 @@ impl<'w> Progress<'w> {
                 pending.deletes -= 1;
                 interrupts = *running == 0 && self.work.tiers[op.tier].stays;
             }
-            Kind::Update => {}
+            Kind::Update => pending.repairs -= usize::from(op.repairs && part != Part::Up),
         }
         if part != Part::Up {
             self.used[op.vm] = self.used[op.vm] - op.give();

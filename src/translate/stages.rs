@@ -53,6 +53,7 @@ struct Flow {
 #[derive(Clone, Copy, Debug, Default)]
 struct Marks {
     after_ups: usize,
+    /// Creates, and updates that get a container going again.
     after_creates: usize,
     after_deletes: usize,
 }
@@ -81,7 +82,7 @@ impl Folding<'_> {
         if step.part != Part::Down && !op.is_down() {
             marks.after_ups = marks.after_ups.max(stage + 1);
         }
-        if op.kind == Kind::Create {
+        if op.kind == Kind::Create || op.repairs {
             marks.after_creates = marks.after_creates.max(stage + 1);
         }
         if op.kind == Kind::Delete {

@@ -29,6 +29,8 @@ pub(super) struct Op {
     pub(super) before: Size,
     /// What it takes afterwards; zero after a delete.
     pub(super) after: Size,
+    /// It also gets a container going again that holds its part without running.
+    pub(super) repairs: bool,
     /// Of a create: deletes on the same VM of containers that publish one of its ports.
     pub(super) blockers: Vec<OpNo>,
 }
@@ -214,6 +216,7 @@ impl<'a> Work<'a> {
                 before: old.map_or(Size::ZERO, takes),
                 // What the target says of cores is not looked at: they are chosen here.
                 after: new.map_or(Size::ZERO, |new| takes(&new.size.into())),
+                repairs: kind == Kind::Update && stalled(id),
                 blockers: Vec::new(),
             });
             self.vms[vm].ops.push(op);

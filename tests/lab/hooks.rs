@@ -94,6 +94,14 @@ fn a_hook_that_fails_fails_the_execution_with_its_words() {
         let history = service.executions().await.to_string();
         assert!(history.contains("failed"), "{history}");
 
+        // The same plan still has it to run, and is not reached before it has.
+        let same = plan(&[("one", 1.0, 1), ("two", 1.0, 1)]);
+        let hook = "run scale hook for container 'rubis_two' on vm 'vm1'";
+        assert_eq!(service.translate(&same).await, [[hook]]);
+        service.try_execute(&same).await.error(&[502]);
+        let holds = service.api.get("/api/plan").await;
+        assert_eq!(holds.body["state"], "failed", "{}", holds.body);
+
         // Repaired, the same plan goes through.
         repository.write("scale_hooks/grow.sh", "#!/bin/sh\necho grown\n");
         repository.commit("Repair");
@@ -104,7 +112,10 @@ fn a_hook_that_fails_fails_the_execution_with_its_words() {
                 json!({"on_node_scale": "grow.sh"}),
             ))
             .await;
-        service.execute(&plan(&[("one", 1.0, 1), ("two", 1.0, 2)])).await;
+        service.execute(&same).await;
+        assert_eq!(service.translate(&same).await, [[""; 0]; 0]);
+        let holds = service.api.get("/api/plan").await;
+        assert_eq!(holds.body["state"], "reached", "{}", holds.body);
     });
 }
 

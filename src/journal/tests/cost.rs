@@ -26,6 +26,7 @@ fn fleet(vms: usize) -> Allocation {
             let held = crate::model::Container {
                 size: Size::new(1, 2),
                 cores: CoreSet([tier].into()),
+                owed: Default::default(),
             };
             vm.used.insert(TierId::of("shop", &format!("tier{tier}")), held);
         }

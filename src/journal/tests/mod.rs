@@ -22,6 +22,7 @@ fn allocation() -> Allocation {
     let held = crate::model::Container {
         size: Size::new(1, 3),
         cores: CoreSet([1].into()),
+        owed: Default::default(),
     };
     vm.used.insert(TierId::new("a_b"), held);
     Allocation {
@@ -56,6 +57,7 @@ fn resized() -> Vec<Change> {
     let is = crate::model::Container {
         size: Size::new(2, 3),
         cores: CoreSet([0, 1].into()),
+        owed: Default::default(),
     };
     let (vm, tier) = (VmId::new("vm1"), TierId::new("a_b"));
     let new = Change::Vm {

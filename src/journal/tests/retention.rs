@@ -186,3 +186,47 @@ fn the_file_shrinks_again() {
     let after = sql(&journal, "PRAGMA page_count");
     assert!(after * 5 < before, "{before} pages, then {after}");
 }
+
+#[test]
+fn hooks_that_are_owed_are_kept_with_the_execution_that_they_tell_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Timestamp::now();
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    let missed = frozen();
+    run(&mut journal, &missed, now, Outcome::Failed);
+    run(&mut journal, &frozen(), now, Outcome::Failed);
+    run(&mut journal, &frozen(), now, Outcome::Succeeded);
+    let since = crate::model::Since {
+        execution: missed.id,
+        back: false,
+    };
+    let mut changes = resized();
+    if let Some(Change::Container { is, .. }) = changes.first_mut() {
+        is.owed = crate::model::Owed {
+            scale: true,
+            tier: Some(since),
+        };
+    }
+    journal.note(&json!({}), &changes).unwrap();
+    let mut expected = journal.load().unwrap().allocation;
+    assert_eq!(
+        expected
+            .container(&VmId::new("vm1"), &TierId::new("a_b"))
+            .unwrap()
+            .owed
+            .tier,
+        Some(since)
+    );
+    let keep = Retention { executions: 1, ..ALL };
+    prune(&mut journal, &keep, now);
+    assert!(kept(&journal).contains(&missed.id));
+    assert_eq!(kept(&journal).len(), 2);
+
+    // As a program writes it that knows of none.
+    let held = r#"UPDATE containers SET held = '{"cpu_cores":2,"mem_units":3}'"#;
+    journal.connection().execute_batch(held).unwrap();
+    expected = expected.owing_nothing();
+    assert_eq!(journal.load().unwrap().allocation, expected);
+    prune(&mut journal, &keep, now);
+    assert_eq!(kept(&journal).len(), 1);
+}

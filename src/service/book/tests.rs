@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::execute::{Bindings, Event, Finding, FoundVm, Left, Pinned, confirm, settle};
+use crate::execute::{Bindings, Confirmed, Event, Finding, FoundVm, Left, Pinned, confirm, settle};
 use crate::journal::SqliteJournal;
 use crate::model::{CoreSet, Size, Vm};
-use crate::service::replay::Confirmed;
 
 fn topology() -> Topology {
     let tiers: serde_json::Map<String, Value> = (0..5)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Allocation, Size, TierId, VmId};
+use crate::model::{Allocation, Owed, Size, TierId, VmId};
 use crate::translate::{Action, Stage};
 
 use super::Check;
@@ -70,10 +70,16 @@ impl Check<'_> {
         }
     }
 
-    /// Once after the last change of the container, and only if there was one.
+    fn owed(&self, side: &Allocation, vm: &VmId, tier: &TierId) -> Owed {
+        side.container(vm, tier).map(|held| held.owed).unwrap_or_default()
+    }
+
+    /// Once after the last change of the container, and only if there was one or it is owed.
     fn scale_hook(&mut self, (vm, tier): Place, own: Option<usize>, runs: &[usize]) {
         let spec = self.topology.tiers.get(tier);
-        let due = own.is_some() && spec.is_some_and(|spec| !spec.on_node_scale.is_empty());
+        let (was, is) = (self.owed(self.from, vm, tier), self.owed(self.to, vm, tier));
+        let reason = own.is_some() || (was.scale && !is.scale);
+        let due = reason && spec.is_some_and(|spec| !spec.on_node_scale.is_empty());
         let right = match runs {
             [] => !due,
             [stage] => due && Some(*stage) > own,
@@ -106,9 +112,11 @@ impl Check<'_> {
             .filter_map(|other| changed.get(*other))
             .copied()
             .max();
+        let (was, is) = (self.owed(from, vm, tier).tier, self.owed(to, vm, tier).tier);
+        let due = !reasons.is_empty() || (spec.is_some() && was.is_some() && was != is);
         let right = match runs {
-            [] => reasons.is_empty(),
-            [stage] => !reasons.is_empty() && Some(*stage) > last.max(own),
+            [] => !due,
+            [stage] => due && Some(*stage) > last.max(own),
             _ => false,
         };
         if !right {

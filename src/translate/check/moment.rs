@@ -24,8 +24,8 @@ pub(super) fn outcome(action: &Action) -> Option<Container> {
     match action {
         Action::CreateContainer { size, cores, .. } | Action::UpdateContainer { size, cores, .. } => {
             Some(Container {
-                size: *size,
                 cores: cores.clone(),
+                ..Container::from(*size)
             })
         }
         _ => None,
@@ -35,9 +35,14 @@ pub(super) fn outcome(action: &Action) -> Option<Container> {
 impl Moment {
     pub(super) fn of(vm: &Vm) -> Self {
         let containers = vm.used.iter().map(|(tier, container)| {
+            // Which hooks are owed is none of this.
+            let container = Container {
+                cores: container.cores.clone(),
+                ..Container::from(container.size)
+            };
             let change = Change {
                 before: Some(container.clone()),
-                after: Some(container.clone()),
+                after: Some(container),
                 acted_on: false,
                 stalled: vm.stalled.contains(tier),
             };

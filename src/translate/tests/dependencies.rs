@@ -139,3 +139,21 @@ fn a_cycle_of_dependencies_still_ends() {
     let translation = translate(&scene.topology, &scene.from, &scene.to);
     assert_eq!(translation.stages.iter().flatten().count(), 2);
 }
+
+#[test]
+fn a_dependency_that_sleeps_is_woken_before_what_needs_it_starts() {
+    let mut scene = Scene::new()
+        .vm("v", 4, 4)
+        .vm("w", 4, 4)
+        .needs("web", "db")
+        .keeps("db", "v", 1, 1)
+        .wants("web", "w", 1, 1);
+    scene.from.vms.get_mut("v").unwrap().stalled.insert("db".into());
+    assert_eq!(
+        scene.texts(),
+        [
+            ["update container 'db' on vm 'v' with cpu cores=1 and mem_units=1"],
+            ["create container 'web' on vm 'w' with cpu cores=1 and mem_units=1"],
+        ]
+    );
+}

@@ -74,7 +74,7 @@ fn nothing_is_given_out_twice(scene: &Scene) {
                         cores.0.is_disjoint(&foreign.cores.0),
                         "{container} on {vm}: {cores}"
                     );
-                    let held = Container { size, cores };
+                    let held = Container { cores, ..size.into() };
                     now.vms.get_mut(&vm).unwrap().used.insert(container, held);
                 }
                 Action::DeleteContainer { vm, container, .. } => {

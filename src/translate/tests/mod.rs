@@ -150,6 +150,7 @@ impl Scene {
             } else {
                 CoreSet::default()
             },
+            owed: Default::default(),
         };
         self.from
             .vms
@@ -166,6 +167,7 @@ impl Scene {
         let container = Container {
             size: Size::new(cores, mem),
             cores: CoreSet(pinned.iter().copied().collect()),
+            owed: Default::default(),
         };
         self.from
             .vms

@@ -191,6 +191,7 @@ fn decimal_cores_are_not_pinned() {
             mem: 1,
         },
         cores: CoreSet::default(),
+        owed: Default::default(),
     };
     let used = |side: &mut Allocation, tier: &str, hundredths| {
         let vm = side.vms.get_mut("v").unwrap();

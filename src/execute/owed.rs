@@ -1,0 +1,167 @@
+//! Which hooks are owed, from what events confirm. Pure.
+//!
+//! A container is owed its scale hooks from its creation or update until they succeed, and its
+//! dependency hook from the first change of a dependency until that succeeds. That is part of what
+//! is confirmed of the container, so that an execution which ends in between, however it does, leaves
+//! it on record. A container that goes is owed nothing.
+
+use std::collections::BTreeSet;
+
+use crate::model::topology::Tier;
+use crate::model::{Allocation, Change, Container, Size, TierId, Topology, VmId};
+use crate::translate::Action;
+
+use super::effect::{Bindings, real_name};
+use super::event::Event;
+use super::record::Execution;
+use super::status::Status;
+
+/// After `action` has changed its container, or may have: its scale hooks are owed.
+pub(super) fn after(topology: &Topology, allocation: &mut Allocation, bindings: &Bindings, action: &Action) {
+    let (Action::CreateContainer { container, .. } | Action::UpdateContainer { container, .. }) = action
+    else {
+        return;
+    };
+    let hooks = topology.tiers.get(container).map(|tier| &tier.on_node_scale);
+    if hooks.is_none_or(Vec::is_empty) {
+        return;
+    }
+    let vm = allocation.vms.get_mut(real_name(bindings, action.vm()));
+    if let Some(held) = vm.and_then(|vm| vm.used.get_mut(container)) {
+        held.owed.scale = true;
+    }
+}
+
+/// What is where, to see whether it changed.
+pub(super) fn sizes(allocation: &Allocation) -> Vec<(VmId, TierId, Container)> {
+    let of_vm = |(id, vm): (&VmId, &crate::model::Vm)| {
+        let held = vm.used.iter();
+        let held = held.map(|(tier, held)| (id.clone(), tier.clone(), held.clone()));
+        held.collect::<Vec<_>>()
+    };
+    allocation.vms.iter().flat_map(of_vm).collect()
+}
+
+/// Adds the dependency hooks that are owed for what `changes` in number, size or place. `allocation` is
+/// what was confirmed before.
+pub(super) fn add(
+    topology: &Topology,
+    execution: &Execution,
+    event: &Event,
+    allocation: &Allocation,
+    changes: &mut Vec<Change>,
+) {
+    // What was seen before it was placed anew is nothing that the execution did.
+    let unsure = unsure(execution, event);
+    if matches!(event, Event::Replanned { .. }) || (changes.is_empty() && unsure.is_none()) {
+        return;
+    }
+    let since = execution.since();
+    for change in changes.iter_mut() {
+        let Change::Container { vm, tier, is } = change else {
+            continue;
+        };
+        let fresh = allocation.container(vm, tier).is_none() && is.owed.tier.is_none();
+        if fresh
+            && let Some(spec) = topology.tiers.get(tier)
+            && spec.on_dependency_scale.is_some()
+            && dependency_changed(execution, spec)
+        {
+            is.owed.tier = Some(since);
+        }
+    }
+    let changed = changes.iter().flat_map(|one| resized(allocation, one));
+    let changed: BTreeSet<TierId> = changed.chain(unsure.cloned()).collect();
+    if changed.is_empty() {
+        return;
+    }
+    let told = topology.tiers.values().filter(|tier| {
+        let depends = tier.depends_on.iter().any(|other| changed.contains(other));
+        tier.on_dependency_scale.is_some() && depends
+    });
+    for tier in told {
+        for (vm, held) in allocation.places(&tier.id) {
+            let gone = |change: &Change| matches!(change, Change::VmGone { vm: gone } if gone == vm);
+            if held.owed.tier.is_some() || changes.iter().any(gone) {
+                continue;
+            }
+            let mut is = held.clone();
+            is.owed.tier = Some(since);
+            let (vm, tier) = (vm.clone(), tier.id.clone());
+            changes.push(Change::Container { vm, tier, is });
+        }
+    }
+}
+
+/// The tier that a failed action may have changed in number or size: nobody knows.
+fn unsure<'e>(execution: &'e Execution, event: &Event) -> Option<&'e TierId> {
+    let Event::ActionFailed {
+        action,
+        unknown: true,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    match execution.action(*action)? {
+        Action::UpdateContainer { size, was, .. } if size == was => None,
+        Action::CreateContainer { container, .. }
+        | Action::UpdateContainer { container, .. }
+        | Action::DeleteContainer { container, .. } => Some(container),
+        Action::CreateVm { .. }
+        | Action::DeleteVm { .. }
+        | Action::RunScaleHook { .. }
+        | Action::RunTierHook { .. } => None,
+    }
+}
+
+/// The tiers of which a change makes more or less, or puts it elsewhere.
+fn resized(allocation: &Allocation, change: &Change) -> Vec<TierId> {
+    let size = |vm, tier| allocation.container(vm, tier).map(|held| held.size);
+    match change {
+        Change::Container { vm, tier, is } if size(vm, tier) != Some(is.size) => vec![tier.clone()],
+        Change::ContainerGone { tier, .. } => vec![tier.clone()],
+        Change::VmGone { vm } => {
+            let used = allocation.vms.get(vm).map(|vm| &vm.used);
+            used.into_iter().flat_map(|used| used.keys().cloned()).collect()
+        }
+        Change::Container { .. } | Change::Vm { .. } => Vec::new(),
+    }
+}
+
+/// Whether a dependency of the tier was changed on the way that the execution is on: what starts after
+/// that is told of it, too.
+fn dependency_changed(execution: &Execution, tier: &Tier) -> bool {
+    let was = &execution.frozen.from.allocation;
+    let leg = execution.progress.leg();
+    let done = execution.actions().zip(&execution.progress.actions).skip(leg);
+    let mut done = done.filter(|(_, state)| state.state == Status::Succeeded);
+    done.any(|((_, action), _)| {
+        let changes = match action {
+            Action::CreateContainer { .. } => true,
+            Action::UpdateContainer { size, was, .. } => size != was,
+            // What earlier executions left behind held nothing.
+            Action::DeleteContainer {
+                vm,
+                container,
+                was: held,
+                ..
+            } => {
+                *held != Size::ZERO
+                    && (execution.progress.back.is_some() || was.container(vm, container).is_some())
+            }
+            Action::CreateVm { .. }
+            | Action::DeleteVm { .. }
+            | Action::RunScaleHook { .. }
+            | Action::RunTierHook { .. } => false,
+        };
+        changes
+            && action
+                .container()
+                .is_some_and(|other| tier.depends_on.contains(other))
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
