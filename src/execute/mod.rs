@@ -10,6 +10,7 @@ mod consequence;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod course;
+mod dependency;
 mod effect;
 mod event;
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! One action, as calls to drivers.
 
 use crate::cloud::{CloudError, CloudErrorKind};
-use crate::engine::{Effect, EngineError, EngineErrorKind, Health, State};
+use crate::engine::{Effect, EngineError, EngineErrorKind, Health};
 use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
-use crate::model::{Allocation, Container, Size, TierId, VmId};
+use crate::model::{Allocation, Size, TierId, VmId};
 use crate::translate::Action;
 
 use super::effect::real_name;
@@ -173,9 +173,6 @@ async fn attempt(
                 .ok_or_else(|| unknown(container))?;
             let spec = spec::container(&world.topology, tier, *size, cores, &view.allocation);
             world.cloud.ensure_kept(&[name].into()).await?;
-            for dependency in &tier.depends_on {
-                await_dependency(world, view, dependency).await?;
-            }
             engine.ensure_running(&spec).await?;
             Ok(Finding::default())
         }
@@ -233,53 +230,7 @@ async fn attempt(
     }
 }
 
-/// Makes sure that a dependency runs somewhere, and is healthy there where it has a health check: what
-/// was confirmed of it may be long ago. The failure passes when it comes up.
-async fn await_dependency(world: &World, view: &View, dependency: &TierId) -> Result<(), Failure> {
-    let mut down = Ok(());
-    for (vm, held) in view.allocation.places(dependency) {
-        match is_up(world, view, vm, dependency, held).await {
-            Ok(()) => return Ok(()),
-            failure => down = failure,
-        }
-    }
-    down
-}
-
-async fn is_up(
-    world: &World,
-    view: &View,
-    vm: &VmId,
-    dependency: &TierId,
-    held: &Container,
-) -> Result<(), Failure> {
-    let (_, engine) = world.engine(view, vm)?;
-    let seen = engine.find(dependency.as_str()).await?;
-    let why = match seen
-        .filter(|seen| seen.managed)
-        .map(|seen| (seen.state, seen.health))
-    {
-        Some((State::Running, None | Some(Health::Healthy))) => return Ok(()),
-        Some((State::Running, Some(Health::Starting))) => "is not healthy yet",
-        Some((State::Running, Some(Health::Unhealthy))) => "fails its health check",
-        Some((State::Paused, _)) => "is paused",
-        Some((State::Restarting, _)) => "ends again and again",
-        Some((State::Created | State::Removing | State::Exited | State::Dead, _)) | None => {
-            let tier = world.topology.tiers.get(dependency);
-            let tier = tier.ok_or_else(|| unknown(dependency))?;
-            let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
-            engine.ensure_running(&spec).await?;
-            return Ok(());
-        }
-    };
-    let message = format!("container '{dependency}' on vm '{vm}', which it depends on, {why}");
-    Err(Failure {
-        again: true,
-        ..Fault::new(Code::ContainerUnhealthy, message).into()
-    })
-}
-
-fn unknown(container: &TierId) -> Fault {
+pub(super) fn unknown(container: &TierId) -> Fault {
     Fault::new(
         Code::Internal,
         format!("{container} is not a tier of the topology"),

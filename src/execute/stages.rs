@@ -17,6 +17,7 @@ use crate::translate::{Action, Stage};
 
 use super::clean_up::clean_up;
 use super::consequence::follows;
+use super::dependency::await_dependencies;
 use super::effect::real_name;
 use super::event::{Event, Finding};
 use super::first_look::first_look;
@@ -221,7 +222,9 @@ impl Run {
         page: &Page<'_>,
         execution: &Execution,
     ) -> Result<Finding, Failure> {
-        let finding = perform(&self.world, &self.ledger.view(), old, action, page).await?;
+        let view = self.ledger.view();
+        await_dependencies(&self.world, &view, execution, action).await?;
+        let finding = perform(&self.world, &view, old, action, page).await?;
         if let (Action::CreateVm { vm }, Some(found)) = (action, &finding.vm) {
             first_look(&self.world, execution, vm, found).await?;
         }

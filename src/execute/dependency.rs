@@ -1,0 +1,101 @@
+//! What a container depends on, just before it is created.
+
+use crate::engine::{Health, State};
+use crate::fault::{Code, Fault};
+use crate::model::{Allocation, Container, TierId, VmId};
+use crate::translate::Action;
+
+use super::effect::real_name;
+use super::perform::{Failure, unknown};
+use super::record::Execution;
+use super::spec;
+use super::world::{View, World};
+
+/// Makes sure, before a container is created, that what it depends on runs and is healthy. Other
+/// actions wait for nothing.
+pub async fn await_dependencies(
+    world: &World,
+    view: &View,
+    execution: &Execution,
+    action: &Action,
+) -> Result<(), Failure> {
+    let Action::CreateContainer { container, .. } = action else {
+        return Ok(());
+    };
+    let target = match &execution.progress.back {
+        // On the way back it is what was there before.
+        Some(_) => &world.from,
+        None => execution.target(),
+    };
+    let tier = world
+        .topology
+        .tiers
+        .get(container)
+        .ok_or_else(|| unknown(container))?;
+    for dependency in &tier.depends_on {
+        await_dependency(world, view, target, dependency).await?;
+    }
+    Ok(())
+}
+
+/// Makes sure that a dependency runs somewhere, and is healthy there where it has a health check: what
+/// was confirmed of it may be long ago. The failure passes when it comes up.
+async fn await_dependency(
+    world: &World,
+    view: &View,
+    target: &Allocation,
+    dependency: &TierId,
+) -> Result<(), Failure> {
+    let mut down = Ok(());
+    let stays = |vm: &VmId| {
+        let mut planned = target
+            .vms
+            .iter()
+            .filter(|(_, vm)| vm.used.contains_key(dependency));
+        planned.any(|(name, _)| real_name(&view.bindings, name) == vm)
+    };
+    for (vm, held) in view.allocation.places(dependency) {
+        // What is about to go is not waited for, and not started again.
+        if !stays(vm) {
+            continue;
+        }
+        match is_up(world, view, vm, dependency, held).await {
+            Ok(()) => return Ok(()),
+            failure => down = failure,
+        }
+    }
+    down
+}
+
+async fn is_up(
+    world: &World,
+    view: &View,
+    vm: &VmId,
+    dependency: &TierId,
+    held: &Container,
+) -> Result<(), Failure> {
+    let (_, engine) = world.engine(view, vm)?;
+    let seen = engine.find(dependency.as_str()).await?;
+    let why = match seen
+        .filter(|seen| seen.managed)
+        .map(|seen| (seen.state, seen.health))
+    {
+        Some((State::Running, None | Some(Health::Healthy))) => return Ok(()),
+        Some((State::Running, Some(Health::Starting))) => "is not healthy yet",
+        Some((State::Running, Some(Health::Unhealthy))) => "fails its health check",
+        Some((State::Paused, _)) => "is paused",
+        Some((State::Restarting, _)) => "ends again and again",
+        Some((State::Created | State::Removing | State::Exited | State::Dead, _)) | None => {
+            let tier = world.topology.tiers.get(dependency);
+            let tier = tier.ok_or_else(|| unknown(dependency))?;
+            let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
+            engine.ensure_running(&spec).await?;
+            return Ok(());
+        }
+    };
+    let message = format!("container '{dependency}' on vm '{vm}', which it depends on, {why}");
+    Err(Failure {
+        again: true,
+        ..Fault::new(Code::ContainerUnhealthy, message).into()
+    })
+}
