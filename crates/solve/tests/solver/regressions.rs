@@ -85,9 +85,10 @@ fn a_plan_that_removes_all_there_is_has_an_answer_whatever_vms_cost() {
 }
 
 /// The bound of a placement that deletes what it does not use was above the price of staying, and the answer
-/// was withheld: where keeping a VM is cheaper than deleting it, idle VMs may be more than `max_vms`.
+/// was withheld. VMs that hold nothing go, even where keeping them would be cheaper, but for those that
+/// `min_vms` asks for.
 #[test]
-fn idle_vms_that_are_cheaper_kept_than_deleted_may_stay() {
+fn idle_vms_that_are_cheaper_kept_than_deleted_are_priced_as_they_go_or_stay() {
     let mut instance = three_tiers(None);
     instance.tiers.clear();
     instance.vms = (0..2)
@@ -101,6 +102,12 @@ fn idle_vms_that_are_cheaper_kept_than_deleted_may_stay() {
     instance.max_vms = Some(1);
     instance.weights.vm_use = 0;
     let answer = solved(&instance).unwrap();
-    assert!(answer.unchanged);
+    assert!(!answer.unchanged && answer.idle.is_empty(), "{answer:?}");
+    assert_eq!(answer.objective, 2 * u64::from(instance.weights.vm_delete));
+    assert!(answer.bound <= answer.objective, "{answer:?}");
+    instance.max_vms = None;
+    instance.min_vms = 2;
+    let answer = solved(&instance).unwrap();
+    assert!(answer.unchanged && answer.idle.len() == 2, "{answer:?}");
     assert_eq!((answer.objective, answer.bound), (0, 0));
 }
