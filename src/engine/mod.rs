@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::model::topology::{Healthcheck, PortBinding, Tls, Variable};
+use crate::model::topology::{Healthcheck, PortBinding, RuntimeOptions, Tls, Variable};
 use crate::model::{CoreSet, Cpu};
 
 pub use owners::Owners;
@@ -35,6 +35,8 @@ pub const LABEL_APP: &str = "mapek.app";
 pub const LABEL_TIER: &str = "mapek.tier";
 /// Label with a fingerprint of what was asked for, the limits apart, which can change in place.
 pub const LABEL_SPEC: &str = "mapek.spec";
+/// Folder inside a container for the scripts that are run in it.
+pub const HOOKS_FOLDER: &str = "/ecoware";
 
 /// One VM's engine.
 #[async_trait]
@@ -240,6 +242,8 @@ pub struct ContainerSpec {
     pub labels: BTreeMap<String, String>,
     /// User.
     pub user: Option<String>,
+    /// What its processes may do and use, and how they are stopped.
+    pub runtime: RuntimeOptions,
     /// Names and addresses for the container's hosts file.
     pub extra_hosts: Vec<(String, String)>,
 }

@@ -1,6 +1,6 @@
 //! What a container of a tier should be like. Pure.
 
-use crate::engine::{ContainerSpec, CpuLimit, Limits};
+use crate::engine::{ContainerSpec, CpuLimit, HOOKS_FOLDER, Limits};
 use crate::model::topology::{CpuMode, Tier};
 use crate::model::{Allocation, CoreSet, Size, Topology};
 
@@ -37,13 +37,25 @@ pub fn container(
         arguments: tier.arguments.clone(),
         entrypoint: tier.entrypoint.clone(),
         environment: tier.environment.clone(),
-        volumes: tier.volumes.clone(),
+        volumes: volumes(tier),
         healthcheck: tier.healthcheck.clone(),
         stop_grace_s: tier.stop_grace_s,
         labels: tier.labels.clone(),
         user: tier.user.clone(),
+        runtime: tier.runtime.clone(),
         extra_hosts: extra_hosts(topology, tier, allocation),
     }
+}
+
+/// The tier's volumes. Where hooks are run in a container whose root can't be written to, they come into a
+/// volume of their own, which goes with the container.
+fn volumes(tier: &Tier) -> Vec<String> {
+    let mut volumes = tier.volumes.clone();
+    let hooks = !tier.on_node_scale.is_empty() || tier.on_dependency_scale.is_some();
+    if hooks && tier.runtime.read_only == Some(true) {
+        volumes.push(HOOKS_FOLDER.to_owned());
+    }
+    volumes
 }
 
 /// A name for each dependency that is on one VM at most, as the predecessor gave: the

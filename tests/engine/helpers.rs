@@ -73,6 +73,7 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         stop_grace_s: Some(2),
         labels: BTreeMap::new(),
         user: None,
+        runtime: Default::default(),
         extra_hosts: Vec::new(),
     }
 }

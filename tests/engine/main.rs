@@ -51,6 +51,7 @@ mod containers;
 mod hooks;
 mod hosts;
 mod limits;
+mod options;
 mod pulling;
 mod remote;
 mod trouble;

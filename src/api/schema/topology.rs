@@ -299,6 +299,59 @@ pub struct Tier {
     /// User that the containers run as.
     #[schema(pattern = r"\S", example = "nobody")]
     user: Option<String>,
+    /// Most processes and threads of a container; -1 for no limit, 4096 unless given.
+    #[schema(minimum = -1, maximum = 4194304, example = 200)]
+    pids_limit: Option<i64>,
+    /// Limits of each process, by name (`nofile`, `core`, …).
+    #[schema(value_type = Option<BTreeMap<String, Ulimit>>, example = json!({ "nofile": { "soft": 1024, "hard": 4096 } }))]
+    ulimits: Option<Value>,
+    /// Whether the containers' root file system can't be written to.
+    #[schema(example = true)]
+    read_only: Option<bool>,
+    /// File systems in memory: `/path[:options]`, one or a list. What they hold counts as the container's memory.
+    #[schema(value_type = Option<OneOrMore>, example = json!(["/run:size=16m"]))]
+    tmpfs: Option<Value>,
+    /// Size of `/dev/shm`: bytes, or a number with `k`, `m` or `g` behind it; 64m unless given.
+    #[schema(value_type = Option<Scalar>, example = "128m")]
+    shm_size: Option<Value>,
+    /// Capabilities of Linux besides Docker's own set.
+    #[schema(example = json!(["NET_ADMIN"]))]
+    cap_add: Option<Vec<String>>,
+    /// Capabilities of Linux that are taken away; `ALL` takes all.
+    #[schema(example = json!(["ALL"]))]
+    cap_drop: Option<Vec<String>>,
+    /// Whether processes can't gain privileges, by setuid programs such as sudo for one; true unless given.
+    #[schema(example = true)]
+    no_new_privileges: Option<bool>,
+    /// Whether Docker's own small init is process 1.
+    #[schema(example = true)]
+    init: Option<bool>,
+    /// The signal that stops a container: a name or a number.
+    #[schema(value_type = Option<Scalar>, example = "SIGQUIT")]
+    stop_signal: Option<Value>,
+}
+
+/// A limit of each process; -1 is no limit.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = 1024)]
+pub enum Ulimit {
+    /// What counts, and can't be raised.
+    Both(i64),
+    /// What counts, and how far a process may raise it.
+    Each(SoftAndHard),
+}
+
+/// What counts, and how far a process may raise it; -1 is no limit.
+#[derive(ToSchema)]
+#[schema(example = json!({ "soft": 1024, "hard": 4096 }))]
+pub struct SoftAndHard {
+    /// What counts.
+    #[schema(minimum = -1, example = 1024)]
+    soft: i64,
+    /// How far a process may raise it.
+    #[schema(minimum = -1, example = 4096)]
+    hard: i64,
 }
 
 /// Published ports.

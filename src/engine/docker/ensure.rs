@@ -10,7 +10,7 @@ use super::call::{Caller, Failed};
 use super::look::{self, Found};
 use super::mask::Secrets;
 use super::start::{self, Started};
-use super::{image, resize, spec, wait};
+use super::{image, resize, runtime, spec, wait};
 use crate::engine::{
     ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, secret,
 };
@@ -87,6 +87,16 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
                 return wait::up(caller, &found.seen, wait::Since::Earlier).await;
             }
             (Next::Start, Some(found)) => {
+                if let Some(wrong) =
+                    runtime::difference(&asked.runtime, &found.host, found.stop_signal.as_deref())
+                {
+                    if fresh {
+                        return Err(not_as_asked(caller, name, &wrong));
+                    }
+                    tracing::info!(engine = %caller.endpoint, container = name, wrong, "replacing a container that was made otherwise");
+                    remove(caller, &found).await?;
+                    continue;
+                }
                 // Limits are not part of the fingerprint, so a half-made container may have others.
                 resize::to(caller, &found.seen, &asked.limits).await?;
                 match start::start(caller, &found).await {
@@ -104,6 +114,14 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
         "gave up on container '{name}' after {ROUNDS} rounds: something else on the machine keeps changing it"
     );
     Err(caller.error(EngineErrorKind::Refused, Effect::Unknown, message))
+}
+
+/// An engine that makes a container otherwise than asked would do so again.
+fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
+    let message = format!(
+        "container '{name}' was made, but not started: the engine reports {wrong}; leave out what it or its kernel can't do"
+    );
+    caller.error(EngineErrorKind::Mismatch, Effect::None, message)
 }
 
 /// Creates the container. That the name is taken is no failure: the next look says by what.

@@ -1,5 +1,6 @@
 //! Looking: machine, containers. Nothing here changes anything.
 
+use bollard::models::HostConfig;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -22,6 +23,10 @@ pub struct Found {
     pub trouble: String,
     /// What its last failed health check said.
     pub check: String,
+    /// How it was made, as the engine wrote it down.
+    pub host: HostConfig,
+    /// The signal that stops it.
+    pub stop_signal: Option<String>,
 }
 
 /// Docker's own grace, where a container has none.
@@ -122,6 +127,11 @@ pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineErr
                 restarts: answer.restart_count.unwrap_or_default(),
                 trouble: state.and_then(|state| state.error.clone()).unwrap_or_default(),
                 check,
+                host: answer.host_config.clone().unwrap_or_default(),
+                stop_signal: answer
+                    .config
+                    .as_ref()
+                    .and_then(|config| config.stop_signal.clone()),
                 seen: read::inspected(answer, &caller.owners),
             };
             // The engine also takes the beginning of an id for a name.

@@ -20,6 +20,7 @@ mod mask;
 mod output;
 mod read;
 mod resize;
+mod runtime;
 mod settings;
 mod spec;
 mod ssh;

@@ -5,9 +5,9 @@
 //! * **Restart policy `unless-stopped`.** A restart of the machine or of its engine ends all
 //!   containers, and only those with a policy come back; without one, a tier would stay down until
 //!   a person noticed. Containers that `mapek` stops stay stopped.
-//! * **No init process.** Images whose own supervisor must be process 1 break under one, and the
-//!   engine's machine may not have it. An image that ignores the stop signal takes its whole grace
-//!   to stop (`stop_grace_s`).
+//! * **No init process unless asked for.** Images whose own supervisor must be process 1 break under one, and
+//!   the engine's machine may not have it. An image that ignores the stop signal takes its whole grace
+//!   to stop (`stop_grace_s`), unless it is given another (`stop_signal`) or an init (`init`).
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use bollard::models::{
 };
 use serde_json::json;
 
-use super::limits;
+use super::{limits, runtime};
 use crate::engine::{ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER};
 use crate::model::topology::{Healthcheck, PortBinding};
 
@@ -41,7 +41,7 @@ pub fn body(spec: &ContainerSpec, environment: Vec<String>, owner: &str) -> Cont
         ..HostConfig::default()
     };
     limits::apply(&spec.limits, &mut host);
-    ContainerCreateBody {
+    let mut body = ContainerCreateBody {
         image: Some(spec.image.clone()),
         cmd: spec.arguments.clone(),
         entrypoint: spec.entrypoint.clone(),
@@ -52,9 +52,11 @@ pub fn body(spec: &ContainerSpec, environment: Vec<String>, owner: &str) -> Cont
         labels: Some(labels(spec, owner)),
         stop_timeout: spec.stop_grace_s.map(i64::from),
         user: spec.user.clone(),
-        host_config: Some(host),
         ..ContainerCreateBody::default()
-    }
+    };
+    runtime::apply(&spec.runtime, &mut body, &mut host);
+    body.host_config = Some(host);
+    body
 }
 
 /// The tier's own labels, and those of `mapek`, which win.
@@ -86,7 +88,7 @@ pub fn fingerprint(spec: &ContainerSpec) -> String {
             check.start_period_s
         ])
     });
-    let text = json!([
+    let mut text = json!([
         spec.name,
         spec.app,
         spec.tier,
@@ -101,8 +103,14 @@ pub fn fingerprint(spec: &ContainerSpec) -> String {
         spec.labels,
         spec.user,
         spec.extra_hosts,
-    ])
-    .to_string();
+    ]);
+    // Containers that were made before there were such options have the same fingerprint without any.
+    if !spec.runtime.is_default()
+        && let Some(parts) = text.as_array_mut()
+    {
+        parts.push(json!(spec.runtime));
+    }
+    let text = text.to_string();
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

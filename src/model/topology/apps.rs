@@ -11,6 +11,7 @@ use crate::model::reader::{At, Fields, Notes, join, nearest};
 use super::docker_names;
 use super::names;
 use super::ports::{self, PortBinding};
+use super::runtime::RuntimeOptions;
 use super::variable::Variable;
 
 /// One tier of one app.
@@ -54,6 +55,8 @@ pub struct Tier {
     pub labels: BTreeMap<String, String>,
     /// User that the container runs as.
     pub user: Option<String>,
+    /// What its processes may do and use, and how they are stopped.
+    pub runtime: RuntimeOptions,
 }
 
 /// The file name of a hook: one path component, so that it can't leave its folder.
@@ -142,6 +145,7 @@ impl Tier {
             .get("labels")
             .map_or_else(BTreeMap::new, |at| read_labels(notes, at));
         let user = fields.text(notes, "user");
+        let runtime = RuntimeOptions::read(notes, &mut fields, &volumes);
         fields.finish(notes);
         Some(Self {
             id: TierId::of(app, key),
@@ -163,6 +167,7 @@ impl Tier {
             stop_grace_s,
             labels,
             user,
+            runtime,
         })
     }
 }

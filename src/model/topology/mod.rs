@@ -9,9 +9,11 @@ mod cloud;
 mod docker_names;
 mod graph;
 mod infrastructure;
+mod linux;
 mod names;
 mod parse;
 mod ports;
+mod runtime;
 mod self_heal;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ pub use infrastructure::{
 };
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
+pub use runtime::{DEFAULT_PIDS, Pids, RuntimeOptions, Ulimit};
 pub use self_heal::SelfHeal;
 pub use variable::{Reference, Variable};
 

@@ -108,6 +108,7 @@ impl Scene {
             stop_grace_s: None,
             labels: BTreeMap::new(),
             user: None,
+            runtime: Default::default(),
         })
     }
 
