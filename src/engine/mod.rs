@@ -90,6 +90,12 @@ pub trait Engine: Send + Sync {
         Ok(None)
     }
 
+    /// Bytes of memory that the container uses and the kernel can't take back from it, as it can pages of files:
+    /// less than that can't be its limit. None where it does not run, and of engines that measure nothing.
+    async fn memory_held(&self, _name: &str) -> Result<Option<u64>, EngineError> {
+        Ok(None)
+    }
+
     /// Unpacks a tar archive at a folder inside the container.
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError>;
 
@@ -399,6 +405,7 @@ impl EngineError {
             | EngineErrorKind::Refused
             | EngineErrorKind::Unhealthy
             | EngineErrorKind::Mismatch
+            | EngineErrorKind::InUse
             | EngineErrorKind::Missing => false,
         };
         passing || (self.effect == Effect::Unknown && self.kind == EngineErrorKind::Refused)
@@ -433,6 +440,8 @@ pub enum EngineErrorKind {
     Down,
     /// The engine reports other limits than those asked for.
     Mismatch,
+    /// The container uses more memory than it was to have.
+    InUse,
     /// No such container.
     Missing,
 }

@@ -19,6 +19,7 @@ impl From<EngineError> for Fault {
             }
             EngineErrorKind::Unhealthy | EngineErrorKind::Down => Code::ContainerUnhealthy,
             EngineErrorKind::Mismatch => Code::LimitsMismatch,
+            EngineErrorKind::InUse => Code::MemoryInUse,
         };
         Self::new(code, chain(&error))
     }

@@ -11,11 +11,18 @@ pub fn limits(topology: &Topology, size: Size, cores: &CoreSet) -> Limits {
         CpuMode::Cpuset => CpuLimit::Cores(cores.clone()),
         CpuMode::Quota => CpuLimit::Quota(size.cpu),
     };
-    let memory = size
-        .mem
+    Limits {
+        cpu,
+        memory: memory(topology, size),
+    }
+}
+
+/// Bytes of memory of a size.
+#[must_use]
+pub fn memory(topology: &Topology, size: Size) -> u64 {
+    size.mem
         .saturating_mul(topology.infrastructure.mem_unit_mb)
-        .saturating_mul(1024 * 1024);
-    Limits { cpu, memory }
+        .saturating_mul(1024 * 1024)
 }
 
 /// A container of `tier`. `allocation` is what runs now: it says where the dependencies are.

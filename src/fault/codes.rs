@@ -101,6 +101,9 @@ codes! {
     EngineChanged, "engine_changed", 409,
         "Another engine answers in the place of the one that a VM's containers were put on.",
         "Fix the endpoint; if the old engine is gone for good, give the VM up and send the plan again.";
+    MemoryInUse, "memory_in_use", 409,
+        "A container uses more memory than a smaller limit would leave it.",
+        "Leave its tier the memory that the error names, or let the container free some first.";
     Cancelled, "cancelled", 409,
         "Somebody cancelled the execution; what was done is kept.",
         "Execute a plan to go on.";

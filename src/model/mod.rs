@@ -21,4 +21,4 @@ pub use plan::Plan;
 pub use problem::{Problem, Problems, Warning};
 pub use reader::{join as path, nearest};
 pub use topology::Topology;
-pub use units::{Cpu, Size};
+pub use units::{Cpu, Size, mib};

@@ -171,6 +171,10 @@ impl Engine for DockerEngine {
         usage::of(&self.caller, name).await
     }
 
+    async fn memory_held(&self, name: &str) -> Result<Option<u64>, EngineError> {
+        usage::held(&self.caller, name).await
+    }
+
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError> {
         archive::unpack(&self.caller, name, archive, folder).await
     }
