@@ -8,6 +8,7 @@
 pub mod docker;
 pub mod endpoint;
 mod owners;
+pub mod probe;
 pub mod secret;
 mod whose;
 
@@ -37,6 +38,9 @@ pub const LABEL_TIER: &str = "mapek.tier";
 pub const LABEL_SPEC: &str = "mapek.spec";
 /// Folder inside a container for the scripts that are run in it.
 pub const HOOKS_FOLDER: &str = "/ecoware";
+
+/// Label with the probe of the container's health, as JSON.
+pub const LABEL_PROBE: &str = "mapek.probe";
 
 /// One VM's engine.
 #[async_trait]
@@ -242,6 +246,10 @@ pub struct ContainerSpec {
     pub volumes: Vec<String>,
     /// Health check.
     pub healthcheck: Option<Healthcheck>,
+    /// Health check that the driver makes, from where it runs.
+    pub probe: Option<probe::Target>,
+    /// How long the container must stay up, and healthy, before it counts as running.
+    pub bake: Duration,
     /// Seconds between the stop signal and the kill.
     pub stop_grace_s: Option<u32>,
     /// Labels besides those of `mapek`.

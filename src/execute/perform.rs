@@ -127,7 +127,7 @@ async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failu
         }
     };
     if let Some((size, cores)) = held {
-        let spec = spec::container(&world.topology, tier, size, cores, &view.allocation);
+        let spec = spec::container(&world.topology, tier, &name, size, cores, &view.allocation);
         engine.ensure_running(&spec).await?;
     }
     Ok(())
@@ -171,7 +171,7 @@ async fn attempt(
                 .tiers
                 .get(container)
                 .ok_or_else(|| unknown(container))?;
-            let spec = spec::container(&world.topology, tier, *size, cores, &view.allocation);
+            let spec = spec::container(&world.topology, tier, &name, *size, cores, &view.allocation);
             world.cloud.ensure_kept(&[name].into()).await?;
             engine.ensure_running(&spec).await?;
             Ok(Finding::default())

@@ -1,8 +1,11 @@
 //! What a container of a tier should be like. Pure.
 
+use std::time::Duration;
+
+use crate::engine::probe::Target;
 use crate::engine::{ContainerSpec, CpuLimit, HOOKS_FOLDER, Limits};
 use crate::model::topology::{CpuMode, Tier};
-use crate::model::{Allocation, CoreSet, Size, Topology};
+use crate::model::{Allocation, CoreSet, Size, Topology, VmId};
 
 /// Limits for a size: pinned cores, or a share of all; memory in bytes.
 #[must_use]
@@ -25,11 +28,12 @@ pub fn memory(topology: &Topology, size: Size) -> u64 {
         .saturating_mul(1024 * 1024)
 }
 
-/// A container of `tier`. `allocation` is what runs now: it says where the dependencies are.
+/// A container of `tier` on `vm`. `allocation` is what runs now: it says where the dependencies are.
 #[must_use]
 pub fn container(
     topology: &Topology,
     tier: &Tier,
+    vm: &VmId,
     size: Size,
     cores: &CoreSet,
     allocation: &Allocation,
@@ -46,12 +50,23 @@ pub fn container(
         environment: tier.environment.clone(),
         volumes: volumes(tier),
         healthcheck: tier.healthcheck.clone(),
+        probe: probe(tier, vm, allocation),
+        bake: Duration::from_secs(tier.bake_s.into()),
         stop_grace_s: tier.stop_grace_s,
         labels: tier.labels.clone(),
         user: tier.user.clone(),
         runtime: tier.runtime.clone(),
         extra_hosts: extra_hosts(topology, tier, allocation),
     }
+}
+
+/// The tier's probe at the VM's address. A VM without a known address is taken for this very machine.
+fn probe(tier: &Tier, vm: &VmId, allocation: &Allocation) -> Option<Target> {
+    let ip = allocation.vms.get(vm).and_then(|vm| vm.ip.clone());
+    Some(Target {
+        vm: ip.unwrap_or_else(|| "127.0.0.1".to_owned()),
+        probe: tier.probe.clone()?,
+    })
 }
 
 /// The tier's volumes. Where hooks are run in a container whose root can't be written to, they come into a

@@ -70,6 +70,8 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         environment: BTreeMap::new(),
         volumes: Vec::new(),
         healthcheck: None,
+        probe: None,
+        bake: Duration::ZERO,
         stop_grace_s: Some(2),
         labels: BTreeMap::new(),
         user: None,

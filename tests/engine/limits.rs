@@ -114,16 +114,6 @@ fn limits_that_can_not_be_had_are_an_error_that_says_why() {
             "{error}"
         );
         assert_eq!(kernel::memory(vm, "app_two"), 256 * MIB);
-        // What only files fill is no reason: the kernel drops that.
-        engine
-            .run(
-                "app_one",
-                &shell("for i in 1 2 3; do head -c 8000000 /dev/zero >/f$i; cat /f$i >/dev/null; done"),
-            )
-            .await
-            .unwrap();
-        engine.ensure_limits("app_one", &cores(&[0], 12)).await.unwrap();
-
         let gone = engine
             .ensure_limits("app_none", &cores(&[0], 32))
             .await

@@ -52,6 +52,7 @@ mod hooks;
 mod hosts;
 mod limits;
 mod options;
+mod probes;
 mod pulling;
 mod remote;
 mod trouble;

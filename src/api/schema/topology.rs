@@ -290,6 +290,11 @@ pub struct Tier {
     volumes: Option<Vec<String>>,
     /// How the engine finds out whether a container is healthy.
     healthcheck: Option<Healthcheck>,
+    /// How mapek itself finds that out; in the place of `healthcheck`.
+    probe: Option<Probe>,
+    /// Seconds that a new container must stay up, and healthy, until it counts as running; 0 unless given.
+    #[schema(maximum = 86400, example = 10)]
+    bake_s: Option<u32>,
     /// Seconds between the stop signal and the kill.
     #[schema(maximum = 86400, example = 10)]
     stop_grace_s: Option<u32>,
@@ -482,6 +487,55 @@ pub struct Healthcheck {
     /// Seconds at the start in which failures do not count.
     #[schema(maximum = 86400, example = 10)]
     start_period_s: Option<u32>,
+}
+
+/// A health check from outside: exactly one of `http`, `tcp` and `command`.
+#[derive(ToSchema)]
+#[schema(example = json!({ "http": { "port": 80, "path": "/health" }, "interval_s": 5 }))]
+pub struct Probe {
+    /// Asked by mapek at the published port.
+    http: Option<HttpProbe>,
+    /// A connection, made by mapek to the published port.
+    tcp: Option<TcpProbe>,
+    /// Run by the engine in the container: a string, split as a shell would, or a list.
+    #[schema(value_type = Option<Words>, example = json!(["pg_isready"]))]
+    command: Option<Value>,
+    /// Seconds between checks; 5 unless given.
+    #[schema(minimum = 1, maximum = 86400, example = 5)]
+    interval_s: Option<u32>,
+    /// Seconds until one check counts as failed; 5 unless given.
+    #[schema(minimum = 1, maximum = 86400, example = 3)]
+    timeout_s: Option<u32>,
+    /// Failures in a row until the container counts as unhealthy; 3 unless given.
+    #[schema(minimum = 1, maximum = 1000, example = 3)]
+    retries: Option<u32>,
+    /// Seconds at the start in which failures do not count, and checks come often; 30 unless given.
+    #[schema(maximum = 86400, example = 10)]
+    start_period_s: Option<u32>,
+}
+
+/// `GET path` at a published port.
+#[derive(ToSchema)]
+#[schema(example = json!({ "port": 80, "path": "/health", "status": 200 }))]
+pub struct HttpProbe {
+    /// The container's port.
+    #[schema(minimum = 1, maximum = 65535, example = 80)]
+    port: u32,
+    /// Path and query; `/` unless given.
+    #[schema(pattern = r"^/[!-~]*$", example = "/health")]
+    path: Option<String>,
+    /// The right status; anything from 200 to 399 unless given.
+    #[schema(minimum = 100, maximum = 599, example = 200)]
+    status: Option<u32>,
+}
+
+/// A connection to a published port.
+#[derive(ToSchema)]
+#[schema(example = json!({ "port": 3306 }))]
+pub struct TcpProbe {
+    /// The container's port.
+    #[schema(minimum = 1, maximum = 65535, example = 3306)]
+    port: u32,
 }
 
 /// The topology as it was put, its secrets as `***`; only `time` before the first.

@@ -84,7 +84,7 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
             }
             (Next::Keep, Some(found)) => {
                 resize::to(caller, &found.seen, &asked.limits).await?;
-                return wait::up(caller, &found.seen, wait::Since::Earlier).await;
+                return wait::up(caller, &found.seen, wait::Since::Earlier, asked.bake).await;
             }
             (Next::Start, Some(found)) => {
                 if let Some(wrong) =
@@ -99,7 +99,7 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
                 }
                 // Limits are not part of the fingerprint, so a half-made container may have others.
                 resize::to(caller, &found.seen, &asked.limits).await?;
-                match start::start(caller, &found).await {
+                match start::start(caller, &found, asked.bake).await {
                     Started::Up(seen) => return Ok(seen),
                     Started::Broken(error) if !fresh => {
                         tracing::warn!(engine = %caller.endpoint, container = name, %error, "replacing a container that can't be started");

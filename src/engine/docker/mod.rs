@@ -18,6 +18,7 @@ mod log;
 mod look;
 mod mask;
 mod output;
+mod probes;
 mod read;
 mod resize;
 mod runtime;

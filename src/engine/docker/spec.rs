@@ -18,7 +18,9 @@ use bollard::models::{
 use serde_json::json;
 
 use super::{limits, runtime};
-use crate::engine::{ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER};
+use crate::engine::{
+    ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_SPEC, LABEL_TIER,
+};
 use crate::model::topology::{Healthcheck, PortBinding};
 
 /// What Docker is told to create for this owner, with this environment: `NAME=value`.
@@ -69,6 +71,9 @@ fn labels(spec: &ContainerSpec, owner: &str) -> HashMap<String, String> {
         (LABEL_TIER.to_owned(), spec.tier.clone()),
         (LABEL_SPEC.to_owned(), fingerprint(spec)),
     ]);
+    if let Some(probe) = &spec.probe {
+        labels.insert(LABEL_PROBE.to_owned(), json!(probe).to_string());
+    }
     labels
 }
 
@@ -109,6 +114,10 @@ pub fn fingerprint(spec: &ContainerSpec) -> String {
         && let Some(parts) = text.as_array_mut()
     {
         parts.push(json!(spec.runtime));
+    }
+    // Without the VM's address: a container is not made anew because its VM has another.
+    if let (Some(target), Some(parts)) = (&spec.probe, text.as_array_mut()) {
+        parts.push(json!(target.probe));
     }
     let text = text.to_string();
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

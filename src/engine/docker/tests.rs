@@ -48,6 +48,8 @@ fn sample() -> ContainerSpec {
             retries: Some(2),
             start_period_s: Some(1),
         }),
+        probe: None,
+        bake: std::time::Duration::ZERO,
         stop_grace_s: Some(7),
         labels: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
         user: Some("7".to_owned()),
@@ -159,22 +161,85 @@ fn what_the_engine_reports_of_a_containers_options_is_held_against_what_was_aske
         assert_eq!(runtime::difference(&asked, &host, signal.as_deref()), None);
         // As engines since 20.10 write them.
         for names in [&mut host.cap_add, &mut host.cap_drop] {
-            names.iter_mut().flatten().for_each(|name| *name = format!("CAP_{name}"));
+            names
+                .iter_mut()
+                .flatten()
+                .for_each(|name| *name = format!("CAP_{name}"));
         }
         assert_eq!(runtime::difference(&asked, &host, signal.as_deref()), None);
     }
     let plain = RuntimeOptions::default();
     let changes: [(&str, RuntimeOptions); 10] = [
-        ("pids_limit", RuntimeOptions { pids: None, ..all.clone() }),
-        ("ulimit nofile", RuntimeOptions { ulimits: plain.ulimits.clone(), ..all.clone() }),
-        ("read_only", RuntimeOptions { read_only: None, ..all.clone() }),
-        ("tmpfs", RuntimeOptions { tmpfs: plain.tmpfs.clone(), ..all.clone() }),
-        ("shm_size", RuntimeOptions { shm_size: None, ..all.clone() }),
-        ("cap_add", RuntimeOptions { cap_add: Vec::new(), ..all.clone() }),
-        ("cap_drop", RuntimeOptions { cap_drop: Vec::new(), ..all.clone() }),
-        ("no_new_privileges", RuntimeOptions { no_new_privileges: None, ..all.clone() }),
-        ("init", RuntimeOptions { init: None, ..all.clone() }),
-        ("stop_signal", RuntimeOptions { stop_signal: None, ..all.clone() }),
+        (
+            "pids_limit",
+            RuntimeOptions {
+                pids: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "ulimit nofile",
+            RuntimeOptions {
+                ulimits: plain.ulimits.clone(),
+                ..all.clone()
+            },
+        ),
+        (
+            "read_only",
+            RuntimeOptions {
+                read_only: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "tmpfs",
+            RuntimeOptions {
+                tmpfs: plain.tmpfs.clone(),
+                ..all.clone()
+            },
+        ),
+        (
+            "shm_size",
+            RuntimeOptions {
+                shm_size: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "cap_add",
+            RuntimeOptions {
+                cap_add: Vec::new(),
+                ..all.clone()
+            },
+        ),
+        (
+            "cap_drop",
+            RuntimeOptions {
+                cap_drop: Vec::new(),
+                ..all.clone()
+            },
+        ),
+        (
+            "no_new_privileges",
+            RuntimeOptions {
+                no_new_privileges: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "init",
+            RuntimeOptions {
+                init: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "stop_signal",
+            RuntimeOptions {
+                stop_signal: None,
+                ..all.clone()
+            },
+        ),
     ];
     for (name, other) in changes {
         let (host, signal) = made(&other);
@@ -186,7 +251,10 @@ fn what_the_engine_reports_of_a_containers_options_is_held_against_what_was_aske
     let (mut host, signal) = made(&plain);
     host.pids_limit = None;
     assert_eq!(runtime::difference(&plain, &host, signal.as_deref()), None);
-    let few = RuntimeOptions { pids: Some(Pids::AtMost(5)), ..plain };
+    let few = RuntimeOptions {
+        pids: Some(Pids::AtMost(5)),
+        ..plain
+    };
     assert!(runtime::difference(&few, &host, signal.as_deref()).is_some());
 }
 

@@ -11,6 +11,7 @@ use crate::model::reader::{At, Fields, Notes, join, nearest};
 use super::docker_names;
 use super::names;
 use super::ports::{self, PortBinding};
+use super::probe::{self, Asker, Probe};
 use super::runtime::RuntimeOptions;
 use super::variable::Variable;
 
@@ -49,6 +50,10 @@ pub struct Tier {
     pub volumes: Vec<String>,
     /// Health check.
     pub healthcheck: Option<Healthcheck>,
+    /// Health check that is made from outside.
+    pub probe: Option<Probe>,
+    /// Seconds that a new container must stay well before it counts.
+    pub bake_s: u32,
     /// Seconds between the stop signal and the kill.
     pub stop_grace_s: Option<u32>,
     /// Labels besides those of `mapek`.
@@ -137,9 +142,8 @@ impl Tier {
         let volumes = fields
             .get("volumes")
             .map_or_else(Vec::new, |at| docker_names::volumes(notes, &at));
-        let healthcheck = fields
-            .get("healthcheck")
-            .and_then(|at| Healthcheck::read(notes, at));
+        let (healthcheck, probe) = read_checks(notes, &mut fields, &ports);
+        let bake_s = fields.whole(notes, "bake_s", 0, 86_400).unwrap_or(0);
         let stop_grace_s = fields.whole(notes, "stop_grace_s", 0, 86_400);
         let labels = fields
             .get("labels")
@@ -164,6 +168,8 @@ impl Tier {
             environment,
             volumes,
             healthcheck,
+            probe,
+            bake_s,
             stop_grace_s,
             labels,
             user,
@@ -187,6 +193,29 @@ fn read_nodes(notes: &mut Notes, fields: &mut Fields<'_>) -> (u32, Option<u32>) 
         );
     }
     (min, max)
+}
+
+/// `healthcheck` or `probe`: one container has one health.
+fn read_checks(
+    notes: &mut Notes,
+    fields: &mut Fields<'_>,
+    ports: &[PortBinding],
+) -> (Option<Healthcheck>, Option<Probe>) {
+    let check = fields.get("healthcheck");
+    let Some(at) = fields.get("probe") else {
+        return (check.and_then(|at| Healthcheck::read(notes, at)), None);
+    };
+    if check.is_some() {
+        notes.problem(
+            &at.path,
+            "is there beside healthcheck, and a container has one health; keep one of them",
+        );
+    }
+    match probe::read(notes, at, ports) {
+        Some(Asker::Mapek(probe)) => (None, Some(probe)),
+        Some(Asker::Engine(check)) => (Some(check), None),
+        None => (None, None),
+    }
 }
 
 fn read_dependencies(

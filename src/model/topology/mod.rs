@@ -13,6 +13,7 @@ mod linux;
 mod names;
 mod parse;
 mod ports;
+mod probe;
 mod runtime;
 mod self_heal;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use infrastructure::{
 };
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
+pub use probe::{Ask, Probe};
 pub use runtime::{DEFAULT_PIDS, Pids, RuntimeOptions, Ulimit};
 pub use self_heal::SelfHeal;
 pub use variable::{Reference, Variable};

@@ -105,6 +105,8 @@ impl Scene {
             environment: BTreeMap::new(),
             volumes: Vec::new(),
             healthcheck: None,
+            probe: None,
+            bake_s: 0,
             stop_grace_s: None,
             labels: BTreeMap::new(),
             user: None,
