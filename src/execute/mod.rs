@@ -11,6 +11,7 @@ mod consequence;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod course;
 mod dependency;
+mod drain;
 mod effect;
 mod event;
 #[cfg(test)]

@@ -195,13 +195,14 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
     for action in stages.iter().flatten() {
         let (kind, named) = match action {
-            Action::RunScaleHook { hooks, .. } => (Kind::Scale, hooks.as_slice()),
+            Action::RunScaleHook { hooks, .. } | Action::DeleteContainer { hooks, .. } => {
+                (Kind::Scale, hooks.as_slice())
+            }
             Action::RunTierHook { hook, .. } => (Kind::Tier, std::slice::from_ref(hook)),
             Action::CreateVm { .. }
             | Action::DeleteVm { .. }
             | Action::CreateContainer { .. }
-            | Action::UpdateContainer { .. }
-            | Action::DeleteContainer { .. } => continue,
+            | Action::UpdateContainer { .. } => continue,
         };
         for hook in named
             .iter()

@@ -73,8 +73,7 @@ fn probe(tier: &Tier, vm: &VmId, allocation: &Allocation) -> Option<Target> {
 /// volume of their own, which goes with the container.
 fn volumes(tier: &Tier) -> Vec<String> {
     let mut volumes = tier.volumes.clone();
-    let hooks = !tier.on_node_scale.is_empty() || tier.on_dependency_scale.is_some();
-    if hooks && tier.runtime.read_only == Some(true) {
+    if tier.hooks().next().is_some() && tier.runtime.read_only == Some(true) {
         volumes.push(HOOKS_FOLDER.to_owned());
     }
     volumes

@@ -143,7 +143,7 @@ impl HookSet {
     pub fn missing(&self, topology: &Topology) -> Vec<Missing> {
         let mut missing = Vec::new();
         for tier in topology.tiers.values() {
-            let scale = tier.on_node_scale.iter().map(|hook| (Kind::Scale, hook));
+            let scale = tier.scale_hooks().map(|hook| (Kind::Scale, hook));
             let named = scale.chain(tier.on_dependency_scale.iter().map(|hook| (Kind::Tier, hook)));
             for (kind, hook) in named {
                 if !self.of(kind).contains_key(hook.as_str()) {

@@ -59,6 +59,9 @@ pub enum Action {
         was: Size,
         /// The cores that it was pinned to.
         was_cores: CoreSet,
+        /// Run in it before it is stopped, in this order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hooks: Vec<HookName>,
     },
     /// Runs the scale hooks of a container that was created or updated.
     RunScaleHook {
@@ -77,7 +80,20 @@ pub enum Action {
         container: TierId,
         /// Which.
         hook: HookName,
+        /// Containers that the next stage removes: they are told as gone already, so that nobody asks them any
+        /// more when they are.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leaving: Vec<Place>,
     },
+}
+
+/// Where a container is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// Its VM.
+    pub vm: VmId,
+    /// Its tier.
+    pub container: TierId,
 }
 
 impl Action {

@@ -65,6 +65,7 @@ mod crash_truth;
 mod dashboard;
 mod disk;
 mod disk_upkeep;
+mod draining;
 mod drift;
 mod engines;
 mod fault_lasting;

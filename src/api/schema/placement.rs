@@ -199,12 +199,26 @@ pub struct Action {
     /// The cores that it was pinned to before.
     #[schema(example = json!([1]))]
     was_cores: Option<Vec<u32>>,
-    /// The scale hooks that are run, in this order.
+    /// The scale hooks that are run, in this order; of a container that is deleted, those that run in it before.
     #[schema(example = json!(["set_nginx_workers.sh"]))]
     hooks: Option<Vec<String>>,
     /// The dependency hook that is run.
     #[schema(example = "reload_server_pool.sh")]
     hook: Option<String>,
+    /// Containers that the dependency hook is told of as gone, and that the next stage removes.
+    leaving: Option<Vec<Place>>,
+}
+
+/// Where a container is.
+#[derive(ToSchema)]
+#[schema(example = json!({ "vm": "vm1", "container": "rubis_app" }))]
+pub struct Place {
+    /// Its VM.
+    #[schema(example = "vm1")]
+    vm: String,
+    /// Its name.
+    #[schema(example = "rubis_app")]
+    container: String,
 }
 
 /// What an action does.

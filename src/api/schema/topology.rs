@@ -281,6 +281,9 @@ pub struct Tier {
     /// Hook run in every container of the tier when a dependency changed.
     #[schema(pattern = r"\S", max_length = 255, example = "reload_server_pool.sh")]
     on_dependency_scale: Option<String>,
+    /// Hooks run in a container before it is stopped for good.
+    #[schema(value_type = Option<OneOrMore>, example = "drain.sh")]
+    on_node_stop: Option<Value>,
     /// Environment variables: an object, or a list of `NAME=value`. Values that are written out are
     /// answered as `***`.
     #[schema(value_type = Option<Environment>, example = json!({ "MODE": "fast" }))]

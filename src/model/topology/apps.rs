@@ -44,6 +44,8 @@ pub struct Tier {
     pub on_node_scale: Vec<HookName>,
     /// Hook run in every container of this tier when a dependency changed.
     pub on_dependency_scale: Option<HookName>,
+    /// Hooks run in a container of this tier before it is stopped for good.
+    pub on_node_stop: Vec<HookName>,
     /// Environment variables.
     pub environment: BTreeMap<String, Variable>,
     /// Volumes and bind mounts, in Docker's notation `source:/path[:options]`.
@@ -102,6 +104,16 @@ pub struct Healthcheck {
 const MOST_NODES: u32 = 100_000;
 
 impl Tier {
+    /// Its hooks that are about its own containers: what a repository keeps in `scale_hooks`.
+    pub fn scale_hooks(&self) -> impl Iterator<Item = &HookName> {
+        self.on_node_scale.iter().chain(&self.on_node_stop)
+    }
+
+    /// All hooks that it names.
+    pub fn hooks(&self) -> impl Iterator<Item = &HookName> {
+        self.scale_hooks().chain(&self.on_dependency_scale)
+    }
+
     /// Reads the tier `key` of `app`; `siblings` are the keys of all tiers of the app.
     pub(super) fn read(
         notes: &mut Notes,
@@ -136,6 +148,9 @@ impl Tier {
                 "never runs: the tier depends on none",
             );
         }
+        let on_node_stop = fields
+            .get("on_node_stop")
+            .map_or_else(Vec::new, |at| names::hooks(notes, &at));
         let environment = fields
             .get("environment")
             .map_or_else(BTreeMap::new, |at| read_environment(notes, &at));
@@ -165,6 +180,7 @@ impl Tier {
             depends_on,
             on_node_scale,
             on_dependency_scale,
+            on_node_stop,
             environment,
             volumes,
             healthcheck,

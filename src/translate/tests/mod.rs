@@ -10,6 +10,7 @@
 mod checker;
 mod cores;
 mod dependencies;
+mod farewell;
 mod foreign;
 mod hooks;
 mod interruptions;
@@ -102,6 +103,7 @@ impl Scene {
             depends_on: Vec::new(),
             on_node_scale: Vec::new(),
             on_dependency_scale: None,
+            on_node_stop: Vec::new(),
             environment: BTreeMap::new(),
             volumes: Vec::new(),
             healthcheck: None,
