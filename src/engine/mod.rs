@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::model::topology::{Healthcheck, PortBinding, RuntimeOptions, Tls, Variable};
+use crate::model::topology::{Healthcheck, Login, PortBinding, RuntimeOptions, Tls, Variable};
 use crate::model::{CoreSet, Cpu};
 
 pub use owners::Owners;
@@ -59,8 +59,18 @@ pub trait Engine: Send + Sync {
     /// The engine's id of an image; None where it has no such image.
     async fn image(&self, image: &str) -> Result<Option<String>, EngineError>;
 
-    /// Makes sure that the image is there, pulling it when it is absent.
-    async fn ensure_image(&self, image: &str) -> Result<(), EngineError>;
+    /// Makes sure that the image is there, pulling it where that is needed; `tell` is told how far that is.
+    async fn ensure_image(&self, wanted: &Wanted, tell: Tell<'_>) -> Result<(), EngineError>;
+
+    /// The digest that an image's registry has for it now, as the engine finds it. None of engines that can't ask.
+    async fn digest(&self, _wanted: &Wanted) -> Result<Option<String>, EngineError> {
+        Ok(None)
+    }
+
+    /// The digest of the image that a container was made from, where that was pulled under the name `image`.
+    async fn digest_of(&self, _name: &str, _image: &str) -> Result<Option<String>, EngineError> {
+        Ok(None)
+    }
 
     /// Makes sure that the container runs, is healthy where it has a health check, and holds what
     /// was asked. A container of that name which is ours and not as asked for is finished, started or
@@ -149,6 +159,35 @@ pub struct LogOptions {
     pub follow: bool,
 }
 
+/// An image that is wanted on a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub image: String,
+    /// Who asks its registry for it; None for what Docker's own configuration says, or nobody.
+    pub login: Option<Login>,
+    /// Whether the registry is asked for it although it is there.
+    pub renew: bool,
+    /// What it must be, whatever the registry has under its name.
+    pub digest: Option<String>,
+}
+
+/// Who is told how far something is.
+pub type Tell<'t> = &'t (dyn Fn(&str) + Send + Sync);
+
+impl Wanted {
+    /// Whatever has that name; pulled where there is none.
+    #[must_use]
+    pub fn named(image: &str, login: Option<Login>) -> Self {
+        Self {
+            image: image.to_owned(),
+            login,
+            renew: false,
+            digest: None,
+        }
+    }
+}
+
 /// Gives the engine at an endpoint.
 pub trait Engines: Send + Sync {
     /// The engine at `endpoint` (`unix:///…`, `tcp://…`, `https://…`, `ssh://…`). Handles are
@@ -232,6 +271,8 @@ pub struct ContainerSpec {
     pub tier: String,
     /// Image.
     pub image: String,
+    /// Who asks the image's registry for it.
+    pub login: Option<Login>,
     /// Limits.
     pub limits: Limits,
     /// Published ports.

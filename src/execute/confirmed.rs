@@ -103,6 +103,7 @@ fn of_event(
         Event::ActionStarted { .. }
         | Event::ActionProgressed { .. }
         | Event::CloudNoted { .. }
+        | Event::Pulling { .. }
         | Event::AttemptFailed { .. }
         | Event::ActionFailed { .. }
         | Event::ActionSettled { .. }

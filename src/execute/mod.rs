@@ -30,6 +30,7 @@ mod owed;
 mod page;
 mod perform;
 mod preflight;
+mod pull;
 mod reality;
 mod record;
 mod retry;

@@ -12,6 +12,7 @@ use super::drain::drain;
 use super::effect::real_name;
 use super::event::{Finding, FoundVm};
 use super::page::{HookLine, Page};
+use super::pull::as_others;
 use super::spec;
 use super::world::{View, World};
 
@@ -174,6 +175,7 @@ async fn attempt(
                 .ok_or_else(|| unknown(container))?;
             let spec = spec::container(&world.topology, tier, &name, *size, cores, &view.allocation);
             world.cloud.ensure_kept(&[name].into()).await?;
+            as_others(world, view, vm, tier).await?;
             engine.ensure_running(&spec).await?;
             Ok(Finding::default())
         }

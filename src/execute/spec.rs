@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::probe::Target;
 use crate::engine::{ContainerSpec, CpuLimit, HOOKS_FOLDER, Limits};
-use crate::model::topology::{CpuMode, Tier};
+use crate::model::topology::{CpuMode, Login, Tier, registry_of};
 use crate::model::{Allocation, CoreSet, Size, Topology, VmId};
 
 /// Limits for a size: pinned cores, or a share of all; memory in bytes.
@@ -43,6 +43,7 @@ pub fn container(
         app: tier.app.clone(),
         tier: tier.key.clone(),
         image: tier.image.clone(),
+        login: login(topology, &tier.image),
         limits: limits(topology, size, cores),
         ports: tier.ports.clone(),
         arguments: tier.arguments.clone(),
@@ -58,6 +59,13 @@ pub fn container(
         runtime: tier.runtime.clone(),
         extra_hosts: extra_hosts(topology, tier, allocation),
     }
+}
+
+/// Who asks for an image, where the topology says so.
+#[must_use]
+pub fn login(topology: &Topology, image: &str) -> Option<Login> {
+    let registries = &topology.infrastructure.registries;
+    registries.get(registry_of(image)).cloned()
 }
 
 /// The tier's probe at the VM's address. A VM without a known address is taken for this very machine.

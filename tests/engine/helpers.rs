@@ -63,6 +63,7 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         app: app.to_owned(),
         tier: tier.to_owned(),
         image: BUSYBOX.to_owned(),
+        login: None,
         limits: cores(&[0], 32),
         ports: Vec::new(),
         arguments: Some(vec!["sh".to_owned(), "-c".to_owned(), script]),

@@ -16,7 +16,7 @@ fn those_who_use_a_server_are_told_that_it_goes_while_it_still_answers() {
         let ips: Vec<&str> = lab.vms.iter().map(|vm| vm.ip.as_str()).collect();
         let tell = format!(
             "#!/bin/sh\ntold=$(printf %s \"$2\" | grep -o '\"rubis_web\"' | wc -l)\nup=0\nfor ip in {}; do\n  \
-             busybox wget -q -T 2 -O /dev/null http://$ip:8081/ && up=$((up + 1))\ndone\necho \"$told of $up\" >>/tmp/log\n",
+             wget -q -O- http://$ip:8081/ >/tmp/got 2>>/tmp/err && up=$((up + 1))\ndone\necho \"$told of $up\" >>/tmp/log\n",
             ips.join(" ")
         );
         repository.write("tier_hooks/tell.sh", &tell);
@@ -35,7 +35,12 @@ fn those_who_use_a_server_are_told_that_it_goes_while_it_still_answers() {
         assert_eq!(service.vms_of("rubis_web").await.len(), 2);
         let vm = lab.vm(&service.vms_of("rubis_lb").await[0]);
         let log = || vm.docker(&["exec", "rubis_lb", "cat", "/tmp/log"]);
-        assert_eq!(log(), "2 of 2\n");
+        assert_eq!(
+            log(),
+            "2 of 2\n",
+            "{}",
+            vm.docker(&["exec", "rubis_lb", "cat", "/tmp/err"])
+        );
 
         let small = plan(&[("lb", 1.0, 1), ("web", 1.0, 1)]);
         let hook = format!("run tier hook for container 'rubis_lb' on vm '{}'", vm.name);
@@ -82,7 +87,7 @@ fn a_container_whose_hook_fails_before_it_is_stopped_goes_all_the_same() {
         let output = |container: &str| {
             let actions = record["stages"].as_array().unwrap().iter();
             let mut actions = actions.flat_map(|stage| stage.as_array().unwrap());
-            let action = actions.find(|action| action["container"] == container);
+            let action = actions.find(|action| action["action"]["container"] == container);
             action
                 .map_or("", |action| action["output"].as_str().unwrap_or_default())
                 .to_owned()

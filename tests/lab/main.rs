@@ -79,6 +79,7 @@ mod leftovers;
 mod limits;
 mod metrics;
 mod planner;
+mod pulling;
 mod schemathesis;
 mod sealed;
 mod soak;

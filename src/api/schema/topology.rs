@@ -71,6 +71,9 @@ pub struct Infrastructure {
     on_shortage: Option<OnShortage>,
     /// When what differs is brought back by carrying the plan out again that was reached last.
     self_heal: Option<SelfHeal>,
+    /// Names and passwords for registries, by the registries' names (`docker.io` for Docker Hub).
+    #[schema(example = json!({ "registry.test:5000": { "username": "puller", "password": { "from_env": "REGISTRY_PASSWORD" } } }))]
+    registries: Option<BTreeMap<String, Login>>,
     /// What becomes of a plan when containers of others, on the VMs that it uses, have no limits;
     /// `warn` unless given.
     foreign: Option<OnForeign>,
@@ -256,6 +259,8 @@ pub struct Tier {
         example = "nginx:1.27"
     )]
     docker_image: String,
+    /// When the image is pulled; `missing` unless given.
+    pull: Option<Pull>,
     /// Published ports: `[address:]host:container[/tcp|udp|sctp]`, ranges too; a list, or an object
     /// from host to container port.
     #[schema(value_type = Option<Ports>, example = json!(["8080:80"]))]
@@ -490,6 +495,27 @@ pub struct Healthcheck {
     /// Seconds at the start in which failures do not count.
     #[schema(maximum = 86400, example = 10)]
     start_period_s: Option<u32>,
+}
+
+/// When an image is pulled: where a VM does not have it; for every plan that makes a container of it; where it is
+/// missing, and on all VMs it is the same.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase", example = "digest")]
+pub enum Pull {
+    Missing,
+    Always,
+    Digest,
+}
+
+/// Name and password for a registry.
+#[derive(ToSchema)]
+#[schema(example = json!({ "username": "puller", "password": { "from_env": "REGISTRY_PASSWORD" } }))]
+pub struct Login {
+    /// User name.
+    #[schema(pattern = r"\S", example = "puller")]
+    username: String,
+    /// Where the password or token is.
+    password: Reference,
 }
 
 /// A health check from outside: exactly one of `http`, `tcp` and `command`.

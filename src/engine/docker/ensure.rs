@@ -12,7 +12,7 @@ use super::mask::Secrets;
 use super::start::{self, Started};
 use super::{image, resize, runtime, spec, wait};
 use crate::engine::{
-    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, secret,
+    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, Wanted, secret,
 };
 
 /// Rounds of look-and-act before giving up: a container may change between the two.
@@ -126,7 +126,8 @@ fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
 
 /// Creates the container. That the name is taken is no failure: the next look says by what.
 async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineError> {
-    image::ensure(caller, &asked.image).await?;
+    let wanted = Wanted::named(&asked.image, asked.login.clone());
+    image::ensure(caller, &wanted, &|_| {}).await?;
     let what = format!("create container '{}' from image '{}'", asked.name, asked.image);
     let environment = secret::environment(&asked.environment).map_err(|problem| {
         let message = format!("{what}: {problem}");

@@ -15,6 +15,7 @@ mod facts;
 mod image;
 mod limits;
 mod log;
+mod login;
 mod look;
 mod mask;
 mod output;
@@ -41,7 +42,7 @@ use async_trait::async_trait;
 use super::endpoint::Endpoint;
 use super::{
     Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Log,
-    LogOptions, Machine, Observed, Owners, RunId, Usage,
+    LogOptions, Machine, Observed, Owners, RunId, Tell, Usage, Wanted,
 };
 use crate::meter::Calls;
 use crate::model::topology::Tls;
@@ -144,8 +145,16 @@ impl Engine for DockerEngine {
         image::id(&self.caller, image).await
     }
 
-    async fn ensure_image(&self, image: &str) -> Result<(), EngineError> {
-        image::ensure(&self.caller, image).await
+    async fn ensure_image(&self, wanted: &Wanted, tell: Tell<'_>) -> Result<(), EngineError> {
+        image::ensure(&self.caller, wanted, tell).await
+    }
+
+    async fn digest(&self, wanted: &Wanted) -> Result<Option<String>, EngineError> {
+        image::digest(&self.caller, wanted).await.map(Some)
+    }
+
+    async fn digest_of(&self, name: &str, image: &str) -> Result<Option<String>, EngineError> {
+        image::digest_of(&self.caller, name, image).await
     }
 
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError> {

@@ -27,6 +27,7 @@ fn sample() -> ContainerSpec {
         app: "shop".to_owned(),
         tier: "web".to_owned(),
         image: "web:1".to_owned(),
+        login: None,
         limits: Limits {
             cpu: CpuLimit::Cores(CoreSet([1, 3].into())),
             memory: 1 << 30,

@@ -9,6 +9,7 @@ use crate::model::ids::TierId;
 use crate::model::reader::{At, Fields, Notes, join, nearest};
 
 use super::docker_names;
+use super::image::Pull;
 use super::names;
 use super::ports::{self, PortBinding};
 use super::probe::{self, Asker, Probe};
@@ -28,6 +29,8 @@ pub struct Tier {
     pub title: String,
     /// `docker_image`.
     pub image: String,
+    /// When that is pulled.
+    pub pull: Pull,
     /// Published ports.
     pub ports: Vec<PortBinding>,
     /// Arguments for the image's entrypoint (`entrypoint_params`); None leaves the image's own.
@@ -127,6 +130,7 @@ impl Tier {
         let image = fields
             .need(notes, "docker_image")
             .and_then(|at| docker_names::image(notes, &at));
+        let pull = Pull::read(notes, &mut fields);
         let ports = fields
             .get_or(notes, "ports", "port_bindings")
             .map_or_else(Vec::new, |at| ports::read(notes, &at));
@@ -172,6 +176,7 @@ impl Tier {
             key: key.to_owned(),
             title,
             image: image?,
+            pull,
             ports,
             arguments,
             entrypoint,

@@ -1,10 +1,13 @@
 //! The `infrastructure` part of a topology.
 
+use std::collections::BTreeMap;
+
 use crate::model::reader::{At, Fields, Notes, join};
 use crate::model::units::{Cpu, Size};
 
 use super::access::DockerAccess;
 use super::cloud::Cloud;
+use super::image::{self, Login};
 use super::self_heal::SelfHeal;
 use super::variable::{Reference, Variable};
 
@@ -35,6 +38,8 @@ pub struct Infrastructure {
     pub on_shortage: OnShortage,
     /// When what differs is brought back by an execution of its own; None for never (`self_heal`).
     pub self_heal: Option<SelfHeal>,
+    /// Names and passwords for registries, by the registries' names (`registries`).
+    pub registries: BTreeMap<String, Login>,
     /// What becomes of a plan where containers of others have no limits (`foreign`).
     pub foreign: OnForeign,
 }
@@ -244,6 +249,7 @@ impl Infrastructure {
             OnForeign::parse,
             "\"warn\" or \"refuse\"",
         );
+        let registries = image::logins(notes, &mut fields);
         fields.finish(notes);
         Some(Self {
             cloud: cloud?,
@@ -258,6 +264,7 @@ impl Infrastructure {
             on_failure,
             on_shortage,
             self_heal,
+            registries,
             foreign,
         })
     }

@@ -8,6 +8,7 @@ mod apps;
 mod cloud;
 mod docker_names;
 mod graph;
+mod image;
 mod infrastructure;
 mod linux;
 mod names;
@@ -29,6 +30,7 @@ use super::ids::TierId;
 pub use access::{DockerAccess, Tls};
 pub use apps::{Healthcheck, HookName, Tier};
 pub use cloud::{AutoScaling, Cloud, Host};
+pub use image::{Login, Pull, registry_of};
 pub use infrastructure::{
     CpuMode, Hooks, HooksSource, Infrastructure, OnFailure, OnForeign, OnShortage, Weights,
 };

@@ -95,6 +95,7 @@ impl Scene {
             key: name.into(),
             title: name.into(),
             image: "image".into(),
+            pull: Default::default(),
             ports: Vec::new(),
             arguments: None,
             entrypoint: None,
