@@ -336,8 +336,9 @@ pub struct Observed {
 }
 
 /// What a container is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// Made, never started.
     Created,
@@ -356,6 +357,12 @@ pub enum State {
 }
 
 impl State {
+    /// As in answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
     /// Whether a container in this state holds its cores and memory. A paused one keeps its memory,
     /// and may be woken at any time; one between two restarts comes back by itself. The others have
     /// no process.

@@ -66,7 +66,6 @@ fn a_private_registry_is_asked_with_the_password_that_the_topology_names() {
         assert!(barred.message.contains("under registries"), "{barred}");
 
         asked.login = Some(Login {
-            registry: String::new(),
             username: USER.to_owned(),
             password: Reference::FromFile(file.clone()),
         });

@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use strum::{EnumString, VariantNames};
+use utoipa::ToSchema;
 
-use crate::model::reader::{At, Fields, Notes, join};
+use crate::model::reader::{At, Fields, Notes};
 
 use super::docker_names;
 use super::variable::Reference;
+use super::written::Reference as Where;
 
-/// When a tier's image is pulled (`pull`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// When an image is pulled: where a VM does not have it; for every plan that makes a container of it; where it is missing,
+/// and on all VMs it is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, EnumString, VariantNames, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(example = "digest")]
 pub enum Pull {
     /// Where a VM does not have it.
     #[default]
@@ -24,33 +30,15 @@ pub enum Pull {
 }
 
 /// Name and password for a registry (`registries`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(example = json!({ "username": "puller", "password": { "from_env": "REGISTRY_PASSWORD" } }))]
 pub struct Login {
-    /// The registry, as it stands at the beginning of images' names.
-    pub registry: String,
     /// User name.
+    #[schema(pattern = r"\S", example = "puller")]
     pub username: String,
     /// Where the password or token is.
+    #[schema(value_type = Where)]
     pub password: Reference,
-}
-
-impl Pull {
-    pub(super) fn read(notes: &mut Notes, fields: &mut Fields<'_>) -> Self {
-        let Some(at) = fields.get("pull") else {
-            return Self::default();
-        };
-        match at.text(notes) {
-            Some("missing") => Self::Missing,
-            Some("always") => Self::Always,
-            Some("digest") => Self::Digest,
-            Some(other) => {
-                let problem = format!("should be \"missing\", \"always\" or \"digest\", is {other:?}");
-                notes.problem(&at.path, problem);
-                Self::default()
-            }
-            None => Self::default(),
-        }
-    }
 }
 
 /// Reads `registries`, by the registries' names.
@@ -73,17 +61,9 @@ pub(super) fn logins(notes: &mut Notes, fields: &mut Fields<'_>) -> BTreeMap<Str
             .need(notes, "username")
             .and_then(|at| at.text(notes).map(str::to_owned));
         let password = fields.need(notes, "password").and_then(|at| password(notes, at));
-        let path = join(&fields.path, "auth");
-        if fields.get("auth").is_some() {
-            notes.problem(&path, "is not taken: say username, and where the password is");
-        }
         fields.finish(notes);
         if let (Some(username), Some(password)) = (username, password) {
-            let login = Login {
-                registry: registry.to_owned(),
-                username,
-                password,
-            };
+            let login = Login { username, password };
             logins.insert(registry.to_owned(), login);
         }
     }

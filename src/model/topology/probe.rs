@@ -84,28 +84,33 @@ pub(super) fn read(notes: &mut Notes, at: At<'_>, ports: &[PortBinding]) -> Opti
             start_period_s: start_period,
         })
     };
-    if let Some(at) = http {
-        return read_http(notes, at, ports).map(by_mapek);
-    }
-    if let Some(at) = tcp {
-        let mut fields = at.object(notes)?;
-        let port = read_port(notes, &mut fields, ports);
-        fields.finish(notes);
-        return port.map(|port| by_mapek((Ask::Tcp {}, port)));
-    }
-    let at = command?;
-    let test = at.words(notes)?;
-    if test.is_empty() {
-        notes.problem(&at.path, "is empty");
-        return None;
-    }
-    Some(Asker::Engine(Healthcheck {
-        test,
-        interval_s: Some(interval),
-        timeout_s: Some(timeout),
-        retries: Some(retries),
-        start_period_s: Some(start_period),
-    }))
+    // Each is read, whichever it is that counts.
+    let http = http.and_then(|at| read_http(notes, at, ports));
+    let tcp = tcp.and_then(|at| read_tcp(notes, at, ports));
+    let command = command.and_then(|at| {
+        let test = at.words(notes)?;
+        if test.is_empty() {
+            notes.problem(&at.path, "is empty");
+        }
+        (!test.is_empty()).then_some(test)
+    });
+    let by_engine = |test| {
+        Asker::Engine(Healthcheck {
+            test,
+            interval_s: Some(interval),
+            timeout_s: Some(timeout),
+            retries: Some(retries),
+            start_period_s: Some(start_period),
+        })
+    };
+    http.or(tcp).map(by_mapek).or_else(|| command.map(by_engine))
+}
+
+fn read_tcp(notes: &mut Notes, at: At<'_>, ports: &[PortBinding]) -> Option<(Ask, PortBinding)> {
+    let mut fields = at.object(notes)?;
+    let port = read_port(notes, &mut fields, ports);
+    fields.finish(notes);
+    Some((Ask::Tcp {}, port?))
 }
 
 fn read_http(notes: &mut Notes, at: At<'_>, ports: &[PortBinding]) -> Option<(Ask, PortBinding)> {

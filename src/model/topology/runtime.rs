@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::model::reader::{At, Fields, Notes, join, nearest};
 
 use super::linux::{CAPABILITIES, SIGNALS, TMPFS_VALUES, TMPFS_WORDS, ULIMITS};
+use super::written::{OneOrMore, ShmSize, StopSignal, UlimitGiven};
 
 /// Most processes and threads of a container that is not told otherwise.
 pub const DEFAULT_PIDS: u32 = 4096;
@@ -20,36 +22,46 @@ const MOST_PIDS: u32 = 4_194_304;
 /// Smallest and largest shared memory, in bytes: a page, and one TiB.
 const SHM: (u64, u64) = (4096, 1 << 40);
 /// How a tier's containers are run. What is not said is None or empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RuntimeOptions {
-    /// Most processes and threads (`pids_limit`); [`DEFAULT_PIDS`] unless said.
+    /// Most processes and threads of a container; -1 for no limit, 4096 unless given.
+    #[schema(rename = "pids_limit", value_type = Option<i64>, minimum = -1, maximum = 4194304, example = 200)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<Pids>,
-    /// Limits of each process, by the kernel's names in small letters.
+    /// Limits of each process, by name (`nofile`, `core`, …).
+    #[schema(value_type = Option<BTreeMap<String, UlimitGiven>>, example = json!({ "nofile": { "soft": 1024, "hard": 4096 } }))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ulimits: BTreeMap<String, Ulimit>,
-    /// Whether the root file system can't be written to.
+    /// Whether the containers' root file system can't be written to.
+    #[schema(example = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
-    /// Options by path of file systems in memory.
+    /// File systems in memory: `/path[:options]`, one or a list. What they hold counts as the container's memory.
+    #[schema(value_type = Option<OneOrMore>, example = json!(["/run:size=16m"]))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tmpfs: BTreeMap<String, String>,
-    /// Bytes of `/dev/shm`; 64 MiB unless said, which is Docker's.
+    /// Size of `/dev/shm`; 64m unless given.
+    #[schema(value_type = Option<ShmSize>, example = "128m")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shm_size: Option<u64>,
-    /// Capabilities besides Docker's own set: capital letters, without `CAP_`.
+    /// Capabilities of Linux besides Docker's own set, with or without `CAP_`.
+    #[schema(value_type = Option<Vec<String>>, example = json!(["NET_ADMIN"]))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cap_add: Vec<String>,
-    /// Capabilities that are taken away, written in the same way.
+    /// Capabilities of Linux that are taken away; `ALL` takes all.
+    #[schema(value_type = Option<Vec<String>>, example = json!(["ALL"]))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cap_drop: Vec<String>,
-    /// Whether processes can't gain privileges, by setuid programs for one; they can't unless said.
+    /// Whether processes can't gain privileges, by setuid programs such as sudo for one; true unless given.
+    #[schema(example = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_new_privileges: Option<bool>,
     /// Whether Docker's own small init is process 1.
+    #[schema(example = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
-    /// The signal that stops a container: `SIGQUIT`, or a number; the image's own unless said.
+    /// The signal that stops a container; the image's own unless given.
+    #[schema(value_type = Option<StopSignal>, example = "SIGQUIT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
 }
@@ -134,14 +146,14 @@ fn ulimits(notes: &mut Notes, at: At<'_>) -> BTreeMap<String, Ulimit> {
         return limits;
     };
     for (name, at) in fields.entries() {
-        if !ULIMITS.contains(&name) {
+        let known = ULIMITS.contains(&name);
+        if !known {
             let hint = nearest(name, ULIMITS.into_iter()).map(|near| format!("; did you mean {near}?"));
-            let known = || format!("; the limits are {}", ULIMITS.join(", "));
+            let all = || format!("; the limits are {}", ULIMITS.join(", "));
             notes.problem(
                 &at.path,
-                format!("is no limit of Linux{}", hint.unwrap_or_else(known)),
+                format!("is no limit of Linux{}", hint.unwrap_or_else(all)),
             );
-            continue;
         }
         let path = at.path.clone();
         let limit = if at.value.is_object() {
@@ -164,7 +176,9 @@ fn ulimits(notes: &mut Notes, at: At<'_>) -> BTreeMap<String, Ulimit> {
         if above(soft) > above(hard) {
             notes.problem(&path, "has a soft limit above the hard one");
         }
-        limits.insert(name.to_owned(), Ulimit { soft, hard });
+        if known {
+            limits.insert(name.to_owned(), Ulimit { soft, hard });
+        }
     }
     limits
 }
@@ -215,13 +229,13 @@ fn tmpfs(notes: &mut Notes, at: At<'_>, mounted: &[String]) -> BTreeMap<String, 
 fn shm_size(notes: &mut Notes, at: &At<'_>) -> Option<u64> {
     let bytes = match at.value {
         Value::String(text) => size(text),
-        _ => return at.whole(notes, SHM.0, SHM.1),
+        number => number.as_u64(),
     };
     let fits = bytes.filter(|bytes| (SHM.0..=SHM.1).contains(bytes));
     if fits.is_none() {
         notes.problem(
             &at.path,
-            "should be a size from 4k to 1024g: bytes, or a number with k, m or g behind it, such as \"128m\"",
+            "is no size from 4k to 1024g: bytes, or a number with k, m or g behind it, such as \"128m\"",
         );
     }
     fits
