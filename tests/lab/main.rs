@@ -77,6 +77,7 @@ mod leaving;
 mod leftovers;
 mod limits;
 mod metrics;
+mod package;
 mod planner;
 mod schemathesis;
 mod sealed;
