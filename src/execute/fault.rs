@@ -57,6 +57,7 @@ impl From<FetchError> for Fault {
     fn from(error: FetchError) -> Self {
         let code = match error {
             FetchError::Unreadable { .. } | FetchError::TimedOut { .. } => Code::HooksUnavailable,
+            FetchError::Untrusted { .. } => Code::HooksUntrusted,
             FetchError::NoSuchReference { .. } | FetchError::Unusable { .. } => Code::HookMissing,
         };
         Self::new(code, chain(&error))

@@ -137,6 +137,9 @@ codes! {
     HookMissing, "hook_missing", 422,
         "A hook that the topology names is not in the repository.",
         "Add the file, or correct its name or `hooks_ref`.";
+    HooksUntrusted, "hooks_untrusted", 422,
+        "The commit of the hooks is not signed by any of `hooks_signers`.",
+        "Sign the commit, let `hooks_ref` name one that is signed, or add the signer's key.";
     SecretUnavailable, "secret_unavailable", 422,
         "A secret that the topology refers to with `from_file` or `from_env` can't be read.",
         "Create the file or variable on the service's machine, or correct the reference.";

@@ -145,6 +145,14 @@ pub struct HooksSource {
     /// Branch, tag or commit; the repository's HEAD without it.
     #[schema(rename = "hooks_ref", pattern = r"\S", example = "main")]
     pub reference: Option<String>,
+    /// Who must have signed the commit: lines `NAME ssh-ed25519 AAAA…` as in OpenSSH's `allowed_signers`, or where they
+    /// are kept.
+    #[schema(
+        rename = "hooks_signers",
+        value_type = Option<TextOrReference>,
+        example = "ops@shop.test ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLE"
+    )]
+    pub signers: Option<Variable>,
 }
 
 /// Where hooks come from: a folder or git repository with `scale_hooks/` and `tier_hooks/`.
@@ -154,6 +162,8 @@ pub struct Hooks {
     pub repo: String,
     /// Branch, tag or commit; the repository's HEAD without it.
     pub reference: Option<String>,
+    /// Who must have signed the commit, in the format of `allowed_signers`.
+    pub signers: Option<String>,
 }
 
 /// How processor limits are set: whole cores, each container pinned to cores of its own; or
@@ -287,16 +297,38 @@ fn read_hooks(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<HooksSource>
         }
     });
     let reference = fields.text(notes, "hooks_ref");
+    let signers = read_signers(notes, fields);
     let Some(repo) = repo else {
-        if reference.is_some() {
-            notes.problem(&join(&fields.path, "hooks_ref"), "needs hooks_git_repo");
+        for (field, there) in [
+            ("hooks_ref", reference.is_some()),
+            ("hooks_signers", signers.is_some()),
+        ] {
+            if there {
+                notes.problem(&join(&fields.path, field), "needs hooks_git_repo");
+            }
         }
         return None;
     };
     Some(HooksSource {
         repo: repo?,
         reference,
+        signers,
     })
+}
+
+fn read_signers(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<Variable> {
+    let at = fields.get("hooks_signers")?;
+    if at.value.is_object() {
+        return Reference::read(notes, at).map(Variable::Reference);
+    }
+    let text = at.text(notes)?;
+    let line = |line: &str| !line.trim_start().starts_with('#') && line.split_whitespace().count() >= 3;
+    if !text.lines().any(line) {
+        let problem =
+            "has no line such as \"ops@shop.test ssh-ed25519 AAAA…\", as OpenSSH's allowed_signers have";
+        notes.problem(&at.path, problem);
+    }
+    Some(Variable::from(text))
 }
 
 /// True or false; false where it is left out.
