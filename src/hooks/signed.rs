@@ -62,7 +62,7 @@ pub fn check(
         folder.path().join("signature"),
     );
     std::fs::write(&allowed, format!("{signers}\n")).map_err(failed)?;
-    std::fs::write(&sig, &signature).map_err(failed)?;
+    std::fs::write(&sig, &*signature).map_err(failed)?;
     let found = keygen("find-principals", &allowed, &sig, &[], &[]).map_err(failed)?;
     let names = String::from_utf8_lossy(&found.stdout).into_owned();
     let mut said = String::from_utf8_lossy(&found.stderr).into_owned();
