@@ -16,7 +16,6 @@ mod image;
 mod limits;
 mod log;
 mod look;
-mod mask;
 mod output;
 mod read;
 mod resize;
