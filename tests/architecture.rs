@@ -23,7 +23,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("translate", &["model"]),
         ("engine", &["meter", "model", "fault", "pem"]),
         ("cloud", &["meter", "model", "engine"]),
-        ("hooks", &["model", "engine"]),
+        ("hooks", &["model", "fault", "engine"]),
         (
             "execute",
             &[

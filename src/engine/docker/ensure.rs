@@ -8,12 +8,12 @@ use bollard::query_parameters::{
 
 use super::call::{Caller, Failed};
 use super::look::{self, Found};
-use super::mask::Secrets;
 use super::start::{self, Started};
 use super::{image, resize, runtime, spec, wait};
 use crate::engine::{
     ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, Wanted, secret,
 };
+use crate::fault::Secrets;
 
 /// Rounds of look-and-act before giving up: a container may change between the two.
 const ROUNDS: usize = 5;

@@ -5,9 +5,9 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::call::Caller;
-use super::mask::Secrets;
 use super::read;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Identity, LABEL_PROBE, Machine, Observed, State};
+use crate::fault::Secrets;
 
 /// Containers that are inspected at the same time.
 const AT_ONCE: usize = 8;

@@ -17,7 +17,6 @@ mod limits;
 mod log;
 mod login;
 mod look;
-mod mask;
 mod output;
 mod probes;
 mod read;

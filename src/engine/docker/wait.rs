@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::call::Caller;
 use super::look::{self, Found};
-use super::mask::Secrets;
 use super::output::Output;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Health, Observed, State};
+use crate::fault::Secrets;
 
 /// Lines of a failed container's log that are told.
 const LOG_LINES: &str = "20";

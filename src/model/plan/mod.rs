@@ -149,7 +149,7 @@ impl Reading<'_> {
         };
         if self.tiers.insert(id.clone(), size).is_some() {
             self.notes
-                .problem(&path, format!("tier {id} stands in the plan twice"));
+                .problem(&path, format!("tier {id} is in the plan twice"));
         }
     }
 }
