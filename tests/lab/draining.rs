@@ -47,7 +47,7 @@ fn those_who_use_a_server_are_told_that_it_goes_while_it_still_answers() {
         let stages = service.translate(&small).await;
         let deleted = |stage: &Vec<String>| stage.iter().any(|text| text.starts_with("delete container"));
         let at = stages.iter().position(deleted).unwrap();
-        assert_eq!(stages[at - 1], [hook.clone()], "{stages:#?}");
+        assert_eq!(stages[at - 1], std::slice::from_ref(&hook), "{stages:#?}");
         assert_eq!(stages[at + 1], [hook], "{stages:#?}");
         service.execute(&small).await;
         assert_eq!(log(), "2 of 2\n1 of 2\n1 of 1\n");

@@ -262,11 +262,13 @@ fn read_checks(
     fields: &mut Fields<'_>,
     ports: &[PortBinding],
 ) -> (Option<Healthcheck>, Option<Probe>) {
-    let check = fields.get("healthcheck");
+    let given = fields.get("healthcheck");
+    let both = given.is_some();
+    let check = given.and_then(|at| Healthcheck::read(notes, at));
     let Some(at) = fields.get("probe") else {
-        return (check.and_then(|at| Healthcheck::read(notes, at)), None);
+        return (check, None);
     };
-    if check.is_some() {
+    if both {
         notes.problem(
             &at.path,
             "is there beside healthcheck, and a container has one health; keep one of them",
