@@ -1,13 +1,20 @@
 # The commands of daily work. What they do is in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help run clean-run test test-lab fuzz fuzz-api fuzz-solver fmt lint doc openapi bench-execute bench-http bench-solver simulate
+.PHONY: help deb image run clean-run test test-lab fuzz fuzz-api fuzz-solver fmt lint doc openapi bench-execute bench-http bench-solver simulate
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: ## set up, start the service, carry out plan.json on this machine (TOPOLOGY=…, PLAN=… for other files)
 	@scripts/run
+
+deb: ## a Debian package, in target/debian of the cache
+	@scripts/setup build
+	@scripts/deb
+
+image: deb ## an image for Docker, from that package
+	@scripts/image
 
 clean-run: ## remove what `make run` left: containers, state, our Docker engine
 	@scripts/clean-run

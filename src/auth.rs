@@ -145,7 +145,7 @@ impl Tokens {
             let until = until.map(time).transpose()?;
             let hash = hash_of(token).map_err(|problem| bad(format!("the token of {name} {problem}")))?;
             if known.iter().any(|known| known.hash == hash) {
-                return Err(bad(format!("{name} has the token of another one")));
+                return Err(bad(format!("{name} has the same token as another name")));
             }
             known.push(Grant {
                 name: (*name).to_owned(),
@@ -311,7 +311,7 @@ mod tests {
             ),
             (
                 "a read 0123456789abcdef\nb write 0123456789abcdef",
-                "the token of another",
+                "the same token as another",
             ),
             ("mapek read 0123456789abcdef", "the name mapek is taken"),
             ("a/b read 0123456789abcdef", "the name should be"),

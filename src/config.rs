@@ -34,14 +34,14 @@ Exit codes:
   1   something else went wrong, on this side
   2   the command line is wrong
   3   the service refused: the request makes no sense, or has no solution
-  4   something is in the way: another execution runs, or the plan's seal is broken
-  5   the execution was begun and did not succeed
+  4   a conflict: another execution is running, or the sealed plan no longer applies
+  5   the execution started and did not succeed
   6   the service can't be reached
-  7   the service wants another token
+  7   the token is missing, unknown or not enough
   8   the service, an engine, a cloud or the hooks failed
-  9   nobody said yes, so nothing was done
+  9   not confirmed, so nothing was done
   10  something differs (`diff --exit-code`)
-  130 interrupted; an execution that was begun goes on";
+  130 interrupted; an execution that has started goes on";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -68,23 +68,23 @@ pub enum Command {
     Topology(TopologyCommand),
     /// Show what putting a topology would change; nothing is changed
     Diff(DiffOptions),
-    /// Check topologies, plans and what-ifs on this machine, and tell every problem with line and column
+    /// Check topologies, plans and what-ifs on this machine, and report every problem with line and column
     Validate(ValidateOptions),
-    /// Show the plan that holds: since when, by whom, and what came of it
+    /// Show the current plan: since when, who sent it, and whether it was reached
     Plan,
     /// Show what a plan would change; nothing is changed
     Translate(TranslateOptions),
     /// Show what a plan would change, ask, and carry it out
     Execute(ExecuteOptions),
-    /// Go back to the plan that was reached before the one that holds: show what that would change, ask, and carry it out
+    /// Go back to the plan before the current one: show what that would change, ask, and carry it out
     Undo(HowOptions),
     /// Show the VMs in use and what the containers on them hold
     Allocation,
-    /// Show what really runs, live from the engines
+    /// Show what runs, live from the engines
     Inspect,
-    /// Show what a container has written
+    /// Show a container's output
     Logs(LogsOptions),
-    /// Show what the containers use of what they may, measured by the engines
+    /// Show what the containers use of their limits, measured by the engines
     Top(TopOptions),
     /// Give up a VM that is gone for good, with what was on it
     GiveUp(GiveUpOptions),
@@ -96,17 +96,17 @@ pub enum Command {
     Events(EventsOptions),
     /// Stop an execution after its running actions
     Cancel(ExecutionArgument),
-    /// Carry an execution that is held to its end
+    /// Finish an execution that is held
     Resume(ExecutionArgument),
     /// Undo what an execution that is held has done
     Rollback(ExecutionArgument),
-    /// Write the journal to a file, also while the service runs
+    /// Copy the journal to a file, even while the service runs
     Backup(BackupOptions),
-    /// Put a backup of the journal in its place; the service must not be running
+    /// Restore the journal from a backup; the service must not be running
     Restore(RestoreOptions),
     /// Place a plan without any service, engine, host or cloud: reads {"topology", "allocation", "plan"} and writes the answer of POST /api/solve
     Solve(SolveOptions),
-    /// Check what the service needs on this machine, and tell how to get what is missing
+    /// Check what the service needs on this machine, and say how to get what is missing
     Doctor(Options),
     /// Write completions for a shell to standard output
     Completions(CompletionsOptions),
@@ -115,6 +115,9 @@ pub enum Command {
     Describe {
         /// Which
         what: Description,
+        /// The folder to write man pages into
+        #[arg(required_if_eq("what", "man"))]
+        into: Option<PathBuf>,
     },
 }
 
@@ -268,6 +271,8 @@ pub enum Description {
     Errors,
     /// The table of options in docs/configuration.md
     Options,
+    /// Man pages, a file for each command, into a folder
+    Man,
 }
 
 /// Options of `mapek solve`.

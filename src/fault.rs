@@ -2,6 +2,7 @@
 //! password: URLs lose their credentials here, whoever wrote the sentence.
 
 mod codes;
+mod mask;
 mod redact;
 
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use crate::model::nearest;
 
 pub use codes::Code;
+pub use mask::Secrets;
 pub use redact::{STARS, in_text, in_value};
 
 /// Why something can't be done.

@@ -39,6 +39,7 @@
 //! | [`cli`] | commands besides the service | |
 //! | [`meter`] | what several rooms measure | |
 //! | [`outside`] | time of day, ids, chance, threads | |
+//! | [`pem`] | certificates and keys in files | |
 //! | [`auth`] | who may do what | yes |
 //! | [`listen`] | connections, TLS | |
 //! | [`config`], [`telemetry`], [`startup`] | putting it together | |
@@ -57,6 +58,7 @@ pub mod listen;
 pub mod meter;
 pub mod model;
 pub mod outside;
+pub mod pem;
 pub mod service;
 pub mod solve;
 pub mod startup;

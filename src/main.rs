@@ -1,6 +1,7 @@
 //! Parses the command line and runs.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mapek::config::{Command, CommandLine, Description, Options, options_text};
@@ -9,7 +10,7 @@ use mapek::{api, cli, startup, telemetry};
 fn main() -> ExitCode {
     let line = CommandLine::read();
     let result = match line.command {
-        Some(Command::Describe { what }) => describe(what),
+        Some(Command::Describe { what, into }) => describe(what, into),
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Backup(options)) => tell(cli::backup(&options, startup::data_home())),
         Some(Command::Restore(options)) => tell(cli::restore(&options, startup::data_home())),
@@ -25,11 +26,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn describe(what: Description) -> anyhow::Result<()> {
+fn describe(what: Description, into: Option<PathBuf>) -> anyhow::Result<()> {
     let text = match what {
         Description::Openapi => api::openapi_text()?,
         Description::Errors => api::errors_text(),
         Description::Options => options_text(),
+        Description::Man => {
+            let folder = into.unwrap_or_default();
+            return Ok(clap_mangen::generate_to(CommandLine::described(), folder)?);
+        }
     };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

@@ -18,11 +18,12 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("fault", &["model"]),
         ("meter", &[]),
         ("outside", &[]),
+        ("pem", &[]),
         ("solve", &["model"]),
         ("translate", &["model"]),
-        ("engine", &["meter", "model", "fault"]),
+        ("engine", &["meter", "model", "fault", "pem"]),
         ("cloud", &["meter", "model", "engine"]),
-        ("hooks", &["model", "engine"]),
+        ("hooks", &["model", "fault", "engine"]),
         (
             "execute",
             &[
@@ -53,7 +54,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             ],
         ),
         ("auth", &[]),
-        ("listen", &[]),
+        ("listen", &["pem"]),
         (
             "api",
             &[
@@ -74,7 +75,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         // `validate` reads documents, `doctor` asks an engine what it can do.
         (
             "cli",
-            &["config", "engine", "fault", "journal", "model", "service"],
+            &["config", "engine", "fault", "journal", "model", "pem", "service"],
         ),
         (
             "startup",
@@ -93,6 +94,9 @@ const EFFECTS: &[&str] = &[
     "Timestamp::now",
     "Zoned::now",
     "fastrand",
+    "rand::",
+    "getrandom",
+    "new_v4",
     "now_v7",
     "tokio",
     "actix_web",
@@ -119,6 +123,7 @@ const PURE: &[&str] = &[
     "src/fault",
     "src/execute/asked.rs",
     "src/execute/confirmed.rs",
+    "src/execute/details.rs",
     "src/execute/owed.rs",
     "src/execute/event.rs",
     "src/execute/illegal.rs",
@@ -139,6 +144,7 @@ const PURE: &[&str] = &[
     "src/service/drift.rs",
     "src/service/members.rs",
     "src/service/observation.rs",
+    "src/service/placement.rs",
     "src/service/phase.rs",
     "src/service/redact.rs",
     "src/service/replay.rs",
@@ -168,43 +174,83 @@ fn code(path: &Path) -> String {
         .join("\n")
 }
 
-/// The rooms that code names: `crate::room::…`, and `crate::{room::…, room::{…}}`.
-fn rooms(code: &str) -> Vec<String> {
-    let word = |text: &str| -> String {
-        text.trim_start()
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
-    };
-    let mut found = Vec::new();
-    for used in code.split("crate::").skip(1) {
-        let Some(group) = used.strip_prefix('{') else {
-            found.push(word(used));
-            continue;
-        };
-        let (mut depth, mut begin) = (1, 0);
-        for (at, c) in group.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 || (depth == 1 && c == ',') {
-                found.push(word(&group[begin..at]));
-                begin = at + 1;
-            }
-            if depth == 0 {
-                break;
+/// The paths that `use` lines name, groups written out.
+fn used(code: &str) -> Vec<String> {
+    fn write_out(before: &str, tree: &str, found: &mut Vec<String>) {
+        let (mut depth, mut begin) = (0, 0);
+        let ends: Vec<usize> = tree
+            .char_indices()
+            .filter(|(_, c)| {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                depth == 0 && *c == ','
+            })
+            .map(|(at, _)| at)
+            .chain([tree.len()])
+            .collect();
+        for end in ends {
+            let one = tree[begin..end].trim();
+            begin = (end + 1).min(tree.len());
+            match one.split_once('{') {
+                Some((path, group)) => {
+                    let group = group.rsplit_once('}').map_or(group, |(group, _)| group);
+                    write_out(&format!("{before}{}", path.trim()), group, found);
+                }
+                None if one.is_empty() => {}
+                None => found.push(format!("{before}{one}")),
             }
         }
     }
+    let mut found = Vec::new();
+    let lines = code.split(';').filter_map(|line| line.trim().split_once("use "));
+    for (_, tree) in lines.filter(|(before, _)| before.is_empty() || before.starts_with("pub")) {
+        write_out("", tree, &mut found);
+    }
     found
+}
+
+/// The rooms that code names: `crate::room::…`, also in groups.
+fn rooms(code: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
+    };
+    let named = code.split("crate::").skip(1).map(word);
+    let grouped = used(code);
+    let grouped = grouped
+        .iter()
+        .filter_map(|path| path.strip_prefix("crate::"))
+        .map(word);
+    named.chain(grouped).filter(|room| !room.is_empty()).collect()
+}
+
+/// The effects that code names, also in groups.
+fn effects(code: &str) -> Vec<&'static str> {
+    let used = used(code);
+    let names = |effect: &&str| code.contains(*effect) || used.iter().any(|path| path.starts_with(effect));
+    EFFECTS.iter().copied().filter(names).collect()
 }
 
 #[test]
 fn rooms_are_seen_in_groups_too() {
     let code = "use crate::a::B; use crate::{c::{D, e::F}, g,\n h::I}; fn j() { crate::k::l() }";
-    assert_eq!(rooms(code), ["a", "c", "g", "h", "k"]);
+    assert!(rooms(code).iter().eq(["a", "c", "g", "h", "k"]));
+}
+
+#[test]
+fn threads_clocks_and_chance_are_seen_in_groups_too() {
+    let code = "use std::{fmt, thread}; pub use std::{\n collections::{BTreeMap},\n fs::{self, File},\n};";
+    assert_eq!(effects(code), ["std::thread", "std::fs"]);
+    assert_eq!(effects("let now = std::time::Instant::now();"), ["Instant::now"]);
+    assert_eq!(effects("use rand::{Rng, random};"), ["rand::"]);
+    assert_eq!(
+        effects("use std::{fmt, collections::BTreeMap}; // no brand"),
+        [""; 0]
+    );
 }
 
 fn root() -> &'static Path {
@@ -254,13 +300,10 @@ fn pure_rooms_know_no_effects() {
         if is_test(&path) {
             continue;
         }
-        let code = code(&path);
         // The solver divides its work among threads, and gives the same answer whatever their number.
         let divides = path.starts_with(root().join("crates/solve/src"));
-        let effects = EFFECTS
-            .iter()
-            .filter(|effect| !(divides && **effect == "std::thread"));
-        for effect in effects.filter(|effect| code.contains(*effect)) {
+        let effects = effects(&code(&path)).into_iter();
+        for effect in effects.filter(|effect| !(divides && *effect == "std::thread")) {
             wrong.push(format!("{} names {effect}", path.display()));
         }
     }

@@ -1,7 +1,9 @@
 //! `/api/adopt`
 
 use actix_web::HttpResponse;
+use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
@@ -11,7 +13,16 @@ use super::Handle;
 use super::answer::Timer;
 use super::body::JsonBody;
 use super::by::Asked;
-use super::schema::Adoption;
+
+/// What is to be adopted.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({ "owner": "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11" }))]
+#[serde(deny_unknown_fields)]
+pub struct Adoption {
+    /// The id of the data directory that was lost, as the label `mapek.owner` shows it.
+    #[schema(value_type = String, format = "uuid", example = "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11")]
+    owner: Uuid,
+}
 
 /// Takes over what a lost data directory left running.
 ///
@@ -24,24 +35,16 @@ use super::schema::Adoption;
     request_body(content = Adoption, content_type = "application/json"),
     responses((status = 200, description = "They are ours now.", body = Adopted)))]
 pub async fn post(service: Handle, timer: Timer, Asked(by): Asked, JsonBody(body): JsonBody) -> HttpResponse {
-    let adopted = async { service.adopt(owner(&body?)?, by).await }.await;
+    let adopted = async { service.adopt(owner(body?)?, by).await }.await;
     timer.give(adopted)
 }
 
-/// Reads `{"owner": …}`, and nothing else.
-fn owner(body: &Value) -> Result<Uuid, Fault> {
-    let wrong = |message: &str| Fault::new(Code::RequestInvalid, message);
-    let fields = body
-        .as_object()
-        .ok_or_else(|| wrong("the body should be an object with `owner`"))?;
-    if let Some(unknown) = fields.keys().find(|key| *key != "owner") {
-        let message = format!("{unknown:?} is not known here; did you mean \"owner\"?");
-        return Err(Fault::new(Code::RequestInvalid, message));
-    }
-    let owner = fields.get("owner").and_then(Value::as_str);
-    owner
-        .and_then(|owner| Uuid::parse_str(owner).ok())
-        .ok_or_else(|| {
-            wrong("`owner` should be an owner's id, as the label mapek.owner of a container shows it")
-        })
+fn owner(body: Value) -> Result<Uuid, Fault> {
+    let asked = serde_json::from_value::<Adoption>(body);
+    asked.map(|Adoption { owner }| owner).map_err(|error| {
+        let message = format!(
+            "the body should be {{\"owner\": ID}}, with the id that the label mapek.owner of a container shows: {error}"
+        );
+        Fault::new(Code::RequestInvalid, message)
+    })
 }

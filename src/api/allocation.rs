@@ -1,16 +1,28 @@
 //! `/api/allocation`
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::{TierId, VmId};
+use crate::model::{TierId, Vm, VmId};
 
 use super::Handle;
 use super::answer::Timer;
 use super::body::NoBody;
 use super::by::Asked;
-use super::schema::AllocationShown;
+
+/// The VMs in use, by name, and the `time` spent.
+#[derive(ToSchema)]
+#[schema(example = json!({ "vm1": { "ip": "10.0.0.1", "cpu_cores": 2, "mem_units": 8,
+    "used": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } } }, "time": "0.00" }))]
+#[expect(dead_code, reason = "it is served as text that was made before")]
+pub struct AllocationShown {
+    /// VMs by name.
+    #[serde(flatten)]
+    vms: BTreeMap<String, Vm>,
+}
 
 /// A VM was given up.
 #[derive(Serialize, ToSchema)]

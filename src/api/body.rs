@@ -136,7 +136,7 @@ async fn take(
     }
     let late = |_| {
         let seconds = limit.longest.as_secs_f64();
-        let message = format!("the body did not come to its end within {seconds} s");
+        let message = format!("the body did not arrive within {seconds} s");
         Err(Fault::new(Code::RequestTimeout, message))
     };
     let (bytes, held) = tokio::time::timeout(limit.longest, read(payload, limit))

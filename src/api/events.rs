@@ -43,7 +43,7 @@ const JOURNAL: &str = "mapek-journal";
 /// `event` says the kind; `data` is an object with the time in `at`, and with `execution` where it
 /// belongs to one, and `by` where somebody asked for it.
 ///
-/// Where not all events since then can be told, an event `reset` comes first: look up the state anew.
+/// Where not all events since then can be told, an event `reset` comes first: get the state again.
 /// Its `reason` is `dropped` (they are kept no longer; what is kept follows), `ahead` (there has been no
 /// event of that number yet), `replaced` (a backup of the journal was put back since) or `other_journal`;
 /// after those, events from now on follow. The answer's `Mapek-Journal` names the journal; a client that
@@ -74,7 +74,7 @@ pub async fn get(
     };
     let Ok(place) = Arc::clone(FOLLOWERS.get_or_init(|| Arc::new(Semaphore::new(MOST)))).try_acquire_owned()
     else {
-        let message = format!("{MOST} clients follow the events already; end one, or ask again later");
+        let message = format!("{MOST} clients are already following the events; end one, or ask again later");
         return timer.fail(&Fault::new(Code::Overloaded, message));
     };
     let journal = service.journal().to_string();
@@ -186,7 +186,7 @@ fn reset(service: &Service, reason: &str, last: u64, after: u64) -> Bytes {
         "event": "reset",
         "at": Timestamp::now(),
         "reason": reason,
-        "message": format!("{message}: look up the state anew"),
+        "message": format!("{message}: get the state again"),
         "last_event_id": last,
         "journal": service.journal(),
     });

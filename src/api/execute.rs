@@ -1,15 +1,19 @@
 //! `/api/execute`
 
+use std::str::FromStr;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use strum::VariantNames;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::execute::{By, Outcome};
 use crate::fault::{Code, Fault};
 use crate::model::topology::{OnFailure, OnShortage};
+use crate::model::{Plan, alternatives};
 use crate::service::{Begun, Request, Tags};
 
 use super::Handle;
@@ -17,7 +21,6 @@ use super::answer::Timer;
 use super::body::PlanBody;
 use super::by::Asked;
 use super::executions::Accepted;
-use super::schema::Plan;
 
 /// An execution that has ended well.
 #[derive(Serialize, ToSchema)]
@@ -102,25 +105,24 @@ fn accepted(timer: &Timer, begun: &Begun) -> HttpResponse {
     response
 }
 
+/// One of a few names, where it is given.
+fn choice<T: FromStr + VariantNames>(parameter: &str, name: Option<&str>) -> Result<Option<T>, Fault> {
+    let read = |name: &str| {
+        name.parse().map_err(|_| {
+            let names = alternatives(T::VARIANTS);
+            let message = format!("{parameter} should be {names}, is {name:?}");
+            Fault::new(Code::RequestInvalid, message)
+        })
+    };
+    name.map(read).transpose()
+}
+
 fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Result<Request, Fault> {
     let bad = |message: String| Fault::new(Code::RequestInvalid, message);
     let query = web::Query::<Query>::from_query(request.query_string())
         .map_err(|error| bad(format!("the query can't be read: {error}")))?;
-    let on_failure = match &query.on_failure {
-        None => None,
-        Some(name) => Some(OnFailure::parse(name).ok_or_else(|| {
-            bad(format!(
-                "on_failure should be stop, rollback or continue, is {name:?}"
-            ))
-        })?),
-    };
-    let on_shortage = match &query.on_shortage {
-        None => None,
-        Some(name) => Some(
-            OnShortage::parse(name)
-                .ok_or_else(|| bad(format!("on_shortage should be fail or replan, is {name:?}")))?,
-        ),
-    };
+    let on_failure = choice("on_failure", query.on_failure.as_deref())?;
+    let on_shortage = choice("on_shortage", query.on_shortage.as_deref())?;
     let idempotency_key = match request.headers().get("idempotency-key") {
         None => None,
         Some(value) => match value.to_str() {

@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::execute::{By, Direction, Standing, Summary};
+use crate::execute::{By, Details, Direction, Standing, Summary};
 use crate::fault::{Code, Fault};
 use crate::journal::Page;
 
@@ -15,7 +15,6 @@ use super::Handle;
 use super::answer::Timer;
 use super::body::NoBody;
 use super::by::Asked;
-use super::schema::Details;
 
 /// The wish was taken; what comes of it is told by the execution.
 #[derive(Serialize, ToSchema)]
@@ -128,7 +127,7 @@ pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpRe
         Ok(id) => service.execution(id).await,
         Err(fault) => Err(fault),
     };
-    timer.answer(result.map(|execution| execution.details()))
+    timer.answer(result.map(|execution| json!(execution.details())))
 }
 
 /// Lets the running actions end and begins no more.

@@ -82,7 +82,7 @@ pub async fn get(
     };
     let readers = READERS.get_or_init(|| Arc::new(Semaphore::new(MOST)));
     let Ok(place) = Arc::clone(readers).try_acquire_owned() else {
-        let message = format!("{MOST} logs are being read already; end one, or ask again later");
+        let message = format!("{MOST} logs are already being read; end one, or ask again later");
         return timer.fail(&Fault::new(Code::Overloaded, message));
     };
     let (vm, container) = path.into_inner();

@@ -24,7 +24,6 @@ mod measure;
 mod openapi;
 mod plan;
 mod query;
-mod schema;
 mod schemas;
 mod solve;
 mod tags;

@@ -1,5 +1,11 @@
 //! `/openapi.json` and `/docs`: the API as described by its code.
 
+mod errors;
+mod merge;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;
+
 use std::sync::{Arc, OnceLock};
 
 use actix_web::http::{Method, header};
@@ -14,6 +20,8 @@ use super::access::needed;
 use super::answer::Timer;
 use super::error::status;
 use super::limit::is_costly;
+use errors::errors;
+use merge::merge;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -59,143 +67,6 @@ use super::limit::is_costly;
 )]
 struct Described;
 
-/// The errors that an operation can be answered with, besides those of every operation.
-fn errors(operation: &str) -> Vec<Code> {
-    use Code::*;
-    const WORLD: &[Code] = &[
-        CloudMisconfigured,
-        CloudUnreachable,
-        CloudTimeout,
-        CloudRefused,
-        CloudCapacity,
-    ];
-    // What a look at the engines can end with.
-    const ENGINES: &[Code] = &[
-        ShapeTooLarge,
-        EngineShared,
-        EngineChanged,
-        ForeignUnlimited,
-        EngineUnreachable,
-        EngineTimeout,
-    ];
-    const PLAN: &[Code] = &[
-        JsonUnreadable,
-        BodyTooLarge,
-        RequestTimeout,
-        TopologyMissing,
-        PlanInvalid,
-        Infeasible,
-        PlanTooLarge,
-        Undecided,
-        Overloaded,
-    ];
-    let codes: &[&[Code]] = match operation {
-        "put_topology" => &[&[
-            Conflict,
-            JsonUnreadable,
-            BodyTooLarge,
-            RequestTimeout,
-            TopologyInvalid,
-            ShapeTooLarge,
-            EngineShared,
-            EngineChanged,
-            InUse,
-            ExecutionRunning,
-            PreconditionFailed,
-            Overloaded,
-            JournalUnavailable,
-        ]],
-        "inspect" | "usage" => &[WORLD],
-        "get_log" => &[
-            &[
-                RequestInvalid,
-                NotFound,
-                TopologyMissing,
-                Overloaded,
-                EngineChanged,
-                EngineUnreachable,
-                EngineTimeout,
-                EngineRefused,
-            ],
-            WORLD,
-        ],
-        "adopt" => &[
-            &[
-                JsonUnreadable,
-                BodyTooLarge,
-                RequestTimeout,
-                RequestInvalid,
-                NotFound,
-                Conflict,
-                ExecutionRunning,
-                TopologyMissing,
-                Overloaded,
-                JournalUnavailable,
-            ],
-            WORLD,
-        ],
-        "give_up_vm" => &[
-            &[
-                NotFound,
-                Conflict,
-                ExecutionRunning,
-                TopologyMissing,
-                JournalUnavailable,
-            ],
-            WORLD,
-        ],
-        "translate" => &[PLAN, ENGINES, WORLD],
-        "execute" => &[
-            PLAN,
-            ENGINES,
-            WORLD,
-            &[
-                RequestInvalid,
-                ExecutionRunning,
-                KeyReused,
-                Conflict,
-                PlanMoved,
-                PlanUnknown,
-                NameTaken,
-                PortTaken,
-                Cancelled,
-                HookMissing,
-                HooksUnavailable,
-                HookFailed,
-                HookTimeout,
-                ImageUnavailable,
-                SecretUnavailable,
-                EngineRefused,
-                ContainerUnhealthy,
-                LimitsMismatch,
-                JournalUnavailable,
-            ],
-        ],
-        "solve" => &[&[
-            JsonUnreadable,
-            BodyTooLarge,
-            RequestTimeout,
-            RequestInvalid,
-            TopologyInvalid,
-            AllocationInvalid,
-            PlanInvalid,
-            Infeasible,
-            PlanTooLarge,
-            Undecided,
-            Overloaded,
-        ]],
-        "list_executions" => &[&[RequestInvalid, JournalUnavailable]],
-        "get_execution" => &[&[NotFound, JournalUnavailable]],
-        "cancel_execution" | "resume_execution" | "rollback_execution" => {
-            &[&[NotFound, ExecutionEnded, ExecutionRunning, JournalUnavailable]]
-        }
-        "get_schema" => &[&[NotFound]],
-        "events" => &[&[RequestInvalid, Overloaded, JournalUnavailable]],
-        _ => &[],
-    };
-    codes.concat()
-}
-
 /// The whole description.
 #[must_use]
 pub fn document() -> Value {
@@ -205,23 +76,24 @@ pub fn document() -> Value {
         "description": "A named token with the role `read` or `write`; needed where the service has tokens."
     } });
     set(&mut document, "components/securitySchemes", scheme);
-    let embedded =
-        json!({ "type": "object", "maxProperties": 0, "description": "This machine's own engine." });
-    if let Some(drivers) = document.pointer_mut("/components/schemas/CloudDriver/oneOf") {
-        drivers
-            .as_array_mut()
-            .into_iter()
-            .for_each(|drivers| drivers.push(embedded.clone()));
-    }
-    // A macro can't say it of one of several kinds.
+    merge(&mut document);
+    // A macro can't say these.
     if let Some(text) = document.pointer_mut("/components/schemas/TextOrReference/oneOf/0") {
         set(text, "pattern", json!(r"\S"));
     }
-    set(
-        &mut document,
-        "components/schemas/Hosts/properties/hosts/minProperties",
-        json!(1),
-    );
+    let properties = [("Hosts", "hosts/minProperties", json!(1))];
+    let named = ["topology", "plan"].map(|name| {
+        let example = format!("http://localhost:8000/schemas/{name}.json");
+        let schema = json!({ "type": ["string", "null"], "description": "For editors: where this schema is.", "example": example });
+        (if name == "plan" { "Plan" } else { "Topology" }, "$schema", schema)
+    });
+    for (schema, place, value) in properties.into_iter().chain(named) {
+        set(
+            &mut document,
+            &format!("components/schemas/{schema}/properties/{place}"),
+            value,
+        );
+    }
     timed(&mut document);
     let example = |code: Code| {
         let value = json!({ "error": code.meaning(), "code": code.as_str(), "details": [], "time": "0.00" });
@@ -243,7 +115,6 @@ pub fn document() -> Value {
 
 /// Every answer in JSON carries the `time` spent, which no type of an answer has to say.
 fn timed(document: &mut Value) {
-    const SCHEMAS: &str = "/components/schemas/";
     let mut answers = std::collections::BTreeSet::from(["Error".to_owned()]);
     let operations = document.get("paths").and_then(Value::as_object);
     for operation in operations
@@ -262,7 +133,7 @@ fn timed(document: &mut Value) {
         }
     }
     for name in answers {
-        let Some(schema) = document.pointer_mut(&format!("{SCHEMAS}{name}")) else {
+        let Some(schema) = document.pointer_mut(&format!("/components/schemas/{name}")) else {
             continue;
         };
         let time = json!({

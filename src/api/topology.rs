@@ -6,13 +6,24 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::model::Warning;
+use crate::model::topology::{App, Infrastructure};
+use crate::model::{Topology, Warning};
 
 use super::answer::Timer;
 use super::body::JsonBody;
 use super::by::Asked;
-use super::schema::{Topology, TopologyShown};
 use super::{Handle, tags};
+
+/// The topology as it was put, its secrets as `***`; only `time` before the first.
+#[derive(ToSchema)]
+#[schema(example = json!({ "infrastructure": { "cpu_cores": 2, "mem_units": 8 }, "apps": [], "time": "0.00" }))]
+#[expect(dead_code, reason = "it is served as text that was made before")]
+pub struct TopologyShown {
+    /// Where VMs come from, and what one has.
+    infrastructure: Option<Infrastructure>,
+    /// The apps.
+    apps: Option<Vec<App>>,
+}
 
 /// A topology was taken.
 #[derive(Serialize, ToSchema)]

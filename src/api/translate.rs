@@ -3,10 +3,12 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 
+use crate::model::Plan;
+use crate::service::Placement;
+
 use super::Handle;
 use super::answer::Timer;
 use super::body::JsonBody;
-use super::schema::{Placement, Plan};
 
 /// Shows what execute would do, and seals it.
 ///
@@ -25,7 +27,7 @@ pub async fn put(service: Handle, timer: Timer, JsonBody(body): JsonBody) -> Htt
         Ok(proposal) => proposal,
         Err(fault) => return timer.fail(&fault),
     };
-    let mut response = timer.answer(Ok(proposal.to_json()));
+    let mut response = timer.give(Ok(proposal.placement()));
     let tag = proposal.plan_id.map(|id| format!("\"{id}\""));
     if let Some(tag) = tag.and_then(|tag| header::HeaderValue::from_str(&tag).ok()) {
         response.headers_mut().insert(header::ETAG, tag);

@@ -92,7 +92,7 @@ async fn history(client: &Client, options: &ExecutionsOptions, output: Output) -
     if rows.is_empty() {
         let all = filters.iter().all(|(_, value)| value.is_none());
         return print(if all {
-            "There was no execution yet."
+            "No executions yet."
         } else {
             "There is no such execution."
         });
@@ -250,7 +250,7 @@ fn list(answer: &Value) -> &[Value] {
 
 async fn newest(client: &Client) -> Result<Uuid, Problem> {
     let answer = listed(client, &[("limit", Some("1".to_owned()))]).await?;
-    let none = || Problem::new(Exit::Refused, "there was no execution yet");
+    let none = || Problem::new(Exit::Refused, "there are no executions yet");
     parse(&cell(Some(
         list(&answer)
             .first()

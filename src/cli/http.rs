@@ -1,7 +1,6 @@
 //! Requests to the service: over plain connections or TLS, with the token, each with an end.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +12,13 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 use crate::config::Secret;
 use crate::config::client::ClientOptions;
 use crate::fault::chain;
+use crate::pem;
 
 use super::problem::{Exit, Problem};
 use super::progress::say;
@@ -283,23 +281,14 @@ fn tls(options: &ClientOptions) -> Result<ClientConfig, Problem> {
         None => builder()?
             .with_native_roots()
             .map_err(|error| failed(format!("the system's authorities can't be read: {error}")))?,
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| failed(format!("can't trust {}: {error}", file.display())))?;
-            }
-            builder()?.with_root_certificates(roots)
-        }
+        Some(file) => builder()?.with_root_certificates(pem::authorities(file).map_err(failed)?),
     };
     let (Some(certificate), Some(key)) = (&options.client_cert, &options.client_key) else {
         return Ok(trusting.with_no_client_auth());
     };
-    let secret = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| failed(format!("can't read the key in {}: {error}", key.display())))?;
+    let (chain, secret) = (pem::certificates(certificate), pem::key(key));
     trusting
-        .with_client_auth_cert(certificates(certificate)?, secret)
+        .with_client_auth_cert(chain.map_err(failed)?, secret.map_err(failed)?)
         .map_err(|error| {
             failed(format!(
                 "can't use {} with {}: {error}",
@@ -307,22 +296,6 @@ fn tls(options: &ClientOptions) -> Result<ClientConfig, Problem> {
                 key.display()
             ))
         })
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let failed = |why: String| {
-        Problem::new(
-            Exit::Failed,
-            format!("can't read the certificates in {}: {why}", file.display()),
-        )
-    };
-    let found = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| failed(error.to_string()))?;
-    if found.is_empty() {
-        return Err(failed("there is none in it".to_owned()));
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

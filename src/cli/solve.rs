@@ -52,7 +52,7 @@ pub async fn solve(
 fn here(question: &Value) -> Result<Value, Problem> {
     let proposal = what_if(question, Duration::from_secs(2), &AtomicBool::new(false));
     proposal
-        .map(|proposal| proposal.to_json())
+        .map(|proposal| json!(proposal.placement()))
         .map_err(|fault| Problem {
             exit: Exit::Refused,
             message: fault.message.clone(),

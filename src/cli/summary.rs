@@ -20,10 +20,7 @@ pub fn summary(proposal: &Value, with_stages: bool) -> String {
         .map(Action)
         .collect();
     if actions.is_empty() {
-        lines.push(paint(
-            STRONG,
-            "Nothing to do: what runs is what the plan asks for.",
-        ));
+        lines.push(paint(STRONG, "Nothing to do: the plan is already in place."));
     } else {
         by_vm(&actions, &mut lines);
     }
@@ -241,7 +238,7 @@ Sealed as abc";
         ));
         assert_eq!(
             text,
-            "Nothing to do: what runs is what the plan asks for.\n\nThe placement costs 11, proven to be the least."
+            "Nothing to do: the plan is already in place.\n\nThe placement costs 11, proven to be the least."
         );
     }
 

@@ -10,7 +10,7 @@ use super::Secret;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of the commands that ask a service")]
 pub struct ClientOptions {
-    /// The service to ask; https:// works, too
+    /// URL of the service, http:// or https://
     #[arg(
         long,
         global = true,
@@ -19,7 +19,7 @@ pub struct ClientOptions {
         default_value = "http://127.0.0.1:8000"
     )]
     pub server: String,
-    /// Token to show to the service; better in the environment or a file, where nobody sees it
+    /// Token for the service; other users can see flags, so prefer the environment or a file
     #[arg(
         long,
         global = true,
@@ -31,10 +31,10 @@ pub struct ClientOptions {
     /// File with the token
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
     pub token_from: Option<PathBuf>,
-    /// Trust only certificates that these authorities have signed, instead of the system's (PEM)
+    /// Authorities to trust instead of the system's (PEM)
     #[arg(long, global = true, env = "MAPEK_CA_CERT", value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
-    /// Certificate to show to the service, where it asks for one (PEM)
+    /// Client certificate, for a service that asks for one (PEM)
     #[arg(
         long,
         global = true,
@@ -105,16 +105,16 @@ pub struct ExecuteOptions {
 /// How a plan is carried out.
 #[derive(Debug, Args)]
 pub struct HowOptions {
-    /// Do not ask before something is changed
+    /// Do not ask before changing anything
     #[arg(short, long)]
     pub yes: bool,
     /// What to do when an action fails for good [default: what the topology says]
     #[arg(long, value_name = "WHAT")]
     pub on_failure: Option<OnFailureChoice>,
-    /// What to do when fewer VMs come than are asked for [default: what the topology says]
+    /// What to do when the cloud gives fewer VMs than asked for [default: what the topology says]
     #[arg(long, value_name = "WHAT")]
     pub on_shortage: Option<OnShortageChoice>,
-    /// Do not wait for the end: show the execution's id, and leave
+    /// Do not wait for the end: print the execution's id and exit
     #[arg(long)]
     pub detach: bool,
     /// Also list the actions, stage by stage
@@ -150,7 +150,7 @@ impl OnFailureChoice {
 pub enum OnShortageChoice {
     /// That is a failure.
     Fail,
-    /// The plan is placed once more, on the VMs that are there; it may look other than what was shown.
+    /// The plan is placed again, on the VMs that did come; the result may differ from what was shown.
     Replan,
 }
 
@@ -171,7 +171,7 @@ pub struct ExecutionsOptions {
     /// Only this execution, with its actions; `last` for the newest
     #[arg(conflicts_with_all = ["limit", "before", "state", "since"])]
     pub id: Option<String>,
-    /// So many at most [default: 200]
+    /// How many at most [default: 200]
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<u32>,
     /// Only executions that began before this one
@@ -202,7 +202,7 @@ pub struct AdoptOptions {
 /// Options of `mapek events`.
 #[derive(Debug, Args)]
 pub struct EventsOptions {
-    /// Begin after the event with this number, instead of now; 0 shows all there ever were
+    /// Begin after the event with this number instead of now; 0 shows all that are kept
     #[arg(long, value_name = "NUMBER")]
     pub after: Option<u64>,
     /// Only events of this execution
@@ -215,7 +215,7 @@ pub struct EventsOptions {
 pub struct DiffOptions {
     /// The topology to compare with the service's; - for standard input
     pub file: PathBuf,
-    /// End with exit code 10 if something would change
+    /// Exit with code 10 if anything would change
     #[arg(long)]
     pub exit_code: bool,
 }
@@ -225,7 +225,7 @@ pub struct DiffOptions {
 pub struct GiveUpOptions {
     /// The VM, as the allocation names it
     pub vm: String,
-    /// Do not ask before it is given up
+    /// Do not ask before giving it up
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -233,12 +233,12 @@ pub struct GiveUpOptions {
 /// Options of `mapek logs`.
 #[derive(Debug, Args)]
 pub struct LogsOptions {
-    /// The container as VM/CONTAINER; CONTAINER alone will do if only one VM has it
+    /// The container, as VM/CONTAINER; CONTAINER alone is enough if only one VM has it
     pub container: String,
-    /// Go on with what the container writes from now on, until Ctrl-C
+    /// Keep printing what the container writes, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
-    /// Only the last lines, so many at most
+    /// Only the last LINES lines
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<u32>,
     /// Only what was written since then: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 10m
@@ -249,7 +249,7 @@ pub struct LogsOptions {
 /// Options of `mapek top`.
 #[derive(Debug, Args)]
 pub struct TopOptions {
-    /// Measure again and again, until Ctrl-C
+    /// Keep measuring, until Ctrl-C
     #[arg(short, long)]
     pub watch: bool,
 }

@@ -84,7 +84,7 @@ pub enum ConfigError {
     #[error("the configuration file {0} can't be read")]
     File(String, #[source] std::io::Error),
     /// The file is not as it should be.
-    #[error("the configuration file {0} is not right: {1}")]
+    #[error("the configuration file {0} has a mistake: {1}")]
     Toml(String, String),
     /// There is no home to put data in.
     #[error("there is no home folder to keep data in: give --data-dir")]

@@ -1,6 +1,6 @@
 //! Carrying out: the record of an execution as a state machine, and the effects.
 //!
-//! `event`, `state`, `effect`, `record`, `summary`, `seal` and `spec` are pure. `perform` turns one action into
+//! `event`, `state`, `effect`, `record`, `summary`, `details`, `seal` and `spec` are pure. `perform` turns one action into
 //! driver calls, `preflight` looks before anything is done, `first_look` at a VM that was made, `runner` goes through the stages.
 
 mod asked;
@@ -11,6 +11,8 @@ mod consequence;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod course;
 mod dependency;
+mod details;
+mod drain;
 mod effect;
 mod event;
 #[cfg(test)]
@@ -29,6 +31,7 @@ mod owed;
 mod page;
 mod perform;
 mod preflight;
+mod pull;
 mod reality;
 mod record;
 mod retry;
@@ -47,6 +50,7 @@ mod world;
 
 pub use asked::{By, Reconcile};
 pub use confirmed::{Confirmed, confirmed};
+pub use details::Details;
 pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Direction, Event, Finding, FoundVm, HookRun, Left, Lost, Outcome, Stamped};
 pub use illegal::Illegal;

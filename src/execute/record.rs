@@ -330,65 +330,6 @@ impl Execution {
         let back = self.progress.back.iter().flat_map(|back| &back.stages);
         self.frozen.stages.iter().chain(second).chain(back)
     }
-
-    /// Everything.
-    #[must_use]
-    pub fn details(&self) -> Value {
-        let mut states = self.progress.actions.iter();
-        let stage =
-            |stage: &Stage, states: &mut std::slice::Iter<'_, super::status::ActionState>| -> Vec<Value> {
-                stage
-                    .iter()
-                    .map(|action| {
-                        let mut entry = json!({ "action": action, "text": action.to_string() });
-                        if let (Some(entry), Some(Ok(Value::Object(state)))) =
-                            (entry.as_object_mut(), states.next().map(serde_json::to_value))
-                        {
-                            entry.extend(state);
-                        }
-                        entry
-                    })
-                    .collect()
-            };
-        let out: Vec<Vec<Value>> = self.frozen.stages.iter().map(|s| stage(s, &mut states)).collect();
-        let second = self.progress.second.as_ref();
-        let again: Option<Vec<Vec<Value>>> =
-            second.map(|second| second.stages.iter().map(|s| stage(s, &mut states)).collect());
-        let back = self.progress.back.as_ref();
-        let back: Option<Vec<Vec<Value>>> =
-            back.map(|back| back.stages.iter().map(|s| stage(s, &mut states)).collect());
-        let mut details = json!(self.summary());
-        if let Some(details) = details.as_object_mut() {
-            details.insert("plan".to_owned(), self.frozen.plan.clone());
-            details.insert("hooks_revision".to_owned(), json!(self.frozen.hooks_revision));
-            details.insert("from".to_owned(), json!(self.frozen.from.allocation));
-            details.insert("target".to_owned(), json!(self.frozen.target));
-            details.insert("stages".to_owned(), json!(out));
-            if let (Some(again), Some(second)) = (again, second) {
-                details.insert("replanned_stages".to_owned(), json!(again));
-                details.insert("replanned_target".to_owned(), json!(second.target));
-            }
-            if let Some(unplaced) = &self.progress.unplaced {
-                details.insert("replan_error".to_owned(), json!(unplaced.error));
-            }
-            if let Some(back) = back {
-                details.insert("rollback_stages".to_owned(), json!(back));
-            }
-            details.insert("on_failure".to_owned(), json!(self.frozen.on_failure));
-            details.insert("on_shortage".to_owned(), json!(self.frozen.on_shortage));
-            details.insert("plan_id".to_owned(), json!(self.frozen.plan_id));
-            details.insert(
-                "request_id".to_owned(),
-                json!(self.frozen.requested_by.request_id),
-            );
-            details.insert("address".to_owned(), json!(self.frozen.requested_by.address));
-            details.insert("resumed".to_owned(), json!(self.progress.resumed));
-            if !self.progress.lost.is_empty() {
-                details.insert("lost".to_owned(), json!(self.progress.lost));
-            }
-        }
-        details
-    }
 }
 
 /// Whether an action's failure means that there is one VM less than was asked for, and no more than

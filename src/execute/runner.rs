@@ -152,8 +152,17 @@ impl Run {
     async fn out(&self) -> Result<Option<Fault>, Fault> {
         loop {
             let execution = self.ledger.execution(self.id).await?;
+            let go_on = execution.frozen.on_failure == OnFailure::Continue;
             if let Some(second) = &execution.progress.second {
+                let missing = self.pull(second.first, &second.stages).await?;
+                if missing.is_some() && !go_on {
+                    return Ok(missing);
+                }
                 return self.stages(second.first, &second.stages).await;
+            }
+            let missing = self.pull(0, &execution.frozen.stages).await?;
+            if missing.is_some() && !go_on {
+                return Ok(missing);
             }
             let failure = self.stages(0, &execution.frozen.stages).await?;
             let execution = self.ledger.execution(self.id).await?;
@@ -193,7 +202,7 @@ impl Run {
     async fn back(&self, failure: Option<Fault>, mut trouble: Option<String>) -> Result<Ending, Fault> {
         let execution = self.ledger.execution(self.id).await?;
         let Some(back) = execution.progress.back.clone() else {
-            return Err(Fault::new(Code::Internal, "there is no way back to go"));
+            return Err(Fault::new(Code::Internal, "there is nothing to roll back"));
         };
         let failure = failure.or_else(|| execution.failure());
         let failed = self.stages(back.first, &back.stages).await?;
@@ -248,7 +257,7 @@ impl Run {
             .collect();
         let mut was = execution.frozen.from.clone().into();
         said.extend(without_room(&mut was, &view.allocation).into_iter().map(|(vm, container)| {
-            format!("container '{container}' on VM '{vm}' has no room any more beside what others run there")
+            format!("container '{container}' on VM '{vm}' no longer has room beside the other containers there")
         }));
         said.extend(trouble);
         let advice = "GET /api/inspect shows what is there; the next plan puts it right";

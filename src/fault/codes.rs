@@ -58,7 +58,7 @@ codes! {
         "Use a token with the role that the error names; allow the site with `--cors-origin`.";
     NotFound, "not_found", 404,
         "There is no such path, execution or VM.",
-        "Look the path up in `/docs`, the id in `GET /api/executions`.";
+        "Look up the path in `/docs` and the id in `GET /api/executions`.";
     MethodNotAllowed, "method_not_allowed", 405,
         "The path does not take this method.",
         "Use one of the methods in the `Allow` header.";
@@ -81,14 +81,14 @@ codes! {
         "The topology or the allocation changed while the request was being worked on.",
         "Send the request again.";
     PlanMoved, "plan_moved", 409,
-        "Something that a sealed plan was based on has changed since; `details` has the old and the new values.",
+        "Something that the sealed plan was based on has changed since; `details` has the old and the new values.",
         "Translate the plan again and look at what it does now.";
     PlanUnknown, "plan_unknown", 409,
-        "There is no sealed plan with that id: it was never shown here, or newer ones took its place.",
+        "There is no sealed plan with that id: it was never shown here, or newer ones have replaced it.",
         "Translate the plan again and execute the new `plan_id`.";
     NameTaken, "name_taken", 409,
         "A container that this mapek did not make has the name; the error says whose it is.",
-        "Rename or remove it, or rename the tier; if it belongs to a lost data directory, `mapek adopt` its owner.";
+        "Rename or remove it, or rename the tier; if it belongs to a lost data directory, run `mapek adopt` with its owner.";
     PortTaken, "port_taken", 409,
         "A container that this mapek did not make publishes the port.",
         "Stop it, or publish another port.";
@@ -99,20 +99,23 @@ codes! {
         "Two VMs' names lead to one engine.",
         "Keep one of the names, or fix the endpoints in the topology.";
     EngineChanged, "engine_changed", 409,
-        "Another engine answers in the place of the one that a VM's containers were put on.",
+        "Another engine answers at the endpoint of the one that has the VM's containers.",
         "Fix the endpoint; if the old engine is gone for good, give the VM up and send the plan again.";
+    MemoryInUse, "memory_in_use", 409,
+        "A container uses more memory than a smaller limit would leave it.",
+        "Leave its tier the memory that the error names, or let the container free some first.";
     Cancelled, "cancelled", 409,
         "Somebody cancelled the execution; what was done is kept.",
         "Execute a plan to go on.";
     PreconditionFailed, "precondition_failed", 412,
         "The topology is not the one that `If-Match` names.",
-        "Get the topology again and make your changes to that one.";
+        "Get the topology again and apply your changes to it.";
     BodyTooLarge, "body_too_large", 413,
         "The body is larger than the service accepts.",
         "Send less, or raise `--max-body-bytes`.";
     PlanTooLarge, "plan_too_large", 413,
         "The plan needs more VMs than can be planned for at once.",
-        "Ask for less, or give the infrastructure larger VMs.";
+        "Ask for less, or use larger VMs.";
     HostUnknown, "host_unknown", 421,
         "The `Host` header does not name this service.",
         "Use the address that the service listens on, or name the host with `--allowed-hosts`.";
@@ -134,6 +137,9 @@ codes! {
     HookMissing, "hook_missing", 422,
         "A hook that the topology names is not in the repository.",
         "Add the file, or correct its name or `hooks_ref`.";
+    HooksUntrusted, "hooks_untrusted", 422,
+        "The commit of the hooks is not signed by any of `hooks_signers`.",
+        "Sign the commit, let `hooks_ref` name one that is signed, or add the signer's key.";
     SecretUnavailable, "secret_unavailable", 422,
         "A secret that the topology refers to with `from_file` or `from_env` can't be read.",
         "Create the file or variable on the service's machine, or correct the reference.";
@@ -144,26 +150,26 @@ codes! {
         "The topology's cloud driver, or an engine's endpoint, can't be used as it is configured.",
         "Correct what the error names in the topology.";
     RateLimited, "rate_limited", 429,
-        "This client sends more placements and executions than one client may.",
+        "This client asks for more placements and executions than one client may.",
         "Ask again after `Retry-After` seconds, or raise `--rate-limit`.";
     Internal, "internal", 500,
-        "A defect of mapek.",
+        "A bug in mapek.",
         "Report it with the log lines of the request's id.";
     HooksUnavailable, "hooks_unavailable", 502,
         "The hooks repository can't be fetched.",
         "Check its address, and that the service may read it.";
     HookFailed, "hook_failed", 502,
-        "A hook ended with an exit code other than 0, or could not be started; its output is in `details`.",
+        "A hook exited with a code other than 0, or could not be started; its output is in `details`.",
         "Fix the hook, and execute again.";
     ImageUnavailable, "image_unavailable", 502,
         "The image is not on the machine and can't be pulled.",
         "Check its name, and that the engine reaches its registry.";
     EngineUnreachable, "engine_unreachable", 502,
-        "An engine can't be reached, or does not answer as an engine does.",
+        "An engine can't be reached, or its answers are not those of a Docker engine.",
         "Check that it runs, and its endpoint in the topology.";
     EngineRefused, "engine_refused", 502,
         "An engine refused what was asked.",
-        "Correct what the engine's words, in the error, say.";
+        "Fix what the engine's message, quoted in the error, complains about.";
     ContainerUnhealthy, "container_unhealthy", 502,
         "A container did not stay up, or did not become healthy.",
         "Read its log with `docker logs`; it is kept for that.";
@@ -175,18 +181,18 @@ codes! {
         "Check the network and `endpoint_url`.";
     CloudRefused, "cloud_refused", 502,
         "The cloud refused what was asked.",
-        "Correct what the cloud's words, in the error, say.";
+        "Fix what the cloud's message, quoted in the error, complains about.";
     CloudCapacity, "cloud_capacity", 502,
-        "The cloud has no more VMs to give at the moment.",
+        "The cloud has no more VMs at the moment.",
         "Try later, ask for less, or let the group use other types of VMs.";
     Overloaded, "overloaded", 503,
-        "More is asked for at once than the service accepts.",
+        "The service has more requests than it can handle.",
         "Ask again after `Retry-After` seconds.";
     Stopping, "stopping", 503,
         "The service is stopping.",
         "Ask again when it has started.";
     JournalUnavailable, "journal_unavailable", 503,
-        "The journal can't be written or read, so nothing is begun.",
+        "The journal can't be written or read, so nothing is started.",
         "Free space on the disk of the data directory, and check that it is writable.";
     Undecided, "undecided", 504,
         "No placement was found before the deadline, and none was proven impossible.",
@@ -196,10 +202,10 @@ codes! {
         "Fix the hook, or raise `--hook-deadline-s`.";
     EngineTimeout, "engine_timeout", 504,
         "An engine did not answer in time.",
-        "See what keeps it busy; raise `--engine-timeout-s` where it is slow.";
+        "Find out what keeps it busy, or raise `--engine-timeout-s`.";
     CloudTimeout, "cloud_timeout", 504,
-        "The cloud did not answer, or did not make a VM, in time.",
-        "Ask again; raise `ready_timeout_s` where VMs start slowly.";
+        "The cloud did not answer, or did not start a VM, in time.",
+        "Ask again, or raise `ready_timeout_s` if VMs start slowly.";
 }
 
 impl Code {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::fault::Secrets;
+
 /// A place that hooks come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -47,30 +49,9 @@ pub fn shown(repo: &str) -> String {
 
 /// A message in which nothing is left of what [`shown`] hides.
 pub fn without_secrets(message: &str, repo: &str) -> String {
-    let Some((_, rest)) = repo.split_once("://") else {
-        return message.to_owned();
-    };
-    let mut text = message.replace(repo, &shown(repo));
-    let before_path = rest.split('/').next().unwrap_or_default();
-    if let Some((user, _)) = before_path.rsplit_once('@') {
-        text = hide(&text, user);
-        if let Some((_, password)) = user.split_once(':') {
-            text = hide(&text, password);
-            let decoded = percent_encoding::percent_decode_str(password);
-            text = hide(&text, &decoded.decode_utf8_lossy());
-        }
-    }
-    if let Some((_, query)) = rest.split_once('?') {
-        text = hide(&text, query);
-    }
-    text
-}
-
-fn hide(text: &str, secret: &str) -> String {
-    if secret.is_empty() {
-        return text.to_owned();
-    }
-    text.replace(secret, "***")
+    let query = repo.split_once('?').map_or("", |(_, query)| query);
+    let known = Secrets::of(&[format!("REPO={repo}"), format!("QUERY={query}")], &[]);
+    known.mask(&message.replace(repo, &shown(repo)))
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::rt::net::TcpStream;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::pem;
 
 /// Where certificates are: PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct Files {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file can't be read, or has nothing of use.
-    #[error("{0} can't be used as {1}: {2}")]
-    File(String, &'static str, String),
+    #[error("{0}: {1}")]
+    File(&'static str, String),
     /// They don't go together.
     #[error("the TLS certificate and key can't be used together: {0}")]
     Mismatch(rustls::Error),
@@ -74,11 +74,9 @@ impl Tls {
 }
 
 fn read(files: &Files) -> Result<ServerConfig, TlsError> {
-    let chain = certificates(&files.certificate, "the service's certificate")?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
-        let path = files.key.display().to_string();
-        TlsError::File(path, "the service's key", error.to_string())
-    })?;
+    let bad = |what| move |error: String| TlsError::File(what, error);
+    let chain = pem::certificates(&files.certificate).map_err(bad("the service's certificate"))?;
+    let key = pem::key(&files.key).map_err(bad("the service's key"))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -87,28 +85,12 @@ fn read(files: &Files) -> Result<ServerConfig, TlsError> {
         None => builder.with_no_client_auth(),
         Some(path) => {
             let what = "the authorities of the clients";
-            let bad = |error: String| TlsError::File(path.display().to_string(), what, error);
-            let mut roots = RootCertStore::empty();
-            for authority in certificates(path, what)? {
-                roots.add(authority).map_err(|error| bad(error.to_string()))?;
-            }
+            let roots = pem::authorities(path).map_err(bad(what))?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| bad(error.to_string()))?)
+            builder.with_client_cert_verifier(verifier.map_err(|error| bad(what)(error.to_string()))?)
         }
     };
     let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Mismatch)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-fn certificates(path: &PathBuf, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let bad = |error: String| TlsError::File(path.display().to_string(), what, error);
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| bad(error.to_string()))?
-        .collect();
-    let found = found.map_err(|error| bad(error.to_string()))?;
-    if found.is_empty() {
-        return Err(bad("it has no certificate".to_owned()));
-    }
-    Ok(found)
 }

@@ -4,30 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ids::{TierId, VmId};
-use super::units::{Cpu, Size};
+use super::units::{Cpu, Held, Size};
 
 /// The VMs in use, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(example = json!({ "vm1": { "ip": "10.0.0.1", "cpu_cores": 2, "mem_units": 8,
+    "used": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } } } }))]
 pub struct Allocation {
     /// The VMs.
+    #[schema(value_type = BTreeMap<String, Vm>)]
     pub vms: BTreeMap<VmId, Vm>,
 }
 
-/// One VM and what is on it. In JSON: `{"ip", "cpu_cores", "mem_units", "used"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A VM: what it has, and what each container on it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "ip": "10.0.0.1", "cpu_cores": 2, "mem_units": 8,
+    "used": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } } }))]
 pub struct Vm {
-    /// The address at which its published ports are reached; absent while the VM is still to be made.
+    /// The address at which its published ports are reached; null while the VM is still to be made.
     #[serde(default)]
+    #[schema(pattern = r"\S", example = "10.0.0.1")]
     pub ip: Option<String>,
     /// What the VM has.
     #[serde(flatten)]
+    #[schema(value_type = Held)]
     pub capacity: Size,
-    /// What each container on it holds, by tier.
+    /// What each container on it holds, by flat name.
     #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, Container>>)]
     pub used: BTreeMap<TierId, Container>,
     /// What all other containers on it hold. Kept out of the JSON answers, whose shape is the
     /// predecessor's.
@@ -51,11 +60,13 @@ pub struct Foreign {
     pub cores: CoreSet,
 }
 
-/// The part of one tier on one VM. In JSON: `{"cpu_cores", "mem_units"}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a container, the part of one tier on one VM, holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "cpu_cores": 1, "mem_units": 2 }))]
 pub struct Container {
     /// What it holds.
     #[serde(flatten)]
+    #[schema(value_type = Held)]
     pub size: Size,
     /// The cores it is pinned to, in cpuset mode. Kept out of the JSON answers, where only sizes
     /// are promised; `inspect` reads the live value from the engine.

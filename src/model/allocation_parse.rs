@@ -10,6 +10,34 @@ use super::problem::{Problems, Warning};
 use super::reader::{At, Fields, Notes};
 use super::units::{Cpu, MOST, Size};
 
+/// A VM in a question: as in an allocation, and what others hold on it.
+#[derive(utoipa::ToSchema)]
+#[schema(example = json!({ "ip": "10.0.0.1", "cpu_cores": 2, "mem_units": 8,
+    "used": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } }, "foreign": { "cpu_cores": 1, "mem_units": 2 } }))]
+#[expect(dead_code, reason = "only its shape is of interest")]
+pub struct VmGiven {
+    #[serde(flatten)]
+    vm: Vm,
+    /// What containers that are not part of the allocation hold.
+    foreign: Option<ForeignGiven>,
+}
+
+/// What other containers hold on a VM.
+#[derive(utoipa::ToSchema)]
+#[schema(example = json!({ "cpu_cores": 1, "mem_units": 2, "cores": "0" }))]
+#[expect(dead_code, reason = "only its shape is of interest")]
+pub struct ForeignGiven {
+    /// Cores; decimals in steps of 0.01 in quota mode. At least as many as `cores` names.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    cpu_cores: Option<f64>,
+    /// Memory units.
+    #[schema(minimum = 0, maximum = 1000000, example = 2)]
+    mem_units: Option<u32>,
+    /// The cores that they are pinned to, as Docker writes them.
+    #[schema(pattern = r"^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$", example = "0,2-3")]
+    cores: Option<String>,
+}
+
 impl Allocation {
     /// Reads an allocation, steps of `step` hundredths of a core. The `time` of an answer is
     /// passed over, so that an answer can be sent back as it came.

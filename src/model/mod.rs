@@ -16,10 +16,13 @@ pub mod topology;
 pub mod units;
 
 pub use allocation::{Allocation, Container, CoreSet, Foreign, Owed, Since, Vm};
+pub use allocation_parse::VmGiven;
 pub use change::Change;
 pub use ids::{TierId, VmId};
 pub use plan::Plan;
 pub use problem::{Problem, Problems, Warning};
-pub use reader::{join as path, nearest};
+#[cfg(test)]
+pub(crate) use reader::known_fields;
+pub use reader::{alternatives, join as path, nearest};
 pub use topology::Topology;
-pub use units::{Cpu, Size};
+pub use units::{Cpu, Size, mib};

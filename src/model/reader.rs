@@ -276,6 +276,15 @@ impl<'a> Fields<'a> {
         u32::try_from(whole).ok()
     }
 
+    /// True or false, if it is there.
+    pub fn truth(&mut self, notes: &mut Notes, key: &'static str) -> Option<bool> {
+        let at = self.get(key)?;
+        if at.value.as_bool().is_none() {
+            at.wrong(notes, "true or false");
+        }
+        at.value.as_bool()
+    }
+
     /// All entries, for objects whose keys are names.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, At<'a>)> + use<'a> {
         let path = self.path.clone();
@@ -293,6 +302,8 @@ impl<'a> Fields<'a> {
     /// Names, as warnings, the fields that nobody asked for; a near miss of a known name is
     /// called out.
     pub fn finish(self, notes: &mut Notes) {
+        #[cfg(test)]
+        KNOWN.with_borrow_mut(|known| known.entry(self.path.clone()).or_default().extend(&self.known));
         for key in self.map.keys().filter(|key| !self.known.contains(&key.as_str())) {
             let warning = match nearest(key, self.known.iter().copied()) {
                 Some(near) => format!("is not a field that mapek knows; did you mean {near}?"),
@@ -300,6 +311,32 @@ impl<'a> Fields<'a> {
             };
             notes.warn(&join(&self.path, key), warning);
         }
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    static KNOWN: std::cell::RefCell<KnownFields> = std::cell::RefCell::default();
+}
+
+/// The fields that readers asked for, by the path of the object.
+#[cfg(test)]
+pub(crate) type KnownFields = std::collections::BTreeMap<String, std::collections::BTreeSet<&'static str>>;
+
+/// What `read` gives, and the fields that it asked for.
+#[cfg(test)]
+pub(crate) fn known_fields<T>(read: impl FnOnce() -> T) -> (T, KnownFields) {
+    KNOWN.take();
+    (read(), KNOWN.take())
+}
+
+/// Names as people list alternatives: `a, b or c`.
+pub fn alternatives(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
     }
 }
 

@@ -103,6 +103,16 @@ impl<'de> Deserialize<'de> for Cpu {
     }
 }
 
+/// Bytes as people read them: in MiB, to a tenth.
+#[must_use]
+pub fn mib(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    match (bytes / MIB, bytes % MIB * 10 / MIB) {
+        (whole, 0) => format!("{whole} MiB"),
+        (whole, tenth) => format!("{whole}.{tenth} MiB"),
+    }
+}
+
 /// `number` in hundredths, when it is at least zero, at most [`MOST`] and has no more than two
 /// decimals.
 #[must_use]
@@ -147,15 +157,42 @@ impl Sum for Cpu {
 
 /// An amount of processor and memory together: what a container holds, or a VM has.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
 )]
+#[schema(as = Amount, example = json!({ "cpu_cores": 1, "mem_units": 2 }))]
 pub struct Size {
-    /// Cores.
+    /// Cores; decimals in steps of 0.01 in quota mode.
     #[serde(rename = "cpu_cores")]
+    #[schema(value_type = f64, minimum = 0, maximum = 1000000, example = 1)]
     pub cpu: Cpu,
     /// Memory units.
     #[serde(rename = "mem_units")]
+    #[schema(minimum = 0, maximum = 1000000, example = 2)]
     pub mem: u64,
+}
+
+/// How a [`Size`] that has some of both is described: a container's, or a VM's.
+#[derive(utoipa::ToSchema)]
+#[schema(example = json!({ "cpu_cores": 1, "mem_units": 2 }))]
+#[expect(dead_code, reason = "only its shape is of interest")]
+pub(crate) struct Held {
+    /// Cores; decimals in steps of 0.01 in quota mode.
+    #[schema(exclusive_minimum = 0, maximum = 1000000, example = 1)]
+    cpu_cores: f64,
+    /// Memory units.
+    #[schema(minimum = 1, maximum = 1000000, example = 2)]
+    mem_units: u64,
 }
 
 impl Size {

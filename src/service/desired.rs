@@ -5,11 +5,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{OneOfBuilder, Schema};
-use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Reconcile};
+use crate::model::Plan;
 
 use super::observation::Difference;
 
@@ -92,7 +91,7 @@ impl Desired {
 #[serde(deny_unknown_fields)]
 pub struct PlanThatHolds {
     /// The plan as it was sent; null before the first.
-    #[schema(schema_with = described_elsewhere)]
+    #[schema(value_type = Option<Plan>)]
     pub plan: Option<Value>,
     /// When it was accepted.
     #[schema(value_type = Option<String>, format = "date-time", example = "2026-11-21T06:00:00Z")]
@@ -107,16 +106,6 @@ pub struct PlanThatHolds {
     pub state: PlanState,
     /// What differed from it at the last look.
     pub differences: Vec<Difference>,
-}
-
-/// The schema of a plan as whoever sends one writes it, or null.
-fn described_elsewhere() -> RefOr<Schema> {
-    let plan = OneOfBuilder::new()
-        .item(ObjectBuilder::new().schema_type(Type::Null))
-        .item(Ref::from_schema_name("Plan"))
-        .description(Some("The plan as it was sent; null before the first."))
-        .build();
-    RefOr::T(Schema::OneOf(plan))
 }
 
 /// What came of the plan that holds: there is none yet; its execution has not ended; what it asks for is

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine::{Health, Observed, State};
 use crate::model::topology::CpuMode;
@@ -11,7 +12,8 @@ use crate::model::{Container, CoreSet, Topology};
 /// One thing in which a container differs from what the allocation says.
 ///
 /// As data it has a `kind`; as text it is what `drift` shows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[schema(example = json!({ "kind": "resized", "limit": "memory", "is": "33554432", "should": "67108864" }))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Drift {
     /// The allocation has it, the engine does not.
@@ -53,8 +55,9 @@ pub enum Drift {
 }
 
 /// A limit of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "memory")]
 pub enum Limit {
     /// In bytes.
     Memory,

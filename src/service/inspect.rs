@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::cloud::{CloudVm, Standing};
-use crate::engine::{Engine, Observed};
+use crate::engine::{Engine, Health, Observed};
 use crate::fault::{Code, Fault};
 use crate::model::{Topology, Vm, VmId};
 
@@ -15,6 +16,107 @@ use super::drift::{Drift, differences};
 use super::identity::refuse_changed;
 use super::reality::look;
 use super::{Service, Snapshot};
+
+/// Containers by VM and name.
+pub type Inspection = BTreeMap<String, BTreeMap<String, Inspected>>;
+
+/// A container as its engine reports it, beside what the allocation says. One that its engine does not
+/// have, or whose engine can't be asked, has no more than `state`, `drift` and `differences`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({ "CpusetCpus": "0", "NanoCpus": 0, "Memory": 1073741824, "MemUnits": 2,
+    "state": "running", "health": "healthy", "image": "mysql:8", "id": "4f5c", "exit_code": null,
+    "managed": true, "owner": "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11", "foreign": false, "drift": [],
+    "differences": [] }))]
+pub struct Inspected {
+    /// What the engine says of it.
+    #[serde(flatten)]
+    seen: Option<InspectedSeen>,
+    /// `running` and the like; `gone` where it should be and is not; `unknown` where its VM can't
+    /// be asked.
+    #[schema(example = "running")]
+    state: &'static str,
+    /// What differs from the allocation.
+    #[schema(example = json!([]))]
+    pub drift: Vec<String>,
+    /// The same for programs.
+    #[schema(example = json!([]))]
+    differences: Vec<Drift>,
+}
+
+/// What an engine says of a container.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct InspectedSeen {
+    /// The cores that it is pinned to; empty in quota mode.
+    #[serde(rename = "CpusetCpus")]
+    #[schema(example = "0")]
+    cpuset: String,
+    /// Its share of all cores, in billionths; 0 in cpuset mode.
+    #[serde(rename = "NanoCpus")]
+    #[schema(example = 0)]
+    nano_cpus: u64,
+    /// Its memory limit in bytes.
+    #[serde(rename = "Memory")]
+    #[schema(example = 1073741824)]
+    memory: u64,
+    /// The same in memory units.
+    #[serde(rename = "MemUnits")]
+    #[schema(value_type = f64, example = 2)]
+    mem_units: serde_json::Number,
+    /// `starting`, `healthy` or `unhealthy`; null without a health check.
+    #[schema(value_type = Option<String>, example = "healthy")]
+    health: Option<Health>,
+    /// The image that it was made from.
+    #[schema(example = "mysql:8")]
+    image: String,
+    /// The engine's id.
+    #[schema(example = "4f5c")]
+    id: String,
+    /// Exit code of its last run, where it does not run.
+    #[schema(example = 0)]
+    exit_code: Option<i64>,
+    /// Whether any `mapek` made it.
+    #[schema(example = true)]
+    managed: bool,
+    /// The id of the data directory that it was made for, where it says so.
+    #[schema(example = "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11")]
+    owner: Option<String>,
+    /// Whether it is not this service's own: it is never touched, and counts against its VM.
+    #[schema(example = false)]
+    foreign: bool,
+}
+
+impl Inspected {
+    /// A container that its engine does not have, or that can't be asked for.
+    fn unseen(state: &'static str, differences: Vec<Drift>) -> Self {
+        Self {
+            seen: None,
+            state,
+            drift: differences.iter().map(ToString::to_string).collect(),
+            differences,
+        }
+    }
+
+    fn of(seen: &Observed, unit: u64, differences: Vec<Drift>) -> Self {
+        let told = InspectedSeen {
+            cpuset: seen.cpuset.clone(),
+            nano_cpus: seen.nano_cpus,
+            memory: seen.memory,
+            mem_units: units(seen.memory, unit),
+            health: seen.health,
+            image: seen.image.clone(),
+            id: seen.id.clone(),
+            exit_code: seen.exit_code,
+            managed: seen.by_mapek(),
+            owner: seen.owner().map(str::to_owned),
+            foreign: !seen.managed,
+        };
+        Self {
+            seen: Some(told),
+            ..Self::unseen(seen.state.as_str(), differences)
+        }
+    }
+}
 
 impl Service {
     /// Each VM of the allocation with what its engine says of our containers, and of those of others
@@ -24,7 +126,7 @@ impl Service {
     /// # Errors
     ///
     /// When the cloud can't be asked.
-    pub async fn inspect(&self) -> Result<Value, Fault> {
+    pub async fn inspect(&self) -> Result<Inspection, Fault> {
         let service = self.clone();
         self.to_the_end(async move { service.look_everywhere().await })
             .await
@@ -61,26 +163,23 @@ impl Service {
     ///
     /// As [`Service::inspect`].
     pub async fn compare(&self) -> Result<(), Fault> {
-        let Value::Object(vms) = self.inspect().await? else {
-            return Ok(());
-        };
-        for (vm, containers) in &vms {
-            for (container, seen) in containers.as_object().into_iter().flatten() {
-                for difference in seen["drift"].as_array().into_iter().flatten() {
-                    tracing::warn!(%vm, %container, difference = difference.as_str(), "drift");
+        for (vm, containers) in &self.inspect().await? {
+            for (container, seen) in containers {
+                for difference in &seen.drift {
+                    tracing::warn!(%vm, %container, difference, "drift");
                 }
             }
         }
         self.keep().await
     }
 
-    async fn look_everywhere(&self) -> Result<Value, Fault> {
+    async fn look_everywhere(&self) -> Result<Inspection, Fault> {
         let snapshot = self.snapshot();
         let Some(topology) = snapshot.topology.clone() else {
-            return Ok(json!({}));
+            return Ok(Inspection::new());
         };
         if snapshot.allocation.vms.is_empty() {
-            return Ok(json!({}));
+            return Ok(Inspection::new());
         }
         let known = self.known(&topology).await?;
         let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
@@ -91,7 +190,7 @@ impl Service {
                 (id.to_string(), describe(topology, vm, seen))
             }
         });
-        Ok(Value::Object(join_all(looks).await.into_iter().collect()))
+        Ok(join_all(looks).await.into_iter().collect())
     }
 
     /// The VMs that the cloud has.
@@ -141,17 +240,13 @@ impl Service {
     }
 }
 
-fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) -> Value {
+fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) -> BTreeMap<String, Inspected> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(fault) => {
-            let differences = [unseen(fault)];
-            let drift = texts(&differences);
-            let unknown = |id: &crate::model::TierId| {
-                let entry = json!({ "state": "unknown", "drift": drift, "differences": differences });
-                (id.to_string(), entry)
-            };
-            return Value::Object(vm.used.keys().map(unknown).collect());
+            let unknown = Inspected::unseen("unknown", vec![unseen(fault)]);
+            let names = vm.used.keys();
+            return names.map(|id| (id.to_string(), unknown.clone())).collect();
         }
     };
     let told: BTreeMap<&str, &Observed> = seen
@@ -170,33 +265,16 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
         .mem_unit_mb
         .saturating_mul(1024 * 1024)
         .max(1);
-    let mut containers = Map::new();
-    for name in names {
+    let entry = |name: &str| {
         let (wanted, seen) = (vm.used.get(name), told.get(name).copied());
         let differences = differences(topology, wanted, seen);
-        let drift = texts(&differences);
         let entry = match seen {
-            Some(seen) => json!({
-                "CpusetCpus": seen.cpuset,
-                "NanoCpus": seen.nano_cpus,
-                "Memory": seen.memory,
-                "MemUnits": units(seen.memory, unit),
-                "state": seen.state,
-                "health": seen.health,
-                "image": seen.image,
-                "id": seen.id,
-                "exit_code": seen.exit_code,
-                "managed": seen.by_mapek(),
-                "owner": seen.owner(),
-                "foreign": !seen.managed,
-                "drift": drift,
-                "differences": differences,
-            }),
-            None => json!({ "state": "gone", "drift": drift, "differences": differences }),
+            Some(seen) => Inspected::of(seen, unit, differences),
+            None => Inspected::unseen("gone", differences),
         };
-        containers.insert(name.to_owned(), entry);
-    }
-    Value::Object(containers)
+        (name.to_owned(), entry)
+    };
+    names.into_iter().map(entry).collect()
 }
 
 /// Why a VM's containers can't be told of.
@@ -208,16 +286,13 @@ pub(super) fn unseen(fault: Fault) -> Drift {
     }
 }
 
-fn texts(differences: &[Drift]) -> Vec<String> {
-    differences.iter().map(ToString::to_string).collect()
-}
-
 /// Bytes in memory units: a whole number where it is one.
-fn units(bytes: u64, unit: u64) -> Value {
+fn units(bytes: u64, unit: u64) -> serde_json::Number {
     if bytes.is_multiple_of(unit) {
-        return json!(bytes / unit);
+        return (bytes / unit).into();
     }
     #[expect(clippy::cast_precision_loss)]
     let fraction = bytes as f64 / unit as f64;
-    json!((fraction * 100.0).round() / 100.0)
+    // None for what is no number only, which this is not.
+    serde_json::Number::from_f64((fraction * 100.0).round() / 100.0).unwrap_or_else(|| (bytes / unit).into())
 }

@@ -14,7 +14,7 @@ use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::OnForeign;
 use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
-use crate::solve::{Answer, Progress, Step};
+use crate::solve::Answer;
 use crate::translate::{Action, Stage, Translation};
 
 use super::crowd::{crowded_out, overfull};
@@ -44,6 +44,8 @@ pub struct Proposal {
     pub seen: Seen,
     /// Under which id it is sealed, where it is.
     pub plan_id: Option<String>,
+    /// The revision of the hooks that it is sealed with.
+    pub hooks_revision: Option<String>,
     /// Whether the answer tells how the search went.
     pub trace: bool,
 }
@@ -63,51 +65,6 @@ pub struct Seen {
     pub silent: BTreeMap<VmId, Fault>,
     /// What the engines of the allocation's VMs were seen to run.
     pub containers: BTreeMap<VmId, Vec<Observed>>,
-}
-
-impl Proposal {
-    /// As translate and solve answer it.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let stages = &self.translation.stages;
-        let texts: Vec<Vec<String>> = stages
-            .iter()
-            .map(|stage| stage.iter().map(ToString::to_string).collect())
-            .collect();
-        let milliseconds = self.solve_time.as_secs_f64() * 1000.0;
-        let mut answer = json!({
-            "actions": texts,
-            "stages": stages,
-            "interrupts": self.translation.interrupts,
-            "allocation": self.target,
-            "objective": self.answer.objective,
-            "bound": self.answer.bound,
-            "gap": self.answer.gap,
-            "proven_optimal": self.answer.proven_optimal,
-            "proved_by": self.answer.proved_by.as_str(),
-            "ended_by": self.answer.ended_by.as_str(),
-            "solve_ms": (milliseconds * 1000.0).round() / 1000.0,
-            "warnings": self.warnings,
-        });
-        if let (Some(answer), Some(id)) = (answer.as_object_mut(), &self.plan_id) {
-            answer.insert("plan_id".to_owned(), json!(id));
-        }
-        if let (Some(answer), true) = (answer.as_object_mut(), self.trace) {
-            let steps: Vec<Value> = self.answer.trace.iter().map(step).collect();
-            answer.insert("trace".to_owned(), json!(steps));
-        }
-        answer
-    }
-}
-
-/// One step of the search, as the answer tells it.
-fn step(step: &Step) -> Value {
-    let ms = step.at.as_secs_f64() * 1000.0;
-    let ms = (ms * 1000.0).round() / 1000.0;
-    match step.what {
-        Progress::Found { objective, by } => json!({ "ms": ms, "objective": objective, "by": by.as_str() }),
-        Progress::Proved { bound, by } => json!({ "ms": ms, "bound": bound, "by": by.as_str() }),
-    }
 }
 
 /// Says what bounds the number of VMs, where no placement was found.
@@ -196,13 +153,16 @@ fn grows(stages: &[Stage]) -> BTreeSet<&VmId> {
 }
 
 /// How long and how hard a placement is searched for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, utoipa::ToSchema)]
 pub struct Effort {
-    /// After that, the best found is the answer.
+    /// Milliseconds after which the best found is the answer.
+    #[schema(rename = "deadline_ms", value_type = Option<f64>, minimum = 1, maximum = 86400000, example = 500)]
     pub deadline: Duration,
-    /// Search until proven.
+    /// Search until the answer is proven to be the cheapest.
+    #[schema(value_type = Option<bool>, example = false)]
     pub exact: bool,
-    /// Tell how the search went.
+    /// Answer also with what was found and proven on the way.
+    #[schema(value_type = Option<bool>, example = false)]
     pub trace: bool,
 }
 

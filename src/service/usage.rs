@@ -132,7 +132,6 @@ fn in_state(state: &str) -> ContainerUsage {
 
 /// A container with what it may use: its share of all cores, or the cores that it is pinned to.
 fn told(seen: &Observed) -> ContainerUsage {
-    let state = serde_json::to_value(seen.state).unwrap_or_default();
     let pinned = CoreSet::parse(&seen.cpuset)
         .map(|cores| cores.0.len())
         .filter(|count| *count > 0);
@@ -143,7 +142,7 @@ fn told(seen: &Observed) -> ContainerUsage {
             .map(cores)
             .or(pinned),
         memory_limit: Some(seen.memory).filter(|bytes| *bytes > 0),
-        ..in_state(state.as_str().unwrap_or("unknown"))
+        ..in_state(seen.state.as_str())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
-use crate::model::{Allocation, Plan, Topology, VmId};
+use crate::model::{Allocation, Plan, Topology, VmGiven, VmId};
 
 use super::Service;
 use super::propose::{Effort, Proposal};
@@ -74,12 +74,31 @@ pub fn check_what_if(question: &Value) -> Result<(), Fault> {
 /// What a question may have.
 const MEMBERS: [&str; 6] = ["topology", "allocation", "plan", "deadline_ms", "exact", "trace"];
 
-/// A stateless question.
+/// A what-if.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Question, example = json!({
+    "topology": {
+        "infrastructure": { "cpu_cores": 2, "mem_units": 8,
+            "cloud_driver": { "autoscaling_groupname": "workers" } },
+        "apps": [{ "name": "rubis", "tiers": { "db": { "docker_image": "mysql:8", "max_node": 1 } } }]
+    },
+    "allocation": {},
+    "plan": { "rubis": { "db": { "cpu_cores": 1, "mem_units": 2 } } },
+    "deadline_ms": 500
+}))]
 pub struct WhatIf {
+    /// The topology.
+    #[schema(value_type = Topology)]
     topology: Arc<Topology>,
+    /// What runs, in the shape of `GET /api/allocation`; nothing unless given.
+    #[schema(value_type = Option<BTreeMap<String, VmGiven>>, example = json!({}))]
     allocation: Allocation,
+    /// The plan.
     plan: Plan,
+    /// How long and how hard to search.
+    #[serde(flatten)]
     effort: Effort,
+    #[schema(ignore)]
     warnings: Vec<Warning>,
 }
 

@@ -3,81 +3,122 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::topology::HookName;
 use crate::model::{CoreSet, Size, TierId, VmId};
 
 /// One step of an execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "kind": "create_container", "vm": "vm1", "container": "rubis_db", "cpu_cores": 1,
+    "mem_units": 2, "cores": [0] }))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Action {
     /// Makes a VM, or takes a host into use.
     CreateVm {
         /// The VM.
+        #[schema(value_type = String)]
         vm: VmId,
     },
     /// Deletes an empty VM, or releases a host.
     DeleteVm {
         /// The VM.
+        #[schema(value_type = String)]
         vm: VmId,
     },
     /// Starts a container.
     CreateContainer {
         /// Where.
+        #[schema(value_type = String)]
         vm: VmId,
         /// Of which tier.
+        #[schema(value_type = String)]
         container: TierId,
         /// With what.
         #[serde(flatten)]
         size: Size,
         /// Pinned to these cores (cpuset mode).
+        #[schema(value_type = Vec<u32>)]
         cores: CoreSet,
     },
     /// Changes the limits of a running container.
     UpdateContainer {
         /// Where.
+        #[schema(value_type = String)]
         vm: VmId,
         /// Of which tier.
+        #[schema(value_type = String)]
         container: TierId,
         /// The new limits.
         #[serde(flatten)]
         size: Size,
         /// Pinned to these cores from now on (cpuset mode).
+        #[schema(value_type = Vec<u32>)]
         cores: CoreSet,
         /// The limits before.
         was: Size,
         /// The cores before.
+        #[schema(value_type = Vec<u32>)]
         was_cores: CoreSet,
     },
     /// Stops and removes a container.
     DeleteContainer {
         /// Where.
+        #[schema(value_type = String)]
         vm: VmId,
         /// Of which tier.
+        #[schema(value_type = String)]
         container: TierId,
         /// What it held.
         was: Size,
         /// The cores that it was pinned to.
+        #[schema(value_type = Vec<u32>)]
         was_cores: CoreSet,
+        /// Run in it before it is stopped, in this order.
+        #[schema(value_type = Vec<String>)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hooks: Vec<HookName>,
     },
     /// Runs the scale hooks of a container that was created or updated.
     RunScaleHook {
         /// Where.
+        #[schema(value_type = String)]
         vm: VmId,
         /// Of which tier.
+        #[schema(value_type = String)]
         container: TierId,
         /// Which, in this order.
+        #[schema(value_type = Vec<String>)]
         hooks: Vec<HookName>,
     },
     /// Runs the dependency hook of a container one of whose dependencies changed.
     RunTierHook {
         /// Where.
+        #[schema(value_type = String)]
         vm: VmId,
         /// Of which tier.
+        #[schema(value_type = String)]
         container: TierId,
         /// Which.
+        #[schema(value_type = String)]
         hook: HookName,
+        /// Containers that the next stage removes: they are told as gone already, so that nobody asks them any
+        /// more when they are.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leaving: Vec<Place>,
     },
+}
+
+/// Where a container is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "vm": "vm1", "container": "rubis_app" }))]
+pub struct Place {
+    /// Its VM.
+    #[schema(value_type = String, example = "vm1")]
+    pub vm: VmId,
+    /// Its tier.
+    #[schema(value_type = String, example = "rubis_app")]
+    pub container: TierId,
 }
 
 impl Action {

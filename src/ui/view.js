@@ -111,11 +111,11 @@ export function execution(record, cancel) {
   const part = record.actions ? (100 * record.actions_done) / record.actions : 100;
   const stop = record.state === "running" || record.state === "held" ? h("button", { type: "button", id: "cancel", onclick: cancel }, "Cancel") : null;
   const stages = (record.stages ?? []).map((actions, index) => stage(`Stage ${index + 1}`, actions));
-  const anew = (record.replanned_stages ?? []).map((actions, index) => stage(`Anew ${index + 1}`, actions));
-  const back = (record.rollback_stages ?? []).map((actions, index) => stage(`Back ${index + 1}`, actions));
+  const anew = (record.replanned_stages ?? []).map((actions, index) => stage(`Replanned ${index + 1}`, actions));
+  const back = (record.rollback_stages ?? []).map((actions, index) => stage(`Rollback ${index + 1}`, actions));
   return [
     h("div", { class: "row" }, state(record.state), h("span", { class: "mono" }, record.id),
-      h("span", { class: "faint" }, `${record.actions_done} of ${record.actions} actions, began ${clock(record.created_at)}${record.finished_at ? `, took ${seconds(record.created_at, record.finished_at)}` : ""}`),
+      h("span", { class: "faint" }, `${record.actions_done} of ${record.actions} actions, started ${clock(record.created_at)}${record.finished_at ? `, took ${seconds(record.created_at, record.finished_at)}` : ""}`),
       h("span", { class: "grow" }), stop),
     h("div", { class: "meter", role: "progressbar", "aria-valuenow": Math.round(part) }, h("div", { width: `${part}%` })),
     h("div", { class: "stages" }, stages, anew, back),
@@ -123,7 +123,7 @@ export function execution(record, cancel) {
 }
 
 export function history(executions, show) {
-  if (executions.length === 0) return [h("tr", {}, h("td", { colspan: 5, class: "faint" }, "There was no execution yet."))];
+  if (executions.length === 0) return [h("tr", {}, h("td", { colspan: 5, class: "faint" }, "No executions yet."))];
   return executions.map((one) => h("tr", {},
     h("td", {}, state(one.state)), h("td", {}, time(one.created_at)),
     h("td", { class: "number" }, seconds(one.created_at, one.finished_at)),
@@ -168,7 +168,7 @@ export function proposal(answer) {
   const warnings = (answer.warnings ?? []).map((one) => note("warn", [one.path, one.problem].filter(Boolean).join(": ")));
   const gap = answer.proven_optimal ? "proven to be the least" : `none can cost less than ${number(answer.bound)} (gap ${number(100 * answer.gap)} %)`;
   return [
-    actions.length === 0 ? h("p", { class: "good" }, "Nothing to do: what runs is what the plan asks for.") : h("div", { class: "changes" }, groups),
+    actions.length === 0 ? h("p", { class: "good" }, "Nothing to do: the plan is already in place.") : h("div", { class: "changes" }, groups),
     interrupts, warnings,
     h("p", { class: "faint" }, `${count(actions.length, "action")} in ${count((answer.stages ?? []).length, "stage")}. The placement costs ${number(answer.objective)}, ${gap}, found in ${number(answer.solve_ms)} ms.`),
   ].flat();

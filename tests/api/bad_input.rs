@@ -81,6 +81,8 @@ fn cases() -> Vec<Case> {
         topology("an unknown cpu mode", infrastructure("cpu_mode", json!("shares")), "infrastructure.cpu_mode"),
         topology("more VMs kept than allowed", but("/infrastructure/min_vms", json!(3)), "infrastructure.min_vms"),
         topology("an endpoint that is none", but("/infrastructure/cloud_driver/hosts/vm1", json!({ "docker": "vm1:2375" })), "hosts.vm1.docker"),
+        topology("a host with the name of an answer's field", but("/infrastructure/cloud_driver/hosts/time", json!({ "docker": "unix:///x" })), "hosts.time"),
+        topology("a host with the name of a VM to be made", but("/infrastructure/cloud_driver/hosts/new_vm0", json!({ "docker": "unix:///x" })), "hosts.new_vm0"),
         topology("two drivers at once", but("/infrastructure/cloud_driver/autoscaling_groupname", json!("g")), "keep one of them"),
         topology("a negative weight", infrastructure("weights", json!({ "vm_create": -1 })), "infrastructure.weights.vm_create"),
         topology("the same app twice", but("/apps/-", topology_app()), "apps[1].name"),

@@ -177,7 +177,7 @@ fn nothing_is_changed_without_a_yes() {
         json!([])
     );
     let said = ask(&server, &["executions"], "").expect(0);
-    assert_eq!(said.out, "There was no execution yet.\n");
+    assert_eq!(said.out, "No executions yet.\n");
 }
 
 #[test]
@@ -403,8 +403,16 @@ fn options_that_would_be_ignored_are_refused() {
 #[test]
 fn help_lists_the_exit_codes_and_every_command() {
     let help = run(program().arg("--help"), "").expect(0).out;
-    for part in [
-        "Exit codes:",
+    for part in ["Exit codes:", "MAPEK_SERVER", "MAPEK_TOKEN"] {
+        assert!(help.contains(part), "{part} is not in\n{help}");
+    }
+    // A command stands at the beginning of a line, before what it does.
+    let listed: Vec<&str> = help
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_once("  "))
+        .map(|(name, _)| name)
+        .collect();
+    for command in [
         "topology",
         "translate",
         "execute",
@@ -424,11 +432,15 @@ fn help_lists_the_exit_codes_and_every_command() {
         "top",
         "give-up",
         "doctor",
-        "MAPEK_SERVER",
-        "MAPEK_TOKEN",
+        "adopt",
+        "resume",
+        "rollback",
+        "backup",
+        "restore",
     ] {
-        assert!(help.contains(part), "{part} is not in\n{help}");
+        assert!(listed.contains(&command), "{command} is not in\n{help}");
     }
+    assert!(!listed.contains(&"describe"), "{help}");
     assert!(help.contains("serve        Start the service"), "{help}");
     // Options of the service are in the help of `serve`, and those of clients are not.
     let serve = run(program().args(["serve", "--help"]), "").expect(0).out;

@@ -155,7 +155,7 @@ fn over_tls_only_the_given_authority_is_trusted_and_a_certificate_is_shown_where
     unreachable(&plain, &[], "https://");
     let said = ask(url, &["--ca-cert", &key]);
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("there is none in it"), "{}", said.err);
+    assert!(said.err.contains("there is no certificate in"), "{}", said.err);
 
     let authority = path("mine-ca.pem");
     let server = Server::start_with(&[&files[..], &["--tls-client-ca", &authority]].concat());

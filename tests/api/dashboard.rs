@@ -14,7 +14,7 @@ async fn the_page_is_whole_without_anything_from_elsewhere() {
         page.open(server.base()).await;
         page.shows("#link", "live").await;
         page.shows("#vms", "No VM is in use.").await;
-        page.shows("#history", "There was no execution yet.").await;
+        page.shows("#history", "No executions yet.").await;
         let loaded = page
             .script("return performance.getEntriesByType('resource').map((one) => new URL(one.name).origin)")
             .await;

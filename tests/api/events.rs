@@ -7,34 +7,47 @@ use crate::bad_input::topology;
 use crate::patience::patiently;
 use crate::server::Server;
 
-/// The first events of a stream: number, kind and data of each.
-pub async fn first(response: reqwest::Response, count: usize) -> Vec<(u64, String, Value)> {
+/// An event: number, kind and data.
+pub type Told = (u64, String, Value);
+
+/// The events that the text of a stream has.
+pub fn read(text: &str) -> Vec<Told> {
+    let of_block = |block: &str| {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+        let (id, kind, data) = (field("id: ")?, field("event: ")?, field("data: ")?);
+        let data = serde_json::from_str(data).unwrap();
+        Some((id.parse().unwrap(), kind.to_owned(), data))
+    };
+    text.split("\n\n").filter_map(of_block).collect()
+}
+
+async fn text_until(response: reqwest::Response, enough: impl Fn(&str) -> bool) -> String {
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut text = String::new();
     let mut stream = response.bytes_stream();
     let read = async {
-        while text.matches("\ndata: ").count() < count || !text.ends_with("\n\n") {
+        while !text.ends_with("\n\n") || !enough(&text) {
             text.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
         }
     };
     patiently("not so many events", read).await;
-    let field = |block: &str, name: &str| {
-        let line = block.lines().find_map(|line| line.strip_prefix(name));
-        line.map(str::to_owned)
-    };
-    text.split("\n\n")
-        .filter_map(|block| {
-            let (id, kind) = (field(block, "id: ")?, field(block, "event: ")?);
-            Some((
-                id.parse().unwrap(),
-                kind,
-                serde_json::from_str(&field(block, "data: ")?).unwrap(),
-            ))
-        })
-        .collect()
+    text
 }
 
-fn kinds(events: &[(u64, String, Value)]) -> Vec<&str> {
+/// The first events of a stream.
+pub async fn first(response: reqwest::Response, count: usize) -> Vec<Told> {
+    read(&text_until(response, |text| read(text).len() >= count).await)
+}
+
+/// The number of the newest event when the stream was opened.
+pub async fn newest(server: &Server) -> u64 {
+    let stream = server.stream("/api/events", None).await;
+    let text = text_until(stream, |text| text.contains("id: ")).await;
+    let number = text.lines().find_map(|line| line.strip_prefix("id: "));
+    number.unwrap().parse().unwrap()
+}
+
+fn kinds(events: &[Told]) -> Vec<&str> {
     events.iter().map(|(_, kind, _)| kind.as_str()).collect()
 }
 

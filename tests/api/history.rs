@@ -111,20 +111,9 @@ async fn a_page_that_makes_no_sense_is_told() {
 async fn first(server: &Server, last: &str, journal: Option<&str>) -> (String, Value) {
     let query = journal.map(|id| format!("&journal={id}")).unwrap_or_default();
     let path = format!("/api/events?last_event_id={last}{query}");
-    let mut response = server.stream(&path, None).await;
-    assert_eq!(response.status().as_u16(), 200);
-    let mut text = String::new();
-    while !text.contains("\ndata: ") || !text.ends_with("\n\n") {
-        let more = tokio::time::timeout(std::time::Duration::from_secs(30), response.chunk()).await;
-        text.push_str(std::str::from_utf8(&more.unwrap().unwrap().unwrap()).unwrap());
-    }
-    let line = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap()
-            .to_owned()
-    };
-    (line("event: "), serde_json::from_str(&line("data: ")).unwrap())
+    let events = crate::events::first(server.stream(&path, None).await, 1).await;
+    let (_, kind, told) = events[0].clone();
+    (kind, told)
 }
 
 async fn journal_of(server: &Server) -> String {
@@ -226,16 +215,7 @@ async fn a_backup_of_a_running_service_can_be_put_back() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     refused(&["backup", name], server.data.path(), "is there already");
     let lost = executions(&server, 2).await;
-    let seen = {
-        let (mut last, mut response) = (String::new(), server.stream("/api/events", None).await);
-        while !last.contains("id: ") {
-            last.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
-        }
-        last.lines()
-            .find_map(|line| line.strip_prefix("id: "))
-            .unwrap()
-            .to_owned()
-    };
+    let seen = crate::events::newest(&server).await.to_string();
     refused(
         &["restore", name, "--force"],
         server.data.path(),

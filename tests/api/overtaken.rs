@@ -23,31 +23,14 @@ async fn follow(server: &Server) -> TcpStream {
     stream
 }
 
-/// The number of the newest event.
-async fn newest(server: &Server) -> u64 {
-    let mut stream = server.stream("/api/events", None).await;
-    let mut text = String::new();
-    loop {
-        text.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
-        if let Some((number, _)) = text
-            .split_once("id: ")
-            .and_then(|(_, rest)| rest.split_once('\n'))
-        {
-            return number.parse().unwrap();
-        }
-    }
-}
-
 /// What is told up to the event of that number: number and kind of each.
 async fn read_to(stream: &mut TcpStream, last: u64) -> Vec<(u64, String)> {
     let (mut told, mut text) = (Vec::new(), String::new());
     loop {
-        while let Some((block, rest)) = text.split_once("\n\n") {
-            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
-            if let (Some(number), Some(kind)) = (field("id: "), field("event: ")) {
-                told.push((number.parse().unwrap(), kind.to_owned()));
-            }
-            text = rest.to_owned();
+        if let Some(end) = text.rfind("\n\n") {
+            let whole: String = text.drain(..end + 2).collect();
+            let events = crate::events::read(&whole);
+            told.extend(events.into_iter().map(|(number, kind, _)| (number, kind)));
         }
         if told.last().is_some_and(|(number, _)| *number >= last) {
             return told;
@@ -95,7 +78,7 @@ async fn a_client_that_is_overtaken_in_the_middle_of_its_stream_is_told_so() {
         patience.wait(|| "nothing is dropped".to_owned()).await;
     }
     let mut told = vec![(1, String::new())];
-    told.extend(read_to(&mut stream, newest(&server).await).await);
+    told.extend(read_to(&mut stream, crate::events::newest(&server).await).await);
     let mut resets = 0;
     for pair in told.windows(2) {
         let ((before, _), (after, kind)) = (&pair[0], &pair[1]);

@@ -100,7 +100,7 @@ fn files_that_can_not_be_used_are_named() {
         "/nonexistent/key.pem",
     ]);
     assert!(
-        said.contains("/nonexistent/cert.pem can't be used as the service's certificate"),
+        said.contains("the service's certificate: can't read the certificates in /nonexistent/cert.pem"),
         "{said}"
     );
     let said = start(&["--tls-client-ca", "/nonexistent/ca.pem"]);

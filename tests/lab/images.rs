@@ -51,12 +51,18 @@ pub fn collector() -> PathBuf {
     found.find(|file| file.is_file()).unwrap_or(lib)
 }
 
+/// A bare Debian system, as an archive.
+pub fn debian() -> PathBuf {
+    cache().join("debian/root.tar")
+}
+
 /// What of all this is not there.
 pub fn missing() -> Vec<String> {
     let mut files = archives();
     files.push(registry_binary());
     files.push(schemathesis());
     files.push(moto_server());
+    files.push(debian());
     files.push(collector());
     files
         .iter()

@@ -26,7 +26,8 @@ pub struct PlacedVm {
 }
 
 /// Why the search ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum EndedBy {
     /// Bound and objective met, and no placement of that objective has fewer actions.
     Proof,
@@ -43,14 +44,8 @@ pub enum EndedBy {
 impl EndedBy {
     /// As in answers.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Proof => "proof",
-            Self::Unchanged => "unchanged",
-            Self::WorkLimit => "work_limit",
-            Self::Deadline => "deadline",
-            Self::Stopped => "stopped",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

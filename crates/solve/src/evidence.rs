@@ -4,7 +4,8 @@
 //! false; [`super::tally`] refuses it and says so in the log.
 
 /// Who proves bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Prover {
     /// What all demand, the least numbers of containers and unavoidable waste force.
     Volume,
@@ -25,16 +26,8 @@ pub enum Prover {
 impl Prover {
     /// As in answers.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Volume => "volume",
-            Self::Relaxation => "relaxation",
-            Self::RelaxationInParts => "relaxation_in_parts",
-            Self::Knapsack => "knapsack",
-            Self::ColumnGeneration => "column_generation",
-            Self::Tree => "tree",
-            Self::Program => "program",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -5,7 +5,6 @@
 //! given authority and no other; and files that can't be read are reported at once.
 //! Nothing is dialled here.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use tracing::Instrument;
 
@@ -26,6 +23,7 @@ use super::ssh::SshConnector;
 use crate::engine::endpoint::Endpoint;
 use crate::meter::{CallOutcome, Calls};
 use crate::model::topology::Tls;
+use crate::pem;
 
 /// Seconds after which the client itself would give up. Never reached: every call is bounded by
 /// [`super::call`], which knows how long this one may take.
@@ -132,19 +130,11 @@ where
 }
 
 fn tls_config(files: &Tls) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&files.ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| format!("can't trust {}: {error}", files.ca.display()))?;
-    }
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| format!("can't read the key in {}: {error}", files.key.display()))?;
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(certificates(&files.cert)?, key)
+        .with_root_certificates(pem::authorities(&files.ca)?)
+        .with_client_auth_cert(pem::certificates(&files.cert)?, pem::key(&files.key)?)
         .map_err(|error| {
             format!(
                 "can't use {} with {}: {error}",
@@ -152,16 +142,4 @@ fn tls_config(files: &Tls) -> Result<ClientConfig, String> {
                 files.key.display()
             )
         })
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let unreadable = |error| format!("can't read the certificates in {}: {error}", file.display());
-    let found = CertificateDer::pem_file_iter(file)
-        .map_err(unreadable)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(unreadable)?;
-    if found.is_empty() {
-        return Err(format!("there is no certificate in {}", file.display()));
-    }
-    Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::mask::Secrets;
+use crate::fault::Secrets;
 
 /// Most bytes kept of one command's output: half from its beginning, half from its end.
 pub const MOST: usize = 64 * 1024;

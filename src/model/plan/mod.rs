@@ -14,11 +14,27 @@ use crate::model::reader::{At, Fields, Notes, nearest};
 use crate::model::topology::Topology;
 use crate::model::units::{Cpu, MOST, Size};
 
-/// The whole desired state: a tier that is left out is removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The whole desired state: the total of each tier, by app and tier, or by flat name. A tier that is
+/// left out is removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(example = json!({ "rubis": { "db": { "cpu_cores": 1, "mem_units": 2 } } }))]
 pub struct Plan {
     /// Total of each tier; never zero in either.
+    #[serde(flatten)]
+    #[schema(value_type = BTreeMap<String, PlanEntry>)]
     pub tiers: BTreeMap<TierId, Size>,
+}
+
+/// What one tier should hold in all, or what each tier of an app should.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({ "cpu_cores": 1, "mem_units": 2 }))]
+#[expect(dead_code, reason = "only its shape is of interest")]
+pub(crate) enum PlanEntry {
+    /// Of the tier with that flat name.
+    Tier(Size),
+    /// Of each tier of the app with that name.
+    App(BTreeMap<String, Size>),
 }
 
 impl Plan {
@@ -133,7 +149,7 @@ impl Reading<'_> {
         };
         if self.tiers.insert(id.clone(), size).is_some() {
             self.notes
-                .problem(&path, format!("tier {id} stands in the plan twice"));
+                .problem(&path, format!("tier {id} is in the plan twice"));
         }
     }
 }

@@ -2,25 +2,36 @@
 
 use std::path::PathBuf;
 
+use utoipa::ToSchema;
+
 use crate::model::reader::{At, Notes, join};
 
 /// How Docker is reached on the VMs of a cloud, and the TLS files for `https` endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, ToSchema)]
+#[schema(example = json!({ "endpoint": "https://{private_ip}:2376", "tls_ca": "/etc/mapek/ca.pem",
+    "tls_cert": "/etc/mapek/cert.pem", "tls_key": "/etc/mapek/key.pem" }))]
 pub struct DockerAccess {
-    /// Endpoint template for cloud VMs, such as `https://{private_ip}:2376`.
+    /// Template for the VMs of a cloud, with `{private_ip}`, `{public_ip}`, `{private_dns}`,
+    /// `{instance_id}`.
+    #[schema(pattern = r"^(tcp|http|https|ssh)://", example = "https://{private_ip}:2376")]
     pub endpoint: Option<String>,
     /// Client certificate and authority; needed by `https` endpoints.
+    #[serde(flatten)]
+    #[schema(value_type = Tls)]
     pub tls: Option<Tls>,
 }
 
 /// TLS files, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct Tls {
     /// Certificate of the authority that signed the engine's certificate.
+    #[schema(rename = "tls_ca", value_type = Option<String>, pattern = r"\S", example = "/etc/mapek/ca.pem")]
     pub ca: PathBuf,
     /// The client's certificate.
+    #[schema(rename = "tls_cert", value_type = Option<String>, pattern = r"\S", example = "/etc/mapek/cert.pem")]
     pub cert: PathBuf,
     /// The client's key.
+    #[schema(rename = "tls_key", value_type = Option<String>, pattern = r"\S", example = "/etc/mapek/key.pem")]
     pub key: PathBuf,
 }
 

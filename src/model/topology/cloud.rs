@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use utoipa::ToSchema;
+
 use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, join};
 
@@ -19,31 +21,45 @@ pub enum Cloud {
     AutoScaling(AutoScaling),
 }
 
-/// One machine that already exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A machine that exists.
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(example = json!({ "docker": "tcp://10.0.0.1:2375", "ip": "10.0.0.1" }))]
 pub struct Host {
     /// Its name.
+    #[schema(ignore)]
     pub name: VmId,
     /// Its engine: `unix:///…`, `tcp://IP:2375`, `https://IP:2376` or `ssh://user@IP`.
+    #[schema(
+        pattern = r"^(unix:///|tcp://|http://|https://|ssh://)\S+$",
+        example = "tcp://10.0.0.1:2375"
+    )]
     pub docker: String,
     /// The address at which its published ports are reached.
+    #[schema(format = "ipv4", example = "10.0.0.1")]
     pub ip: Option<String>,
 }
 
 /// An AWS Auto Scaling group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(example = json!({ "autoscaling_groupname": "workers", "region": "eu-west-1" }))]
 pub struct AutoScaling {
     /// Name of the group.
+    #[schema(rename = "autoscaling_groupname", pattern = r"\S", example = "workers")]
     pub group: String,
-    /// File with `AWS_ACCESS_KEY_ID=…` lines; without it, the SDK's own chain.
+    /// A file with lines `AWS_ACCESS_KEY_ID=…`, `AWS_SECRET_ACCESS_KEY=…`; without it, the SDK's own chain.
+    #[schema(value_type = Option<String>, pattern = r"\S", example = "/etc/mapek/aws")]
     pub credentials: Option<PathBuf>,
     /// Region; without it, the SDK's own chain.
+    #[schema(pattern = r"\S", example = "eu-west-1")]
     pub region: Option<String>,
     /// Another endpoint for the AWS API.
+    #[schema(pattern = r"^https?://", example = "http://127.0.0.1:5000")]
     pub endpoint_url: Option<String>,
-    /// Seconds to wait for a new instance to be usable.
+    /// Seconds to wait for a new instance to be usable; 600 unless given.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 86400, example = 600)]
     pub ready_timeout_s: u64,
-    /// Whether MaxSize may be raised.
+    /// Whether the group's MaxSize may be raised; false unless given.
+    #[schema(value_type = Option<bool>, example = false)]
     pub manage_max_size: bool,
 }
 

@@ -1,47 +1,78 @@
 //! The `infrastructure` part of a topology.
 
-use crate::model::reader::{At, Fields, Notes, join};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use strum::{EnumString, VariantNames};
+use utoipa::ToSchema;
+
+use crate::model::reader::{At, Fields, Notes, alternatives, join};
 use crate::model::units::{Cpu, Size};
 
 use super::access::DockerAccess;
 use super::cloud::Cloud;
+use super::image::{self, Login};
 use super::self_heal::SelfHeal;
 use super::variable::{Reference, Variable};
+use super::written::{CloudDriver, DockerGiven, SelfHealGiven, Shape, TextOrReference};
 
-/// Where VMs come from, what one VM has, and the rules for all placements.
-#[derive(Clone, Debug, PartialEq)]
+/// Where VMs come from, what one has, and the rules for all placements.
+#[derive(Clone, Debug, PartialEq, ToSchema)]
+#[schema(example = json!({ "cpu_cores": 2, "mem_units": 8, "cpu_mode": "quota" }))]
 pub struct Infrastructure {
-    /// Where VMs come from (`cloud_driver`).
+    /// Where VMs come from; without it, this machine's own Docker engine is the one VM.
+    #[schema(rename = "cloud_driver", value_type = Option<CloudDriver>)]
     pub cloud: Cloud,
-    /// Where hooks come from (`hooks_git_repo`, `hooks_ref`).
+    /// Where hooks come from.
+    #[serde(flatten)]
+    #[schema(value_type = HooksSource)]
     pub hooks: Option<HooksSource>,
-    /// What one VM has (`cpu_cores`, `mem_units`).
+    /// What one VM has.
+    #[serde(flatten)]
+    #[schema(value_type = Shape)]
     pub vm: Size,
-    /// MiB in one memory unit (`mem_unit_mb`).
+    /// MiB in a memory unit; 512 unless given.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1048576, example = 512)]
     pub mem_unit_mb: u64,
-    /// Most VMs in use (`max_vms`).
+    /// Most VMs in use.
+    #[schema(minimum = 1, maximum = 100000, example = 10)]
     pub max_vms: Option<u32>,
-    /// Fewest VMs kept, even with nothing on them (`min_vms`).
+    /// Fewest VMs kept, even idle.
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 100000, example = 1)]
     pub min_vms: u32,
-    /// How processor limits are set (`cpu_mode`).
+    /// How processor limits are set.
+    #[schema(value_type = Option<CpuMode>)]
     pub cpu_mode: CpuMode,
-    /// How Docker is reached on VMs of a cloud, and TLS files (`docker`).
+    /// How Docker is reached on VMs of a cloud, and TLS files.
+    #[schema(value_type = Option<DockerGiven>)]
     pub docker: DockerAccess,
-    /// Weights of the placement's objective (`weights`).
+    /// Weights of the placement's objective.
+    #[schema(value_type = Option<Weights>)]
     pub weights: Weights,
-    /// What an execution does when an action fails (`on_failure`).
+    /// What an execution does when an action fails for good; `stop` unless given.
+    #[schema(value_type = Option<OnFailure>)]
     pub on_failure: OnFailure,
-    /// What an execution does when fewer VMs come than it asked for (`on_shortage`).
+    /// What an execution does when fewer VMs come than it asked for; `fail` unless given.
+    #[schema(value_type = Option<OnShortage>)]
     pub on_shortage: OnShortage,
-    /// When what differs is brought back by an execution of its own; None for never (`self_heal`).
+    /// Whether drift is repaired by carrying out again the plan that was reached last, and when.
+    #[schema(value_type = Option<SelfHealGiven>)]
     pub self_heal: Option<SelfHeal>,
-    /// What becomes of a plan where containers of others have no limits (`foreign`).
+    /// Names and passwords for registries, by the registries' names (`docker.io` for Docker Hub).
+    #[schema(value_type = Option<BTreeMap<String, Login>>, example = json!({ "registry.test:5000": { "username": "puller", "password": { "from_env": "REGISTRY_PASSWORD" } } }))]
+    pub registries: BTreeMap<String, Login>,
+    /// What becomes of a plan when containers of others, on the VMs that it uses, have no limits;
+    /// `warn` unless given.
+    #[schema(value_type = Option<OnForeign>)]
     pub foreign: OnForeign,
 }
 
-/// What becomes of a plan when containers that are not ours, on the VMs that it uses, have no limits:
-/// what they may take can't be counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What becomes of a plan when containers of others have no limits, so that what they may take can't be
+/// counted: they are named in a warning; the plan is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, VariantNames, ToSchema)]
+#[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[schema(example = "refuse")]
 pub enum OnForeign {
     /// They are named in a warning.
     #[default]
@@ -50,24 +81,23 @@ pub enum OnForeign {
     Refuse,
 }
 
-impl OnForeign {
-    /// From its name in JSON.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "warn" => Some(Self::Warn),
-            "refuse" => Some(Self::Refuse),
-            _ => None,
-        }
-    }
-}
-
 /// What an execution does when an action fails for good: what was done is kept; it is undone; what
 /// does not depend on the failed action is done all the same.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    EnumString,
+    VariantNames,
+    ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[schema(example = "rollback")]
 pub enum OnFailure {
     /// It ends; what was done is kept.
@@ -79,25 +109,23 @@ pub enum OnFailure {
     Continue,
 }
 
-impl OnFailure {
-    /// From its name in JSON.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "stop" => Some(Self::Stop),
-            "rollback" => Some(Self::Rollback),
-            "continue" => Some(Self::Continue),
-            _ => None,
-        }
-    }
-}
-
 /// What an execution does when fewer VMs come than it asked for: it fails, as after any other
 /// failure; the same plan is placed once more, on the VMs that are there.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    EnumString,
+    VariantNames,
+    ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[schema(example = "replan")]
 pub enum OnShortage {
     /// It fails, as after any other failure.
@@ -107,25 +135,24 @@ pub enum OnShortage {
     Replan,
 }
 
-impl OnShortage {
-    /// From its name in JSON.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "fail" => Some(Self::Fail),
-            "replan" => Some(Self::Replan),
-            _ => None,
-        }
-    }
-}
-
 /// Where hooks come from, as the topology has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct HooksSource {
-    /// URL or path, or where that is kept.
+    /// URL or path of a git repository, or a plain folder, with `scale_hooks/` and `tier_hooks/`; or
+    /// where that is kept.
+    #[schema(rename = "hooks_git_repo", value_type = Option<TextOrReference>, example = "https://git.example/hooks.git")]
     pub repo: Variable,
     /// Branch, tag or commit; the repository's HEAD without it.
+    #[schema(rename = "hooks_ref", pattern = r"\S", example = "main")]
     pub reference: Option<String>,
+    /// Who must have signed the commit: lines `NAME ssh-ed25519 AAAA…` as in OpenSSH's `allowed_signers`, or where they
+    /// are kept.
+    #[schema(
+        rename = "hooks_signers",
+        value_type = Option<TextOrReference>,
+        example = "ops@shop.test ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLE"
+    )]
+    pub signers: Option<Variable>,
 }
 
 /// Where hooks come from: a folder or git repository with `scale_hooks/` and `tier_hooks/`.
@@ -135,10 +162,16 @@ pub struct Hooks {
     pub repo: String,
     /// Branch, tag or commit; the repository's HEAD without it.
     pub reference: Option<String>,
+    /// Who must have signed the commit, in the format of `allowed_signers`.
+    pub signers: Option<String>,
 }
 
-/// How processor limits are set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How processor limits are set: whole cores, each container pinned to cores of its own; or
+/// decimal cores in steps of 0.01.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, VariantNames, ToSchema)]
+#[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[schema(example = "quota")]
 pub enum CpuMode {
     /// Whole cores; each container is pinned to cores of its own.
     #[default]
@@ -159,21 +192,29 @@ impl CpuMode {
 }
 
 /// Weights of the placement's objective. The defaults are the predecessor's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, ToSchema)]
+#[schema(example = json!({ "vm_create": 20, "vm_use": 11 }))]
 pub struct Weights {
-    /// A new VM used.
+    /// A new VM used; 20 unless given.
+    #[schema(value_type = Option<u32>, maximum = 1000000, example = 20)]
     pub vm_create: u32,
-    /// An existing VM used.
+    /// An existing VM used; 11 unless given.
+    #[schema(value_type = Option<u32>, maximum = 1000000, example = 11)]
     pub vm_use: u32,
-    /// An existing VM not used, so deleted.
+    /// An existing VM not used, so deleted; 2 unless given.
+    #[schema(value_type = Option<u32>, maximum = 1000000, example = 2)]
     pub vm_delete: u32,
-    /// A new container.
+    /// A new container; 4 unless given.
+    #[schema(value_type = Option<u32>, maximum = 1000000, example = 4)]
     pub container_create: u32,
-    /// An existing container kept or resized.
+    /// An existing container kept or resized; 3 unless given.
+    #[schema(value_type = Option<u32>, maximum = 1000000, example = 3)]
     pub container_set: u32,
-    /// An existing container of a tier in the plan, removed.
+    /// An existing container of a tier in the plan, removed; 1 unless given.
+    #[schema(value_type = Option<u32>, maximum = 1000000, example = 1)]
     pub container_delete: u32,
-    /// The same, where the tier has `max_node` 1.
+    /// The same, where the tier has `max_node` 1; 100 unless given.
+    #[schema(value_type = Option<u32>, maximum = 1000000, example = 100)]
     pub container_delete_pinned: u32,
 }
 
@@ -204,7 +245,7 @@ impl Infrastructure {
     pub(super) fn read(notes: &mut Notes, mut fields: Fields<'_>) -> Option<Self> {
         let cloud = Cloud::read(notes, fields.get("cloud_driver"));
         let hooks = read_hooks(notes, &mut fields);
-        let cpu_mode = read_cpu_mode(notes, &mut fields);
+        let cpu_mode = read_choice(notes, &mut fields, "cpu_mode");
         let vm = read_shape(notes, &mut fields, cpu_mode);
         let mem_unit_mb = match fields.get("mem_unit_mb") {
             None => Some(512),
@@ -222,28 +263,11 @@ impl Infrastructure {
         }
         let docker = DockerAccess::read(notes, fields.get("docker"));
         let weights = Weights::read(notes, fields.get("weights"));
-        let on_failure = read_choice(
-            notes,
-            &mut fields,
-            "on_failure",
-            OnFailure::parse,
-            "\"stop\", \"rollback\" or \"continue\"",
-        );
-        let on_shortage = read_choice(
-            notes,
-            &mut fields,
-            "on_shortage",
-            OnShortage::parse,
-            "\"fail\" or \"replan\"",
-        );
+        let on_failure = read_choice(notes, &mut fields, "on_failure");
+        let on_shortage = read_choice(notes, &mut fields, "on_shortage");
         let self_heal = SelfHeal::read(notes, fields.get("self_heal"));
-        let foreign = read_choice(
-            notes,
-            &mut fields,
-            "foreign",
-            OnForeign::parse,
-            "\"warn\" or \"refuse\"",
-        );
+        let foreign = read_choice(notes, &mut fields, "foreign");
+        let registries = image::logins(notes, &mut fields);
         fields.finish(notes);
         Some(Self {
             cloud: cloud?,
@@ -258,6 +282,7 @@ impl Infrastructure {
             on_failure,
             on_shortage,
             self_heal,
+            registries,
             foreign,
         })
     }
@@ -272,34 +297,38 @@ fn read_hooks(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<HooksSource>
         }
     });
     let reference = fields.text(notes, "hooks_ref");
+    let signers = read_signers(notes, fields);
     let Some(repo) = repo else {
-        if reference.is_some() {
-            notes.problem(&join(&fields.path, "hooks_ref"), "needs hooks_git_repo");
+        for (field, there) in [
+            ("hooks_ref", reference.is_some()),
+            ("hooks_signers", signers.is_some()),
+        ] {
+            if there {
+                notes.problem(&join(&fields.path, field), "needs hooks_git_repo");
+            }
         }
         return None;
     };
     Some(HooksSource {
         repo: repo?,
         reference,
+        signers,
     })
 }
 
-fn read_cpu_mode(notes: &mut Notes, fields: &mut Fields<'_>) -> CpuMode {
-    let Some(at) = fields.get("cpu_mode") else {
-        return CpuMode::default();
-    };
-    match at.text(notes) {
-        Some("cpuset") => CpuMode::Cpuset,
-        Some("quota") => CpuMode::Quota,
-        Some(other) => {
-            notes.problem(
-                &at.path,
-                format!("should be \"cpuset\" or \"quota\", is {other:?}"),
-            );
-            CpuMode::default()
-        }
-        None => CpuMode::default(),
+fn read_signers(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<Variable> {
+    let at = fields.get("hooks_signers")?;
+    if at.value.is_object() {
+        return Reference::read(notes, at).map(Variable::Reference);
     }
+    let text = at.text(notes)?;
+    let line = |line: &str| !line.trim_start().starts_with('#') && line.split_whitespace().count() >= 3;
+    if !text.lines().any(line) {
+        let problem =
+            "has no line such as \"ops@shop.test ssh-ed25519 AAAA…\", as OpenSSH's allowed_signers have";
+        notes.problem(&at.path, problem);
+    }
+    Some(Variable::from(text))
 }
 
 /// True or false; false where it is left out.
@@ -313,12 +342,10 @@ pub(super) fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'st
 }
 
 /// One of a few names; the default where it is left out.
-fn read_choice<T: Default>(
+pub(super) fn read_choice<T: Default + FromStr + VariantNames>(
     notes: &mut Notes,
     fields: &mut Fields<'_>,
     field: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-    names: &str,
 ) -> T {
     let Some(at) = fields.get(field) else {
         return T::default();
@@ -326,8 +353,10 @@ fn read_choice<T: Default>(
     let Some(name) = at.text(notes) else {
         return T::default();
     };
-    parse(name).unwrap_or_else(|| {
-        notes.problem(&at.path, format!("should be {names}, is {name:?}"));
+    name.parse().unwrap_or_else(|_| {
+        let names: Vec<String> = T::VARIANTS.iter().map(|name| format!("{name:?}")).collect();
+        let problem = format!("should be {}, is {name:?}", alternatives(&names));
+        notes.problem(&at.path, problem);
         T::default()
     })
 }

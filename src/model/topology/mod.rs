@@ -8,14 +8,19 @@ mod apps;
 mod cloud;
 mod docker_names;
 mod graph;
+mod image;
 mod infrastructure;
+mod linux;
 mod names;
 mod parse;
 mod ports;
+mod probe;
+mod runtime;
 mod self_heal;
 #[cfg(test)]
 mod tests;
 mod variable;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -26,24 +31,43 @@ use super::ids::TierId;
 pub use access::{DockerAccess, Tls};
 pub use apps::{Healthcheck, HookName, Tier};
 pub use cloud::{AutoScaling, Cloud, Host};
+pub use image::{Login, Pull, registry_of};
 pub use infrastructure::{
     CpuMode, Hooks, HooksSource, Infrastructure, OnFailure, OnForeign, OnShortage, Weights,
 };
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
+pub use probe::{Ask, Probe};
+pub use runtime::{DEFAULT_PIDS, Pids, RuntimeOptions, Ulimit};
 pub use self_heal::SelfHeal;
 pub use variable::{Reference, Variable};
+pub use written::App;
 
-/// A valid topology.
-#[derive(Clone, Debug, PartialEq)]
+/// The infrastructure, and the apps with their tiers. Fields that are not listed are kept, given
+/// back, and named in `warnings`.
+// The schema describes the document that `parse` reads; a test in `api::openapi` holds the two together.
+#[derive(Clone, Debug, PartialEq, utoipa::ToSchema)]
+#[schema(example = json!({
+    "infrastructure": {
+        "cloud_driver": { "hosts": { "vm1": { "docker": "tcp://10.0.0.1:2375", "ip": "10.0.0.1" } } },
+        "cpu_cores": 2, "mem_units": 8
+    },
+    "apps": [{ "name": "rubis", "tiers": {
+        "web": { "docker_image": "nginx:1.27", "ports": ["8080:80"], "depends_on": ["db"] },
+        "db": { "docker_image": "mysql:8", "max_node": 1 }
+    } }]
+}))]
 pub struct Topology {
-    /// Where VMs come from, their shape, and where hooks come from.
+    /// Where VMs come from, and what one has.
     pub infrastructure: Infrastructure,
     /// Every tier of every app, by flat name.
+    #[schema(ignore)]
     pub tiers: BTreeMap<TierId, Tier>,
-    /// Names of the apps, in the document's order.
+    /// The apps, in the document's order.
+    #[schema(value_type = Vec<App>)]
     pub apps: Vec<String>,
     /// The document as it was put.
+    #[schema(ignore)]
     pub document: Value,
 }
 

@@ -2,14 +2,18 @@
 
 use crate::model::reader::{At, Notes};
 
-/// `self_heal`: true, or an object with any of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When drift is repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(as = SelfHealTimes, example = json!({ "grace_s": 10, "lost_after_s": 300, "backoff_max_s": 600 }))]
 pub struct SelfHeal {
-    /// Seconds that something has to differ before anything is done about it (`grace_s`).
+    /// Seconds that something has to differ before anything is done about it; 10 unless given.
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 604800, example = 10)]
     pub grace_s: u32,
-    /// Seconds after which an engine that does not answer counts as lost (`lost_after_s`).
+    /// Seconds after which an engine that does not answer counts as lost; 300 unless given.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 604800, example = 300)]
     pub lost_after_s: u32,
-    /// The longest pause between two attempts, in seconds (`backoff_max_s`).
+    /// The longest pause between two attempts, in seconds; 600 unless given.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 604800, example = 600)]
     pub backoff_max_s: u32,
 }
 

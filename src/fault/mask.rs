@@ -1,12 +1,12 @@
-//! Takes the values of a container's environment out of what is quoted from it: its log, its health
-//! check, its hooks. Pure.
+//! Takes known values out of a text: those of a container's environment out of what is quoted from it (its log, its
+//! health check, its hooks), a repository's credentials out of git's messages. Pure.
 //!
 //! A value is found as it stands, as JSON writes it, and line by line where it has several lines; of one
 //! that is a URL, its user and password are found by themselves, too. What a container turns into
 //! something else, such as Base64, can't be recognised. Very short values would take half of every text
 //! away: they go only where they stand behind their name, as in `PIN=123`.
 
-use crate::fault::{STARS, in_text};
+use super::{STARS, in_text};
 
 /// Fewer characters than that tell nothing from chance.
 const SHORTEST: usize = 4;
