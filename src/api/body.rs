@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::fault::{Code, Fault};
+use crate::model::json;
 
 /// What bodies may cost.
 #[derive(Clone, Debug)]
@@ -201,12 +202,13 @@ fn parse(bytes: &[u8]) -> Result<Option<Value>, Fault> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    serde_json::from_slice(bytes).map(Some).map_err(|error| {
+    json::read(bytes).map(Some).map_err(|error| {
         let said = error.to_string();
         let message = match said.strip_prefix("recursion limit exceeded") {
             Some(place) => {
                 format!("the body is nested deeper than 127 levels, the most that are read{place}")
             }
+            None if error.is_data() => format!("in the body {said}"),
             None => format!("the body is not JSON: {said}"),
         };
         Fault::new(Code::JsonUnreadable, message)

@@ -3,6 +3,7 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::model::topology::{App, Infrastructure};
@@ -67,7 +68,7 @@ pub async fn put(
 ) -> HttpResponse {
     let seen = tags::if_match(&request);
     let result = match body {
-        Ok(document) => service.put_topology(document, seen, by).await,
+        Ok(document) => service.put_topology(as_put(document), seen, by).await,
         Err(fault) => Err(fault),
     };
     let put = match result {
@@ -82,4 +83,14 @@ pub async fn put(
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// Without the `time` that every answer has: a topology that is read and put back stays as it was.
+fn as_put(mut document: Value) -> Value {
+    if let Some(members) = document.as_object_mut()
+        && members.get("time").is_some_and(Value::is_string)
+    {
+        members.shift_remove("time");
+    }
+    document
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::problem::{Exit, Problem};
+use crate::model::json;
 
 /// JSON from a file, or from standard input for `-`.
 ///
@@ -14,8 +15,18 @@ use super::problem::{Exit, Problem};
 /// When it can't be read, or is no JSON.
 pub fn read(file: &Path) -> Result<Value, Problem> {
     let (name, text) = text(file)?;
-    serde_json::from_str(&text)
-        .map_err(|error| Problem::new(Exit::Refused, format!("{name} is not JSON: {error}")))
+    json::read(text.as_bytes())
+        .map_err(|error| Problem::new(Exit::Refused, format!("{name} {}: {error}", wrong(&error))))
+}
+
+/// What is wrong with a text that was read as JSON, before the error says it in detail.
+#[must_use]
+pub fn wrong(error: &serde_json::Error) -> &'static str {
+    if error.is_data() {
+        "can't be taken as it is"
+    } else {
+        "is not JSON"
+    }
 }
 
 /// A file's name, as it is told, and its text without a byte order mark; standard input for `-`. Bytes

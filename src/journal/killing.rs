@@ -149,6 +149,10 @@ impl<J: Journal> Journal for KillingJournal<J> {
         self.inner.check()
     }
 
+    fn checkpoint(&mut self) -> Result<(), JournalError> {
+        self.inner.checkpoint()
+    }
+
     fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
         self.inner.seal(seal)
     }

@@ -131,6 +131,13 @@ pub trait Journal: Send {
     /// When it is not surely on disk.
     fn check(&mut self) -> Result<(), JournalError>;
 
+    /// Brings all that was written into the one file that it is kept in, for who copies that alone.
+    ///
+    /// # Errors
+    ///
+    /// When it is not all there; nothing is lost then.
+    fn checkpoint(&mut self) -> Result<(), JournalError>;
+
     /// Keeps what was shown, until many others were shown after it.
     ///
     /// # Errors

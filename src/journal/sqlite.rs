@@ -224,6 +224,12 @@ impl Journal for SqliteJournal {
         self.folder.has_room()
     }
 
+    fn checkpoint(&mut self) -> Result<(), JournalError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
         let text = write(seal)?;
         let bytes = i64::try_from(text.len()).unwrap_or(i64::MAX);

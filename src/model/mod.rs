@@ -8,6 +8,7 @@ pub mod allocation;
 mod allocation_parse;
 mod change;
 pub mod ids;
+pub mod json;
 pub mod plan;
 pub mod problem;
 mod reader;

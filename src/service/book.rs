@@ -145,6 +145,11 @@ impl Book {
         Ok(self.journal.check()?)
     }
 
+    /// Brings all that was written into the one file of the record.
+    pub fn checkpoint(&mut self) -> Result<(), Fault> {
+        Ok(self.journal.checkpoint()?)
+    }
+
     /// Drops some of the history that is kept no longer.
     pub fn prune(&mut self, retention: &Retention) -> Result<Pruned, Fault> {
         Ok(self.journal.prune(retention, self.outside.now())?)

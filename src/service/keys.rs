@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -31,7 +31,8 @@ pub(super) enum Turn {
     Begun(Begun),
 }
 
-/// A hash of everything that a request asks for, whatever the order in which its fields were written.
+/// A hash of everything that a request asks for, whatever the order in which its fields were written, and
+/// whether whole numbers were written as floats.
 pub(super) fn fingerprint(request: &Request) -> String {
     let all = json!({
         "plan": request.plan.as_ref().map(sorted),
@@ -52,8 +53,18 @@ fn sorted(value: &Value) -> Value {
             Value::Object(fields.collect::<Map<_, _>>())
         }
         Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        Value::Number(number) => whole(number).map_or_else(|| value.clone(), Value::from),
         other => other.clone(),
     }
+}
+
+/// A whole number that is written as a float, as planners do.
+fn whole(number: &Number) -> Option<u64> {
+    let float = number.as_f64().filter(|_| number.is_f64())?;
+    // Larger ones are no amount that a plan may have.
+    let known = float.fract() == 0.0 && (0.0..=1e9).contains(&float);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    known.then_some(float as u64)
 }
 
 impl Supervisor {
@@ -126,6 +137,8 @@ mod tests {
         };
         let plan = fingerprint(&of(r#"{"a": {"x": 1, "y": 2}, "b": 3}"#));
         assert_eq!(plan, fingerprint(&of(r#"{"b": 3, "a": {"y": 2, "x": 1}}"#)));
+        assert_eq!(plan, fingerprint(&of(r#"{"b": 3.0, "a": {"y": 2e0, "x": 1}}"#)));
+        assert_ne!(plan, fingerprint(&of(r#"{"b": 3.5, "a": {"y": 2, "x": 1}}"#)));
         assert_ne!(plan, fingerprint(&of(r#"{"b": 3, "a": {"y": 1, "x": 2}}"#)));
         let stop = Request {
             on_failure: Some(OnFailure::Stop),

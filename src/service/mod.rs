@@ -224,6 +224,10 @@ impl Service {
             // An error says that the task is gone, which is an end as well.
             let _ = ended.wait_for(Option::is_some).await;
         }
+        // For who copies the one file of a service that has stopped.
+        if let Err(error) = self.with_book(book::Book::checkpoint).await {
+            tracing::warn!(%error, "the journal is in more than one file; copy all of them, or use mapek backup");
+        }
     }
 
     /// Tells whenever anything has changed, or an event was recorded.

@@ -312,12 +312,11 @@ impl Watch {
 
     /// What has differed for long enough that something should be done about it now. A VM that does
     /// not answer, or has another engine, is none of that: nothing can be done until it has its own
-    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough. A hook that
-    /// failed is run by the next execution.
+    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough.
     #[must_use]
     pub fn due(&self) -> Vec<Place> {
         self.places(|known| match known.kind {
-            Kind::Unreachable | Kind::EngineChanged | Kind::HookOwed => false,
+            Kind::Unreachable | Kind::EngineChanged => false,
             Kind::Unhealthy => !known.spent,
             Kind::Missing
             | Kind::Stopped
@@ -327,7 +326,8 @@ impl Watch {
             | Kind::Unknown
             | Kind::Foreign
             | Kind::Lost
-            | Kind::Short => true,
+            | Kind::Short
+            | Kind::HookOwed => true,
         })
     }
 

@@ -121,7 +121,13 @@ impl Service {
         if std::mem::replace(last, wanted) != wanted {
             watch.try_anew();
         }
-        let due = watch.due();
+        let mut due = watch.due();
+        // The hooks that a plan owes which failed, or was cancelled, are about that plan: going back to the one
+        // before it is no way to run them.
+        if !after.wants_what_was_reached() {
+            let owed = watch.of_kind(&due, Kind::HookOwed);
+            due.retain(|place| !owed.contains(place));
+        }
         if heal.is_some() {
             self.leave(watch).await;
         }
@@ -273,8 +279,8 @@ impl Service {
             all.extend(join_all(looks).await.into_iter().flatten());
         }
         // A plan that failed, or was cancelled, was meant to change what the one before asks for.
-        if let (Some(desired), Some(reached)) = (&snapshot.desired, &snapshot.reached)
-            && desired.execution == reached.execution
+        if let Some(reached) = &snapshot.reached
+            && snapshot.wants_what_was_reached()
             && let Ok((plan, _)) = Plan::parse(&reached.plan, &topology)
         {
             all.extend(short(&plan, &snapshot.allocation));

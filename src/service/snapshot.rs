@@ -94,6 +94,14 @@ impl Snapshot {
         PlanThatHolds::of(self.desired.as_deref(), self.differences.as_ref().clone())
     }
 
+    /// Whether the plan that holds is the one that was reached last, and not one that failed or was cancelled
+    /// since.
+    #[must_use]
+    pub(super) fn wants_what_was_reached(&self) -> bool {
+        let execution = |plan: &Option<Arc<Desired>>| plan.as_ref().map(|plan| plan.execution);
+        self.reached.is_some() && execution(&self.desired) == execution(&self.reached)
+    }
+
     /// What is confirmed, with names of new VMs.
     #[must_use]
     pub fn view(&self) -> View {

@@ -150,7 +150,8 @@ fn weights(given: model::topology::Weights) -> Weights {
 impl Posed {
     /// The allocation that `answer` asks for. `new_name` names the k-th VM to be made; it has no
     /// address yet. VMs in use keep address and capacity; VMs that go are left out, unless the
-    /// answer is that nothing changes.
+    /// answer is that nothing changes. No hook is owed in it: whatever else changes, those that are owed
+    /// now are run on the way.
     pub fn target(
         &self,
         answer: &Answer,
@@ -200,7 +201,7 @@ impl Posed {
             }
             target.vms.insert(name, vm);
         }
-        target
+        target.owing_nothing()
     }
 }
 

@@ -114,3 +114,20 @@ fn a_vm_that_holds_nothing_goes_though_the_plan_asks_for_what_runs() {
         assert_eq!(kept.vms.len(), (least as usize).max(needed.vms.len()));
     }
 }
+
+#[test]
+fn a_target_owes_no_hooks_whatever_else_changes() {
+    let topology = topology("cpuset");
+    let nothing = Allocation::default();
+    let first = plan(&[("db", 2, 3)]);
+    let posed = pose(&topology, &nothing, &BTreeMap::new(), &first, None, None).unwrap();
+    let mut now = posed.target(&solved(&posed.instance).unwrap(), &nothing, VmId::new_vm);
+    for held in now.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+        held.owed.scale = true;
+    }
+    for next in [first, plan(&[("db", 2, 3), ("lb", 1, 1)])] {
+        let posed = pose(&topology, &now, &BTreeMap::new(), &next, None, None).unwrap();
+        let target = posed.target(&solved(&posed.instance).unwrap(), &now, VmId::new_vm);
+        assert_eq!(target, target.clone().owing_nothing());
+    }
+}

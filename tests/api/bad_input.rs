@@ -112,6 +112,8 @@ fn cases() -> Vec<Case> {
         plan_case("cores without memory", plan("db", json!(1), json!(0)), "rubis.db"),
         plan_case("absurd memory", plan("db", json!(1), json!(1e18)), "rubis.db.mem_units"),
         plan_case("a missing amount", "{\"rubis\":{\"db\":{\"cpu_cores\":1}}}".into(), "rubis.db.mem_units: is missing"),
+        case("an app twice in one object", Method::PUT, "/api/translate", r#"{"rubis": {}, "rubis": {}}"#.to_owned(), 400, "json_unreadable", "\"rubis\" stands twice"),
+        case("a tier twice in one object", Method::PUT, "/api/topology", self::topology().to_string().replace("\"web\":", "\"db\":"), 400, "json_unreadable", "\"db\" stands twice"),
         plan_case("a tier twice", json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 1 }, "rubis": { "db": { "cpu_cores": 1, "mem_units": 1 } } }).to_string(), "twice"),
         case("more than one VM has, on one VM", Method::PUT, "/api/translate", plan("db", json!(3), json!(1)), 422, "infeasible", "rubis_db"),
         case("more than all VMs have", Method::PUT, "/api/translate", plan("web", json!(5), json!(5)), 422, "infeasible", "VM"),

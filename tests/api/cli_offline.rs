@@ -91,7 +91,7 @@ fn every_problem_is_told_at_once_with_its_line_and_column() {
         "3:5: error: infrastructure.mem_units:",
         "6:7: error: apps[0].tiers.b.docker_image: is missing",
         "6:46: error: apps[0].tiers.b.ports[0]:",
-        "6:36: warning: apps[0].tiers.b.ports: is given more than once",
+        "6:36: error: apps[0].tiers.b.ports: is given more than once",
     ] {
         assert!(
             told.out.contains(&format!("{bad}:{place}")),

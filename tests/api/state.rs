@@ -133,3 +133,34 @@ async fn no_more_vms_are_used_than_the_topology_says() {
         answer.body
     );
 }
+
+#[tokio::test]
+async fn a_topology_that_is_read_and_put_back_with_the_time_of_the_answer_stays_as_it_was() {
+    let server = Server::start();
+    server.put("/api/topology", &topology()).await;
+    let shown = server.get("/api/topology").await.body;
+    assert!(shown["time"].is_string());
+    let put = server.put("/api/topology", &shown).await;
+    assert_eq!(
+        (put.status, &put.body["warnings"]),
+        (200, &json!([])),
+        "{}",
+        put.body
+    );
+    let text = server.text("/api/topology").await;
+    assert_eq!(text.matches("\"time\"").count(), 1, "{text}");
+    assert_eq!(without_time(server.get("/api/topology").await.body), topology());
+}
+
+#[tokio::test]
+async fn the_journal_of_a_service_that_has_stopped_is_whole_in_its_one_file() {
+    // More than once: it depends on who lets go of it last.
+    for _ in 0..3 {
+        let mut server = Server::start();
+        server.put("/api/topology", &topology()).await;
+        assert!(server.terminate());
+        let folder = server.data.path();
+        let beside = std::fs::metadata(folder.join("journal.sqlite-wal"));
+        assert_eq!(beside.map_or(0, |wal| wal.len()), 0);
+    }
+}

@@ -67,6 +67,8 @@ pub fn demands(world: &World, names: &[Name], dice: &mut Dice) -> Vec<Pair> {
 /// The apps of the topology.
 pub fn apps(world: &World, names: &[Name], dice: &mut Dice) -> Value {
     let mut apps: Vec<(String, Map<String, Value>)> = Vec::new();
+    // A few links, or, now and then, chains as long as there are tiers.
+    let linked = dice.pick(&[5, 5, 5, 5, 5, 5, 5, 100]);
     for (ix, name) in names.iter().enumerate() {
         let mut spec = json!({ "docker_image": "busybox" });
         limits(world, &mut spec, dice);
@@ -80,7 +82,7 @@ pub fn apps(world: &World, names: &[Name], dice: &mut Dice) -> Value {
         });
         // What says nothing about where a tier may be.
         if ix > 0
-            && dice.chance(5)
+            && dice.chance(linked)
             && let Some(before) = apps[at].1.keys().next_back()
         {
             spec["depends_on"] = json!([before]);

@@ -197,3 +197,55 @@ fn hooks_come_from_a_git_server_at_the_revision_asked_for() {
         assert!(error.contains("no-such-tag"), "{error}");
     });
 }
+
+/// Works only once somebody has seen to it, and says each time that it did.
+const ONCE_READY: &str = "#!/bin/sh\ntest -e /tmp/ready || exit 1\necho ran >>/tmp/log\n";
+
+#[test]
+fn hooks_that_are_owed_run_with_whatever_plan_comes_next_and_by_themselves_where_that_is_wished_for() {
+    in_lab!(1, async |lab| {
+        let service = Service::start_with(&[("MAPEK_OBSERVE_EVERY_S", "1")]);
+        let repository = Repository::new("hooks");
+        repository.write("scale_hooks/ready.sh", ONCE_READY);
+        repository.commit("Once ready");
+        let mut topology = topology(lab, repository.path(), json!({"on_node_scale": "ready.sh"}));
+        topology["infrastructure"]["self_heal"] = json!({"grace_s": 1, "backoff_max_s": 2});
+        service.put_topology(&topology).await;
+        let vm = &lab.vms[0];
+        let log = || {
+            let said = vm.try_docker(&["exec", "rubis_two", "cat", "/tmp/log"]).stdout;
+            String::from_utf8(said).unwrap()
+        };
+
+        let answer = service.try_execute(&plan(&[("two", 1.0, 1)])).await;
+        assert_eq!(answer.status, 502, "{}", answer.body);
+        vm.docker(&["exec", "rubis_two", "touch", "/tmp/ready"]);
+        // Another tier changes, this one does not.
+        let next = plan(&[("one", 1.0, 1), ("two", 1.0, 1)]);
+        let hook = "run scale hook for container 'rubis_two' on vm 'vm1'".to_owned();
+        let shown = service.translate(&next).await;
+        assert!(shown.concat().contains(&hook), "{shown:?}");
+        service.execute(&next).await;
+        assert_eq!(log(), "ran\n");
+
+        // What is made in the place of one that is gone is not ready, so that the repair fails.
+        vm.docker(&["rm", "-f", "rubis_two"]);
+        let mut patience = crate::patience::Patience::every(std::time::Duration::from_millis(100));
+        loop {
+            let seen = service.api.get("/api/plan").await.expect(200);
+            if seen["differences"][0]["kind"] == "hook_owed" {
+                break;
+            }
+            patience.wait(|| format!("no hook is owed: {seen:#}")).await;
+        }
+        vm.docker(&["exec", "rubis_two", "touch", "/tmp/ready"]);
+        loop {
+            let seen = service.api.get("/api/plan").await.expect(200);
+            if seen["state"] == "reached" {
+                break;
+            }
+            patience.wait(|| format!("the hook is not run: {seen:#}")).await;
+        }
+        assert_eq!(log(), "ran\n");
+    });
+}

@@ -124,6 +124,10 @@ impl Journal for SimulatedDisk {
         self.write(|_| None, Journal::check)
     }
 
+    fn checkpoint(&mut self) -> Result<(), JournalError> {
+        self.write(|_| None, Journal::checkpoint)
+    }
+
     fn seal(&mut self, seal: &Seal) -> Result<(), JournalError> {
         self.write(|_| None, |journal| journal.seal(seal))
     }

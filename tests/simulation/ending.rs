@@ -19,6 +19,8 @@ use crate::world::{State, World};
 const ATTEMPTS: u32 = 5;
 /// Between two, at most.
 const PAUSE: Duration = Duration::from_secs(600);
+/// What a plan that came to its end says.
+const CARRIED_OUT: &str = "it was carried out";
 /// Between two looks at how far things are.
 const STEP: Duration = Duration::from_secs(60);
 
@@ -64,11 +66,16 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
             Err(fault) => Err(fault),
         };
         said = match answer {
-            Ok(()) => "it was carried out".to_owned(),
+            Ok(()) => CARRIED_OUT.to_owned(),
             Err(fault) if fault.code == Code::Undecided => return Ending::Undecided,
             Err(fault) => format!("{} {}", fault.code, fault.message),
         };
         world.note(&format!("the last plan: {said}"));
+        if said == CARRIED_OUT
+            && let Some(owed) = owed(world, service)
+        {
+            world.broken(format!("the last plan was carried out, and {owed}"));
+        }
         rest(world, Some((service, plan))).await;
         let Some(wrong) = left_over(world, service, plan) else {
             return Ending::Told;
@@ -154,6 +161,31 @@ enum Wrong {
     /// A VM is there that nothing is on.
     Idle(String),
     Else(String),
+}
+
+/// A container that is owed a hook although an execution has just succeeded and none runs.
+fn owed(world: &World, service: &Service) -> Option<String> {
+    let snapshot = service.snapshot();
+    let topology = snapshot.topology.as_ref()?;
+    if world.lock().checks.unfinished().is_some() {
+        return None;
+    }
+    let held = snapshot.allocation.vms.iter().flat_map(|(vm, on)| {
+        let on = on.used.iter();
+        on.map(move |(tier, held)| (vm, tier, held.owed))
+    });
+    for (vm, tier, owed) in held {
+        let Some(spec) = topology.tiers.get(tier) else {
+            continue;
+        };
+        if owed.scale && !spec.on_node_scale.is_empty() {
+            return Some(format!("{tier} on {vm} is still owed its scale hooks"));
+        }
+        if owed.tier.is_some() && spec.on_dependency_scale.is_some() {
+            return Some(format!("{tier} on {vm} is still owed its dependency hook"));
+        }
+    }
+    None
 }
 
 /// What is not as the plan says.

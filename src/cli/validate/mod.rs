@@ -154,12 +154,12 @@ impl File {
             all.into_iter().map(told).collect()
         };
         let mut warnings = told(warnings);
-        warnings.extend(spans.twice().map(|(path, place)| Told {
+        let mut problems = told(problems);
+        problems.extend(spans.twice().map(|(path, place)| Told {
             path: path.to_owned(),
-            problem: "is given more than once; only the last one counts".to_owned(),
+            problem: "is given more than once; keep one of them".to_owned(),
             place,
         }));
-        let mut problems = told(problems);
         problems.sort_by_key(|told| (told.place.line, told.place.column));
         warnings.sort_by_key(|told| (told.place.line, told.place.column));
         Checked {

@@ -161,7 +161,13 @@ async fn to_its_end(
         () = tokio::time::sleep_until(until) => None,
     };
     let end = match code {
-        Some(code) => End::Exited(code),
+        // An engine says so, too, of a command whose output it could pass on no more: nobody was there to
+        // take it. The command knows nothing of that, and may still run.
+        Some((NOT_STARTED, Heard::Cut)) => {
+            exec_end::of_forgotten(caller, name, &run, until).await?;
+            return Ok(forgotten());
+        }
+        Some((code, _)) => End::Exited(code),
         None => exec_end::give_up(caller, &run).await,
     };
     Ok(finished(caller, &run, end, &output).await)
@@ -268,26 +274,49 @@ pub async fn start(caller: &Caller, what: &str, id: &str) -> Result<Words, Faile
     }
 }
 
+/// How much of a command's output was there to be heard.
+enum Heard {
+    /// All of it.
+    All,
+    /// Whoever began the command went away, or the connection broke.
+    Cut,
+}
+
+/// Whether these are not the command's words, but those of an engine that refuses to begin it twice. Engines
+/// before 23 have answered that all is well by then.
+fn refused(said: &[u8], id: &str) -> bool {
+    said.starts_with(format!("Error: Exec command {id} ").as_bytes())
+}
+
 /// Reads the output to its end, where it can be heard, and answers with the exit code.
 async fn follow(
     caller: &Caller,
     id: &str,
     mut words: Option<Words>,
     output: &mut Output,
-) -> Result<i64, EngineError> {
-    let blind = words.is_none();
+) -> Result<(i64, Heard), EngineError> {
+    let mut blind = words.is_none();
+    let mut broken = false;
     let mut asking = interval(ASK_EVERY);
     asking.tick().await;
     loop {
         match &mut words {
             Some(stream) => tokio::select! {
                 next = stream.next() => match next {
+                    Some(Ok(said)) if refused(said.as_ref(), id) => {
+                        blind = true;
+                        words = None;
+                    }
                     Some(Ok(said)) => {
                         output.push(said.as_ref());
                         continue;
                     }
                     // A broken stream is no verdict: the engine knows how the command ended.
-                    Some(Err(_)) | None => words = None,
+                    Some(Err(_)) => {
+                        broken = true;
+                        words = None;
+                    }
+                    None => words = None,
                 },
                 _ = asking.tick() => {}
             },
@@ -301,7 +330,8 @@ async fn follow(
                     _ => words = None,
                 }
             }
-            return Ok(code);
+            let heard = if blind || broken { Heard::Cut } else { Heard::All };
+            return Ok((code, heard));
         }
     }
 }

@@ -15,13 +15,21 @@ const KILL_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Kills every process that carries the mark given as first argument and, where there is a second,
-/// has that in its command line. A fixed text: nothing is built into it.
-const KILLER: &str = r#"for environ in /proc/[0-9]*/environ; do
-  process=${environ%/environ}
-  if grep -q -- "$1" "$environ" 2>/dev/null && { [ -z "$2" ] || grep -qF -- "$2" "$process/cmdline"; }; then
-    kill -9 "${process#/proc/}" 2>/dev/null
-  fi
-done
+/// has that in its command line. All are stopped first: a script whose present command alone is killed
+/// would go on with the next one. A fixed text: nothing is built into it.
+const KILLER: &str = r#"mark=$1 program=$2
+each() {
+  for environ in /proc/[0-9]*/environ; do
+    process=${environ%/environ}
+    if grep -q -- "$mark" "$environ" 2>/dev/null && { [ -z "$program" ] || grep -qF -- "$program" "$process/cmdline"; }; then
+      kill "$1" "${process#/proc/}" 2>/dev/null
+    fi
+  done
+}
+each -STOP
+# Those that were begun meanwhile.
+each -STOP
+each -KILL
 exit 0"#;
 
 /// When the container was started, and the commands that the engine knows in it.
