@@ -100,9 +100,13 @@ impl Platform for RealPlatform {
         };
         let repo = secret::resolve(&source.repo)
             .map_err(|problem| Fault::new(Code::SecretUnavailable, format!("hooks_git_repo: {problem}")))?;
+        let signers = source.signers.as_ref().map(secret::resolve).transpose();
         let hooks = Hooks {
             repo,
             reference: source.reference.clone(),
+            signers: signers.map_err(|problem| {
+                Fault::new(Code::SecretUnavailable, format!("hooks_signers: {problem}"))
+            })?,
         };
         Ok(Some(Arc::new(self.hooks.fetch(&hooks).await?)))
     }

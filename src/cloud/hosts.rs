@@ -154,6 +154,7 @@ fn because(name: &VmId, error: EngineError) -> CloudError {
             | EngineErrorKind::Unhealthy
             | EngineErrorKind::Down
             | EngineErrorKind::Mismatch
+            | EngineErrorKind::InUse
             | EngineErrorKind::Missing => CloudErrorKind::Refused,
         },
         effect: error.effect,

@@ -8,6 +8,7 @@
 pub mod docker;
 pub mod endpoint;
 mod owners;
+pub mod probe;
 pub mod secret;
 mod whose;
 
@@ -20,7 +21,7 @@ use async_trait::async_trait;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::model::topology::{Healthcheck, PortBinding, Tls, Variable};
+use crate::model::topology::{Healthcheck, Login, PortBinding, RuntimeOptions, Tls, Variable};
 use crate::model::{CoreSet, Cpu};
 
 pub use owners::Owners;
@@ -35,6 +36,11 @@ pub const LABEL_APP: &str = "mapek.app";
 pub const LABEL_TIER: &str = "mapek.tier";
 /// Label with a fingerprint of what was asked for, the limits apart, which can change in place.
 pub const LABEL_SPEC: &str = "mapek.spec";
+/// Folder inside a container for the scripts that are run in it.
+pub const HOOKS_FOLDER: &str = "/ecoware";
+
+/// Label with the probe of the container's health, as JSON.
+pub const LABEL_PROBE: &str = "mapek.probe";
 
 /// One VM's engine.
 #[async_trait]
@@ -53,8 +59,18 @@ pub trait Engine: Send + Sync {
     /// The engine's id of an image; None where it has no such image.
     async fn image(&self, image: &str) -> Result<Option<String>, EngineError>;
 
-    /// Makes sure that the image is there, pulling it when it is absent.
-    async fn ensure_image(&self, image: &str) -> Result<(), EngineError>;
+    /// Makes sure that the image is there, pulling it where that is needed; `tell` is told how far that is.
+    async fn ensure_image(&self, wanted: &Wanted, tell: Tell<'_>) -> Result<(), EngineError>;
+
+    /// The digest that an image's registry has for it now, as the engine finds it. None of engines that can't ask.
+    async fn digest(&self, _wanted: &Wanted) -> Result<Option<String>, EngineError> {
+        Ok(None)
+    }
+
+    /// The digest of the image that a container was made from, where that was pulled under the name `image`.
+    async fn digest_of(&self, _name: &str, _image: &str) -> Result<Option<String>, EngineError> {
+        Ok(None)
+    }
 
     /// Makes sure that the container runs, is healthy where it has a health check, and holds what
     /// was asked. A container of that name which is ours and not as asked for is finished, started or
@@ -85,6 +101,12 @@ pub trait Engine: Send + Sync {
     /// What a running container uses, measured for about a second; None where it does not run. Engines that
     /// measure nothing have nothing to tell.
     async fn usage(&self, _name: &str) -> Result<Option<Usage>, EngineError> {
+        Ok(None)
+    }
+
+    /// Bytes of memory that the container uses and the kernel can't take back from it, as it can pages of files:
+    /// less than that can't be its limit. None where it does not run, and of engines that measure nothing.
+    async fn memory_held(&self, _name: &str) -> Result<Option<u64>, EngineError> {
         Ok(None)
     }
 
@@ -135,6 +157,35 @@ pub struct LogOptions {
     pub since: Option<i64>,
     /// Whether to go on with what is written from now on, until the container ends.
     pub follow: bool,
+}
+
+/// An image that is wanted on a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub image: String,
+    /// Who asks its registry for it; None for what Docker's own configuration says, or nobody.
+    pub login: Option<Login>,
+    /// Whether the registry is asked for it although it is there.
+    pub renew: bool,
+    /// What it must be, whatever the registry has under its name.
+    pub digest: Option<String>,
+}
+
+/// Who is told how far something is.
+pub type Tell<'t> = &'t (dyn Fn(&str) + Send + Sync);
+
+impl Wanted {
+    /// Whatever has that name; pulled where there is none.
+    #[must_use]
+    pub fn named(image: &str, login: Option<Login>) -> Self {
+        Self {
+            image: image.to_owned(),
+            login,
+            renew: false,
+            digest: None,
+        }
+    }
 }
 
 /// Gives the engine at an endpoint.
@@ -220,6 +271,8 @@ pub struct ContainerSpec {
     pub tier: String,
     /// Image.
     pub image: String,
+    /// Who asks the image's registry for it.
+    pub login: Option<Login>,
     /// Limits.
     pub limits: Limits,
     /// Published ports.
@@ -234,12 +287,18 @@ pub struct ContainerSpec {
     pub volumes: Vec<String>,
     /// Health check.
     pub healthcheck: Option<Healthcheck>,
+    /// Health check that the driver makes, from where it runs.
+    pub probe: Option<probe::Target>,
+    /// How long the container must stay up, and healthy, before it counts as running.
+    pub bake: Duration,
     /// Seconds between the stop signal and the kill.
     pub stop_grace_s: Option<u32>,
     /// Labels besides those of `mapek`.
     pub labels: BTreeMap<String, String>,
     /// User.
     pub user: Option<String>,
+    /// What its processes may do and use, and how they are stopped.
+    pub runtime: RuntimeOptions,
     /// Names and addresses for the container's hosts file.
     pub extra_hosts: Vec<(String, String)>,
 }
@@ -402,6 +461,7 @@ impl EngineError {
             | EngineErrorKind::Refused
             | EngineErrorKind::Unhealthy
             | EngineErrorKind::Mismatch
+            | EngineErrorKind::InUse
             | EngineErrorKind::Missing => false,
         };
         passing || (self.effect == Effect::Unknown && self.kind == EngineErrorKind::Refused)
@@ -436,6 +496,8 @@ pub enum EngineErrorKind {
     Down,
     /// The engine reports other limits than those asked for.
     Mismatch,
+    /// The container uses more memory than it was to have.
+    InUse,
     /// No such container.
     Missing,
 }

@@ -67,6 +67,10 @@ pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'
             if !world.knows(view, action.vm()) {
                 return Settled::known(Left::Nothing);
             }
+            // A hook that was to drain it must not go on beside the next one.
+            if unsure && matches!(action, Action::DeleteContainer { .. }) {
+                hook(world, view, action, page).await;
+            }
             match world.engine(view, action.vm()) {
                 Ok((_, engine)) => self::container(world, engine.as_ref(), action, container.as_str()).await,
                 Err(fault) => Settled::unknown(None, not_known(&fault.message)),

@@ -49,6 +49,7 @@ fn of_event(
             on_one_vm(action, made, allocation, bindings, |allocation, bindings| {
                 confirm(allocation, bindings, shape, action, finding);
                 owed::after(topology, allocation, bindings, action);
+                owed::told_early(allocation, bindings, action, execution.since());
             })
         }
         Event::ActionFailed {
@@ -102,6 +103,7 @@ fn of_event(
         Event::ActionStarted { .. }
         | Event::ActionProgressed { .. }
         | Event::CloudNoted { .. }
+        | Event::Pulling { .. }
         | Event::AttemptFailed { .. }
         | Event::ActionFailed { .. }
         | Event::ActionSettled { .. }

@@ -88,7 +88,14 @@ async fn is_up(
         Some((State::Created | State::Removing | State::Exited | State::Dead, _)) | None => {
             let tier = world.topology.tiers.get(dependency);
             let tier = tier.ok_or_else(|| unknown(dependency))?;
-            let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
+            let spec = spec::container(
+                &world.topology,
+                tier,
+                vm,
+                held.size,
+                &held.cores,
+                &view.allocation,
+            );
             engine.ensure_running(&spec).await?;
             return Ok(());
         }

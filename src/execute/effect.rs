@@ -66,6 +66,8 @@ pub fn confirm(
                 held.owed.scale = false;
             }
         }
+        // Who was told of what is about to go is still to be told that it went.
+        Action::RunTierHook { leaving, .. } if !leaving.is_empty() => {}
         Action::RunTierHook { container, .. } => {
             if let Some(held) = held(allocation, &vm, container) {
                 held.owed.tier = None;

@@ -99,6 +99,15 @@ pub enum Event {
         /// The way there.
         stages: Vec<Stage>,
     },
+    /// An image is being brought to a VM, before anything is done.
+    Pulling {
+        /// The VM.
+        vm: VmId,
+        /// The image.
+        image: String,
+        /// How far it is.
+        progress: String,
+    },
     /// Fewer VMs came than were asked for, and the plan could not be placed on those that are there.
     ReplanFailed(Unplaced),
     /// What was done is undone, by these stages: the way from what is confirmed back to what was.
@@ -139,6 +148,7 @@ impl Event {
             | Self::ActionSettled { action, .. }
             | Self::ActionSkipped { action, .. } => Some(*action),
             Self::CloudNoted { .. }
+            | Self::Pulling { .. }
             | Self::Replanned { .. }
             | Self::ReplanFailed(_)
             | Self::RollbackBegun { .. }

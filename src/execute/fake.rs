@@ -15,7 +15,7 @@ use super::*;
 use crate::cloud::{Cloud, CloudError, CloudErrorKind, CloudVm, Notebook, Offer, Standing, Wish};
 use crate::engine::{
     Command, ContainerSpec, CpuLimit, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished,
-    Limits, Machine, Observed, Owners, RunId, State,
+    Limits, Machine, Observed, Owners, RunId, State, Tell, Wanted,
 };
 use crate::fault::{Code, Fault};
 use crate::model::topology::{OnFailure, Tls};
@@ -274,7 +274,7 @@ impl Engine for Handle {
         Ok(None)
     }
 
-    async fn ensure_image(&self, _: &str) -> Result<(), EngineError> {
+    async fn ensure_image(&self, _: &Wanted, _: Tell<'_>) -> Result<(), EngineError> {
         Ok(())
     }
 

@@ -19,6 +19,7 @@ impl From<EngineError> for Fault {
             }
             EngineErrorKind::Unhealthy | EngineErrorKind::Down => Code::ContainerUnhealthy,
             EngineErrorKind::Mismatch => Code::LimitsMismatch,
+            EngineErrorKind::InUse => Code::MemoryInUse,
         };
         Self::new(code, chain(&error))
     }
@@ -56,6 +57,7 @@ impl From<FetchError> for Fault {
     fn from(error: FetchError) -> Self {
         let code = match error {
             FetchError::Unreadable { .. } | FetchError::TimedOut { .. } => Code::HooksUnavailable,
+            FetchError::Untrusted { .. } => Code::HooksUntrusted,
             FetchError::NoSuchReference { .. } | FetchError::Unusable { .. } => Code::HookMissing,
         };
         Self::new(code, chain(&error))

@@ -95,7 +95,7 @@ async fn look(world: &World, view: &View, engine: &Arc<dyn Engine>, name: &VmId,
             }
             _ => tracing::warn!(vm = %name, %container, "it does not run any more; starting it again"),
         }
-        if let Err(error) = start(world, view, engine, vm, container).await {
+        if let Err(error) = start(world, view, engine, (name, vm), container).await {
             passing |= error.may_pass();
             tracing::error!(vm = %name, %container, %error, "it does not run any more, and could not be started");
             down.insert(container.clone(), error.to_string());
@@ -127,12 +127,19 @@ async fn start(
     world: &World,
     view: &View,
     engine: &Arc<dyn Engine>,
-    vm: &Vm,
+    (name, vm): (&VmId, &Vm),
     container: &TierId,
 ) -> Result<(), EngineError> {
     let (Some(tier), Some(held)) = (world.topology.tiers.get(container), vm.used.get(container)) else {
         return Ok(());
     };
-    let spec = spec::container(&world.topology, tier, held.size, &held.cores, &view.allocation);
+    let spec = spec::container(
+        &world.topology,
+        tier,
+        name,
+        held.size,
+        &held.cores,
+        &view.allocation,
+    );
     engine.ensure_running(&spec).await.map(drop)
 }

@@ -12,6 +12,7 @@ mod consequence;
 mod course;
 mod dependency;
 mod details;
+mod drain;
 mod effect;
 mod event;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod owed;
 mod page;
 mod perform;
 mod preflight;
+mod pull;
 mod reality;
 mod record;
 mod retry;

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::topology::Tier;
-use crate::model::{Allocation, Change, Container, Size, TierId, Topology, VmId};
+use crate::model::{Allocation, Change, Container, Since, Size, TierId, Topology, VmId};
 use crate::translate::Action;
 
 use super::effect::{Bindings, real_name};
@@ -29,6 +29,25 @@ pub(super) fn after(topology: &Topology, allocation: &mut Allocation, bindings: 
     let vm = allocation.vms.get_mut(real_name(bindings, action.vm()));
     if let Some(held) = vm.and_then(|vm| vm.used.get_mut(container)) {
         held.owed.scale = true;
+    }
+}
+
+/// A container that was told of what is about to go is owed its dependency hook from then on: it may stay.
+pub(super) fn told_early(allocation: &mut Allocation, bindings: &Bindings, action: &Action, since: Since) {
+    let Action::RunTierHook {
+        vm,
+        container,
+        leaving,
+        ..
+    } = action
+    else {
+        return;
+    };
+    let vm = allocation.vms.get_mut(real_name(bindings, vm));
+    if let Some(held) = vm.and_then(|vm| vm.used.get_mut(container))
+        && !leaving.is_empty()
+    {
+        held.owed.tier.get_or_insert(since);
     }
 }
 

@@ -6,11 +6,13 @@ use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
 use crate::model::{Allocation, Size, TierId, VmId};
-use crate::translate::Action;
+use crate::translate::{Action, Place};
 
+use super::drain::drain;
 use super::effect::real_name;
 use super::event::{Finding, FoundVm};
 use super::page::{HookLine, Page};
+use super::pull::as_others;
 use super::spec;
 use super::world::{View, World};
 
@@ -127,7 +129,7 @@ async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failu
         }
     };
     if let Some((size, cores)) = held {
-        let spec = spec::container(&world.topology, tier, size, cores, &view.allocation);
+        let spec = spec::container(&world.topology, tier, &name, size, cores, &view.allocation);
         engine.ensure_running(&spec).await?;
     }
     Ok(())
@@ -171,8 +173,9 @@ async fn attempt(
                 .tiers
                 .get(container)
                 .ok_or_else(|| unknown(container))?;
-            let spec = spec::container(&world.topology, tier, *size, cores, &view.allocation);
+            let spec = spec::container(&world.topology, tier, &name, *size, cores, &view.allocation);
             world.cloud.ensure_kept(&[name].into()).await?;
+            as_others(world, view, vm, tier).await?;
             engine.ensure_running(&spec).await?;
             Ok(Finding::default())
         }
@@ -195,14 +198,17 @@ async fn attempt(
             }
             Ok(Finding::default())
         }
-        Action::DeleteContainer { vm, container, .. } => {
+        Action::DeleteContainer {
+            vm, container, hooks, ..
+        } => {
             // What was on a VM that is gone went with it.
             if !world.knows(view, vm) {
                 return Ok(Finding::default());
             }
             let (_, engine) = world.engine(view, vm)?;
+            let output = drain(world, view, vm, container, hooks, page).await?;
             engine.ensure_absent(container.as_str()).await?;
-            Ok(Finding::default())
+            Ok(Finding { vm: None, output })
         }
         Action::RunScaleHook { vm, container, hooks } => {
             let mut output = String::new();
@@ -218,8 +224,14 @@ async fn attempt(
                 output: Some(output),
             })
         }
-        Action::RunTierHook { vm, container, hook } => {
-            let change = Some((old, &*view.allocation));
+        Action::RunTierHook {
+            vm,
+            container,
+            hook,
+            leaving,
+        } => {
+            let new = without(view, leaving);
+            let change = Some((old, &new));
             let line = page.line(0, hook);
             let output = run_hook(world, view, vm, container, hook, change, &line).await?;
             Ok(Finding {
@@ -230,6 +242,17 @@ async fn attempt(
     }
 }
 
+/// What a dependency hook is told that is there: what is confirmed, less what is about to go.
+fn without(view: &View, leaving: &[Place]) -> Allocation {
+    let mut new = Allocation::clone(&view.allocation);
+    for place in leaving {
+        if let Some(vm) = new.vms.get_mut(real_name(&view.bindings, &place.vm)) {
+            vm.used.remove(&place.container);
+        }
+    }
+    new
+}
+
 pub(super) fn unknown(container: &TierId) -> Fault {
     Fault::new(
         Code::Internal,
@@ -237,7 +260,7 @@ pub(super) fn unknown(container: &TierId) -> Fault {
     )
 }
 
-async fn run_hook(
+pub(super) async fn run_hook(
     world: &World,
     view: &View,
     vm: &VmId,

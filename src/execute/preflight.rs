@@ -9,10 +9,11 @@ use crate::cloud::Change;
 use crate::engine::Observed;
 use crate::fault::{Code, Fault};
 use crate::hooks::Kind;
-use crate::model::{TierId, Topology, VmId};
+use crate::model::{Size, TierId, Topology, VmId, mib};
 use crate::translate::{Action, Stage};
 
 use super::reality::as_seen;
+use super::spec;
 use super::world::{View, World};
 
 /// What stands in the way of these stages: VMs that the cloud can't make, engines that do not
@@ -45,7 +46,19 @@ pub async fn preflight(
     let looks = creations
         .into_iter()
         .map(|(vm, names)| look(world, view, seen.get(vm), vm, names));
-    faults.extend(join_all(looks).await.into_iter().flatten());
+    let shrinks = stages.iter().flatten().filter_map(|action| match action {
+        Action::UpdateContainer {
+            vm,
+            container,
+            size,
+            was,
+            ..
+        } if size.mem < was.mem => Some(too_small(world, view, vm, container, *size)),
+        _ => None,
+    });
+    let (looks, shrinks) = tokio::join!(join_all(looks), join_all(shrinks));
+    faults.extend(looks.into_iter().flatten());
+    faults.extend(shrinks.into_iter().flatten());
     faults.extend(missing_hooks(world, stages));
     faults
 }
@@ -107,6 +120,22 @@ async fn look(
     }
 }
 
+/// That a container uses more memory than it is to have. What can't be measured is left to the action itself.
+async fn too_small(world: &World, view: &View, vm: &VmId, container: &TierId, size: Size) -> Option<Fault> {
+    let (_, engine) = world.engine(view, vm).ok()?;
+    let held = engine.memory_held(container.as_str()).await.ok()??;
+    let limit = spec::memory(&world.topology, size);
+    let message = format!(
+        "container '{container}' on VM '{vm}' uses {}, and {} mem_units leave it {}; give its tier more, or let the \
+         container free some first",
+        mib(held),
+        size.mem,
+        mib(limit)
+    );
+    let details = json!({ "vm": vm, "container": container, "memory_used": held, "memory_limit": limit });
+    (held > limit).then(|| Fault::new(Code::MemoryInUse, message).with([details]))
+}
+
 /// That a VM which did not answer when the plan was placed has not what the plan was placed on.
 fn otherwise(world: &World, view: &View, vm: &VmId, observed: &[Observed]) -> Option<Fault> {
     let planned_on = view.allocation.vms.get(vm)?;
@@ -166,13 +195,14 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
     for action in stages.iter().flatten() {
         let (kind, named) = match action {
-            Action::RunScaleHook { hooks, .. } => (Kind::Scale, hooks.as_slice()),
+            Action::RunScaleHook { hooks, .. } | Action::DeleteContainer { hooks, .. } => {
+                (Kind::Scale, hooks.as_slice())
+            }
             Action::RunTierHook { hook, .. } => (Kind::Tier, std::slice::from_ref(hook)),
             Action::CreateVm { .. }
             | Action::DeleteVm { .. }
             | Action::CreateContainer { .. }
-            | Action::UpdateContainer { .. }
-            | Action::DeleteContainer { .. } => continue,
+            | Action::UpdateContainer { .. } => continue,
         };
         for hook in named
             .iter()

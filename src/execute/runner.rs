@@ -152,8 +152,17 @@ impl Run {
     async fn out(&self) -> Result<Option<Fault>, Fault> {
         loop {
             let execution = self.ledger.execution(self.id).await?;
+            let go_on = execution.frozen.on_failure == OnFailure::Continue;
             if let Some(second) = &execution.progress.second {
+                let missing = self.pull(second.first, &second.stages).await?;
+                if missing.is_some() && !go_on {
+                    return Ok(missing);
+                }
                 return self.stages(second.first, &second.stages).await;
+            }
+            let missing = self.pull(0, &execution.frozen.stages).await?;
+            if missing.is_some() && !go_on {
+                return Ok(missing);
             }
             let failure = self.stages(0, &execution.frozen.stages).await?;
             let execution = self.ledger.execution(self.id).await?;

@@ -1,8 +1,11 @@
 //! What a container of a tier should be like. Pure.
 
-use crate::engine::{ContainerSpec, CpuLimit, Limits};
-use crate::model::topology::{CpuMode, Tier};
-use crate::model::{Allocation, CoreSet, Size, Topology};
+use std::time::Duration;
+
+use crate::engine::probe::Target;
+use crate::engine::{ContainerSpec, CpuLimit, HOOKS_FOLDER, Limits};
+use crate::model::topology::{CpuMode, Login, Tier, registry_of};
+use crate::model::{Allocation, CoreSet, Size, Topology, VmId};
 
 /// Limits for a size: pinned cores, or a share of all; memory in bytes.
 #[must_use]
@@ -11,18 +14,26 @@ pub fn limits(topology: &Topology, size: Size, cores: &CoreSet) -> Limits {
         CpuMode::Cpuset => CpuLimit::Cores(cores.clone()),
         CpuMode::Quota => CpuLimit::Quota(size.cpu),
     };
-    let memory = size
-        .mem
-        .saturating_mul(topology.infrastructure.mem_unit_mb)
-        .saturating_mul(1024 * 1024);
-    Limits { cpu, memory }
+    Limits {
+        cpu,
+        memory: memory(topology, size),
+    }
 }
 
-/// A container of `tier`. `allocation` is what runs now: it says where the dependencies are.
+/// Bytes of memory of a size.
+#[must_use]
+pub fn memory(topology: &Topology, size: Size) -> u64 {
+    size.mem
+        .saturating_mul(topology.infrastructure.mem_unit_mb)
+        .saturating_mul(1024 * 1024)
+}
+
+/// A container of `tier` on `vm`. `allocation` is what runs now: it says where the dependencies are.
 #[must_use]
 pub fn container(
     topology: &Topology,
     tier: &Tier,
+    vm: &VmId,
     size: Size,
     cores: &CoreSet,
     allocation: &Allocation,
@@ -32,18 +43,48 @@ pub fn container(
         app: tier.app.clone(),
         tier: tier.key.clone(),
         image: tier.image.clone(),
+        login: login(topology, &tier.image),
         limits: limits(topology, size, cores),
         ports: tier.ports.clone(),
         arguments: tier.arguments.clone(),
         entrypoint: tier.entrypoint.clone(),
         environment: tier.environment.clone(),
-        volumes: tier.volumes.clone(),
+        volumes: volumes(tier),
         healthcheck: tier.healthcheck.clone(),
+        probe: probe(tier, vm, allocation),
+        bake: Duration::from_secs(tier.bake_s.into()),
         stop_grace_s: tier.stop_grace_s,
         labels: tier.labels.clone(),
         user: tier.user.clone(),
+        runtime: tier.runtime.clone(),
         extra_hosts: extra_hosts(topology, tier, allocation),
     }
+}
+
+/// Who asks for an image, where the topology says so.
+#[must_use]
+pub fn login(topology: &Topology, image: &str) -> Option<Login> {
+    let registries = &topology.infrastructure.registries;
+    registries.get(registry_of(image)).cloned()
+}
+
+/// The tier's probe at the VM's address. A VM without a known address is taken for this very machine.
+fn probe(tier: &Tier, vm: &VmId, allocation: &Allocation) -> Option<Target> {
+    let ip = allocation.vms.get(vm).and_then(|vm| vm.ip.clone());
+    Some(Target {
+        vm: ip.unwrap_or_else(|| "127.0.0.1".to_owned()),
+        probe: tier.probe.clone()?,
+    })
+}
+
+/// The tier's volumes. Where hooks are run in a container whose root can't be written to, they come into a
+/// volume of their own, which goes with the container.
+fn volumes(tier: &Tier) -> Vec<String> {
+    let mut volumes = tier.volumes.clone();
+    if tier.hooks().next().is_some() && tier.runtime.read_only == Some(true) {
+        volumes.push(HOOKS_FOLDER.to_owned());
+    }
+    volumes
 }
 
 /// A name for each dependency that is on one VM at most, as the predecessor gave: the

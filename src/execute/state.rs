@@ -114,6 +114,8 @@ impl Progress {
                     state.hook.clone_from(hook);
                 }
             }
+            // Only news.
+            Event::Pulling { .. } => {}
             Event::CloudNoted { note } => self.note = Some(note.clone()),
             Event::ActionSucceeded { action, finding } => {
                 let state = self.running(*action, "action_succeeded")?;

@@ -101,6 +101,9 @@ codes! {
     EngineChanged, "engine_changed", 409,
         "Another engine answers at the endpoint of the one that has the VM's containers.",
         "Fix the endpoint; if the old engine is gone for good, give the VM up and send the plan again.";
+    MemoryInUse, "memory_in_use", 409,
+        "A container uses more memory than a smaller limit would leave it.",
+        "Leave its tier the memory that the error names, or let the container free some first.";
     Cancelled, "cancelled", 409,
         "Somebody cancelled the execution; what was done is kept.",
         "Execute a plan to go on.";
@@ -134,6 +137,9 @@ codes! {
     HookMissing, "hook_missing", 422,
         "A hook that the topology names is not in the repository.",
         "Add the file, or correct its name or `hooks_ref`.";
+    HooksUntrusted, "hooks_untrusted", 422,
+        "The commit of the hooks is not signed by any of `hooks_signers`.",
+        "Sign the commit, let `hooks_ref` name one that is signed, or add the signer's key.";
     SecretUnavailable, "secret_unavailable", 422,
         "A secret that the topology refers to with `from_file` or `from_env` can't be read.",
         "Create the file or variable on the service's machine, or correct the reference.";

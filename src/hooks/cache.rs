@@ -11,6 +11,7 @@ use super::error::FetchError;
 use super::git::{hooks_of, resolve, unreadable};
 use super::set::HookSet;
 use super::source::shown;
+use crate::model::mib;
 
 /// Where a remote's HEAD is kept in the cache.
 const HEAD: &str = "refs/mapek/head";
@@ -26,16 +27,26 @@ const OFFERS: u32 = 3;
 ///
 /// A cache that can't be used, as a service that was killed in the middle of a fetch may leave
 /// it, is made anew.
-pub fn remote(url: &str, reference: Option<&str>, cache: &Path) -> Result<HookSet, FetchError> {
-    match fetched(url, reference, cache) {
+pub fn remote(url: &str, wanted: &Wanted<'_>, cache: &Path) -> Result<HookSet, FetchError> {
+    match fetched(url, wanted, cache) {
         Err(trouble) if trouble.cache_suspect => {
             tracing::warn!(repo = shown(url), error = %trouble.error, "making the cache of the hooks anew");
             // What can't be removed fails again below, and is reported then.
             let _ = std::fs::remove_dir_all(cache);
-            fetched(url, reference, cache).map_err(|trouble| trouble.error)
+            fetched(url, wanted, cache).map_err(|trouble| trouble.error)
         }
         outcome => outcome.map_err(|trouble| trouble.error),
     }
+}
+
+/// Which commit is wanted, and within which bounds.
+pub struct Wanted<'w> {
+    /// Branch, tag or commit; HEAD without it.
+    pub reference: Option<&'w str>,
+    /// Who must have signed it, where that matters.
+    pub signers: Option<&'w str>,
+    /// The most bytes that the remote may send.
+    pub most: usize,
 }
 
 /// A failure, and whether the cache may be to blame.
@@ -52,7 +63,8 @@ impl From<FetchError> for Trouble {
     }
 }
 
-fn fetched(url: &str, reference: Option<&str>, cache: &Path) -> Result<HookSet, Trouble> {
+fn fetched(url: &str, wanted: &Wanted<'_>, cache: &Path) -> Result<HookSet, Trouble> {
+    let reference = wanted.reference;
     let trouble = |error: git2::Error| Trouble {
         cache_suspect: is_about(cache, &error),
         error: unreadable(url, &error),
@@ -63,7 +75,7 @@ fn fetched(url: &str, reference: Option<&str>, cache: &Path) -> Result<HookSet, 
     };
     let pinned = reference.and_then(full_id);
     if let Some(commit) = pinned.and_then(|id| repository.find_commit(id).ok()) {
-        return Ok(hooks_of(&repository, &commit, &shown(url))?);
+        return Ok(hooks_of(&repository, &commit, &shown(url), wanted.signers)?);
     }
     // A remote without a HEAD says nothing of it, and then the last one would be taken.
     if let Ok(mut head) = repository.find_reference(HEAD) {
@@ -74,6 +86,11 @@ fn fetched(url: &str, reference: Option<&str>, cache: &Path) -> Result<HookSet, 
     callbacks.credentials(move |_, user, allowed| {
         offers += 1;
         credentials(offers, user, allowed)
+    });
+    let (most, mut much) = (wanted.most, false);
+    callbacks.transfer_progress(|progress| {
+        much = progress.received_bytes() > most;
+        !much
     });
     let mut options = FetchOptions::new();
     options
@@ -86,12 +103,27 @@ fn fetched(url: &str, reference: Option<&str>, cache: &Path) -> Result<HookSet, 
         "+refs/heads/*:refs/heads/*".to_owned(),
         "+refs/tags/*:refs/tags/*".to_owned(),
     ];
-    repository
+    let fetch = repository
         .remote_anonymous(url)
-        .and_then(|mut remote| remote.fetch(&everything, Some(&mut options), None))
-        .map_err(trouble)?;
+        .and_then(|mut remote| remote.fetch(&everything, Some(&mut options), None));
+    drop(options);
+    if much {
+        let error = FetchError::Unreadable {
+            repo: shown(url),
+            problem: format!(
+                "it sends more than {}, too much for hooks: keep them in a repository of their own",
+                mib(u64::try_from(most).unwrap_or(u64::MAX))
+            ),
+        };
+        return Err(Trouble {
+            error,
+            // What came of it is no use.
+            cache_suspect: false,
+        });
+    }
+    fetch.map_err(trouble)?;
     match resolve(&repository, reference, HEAD, url) {
-        Ok(commit) => Ok(hooks_of(&repository, &commit, &shown(url))?),
+        Ok(commit) => Ok(hooks_of(&repository, &commit, &shown(url), wanted.signers)?),
         Err(error) => Err(Trouble {
             error,
             cache_suspect: false,

@@ -34,6 +34,19 @@ pub enum FetchError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Nobody who may has signed the commit.
+    #[error(
+        "hooks from {repo}: commit {commit} {problem}; sign it with a key of hooks_signers (git commit -S, with \
+         gpg.format ssh), let hooks_ref name a commit that is signed, or add the signer's key to hooks_signers"
+    )]
+    Untrusted {
+        /// URL or path, without any secret.
+        repo: String,
+        /// The commit.
+        commit: String,
+        /// What is wrong with its signature.
+        problem: String,
+    },
     /// No answer in time.
     #[error("hooks from {repo}: not fetched within {} s", limit.as_secs_f32())]
     TimedOut {

@@ -11,10 +11,15 @@ use super::source::{Source, read, shown};
 use super::{cache, folder, git};
 use crate::model::topology::Hooks;
 
+/// The most bytes that a remote may send in one fetch. The hooks themselves are bounded more strictly, but their
+/// history comes along.
+const MOST_SENT: usize = 256 * 1024 * 1024;
+
 /// Fetches hooks, anew each time it is asked.
 pub struct Fetcher {
     cache: PathBuf,
     limit: Duration,
+    most: usize,
     /// One fetch at a time: two would get in each other's way in the cache.
     turn: Mutex<()>,
 }
@@ -26,8 +31,15 @@ impl Fetcher {
         Self {
             cache,
             limit,
+            most: MOST_SENT,
             turn: Mutex::new(()),
         }
+    }
+
+    /// Takes at most so many bytes from a remote in one fetch.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// The hooks as they are now.
@@ -49,12 +61,12 @@ impl Fetcher {
         // to its fate then; unlike the runtime's own blocking threads it does not hold up the
         // process when that wants to end.
         let (send, receive) = oneshot::channel();
-        let (wanted, cache) = (hooks.clone(), self.cache.clone());
+        let (wanted, cache, most) = (hooks.clone(), self.cache.clone(), self.most);
         std::thread::Builder::new()
             .name("fetch-hooks".to_owned())
             .spawn(move || {
                 // Nobody listens any more after the limit.
-                let _ = send.send(blocking(&wanted, &cache));
+                let _ = send.send(blocking(&wanted, &cache, most));
             })
             .map_err(|error| FetchError::Unreadable {
                 repo: shown(&hooks.repo),
@@ -71,21 +83,30 @@ impl Fetcher {
     }
 }
 
-fn blocking(hooks: &Hooks, folder: &Path) -> Result<HookSet, FetchError> {
-    let reference = hooks.reference.as_deref();
+fn blocking(hooks: &Hooks, folder: &Path, most: usize) -> Result<HookSet, FetchError> {
+    let (reference, signers) = (hooks.reference.as_deref(), hooks.signers.as_deref());
     match read(&hooks.repo) {
-        Source::Remote(url) => cache::remote(&url, reference, &folder.join(cache_name(&url))),
-        Source::Local(path) => match git::local(&path, reference)? {
+        Source::Remote(url) => {
+            let wanted = cache::Wanted {
+                reference,
+                signers,
+                most,
+            };
+            cache::remote(&url, &wanted, &folder.join(cache_name(&url)))
+        }
+        Source::Local(path) => match git::local(&path, reference, signers)? {
             Some(set) => Ok(set),
-            None => plain(&path, reference),
+            None => plain(&path, hooks),
         },
     }
 }
 
-fn plain(path: &Path, reference: Option<&str>) -> Result<HookSet, FetchError> {
+fn plain(path: &Path, hooks: &Hooks) -> Result<HookSet, FetchError> {
     let problem = if !path.is_dir() {
         "there is no such folder on this machine"
-    } else if reference.is_some() {
+    } else if hooks.signers.is_some() {
+        "it is a plain folder, no git repository, so nobody can have signed what is in it (hooks_signers)"
+    } else if hooks.reference.is_some() {
         "it is a plain folder, no git repository, so hooks_ref has no meaning there"
     } else {
         return folder::read(path);

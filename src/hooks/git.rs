@@ -10,13 +10,18 @@ use git2::{Commit, ErrorCode, ObjectType, Repository, Tree};
 use super::error::FetchError;
 use super::folder::{DEEPEST, NO_LINKS, no_folders, unusable};
 use super::set::{HookSet, Kind, check_size};
+use super::signed;
 use super::source::{shown, without_secrets};
 
 const SYMBOLIC_LINK: i32 = 0o120_000;
 
 /// Reads the hooks of `reference`, or of HEAD, from the repository at `path`; None when there is
 /// no repository. What is not committed does not count.
-pub fn local(path: &Path, reference: Option<&str>) -> Result<Option<HookSet>, FetchError> {
+pub fn local(
+    path: &Path,
+    reference: Option<&str>,
+    signers: Option<&str>,
+) -> Result<Option<HookSet>, FetchError> {
     let repo = path.display().to_string();
     let repository = match Repository::open(path) {
         Ok(repository) => repository,
@@ -24,7 +29,7 @@ pub fn local(path: &Path, reference: Option<&str>) -> Result<Option<HookSet>, Fe
         Err(error) => return Err(unreadable(&repo, &error)),
     };
     let commit = resolve(&repository, reference, "HEAD", &repo)?;
-    hooks_of(&repository, &commit, &repo).map(Some)
+    hooks_of(&repository, &commit, &repo, signers).map(Some)
 }
 
 /// The commit that `reference` names: a branch, else a tag, else a commit.
@@ -66,7 +71,17 @@ pub fn resolve<'a>(
 }
 
 /// The hooks in a commit's tree.
-pub fn hooks_of(repository: &Repository, commit: &Commit<'_>, repo: &str) -> Result<HookSet, FetchError> {
+///
+/// Where only those of some signers are wanted, nothing of another commit is read.
+pub fn hooks_of(
+    repository: &Repository,
+    commit: &Commit<'_>,
+    repo: &str,
+    signers: Option<&str>,
+) -> Result<HookSet, FetchError> {
+    if let Some(signers) = signers {
+        signed::check(repository, commit, signers, repo)?;
+    }
     let mut set = HookSet::new(&commit.id().to_string());
     let root = commit.tree().map_err(|error| unreadable(repo, &error))?;
     let mut found = false;

@@ -10,6 +10,7 @@ mod folder;
 mod git;
 mod run;
 mod set;
+mod signed;
 mod source;
 #[cfg(test)]
 mod tests;

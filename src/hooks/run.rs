@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::error::{At, HookError};
-use super::set::{HookSet, Kind};
+use super::set::{HookSet, Kind, ROOT};
 use crate::engine::{Command, End, Engine, RunId};
 use crate::model::topology::{HookName, Tier};
 use crate::model::{Allocation, Size, VmId};
@@ -94,7 +94,7 @@ pub async fn run(
     let finished = match taken_up {
         Some(finished) => finished,
         None => {
-            if let Err(source) = engine.unpack(&at.container, archive, "/").await {
+            if let Err(source) = engine.unpack(&at.container, archive, ROOT).await {
                 return Err(HookError::Deliver { at, source });
             }
             let run = match engine.prepare(&at.container, &command).await {

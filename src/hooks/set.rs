@@ -13,8 +13,11 @@ pub const MOST_OF_ONE: u64 = 4 * 1024 * 1024;
 pub const MOST_OF_ALL: u64 = 16 * 1024 * 1024;
 /// Most files.
 pub const MOST_FILES: usize = 1000;
-/// Folder inside a container under which both folders are.
-pub const BASE: &str = "ecoware/hooks";
+/// Folder inside a container at which hooks are unpacked. In one whose root can't be written to it is a
+/// volume.
+pub const ROOT: &str = crate::engine::HOOKS_FOLDER;
+/// Folder in it under which both folders are.
+pub const BASE: &str = "hooks";
 
 /// The two kinds of hooks, each in a folder of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,7 +45,7 @@ impl Kind {
     /// The folder inside a container: the hooks' working directory.
     #[must_use]
     pub fn place(self) -> String {
-        format!("/{BASE}/{}", self.folder())
+        format!("{ROOT}/{BASE}/{}", self.folder())
     }
 
     /// Where a hook of this kind is inside a container.
@@ -140,7 +143,7 @@ impl HookSet {
     pub fn missing(&self, topology: &Topology) -> Vec<Missing> {
         let mut missing = Vec::new();
         for tier in topology.tiers.values() {
-            let scale = tier.on_node_scale.iter().map(|hook| (Kind::Scale, hook));
+            let scale = tier.scale_hooks().map(|hook| (Kind::Scale, hook));
             let named = scale.chain(tier.on_dependency_scale.iter().map(|hook| (Kind::Tier, hook)));
             for (kind, hook) in named {
                 if !self.of(kind).contains_key(hook.as_str()) {
@@ -155,7 +158,7 @@ impl HookSet {
         missing
     }
 
-    /// All files as a tar archive to be unpacked at a container's `/`. Everyone may read and run
+    /// All files as a tar archive to be unpacked at a container's [`ROOT`]. Everyone may read and run
     /// them, whatever their mode was: the container's user need not be root. The same files give
     /// the same bytes.
     ///
@@ -164,7 +167,7 @@ impl HookSet {
     /// When a path does not fit into an archive.
     pub fn archive(&self) -> std::io::Result<Vec<u8>> {
         let mut archive = tar::Builder::new(Vec::new());
-        let mut above = vec!["ecoware".to_owned(), BASE.to_owned()];
+        let mut above = vec![BASE.to_owned()];
         above.extend(Kind::ALL.map(|kind| format!("{BASE}/{}", kind.folder())));
         for folder in above {
             append(

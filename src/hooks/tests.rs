@@ -36,13 +36,12 @@ fn an_archive_holds_every_file_for_everyone_to_run_and_is_always_the_same() {
         seen.push((entry.path_bytes().into_owned(), content));
     }
     let expected = [
-        ("ecoware/", ""),
-        ("ecoware/hooks/", ""),
-        ("ecoware/hooks/scale_hooks/", ""),
-        ("ecoware/hooks/tier_hooks/", ""),
-        ("ecoware/hooks/scale_hooks/lib/common.sh", "common"),
-        ("ecoware/hooks/scale_hooks/size.sh", "size"),
-        ("ecoware/hooks/tier_hooks/reload.sh", "reload"),
+        ("hooks/", ""),
+        ("hooks/scale_hooks/", ""),
+        ("hooks/tier_hooks/", ""),
+        ("hooks/scale_hooks/lib/common.sh", "common"),
+        ("hooks/scale_hooks/size.sh", "size"),
+        ("hooks/tier_hooks/reload.sh", "reload"),
     ];
     let expected = expected.map(|(path, content)| (path.as_bytes().to_vec(), content.to_owned()));
     assert_eq!(seen, expected);

@@ -103,6 +103,7 @@ fn tally(transaction: &Transaction<'_>, execution: i64, stamped: &Stamped) -> Re
         Event::ActionStarted { .. }
         | Event::ActionProgressed { .. }
         | Event::CloudNoted { .. }
+        | Event::Pulling { .. }
         | Event::AttemptFailed { .. }
         | Event::ActionFailed { .. }
         | Event::ActionSettled { .. }

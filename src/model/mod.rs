@@ -25,4 +25,4 @@ pub use problem::{Problem, Problems, Warning};
 pub(crate) use reader::known_fields;
 pub use reader::{alternatives, join as path, nearest};
 pub use topology::Topology;
-pub use units::{Cpu, Size};
+pub use units::{Cpu, Size, mib};

@@ -276,6 +276,15 @@ impl<'a> Fields<'a> {
         u32::try_from(whole).ok()
     }
 
+    /// True or false, if it is there.
+    pub fn truth(&mut self, notes: &mut Notes, key: &'static str) -> Option<bool> {
+        let at = self.get(key)?;
+        if at.value.as_bool().is_none() {
+            at.wrong(notes, "true or false");
+        }
+        at.value.as_bool()
+    }
+
     /// All entries, for objects whose keys are names.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, At<'a>)> + use<'a> {
         let path = self.path.clone();

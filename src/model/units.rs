@@ -103,6 +103,16 @@ impl<'de> Deserialize<'de> for Cpu {
     }
 }
 
+/// Bytes as people read them: in MiB, to a tenth.
+#[must_use]
+pub fn mib(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    match (bytes / MIB, bytes % MIB * 10 / MIB) {
+        (whole, 0) => format!("{whole} MiB"),
+        (whole, tenth) => format!("{whole}.{tenth} MiB"),
+    }
+}
+
 /// `number` in hundredths, when it is at least zero, at most [`MOST`] and has no more than two
 /// decimals.
 #[must_use]

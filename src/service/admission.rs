@@ -263,7 +263,11 @@ impl Service {
 }
 
 pub(super) fn needs_hooks(stages: &[Stage]) -> bool {
-    let hook = |action: &Action| matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. });
+    let hook = |action: &Action| match action {
+        Action::RunScaleHook { .. } | Action::RunTierHook { .. } => true,
+        Action::DeleteContainer { hooks, .. } => !hooks.is_empty(),
+        _ => false,
+    };
     stages.iter().flatten().any(hook)
 }
 
@@ -295,10 +299,7 @@ fn unconfirmed(course: &Course) -> Vec<Fault> {
 
 /// Whether a topology names any hook.
 pub(super) fn names_hooks(topology: &Topology) -> bool {
-    topology
-        .tiers
-        .values()
-        .any(|tier| !tier.on_node_scale.is_empty() || tier.on_dependency_scale.is_some())
+    topology.tiers.values().any(|tier| tier.hooks().next().is_some())
 }
 
 /// All that stands in the way as one answer: the first says which code.

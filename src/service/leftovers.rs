@@ -44,6 +44,8 @@ fn removal(topology: &Topology, vm: &VmId, container: &Observed) -> Action {
         container: TierId::new(&container.name),
         was: was.size,
         was_cores: was.cores,
+        // What is left over does no work that it could bring to an end.
+        hooks: Vec::new(),
     }
 }
 

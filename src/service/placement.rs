@@ -69,6 +69,11 @@ pub struct Placement<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "3f2a9c0d5e6b7a8190b1c2d3e4f50617")]
     plan_id: Option<&'p str>,
+    /// The commit, or content hash, of the hooks that the sealed plan runs. Only in answers of translate, and where hooks
+    /// are run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "9a0392bc73af40c3cad7458f8b9139dd901ae41a")]
+    hooks_revision: Option<&'p str>,
     /// What was found and proven on the way. Only where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Vec<Told>>,
@@ -130,6 +135,7 @@ impl Proposal {
             solve_ms: milliseconds(self.solve_time),
             warnings: &self.warnings,
             plan_id: self.plan_id.as_deref(),
+            hooks_revision: self.hooks_revision.as_deref(),
             trace: self.trace.then(|| answer.trace.iter().map(Told::from).collect()),
         }
     }

@@ -44,6 +44,8 @@ pub struct Proposal {
     pub seen: Seen,
     /// Under which id it is sealed, where it is.
     pub plan_id: Option<String>,
+    /// The revision of the hooks that it is sealed with.
+    pub hooks_revision: Option<String>,
     /// Whether the answer tells how the search went.
     pub trace: bool,
 }

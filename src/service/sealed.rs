@@ -75,6 +75,7 @@ impl Service {
             };
         let warn = |fault: Fault| format!("execute would not get far now: {}", fault.message);
         let mut problems: Vec<String> = obstacles.into_iter().map(warn).collect();
+        proposal.hooks_revision.clone_from(&hooks);
         let basis = Basis {
             hooks,
             images,

@@ -122,6 +122,7 @@ pub(super) fn work_out(
             containers: BTreeMap::new(),
         },
         plan_id: None,
+        hooks_revision: None,
         trace: effort.trace,
     })
 }

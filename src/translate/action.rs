@@ -74,6 +74,10 @@ pub enum Action {
         /// The cores that it was pinned to.
         #[schema(value_type = Vec<u32>)]
         was_cores: CoreSet,
+        /// Run in it before it is stopped, in this order.
+        #[schema(value_type = Vec<String>)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hooks: Vec<HookName>,
     },
     /// Runs the scale hooks of a container that was created or updated.
     RunScaleHook {
@@ -98,7 +102,23 @@ pub enum Action {
         /// Which.
         #[schema(value_type = String)]
         hook: HookName,
+        /// Containers that the next stage removes: they are told as gone already, so that nobody asks them any
+        /// more when they are.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leaving: Vec<Place>,
     },
+}
+
+/// Where a container is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "vm": "vm1", "container": "rubis_app" }))]
+pub struct Place {
+    /// Its VM.
+    #[schema(value_type = String, example = "vm1")]
+    pub vm: VmId,
+    /// Its tier.
+    #[schema(value_type = String, example = "rubis_app")]
+    pub container: TierId,
 }
 
 impl Action {

@@ -10,6 +10,7 @@
 //! there all the while.
 
 mod end;
+mod farewell;
 mod hooks;
 mod moment;
 
@@ -48,6 +49,7 @@ pub fn breaches(
     check.end(&now, translation);
     check.interrupts(translation);
     check.hooks(&translation.stages);
+    check.farewells(&translation.stages);
     check.breaches
 }
 

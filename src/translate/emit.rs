@@ -91,6 +91,7 @@ impl<'a> Emitter<'a> {
                         container: tier.clone(),
                         was: was.size,
                         was_cores: was.cores,
+                        hooks: Vec::new(),
                     });
                 }
                 continue;

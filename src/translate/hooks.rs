@@ -1,4 +1,4 @@
-//! Which hooks run, and after which stage.
+//! Which hooks run, and after which stage; those before something goes are added by `farewell`.
 //!
 //! A hook comes one stage after the last change that is a reason for it; it may run beside later
 //! actions on other containers. One that is owed from an earlier execution runs without a change,
@@ -17,6 +17,10 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
     for (index, stage) in stages.iter().enumerate() {
         for action in stage {
             let Some(tier) = action.container() else { continue };
+            // Those that are there already are no change themselves.
+            if matches!(action, Action::RunTierHook { .. }) {
+                continue;
+            }
             after_change.insert(tier.clone(), index + 1);
             if !matches!(action, Action::DeleteContainer { .. }) {
                 after_touch.insert((tier.clone(), action.vm().clone()), index + 1);
@@ -76,6 +80,7 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
                 vm: (*vm).clone(),
                 container: id.clone(),
                 hook: hook.clone(),
+                leaving: Vec::new(),
             };
             hooks.push((after.max(own.unwrap_or(0)), hook));
         }

@@ -17,6 +17,7 @@ mod action;
 pub mod check;
 mod cores;
 mod emit;
+mod farewell;
 mod field;
 mod groups;
 mod hooks;
@@ -30,7 +31,7 @@ mod table;
 mod tests;
 mod work;
 
-pub use action::Action;
+pub use action::{Action, Place};
 
 use serde::Serialize;
 
@@ -86,6 +87,7 @@ pub fn translate(topology: &Topology, from: &Allocation, to: &Allocation) -> Tra
     let staged = stages::fold(&work, &steps);
     let (mut stages, target) = emit::emit(topology, from, to, &work, &staged);
     let interrupts = reasons::interrupts(topology, &work, &steps, &stages, truncated);
+    farewell::add(topology, from, &mut stages);
     hooks::add(topology, from, to, &mut stages);
     for stage in &mut stages {
         stage.sort_by_cached_key(|action| (turn(action), action.vm().clone(), action.container().cloned()));

@@ -63,6 +63,7 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         app: app.to_owned(),
         tier: tier.to_owned(),
         image: BUSYBOX.to_owned(),
+        login: None,
         limits: cores(&[0], 32),
         ports: Vec::new(),
         arguments: Some(vec!["sh".to_owned(), "-c".to_owned(), script]),
@@ -70,9 +71,12 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         environment: BTreeMap::new(),
         volumes: Vec::new(),
         healthcheck: None,
+        probe: None,
+        bake: Duration::ZERO,
         stop_grace_s: Some(2),
         labels: BTreeMap::new(),
         user: None,
+        runtime: Default::default(),
         extra_hosts: Vec::new(),
     }
 }

@@ -21,6 +21,7 @@ fn from(repo: &str, reference: Option<&str>) -> Hooks {
     Hooks {
         repo: repo.to_owned(),
         reference: reference.map(str::to_owned),
+        signers: None,
     }
 }
 
@@ -248,6 +249,110 @@ async fn a_git_server_that_says_nothing_is_not_waited_for_for_ever() {
         let error = fetcher.fetch(&from(&url, None)).await.unwrap_err();
         assert!(matches!(error, FetchError::TimedOut { .. }), "{error}");
     }
+}
+
+#[test]
+fn only_commits_that_the_right_people_have_signed_are_taken() {
+    in_lab!(0, async |_lab| {
+        let (fetcher, repository) = (fetcher(), Repository::new("signed"));
+        let server = GitServer::start();
+        let key = |name: &str| {
+            let file = format!("/run/lab/{name}");
+            let made = std::process::Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", &file])
+                .status();
+            assert!(made.unwrap().success());
+            let public = std::fs::read_to_string(format!("{file}.pub")).unwrap();
+            (file, format!("{name}@shop.test {public}"))
+        };
+        let ((ops, ops_line), (mallory, _)) = (key("ops"), key("mallory"));
+        let sign = |key: &str, message: &str| {
+            repository.git(&["add", "--all"]);
+            let with = format!("user.signingkey={key}");
+            repository.git(&[
+                "-c",
+                "gpg.format=ssh",
+                "-c",
+                &with,
+                "commit",
+                "--quiet",
+                "-S",
+                "-m",
+                message,
+            ]);
+        };
+        let wanted = |repo: &str, signers: &str| Hooks {
+            signers: Some(signers.to_owned()),
+            ..from(repo, None)
+        };
+        let url = server.url(&repository);
+        let places = [url.as_str(), repository.path()];
+        let refused = async |words: &str| {
+            for place in places {
+                let error = fetcher.fetch(&wanted(place, &ops_line)).await.unwrap_err();
+                assert!(matches!(error, FetchError::Untrusted { .. }), "{error}");
+                assert!(error.to_string().contains(words), "{words}: {error}");
+            }
+        };
+        repository.write("scale_hooks/size.sh", "one\n");
+        repository.commit("Unsigned");
+        refused("is not signed;").await;
+        repository.write("scale_hooks/size.sh", "two\n");
+        sign(&mallory, "By another");
+        refused("is not signed by any of hooks_signers").await;
+        repository.write("scale_hooks/size.sh", "three\n");
+        sign(&ops, "By the right one");
+        for place in places {
+            let set = fetcher.fetch(&wanted(place, &ops_line)).await.unwrap();
+            assert_eq!(text(&set, "size.sh"), "three\n");
+        }
+        // A key that may sign other things only, or may sign no more.
+        for limit in ["namespaces=\"file\"", "valid-before=\"20200101\""] {
+            let line = ops_line.replacen(' ', &format!(" {limit} "), 1);
+            let error = fetcher.fetch(&wanted(&url, &line)).await.unwrap_err();
+            assert!(matches!(error, FetchError::Untrusted { .. }), "{limit}: {error}");
+        }
+        // A signature belongs to one commit.
+        let signed = repository.git(&["cat-file", "commit", "HEAD"]);
+        let forged = signed.replace("By the right one", "By the wrong one");
+        std::fs::write("/run/lab/forged", forged).unwrap();
+        let id = repository.git(&["hash-object", "-t", "commit", "-w", "/run/lab/forged"]);
+        repository.git(&["update-ref", "refs/heads/main", id.trim()]);
+        refused("is not signed by any of hooks_signers").await;
+        // A plain folder has no signatures.
+        let folder = "/run/lab/plain-hooks";
+        std::fs::create_dir_all(format!("{folder}/scale_hooks")).unwrap();
+        let error = fetcher.fetch(&wanted(folder, &ops_line)).await.unwrap_err();
+        assert!(error.to_string().contains("nobody can have signed"), "{error}");
+    });
+}
+
+#[test]
+fn a_remote_that_sends_too_much_is_not_listened_to() {
+    in_lab!(0, async |_lab| {
+        let repository = Repository::new("large");
+        let server = GitServer::start();
+        // What does not compress.
+        let noise: String = (0..40_000)
+            .map(|n: u64| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            .collect();
+        repository.write("scale_hooks/size.sh", "one\n");
+        repository.write("README", &noise);
+        repository.commit("Much");
+        let url = server.url(&repository);
+        let few = fetcher()
+            .at_most(20_000)
+            .fetch(&from(&url, None))
+            .await
+            .unwrap_err();
+        assert!(few.to_string().contains("too much for hooks"), "{few}");
+        let enough = fetcher()
+            .at_most(4_000_000)
+            .fetch(&from(&url, None))
+            .await
+            .unwrap();
+        assert_eq!(text(&enough, "size.sh"), "one\n");
+    });
 }
 
 fn tier() -> Tier {

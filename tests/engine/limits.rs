@@ -1,6 +1,6 @@
 //! Limits: asked of Docker, seen in the kernel.
 
-use mapek::engine::{EngineErrorKind, State};
+use mapek::engine::{Effect, EngineErrorKind, State};
 
 use crate::helpers::{FOREVER, MIB, cores, engine, quota, shell, spec};
 use crate::kernel;
@@ -89,7 +89,7 @@ fn limits_that_can_not_be_had_are_an_error_that_says_why() {
         assert_eq!(too_small.kind, EngineErrorKind::Refused);
         assert_eq!(kernel::memory(vm, "app_one"), 32 * MIB);
 
-        // Less memory than it uses: older kernels refuse, newer ones take memory away from it.
+        // Less memory than it uses is refused before it is tried.
         let mut hungry = spec(
             "app_two",
             "x=$(head -c 40000000 /dev/zero | tr '\\0' x); touch /full; while :; do sleep 1 & wait $!; done",
@@ -98,18 +98,22 @@ fn limits_that_can_not_be_had_are_an_error_that_says_why() {
         engine.ensure_running(&hungry).await.unwrap();
         let full = shell("until [ -e /full ]; do sleep 0.1; done");
         engine.run("app_two", &full).await.unwrap();
-        match engine.ensure_limits("app_two", &cores(&[0], 12)).await {
-            Err(error) => {
-                assert_eq!(error.kind, EngineErrorKind::Refused, "{error}");
-                assert!(
-                    error.message.contains("more memory than the new limit"),
-                    "{error}"
-                );
-                assert_eq!(kernel::memory(vm, "app_two"), 256 * MIB);
-            }
-            Ok(now) => assert_eq!(now.memory, 12 * MIB),
-        }
-
+        let held = engine.memory_held("app_two").await.unwrap().unwrap();
+        assert!((40_000_000..256 * MIB).contains(&held), "{held}");
+        let error = engine
+            .ensure_limits("app_two", &cores(&[0], 12))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind, error.effect),
+            (EngineErrorKind::InUse, Effect::None),
+            "{error}"
+        );
+        assert!(
+            error.message.contains("more than the new limit of 12 MiB"),
+            "{error}"
+        );
+        assert_eq!(kernel::memory(vm, "app_two"), 256 * MIB);
         let gone = engine
             .ensure_limits("app_none", &cores(&[0], 32))
             .await

@@ -51,6 +51,8 @@ mod containers;
 mod hooks;
 mod hosts;
 mod limits;
+mod options;
+mod probes;
 mod pulling;
 mod remote;
 mod trouble;

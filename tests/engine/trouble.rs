@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use mapek::engine::docker::{DockerEngines, Settings};
-use mapek::engine::{Effect, Engine, EngineErrorKind, Engines, State};
+use mapek::engine::{Effect, Engine, EngineErrorKind, Engines, State, Wanted};
 
 use crate::fake::{Fake, Reply};
 use crate::helpers::{FOREVER, owners, spec};
@@ -60,7 +60,7 @@ async fn a_socket_that_never_answers_is_not_waited_for_for_ever() {
             engine.machine().await.map(drop),
             engine.observe().await.map(drop),
             engine.find("app_one").await.map(drop),
-            engine.ensure_image("image").await,
+            engine.ensure_image(&Wanted::named("image", None), &|_| {}).await,
             engine.ensure_running(&spec("app_one", FOREVER)).await.map(drop),
             engine.ensure_absent("app_one").await,
         ] {

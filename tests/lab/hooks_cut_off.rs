@@ -54,10 +54,15 @@ fn let_go(go: bool) {
 
 /// Begins to carry out a plan of that size; answers with the path of its record once the hook runs.
 async fn begin(service: &Service, mem: u32) -> String {
+    begin_plan(service, &plan(&[("base", 1.0, mem), ("one", 1.0, mem)])).await
+}
+
+/// The same, of any plan.
+async fn begin_plan(service: &Service, plan: &Value) -> String {
     let request = http::client()
         .put(service.api.url("/api/execute"))
         .header("prefer", "respond-async")
-        .body(plan(&[("base", 1.0, mem), ("one", 1.0, mem)]).to_string());
+        .body(plan.to_string());
     let begun: Value = request.send().await.unwrap().json().await.unwrap();
     let tell = || format!("the hook is not run: {begun}\n{}", service.daemon.log_end());
     wait_until(tell, || log() == "s");
@@ -119,6 +124,24 @@ fn a_hook_that_runs_while_the_service_is_killed_runs_once() {
             assert_eq!(log(), "s e", "{kind}");
             service.terminate();
         }
+    });
+}
+
+#[test]
+fn a_stop_hook_that_runs_while_the_service_is_killed_runs_once_and_is_waited_for() {
+    in_lab!(1, async |lab| {
+        let_go(false);
+        let mut service = set_up(lab, &[], "on_node_stop").await;
+        service.execute(&plan(&[("base", 1.0, 1), ("one", 1.0, 1)])).await;
+        let path = begin_plan(&service, &plan(&[("base", 1.0, 1)])).await;
+        kill_and_start_again(&mut service, &path, 1).await;
+        assert_eq!(log(), "s");
+        assert!(lab.vms[0].containers().contains(&"rubis_one".to_owned()));
+        let_go(true);
+        let record = ended(&service, &path).await;
+        assert_eq!(record["state"], "succeeded", "{record:#}");
+        assert_eq!(log(), "s e");
+        assert_eq!(lab.vms[0].containers(), ["rubis_base"]);
     });
 }
 

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::git::Repository;
+use crate::images::BUSYBOX;
 use crate::kernel;
 use crate::service::Service;
-use crate::topologies::{idle, on_hosts, plan};
+use crate::topologies::{idle, on_hosts, plan, with};
 
 const MIB: u64 = 1 << 20;
 
@@ -58,6 +60,73 @@ fn a_change_of_size_does_not_restart_the_container() {
         assert_eq!(kernel::swap(vm, "rubis_one"), 0);
         assert_eq!(kernel::cores(vm, "rubis_one").len(), 1);
         assert_eq!(identity(vm.inspect("rubis_one").unwrap()), before);
+    });
+}
+
+#[test]
+fn memory_that_is_in_use_is_not_taken_away() {
+    in_lab!(1, async |lab| {
+        let service = Service::start();
+        let vm = &lab.vms[0];
+        let hungry = "x=$(head -c 100000000 /dev/zero | tr '\\0' x); touch /full; while :; do sleep 1; done";
+        let tier = json!({"docker_image": BUSYBOX, "command": ["sh", "-c", hungry], "stop_grace_s": 0,
+            "probe": {"command": ["test", "-e", "/full"], "interval_s": 1}});
+        service
+            .put_topology(&on_hosts(lab.hosts(1), json!({"one": tier})))
+            .await;
+        service.execute(&plan(&[("one", 1.0, 4)])).await;
+
+        let refused = service.try_execute(&plan(&[("one", 1.0, 1)])).await;
+        assert_eq!(refused.body["code"], "memory_in_use", "{}", refused.body);
+        let used = refused.body["details"][0]["memory_used"].as_u64().unwrap();
+        assert!((100_000_000..256 * MIB).contains(&used), "{}", refused.body);
+        assert_eq!(refused.body["details"][0]["memory_limit"], 64 * MIB);
+        let error = refused.error(&[409]);
+        assert!(
+            error.contains("rubis_one") && error.contains("leave it 64 MiB"),
+            "{error}"
+        );
+        assert_eq!(kernel::memory(vm, "rubis_one"), 256 * MIB);
+        assert_eq!(
+            service.executions().await["executions"].as_array().unwrap().len(),
+            1
+        );
+        // As much as it uses can be taken.
+        service.execute(&plan(&[("one", 1.0, 3)])).await;
+        assert_eq!(kernel::memory(vm, "rubis_one"), 192 * MIB);
+    });
+}
+
+#[test]
+fn a_hardened_container_runs_its_hooks() {
+    in_lab!(1, async |lab| {
+        let service = Service::start();
+        let vm = &lab.vms[0];
+        let tier = with(
+            idle(),
+            json!({"read_only": true, "tmpfs": "/tmp", "cap_drop": ["ALL"], "pids_limit": 50,
+                "init": false, "stop_signal": "KILL", "ulimits": {"nofile": 512},
+                "on_node_scale": "tell.sh"}),
+        );
+        let mut topology = on_hosts(lab.hosts(1), json!({"one": tier}));
+        let repository = Repository::new("hooks");
+        repository.write(
+            "scale_hooks/tell.sh",
+            "#!/bin/sh\nulimit -n; grep NoNewPrivs /proc/1/status; touch /x\n",
+        );
+        repository.commit("Tell");
+        topology["infrastructure"]["hooks_git_repo"] = json!(repository.path());
+        let warnings = service.put_topology(&topology).await["warnings"].clone();
+        assert_eq!(warnings, json!([]));
+        let failed = service.try_execute(&plan(&[("one", 1.0, 1)])).await;
+        let text = failed.body.to_string();
+        failed.error(&[502]);
+        for told in ["512", "NoNewPrivs:\\t1", "Read-only file system"] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        let host = &vm.inspect("rubis_one").unwrap()["HostConfig"];
+        assert_eq!(host["PidsLimit"], 50);
+        assert_eq!(host["ReadonlyRootfs"], true);
     });
 }
 

@@ -306,6 +306,7 @@ impl Checks {
             }
             Event::ActionProgressed { .. }
             | Event::CloudNoted { .. }
+            | Event::Pulling { .. }
             | Event::ActionSkipped { .. }
             | Event::ReplanFailed(_)
             | Event::Resumed {}

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use mapek::engine::{
     Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Health,
     Identity, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER, Limits, Machine, Observed,
-    Owners, RunId, State,
+    Owners, RunId, State, Tell, Wanted,
 };
 use mapek::model::topology::Tls;
 use tokio::time::{Instant, sleep};
@@ -278,8 +278,8 @@ impl Engine for SimulatedEngine {
         }
     }
 
-    async fn ensure_image(&self, image: &str) -> Result<(), EngineError> {
-        self.image(image).await.map(drop)
+    async fn ensure_image(&self, wanted: &Wanted, _tell: Tell<'_>) -> Result<(), EngineError> {
+        self.image(&wanted.image).await.map(drop)
     }
 
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError> {
@@ -288,7 +288,7 @@ impl Engine for SimulatedEngine {
         let mut fresh = false;
         for _ in 0..ROUNDS {
             let Some(found) = self.one(name).await? else {
-                self.ensure_image(&spec.image).await?;
+                self.image(&spec.image).await?;
                 match self
                     .call(Call::Create(
                         Box::new(spec.clone()),

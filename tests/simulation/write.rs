@@ -146,6 +146,10 @@ fn topology(
                 put("on_node_scale", json!([HOOKS[0]]));
                 hooked = true;
             }
+            if dice.percent(20) {
+                put("on_node_stop", json!(HOOKS[0]));
+                hooked = true;
+            }
             documents.insert(tier.name.to_owned(), document);
             before.push(tier.name);
         }

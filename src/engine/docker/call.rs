@@ -15,6 +15,7 @@ use bollard::errors::Error;
 use tokio::sync::OnceCell;
 
 use super::look;
+use super::probes::Probes;
 use super::settings::Settings;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Machine, Owners};
 use crate::fault::chain;
@@ -27,6 +28,8 @@ pub struct Caller {
     pub settings: Settings,
     /// Whose containers are ours.
     pub owners: Owners,
+    /// The probes of its containers.
+    pub probes: Probes,
     /// What the machine has and whether its kernel counts swap, asked once: a resize needs it.
     machine: OnceCell<(Machine, bool)>,
 }
@@ -56,6 +59,7 @@ impl Caller {
             endpoint: Arc::from(endpoint),
             settings,
             owners,
+            probes: Probes::default(),
             machine: OnceCell::new(),
         }
     }

@@ -9,9 +9,9 @@ use bollard::query_parameters::{
 use super::call::{Caller, Failed};
 use super::look::{self, Found};
 use super::start::{self, Started};
-use super::{image, resize, spec, wait};
+use super::{image, resize, runtime, spec, wait};
 use crate::engine::{
-    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, secret,
+    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, Wanted, secret,
 };
 use crate::fault::Secrets;
 
@@ -84,12 +84,22 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
             }
             (Next::Keep, Some(found)) => {
                 resize::to(caller, &found.seen, &asked.limits).await?;
-                return wait::up(caller, &found.seen, wait::Since::Earlier).await;
+                return wait::up(caller, &found.seen, wait::Since::Earlier, asked.bake).await;
             }
             (Next::Start, Some(found)) => {
+                if let Some(wrong) =
+                    runtime::difference(&asked.runtime, &found.host, found.stop_signal.as_deref())
+                {
+                    if fresh {
+                        return Err(not_as_asked(caller, name, &wrong));
+                    }
+                    tracing::info!(engine = %caller.endpoint, container = name, wrong, "replacing a container that was made otherwise");
+                    remove(caller, &found).await?;
+                    continue;
+                }
                 // Limits are not part of the fingerprint, so a half-made container may have others.
                 resize::to(caller, &found.seen, &asked.limits).await?;
-                match start::start(caller, &found).await {
+                match start::start(caller, &found, asked.bake).await {
                     Started::Up(seen) => return Ok(seen),
                     Started::Broken(error) if !fresh => {
                         tracing::warn!(engine = %caller.endpoint, container = name, %error, "replacing a container that can't be started");
@@ -106,9 +116,18 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
     Err(caller.error(EngineErrorKind::Refused, Effect::Unknown, message))
 }
 
+/// An engine that makes a container otherwise than asked would do so again.
+fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
+    let message = format!(
+        "container '{name}' was made, but not started: the engine reports {wrong}; leave out what it or its kernel can't do"
+    );
+    caller.error(EngineErrorKind::Mismatch, Effect::None, message)
+}
+
 /// Creates the container. That the name is taken is no failure: the next look says by what.
 async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineError> {
-    image::ensure(caller, &asked.image).await?;
+    let wanted = Wanted::named(&asked.image, asked.login.clone());
+    image::ensure(caller, &wanted, &|_| {}).await?;
     let what = format!("create container '{}' from image '{}'", asked.name, asked.image);
     let environment = secret::environment(&asked.environment).map_err(|problem| {
         let message = format!("{what}: {problem}");

@@ -1,11 +1,12 @@
 //! Looking: machine, containers. Nothing here changes anything.
 
+use bollard::models::HostConfig;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::call::Caller;
 use super::read;
-use crate::engine::{Effect, EngineError, EngineErrorKind, Identity, Machine, Observed};
+use crate::engine::{Effect, EngineError, EngineErrorKind, Identity, LABEL_PROBE, Machine, Observed, State};
 use crate::fault::Secrets;
 
 /// Containers that are inspected at the same time.
@@ -22,6 +23,10 @@ pub struct Found {
     pub trouble: String,
     /// What its last failed health check said.
     pub check: String,
+    /// How it was made, as the engine wrote it down.
+    pub host: HostConfig,
+    /// The signal that stops it.
+    pub stop_signal: Option<String>,
 }
 
 /// Docker's own grace, where a container has none.
@@ -106,13 +111,14 @@ pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineErr
     {
         Ok(answer) => {
             let state = answer.state.as_ref();
+            let started = state.and_then(|state| state.started_at.clone());
             let check = state
                 .and_then(|state| state.health.as_ref())
                 .and_then(|health| health.log.as_ref())
                 .and_then(|log| log.last())
                 .and_then(|last| last.output.clone())
                 .unwrap_or_default();
-            let found = Found {
+            let mut found = Found {
                 grace_s: answer
                     .config
                     .as_ref()
@@ -122,13 +128,33 @@ pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineErr
                 restarts: answer.restart_count.unwrap_or_default(),
                 trouble: state.and_then(|state| state.error.clone()).unwrap_or_default(),
                 check,
+                host: answer.host_config.clone().unwrap_or_default(),
+                stop_signal: answer
+                    .config
+                    .as_ref()
+                    .and_then(|config| config.stop_signal.clone()),
                 seen: read::inspected(answer, &caller.owners),
             };
+            probe(caller, &mut found, started.unwrap_or_default()).await;
             // The engine also takes the beginning of an id for a name.
             Ok((found.seen.name == name || found.seen.id == name).then_some(found))
         }
         Err(failed) if failed.status == Some(404) => Ok(None),
         Err(failed) => Err(failed.error),
+    }
+}
+
+/// The health of a container of ours that is probed from here, while it runs.
+async fn probe(caller: &Caller, found: &mut Found, started: String) {
+    let seen = &mut found.seen;
+    let label = seen.labels.get(LABEL_PROBE).filter(|_| seen.managed);
+    if let Some(label) = label
+        && seen.state == State::Running
+        && let Ok(target) = serde_json::from_str(label)
+    {
+        let (health, said) = caller.probes.health((seen.id.clone(), started), target).await;
+        seen.health = Some(health);
+        found.check = said;
     }
 }
 

@@ -15,10 +15,13 @@ mod facts;
 mod image;
 mod limits;
 mod log;
+mod login;
 mod look;
 mod output;
+mod probes;
 mod read;
 mod resize;
+mod runtime;
 mod settings;
 mod spec;
 mod ssh;
@@ -38,7 +41,7 @@ use async_trait::async_trait;
 use super::endpoint::Endpoint;
 use super::{
     Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Limits, Log,
-    LogOptions, Machine, Observed, Owners, RunId, Usage,
+    LogOptions, Machine, Observed, Owners, RunId, Tell, Usage, Wanted,
 };
 use crate::meter::Calls;
 use crate::model::topology::Tls;
@@ -141,8 +144,16 @@ impl Engine for DockerEngine {
         image::id(&self.caller, image).await
     }
 
-    async fn ensure_image(&self, image: &str) -> Result<(), EngineError> {
-        image::ensure(&self.caller, image).await
+    async fn ensure_image(&self, wanted: &Wanted, tell: Tell<'_>) -> Result<(), EngineError> {
+        image::ensure(&self.caller, wanted, tell).await
+    }
+
+    async fn digest(&self, wanted: &Wanted) -> Result<Option<String>, EngineError> {
+        image::digest(&self.caller, wanted).await.map(Some)
+    }
+
+    async fn digest_of(&self, name: &str, image: &str) -> Result<Option<String>, EngineError> {
+        image::digest_of(&self.caller, name, image).await
     }
 
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError> {
@@ -167,6 +178,10 @@ impl Engine for DockerEngine {
 
     async fn usage(&self, name: &str) -> Result<Option<Usage>, EngineError> {
         usage::of(&self.caller, name).await
+    }
+
+    async fn memory_held(&self, name: &str) -> Result<Option<u64>, EngineError> {
+        usage::held(&self.caller, name).await
     }
 
     async fn unpack(&self, name: &str, archive: Vec<u8>, folder: &str) -> Result<(), EngineError> {

@@ -1,8 +1,9 @@
 //! Limits of a container that is there: changed where they differ, and read back.
 
 use super::call::Caller;
-use super::{limits, look};
+use super::{limits, look, usage};
 use crate::engine::{Effect, EngineError, EngineErrorKind, Limits, Observed, State};
+use crate::model::mib;
 
 /// See [`crate::engine::Engine::ensure_limits`].
 pub async fn running(caller: &Caller, name: &str, asked: &Limits) -> Result<Observed, EngineError> {
@@ -30,6 +31,9 @@ pub async fn to(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Obse
 
 async fn apply(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Observed, EngineError> {
     let (machine, swap_counted) = caller.machine().await?;
+    if asked.memory < seen.memory {
+        leaves_what_is_used(caller, seen, asked.memory).await?;
+    }
     let differs = |seen: &Observed| limits::difference(asked, seen, machine.cores, *swap_counted);
     let what = format!("change the limits of container '{}'", seen.name);
     let body = limits::change(seen, asked, machine.cores);
@@ -71,6 +75,29 @@ async fn apply(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Obser
             }
         }
     }
+}
+
+/// Refuses a limit below what the container uses. Kernels with the first version of control groups would refuse
+/// it, too; others kill the container's processes until it fits.
+async fn leaves_what_is_used(caller: &Caller, seen: &Observed, limit: u64) -> Result<(), EngineError> {
+    let held = match usage::held(caller, &seen.id).await {
+        Ok(held) => held.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(%error, container = seen.name, "lowering a memory limit without knowing what is used");
+            return Ok(());
+        }
+    };
+    if held <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "container '{}' uses {} of memory, more than the new limit of {}; its limits were left as they are. {}",
+        seen.name,
+        mib(held),
+        mib(limit),
+        "Leave its tier more, or let the container free some first"
+    );
+    Err(caller.error(EngineErrorKind::InUse, Effect::None, message))
 }
 
 fn mismatch(caller: &Caller, seen: &Observed, wrong: &str) -> EngineError {

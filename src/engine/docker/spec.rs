@@ -5,9 +5,9 @@
 //! * **Restart policy `unless-stopped`.** A restart of the machine or of its engine ends all
 //!   containers, and only those with a policy come back; without one, a tier would stay down until
 //!   a person noticed. Containers that `mapek` stops stay stopped.
-//! * **No init process.** Images whose own supervisor must be process 1 break under one, and the
-//!   engine's machine may not have it. An image that ignores the stop signal takes its whole grace
-//!   to stop (`stop_grace_s`).
+//! * **No init process unless asked for.** Images whose own supervisor must be process 1 break under one, and
+//!   the engine's machine may not have it. An image that ignores the stop signal takes its whole grace
+//!   to stop (`stop_grace_s`), unless it is given another (`stop_signal`) or an init (`init`).
 
 use std::collections::HashMap;
 
@@ -17,8 +17,10 @@ use bollard::models::{
 };
 use serde_json::json;
 
-use super::limits;
-use crate::engine::{ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER};
+use super::{limits, runtime};
+use crate::engine::{
+    ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_SPEC, LABEL_TIER,
+};
 use crate::model::topology::{Healthcheck, PortBinding};
 
 /// What Docker is told to create for this owner, with this environment: `NAME=value`.
@@ -41,7 +43,7 @@ pub fn body(spec: &ContainerSpec, environment: Vec<String>, owner: &str) -> Cont
         ..HostConfig::default()
     };
     limits::apply(&spec.limits, &mut host);
-    ContainerCreateBody {
+    let mut body = ContainerCreateBody {
         image: Some(spec.image.clone()),
         cmd: spec.arguments.clone(),
         entrypoint: spec.entrypoint.clone(),
@@ -52,9 +54,11 @@ pub fn body(spec: &ContainerSpec, environment: Vec<String>, owner: &str) -> Cont
         labels: Some(labels(spec, owner)),
         stop_timeout: spec.stop_grace_s.map(i64::from),
         user: spec.user.clone(),
-        host_config: Some(host),
         ..ContainerCreateBody::default()
-    }
+    };
+    runtime::apply(&spec.runtime, &mut body, &mut host);
+    body.host_config = Some(host);
+    body
 }
 
 /// The tier's own labels, and those of `mapek`, which win.
@@ -67,6 +71,9 @@ fn labels(spec: &ContainerSpec, owner: &str) -> HashMap<String, String> {
         (LABEL_TIER.to_owned(), spec.tier.clone()),
         (LABEL_SPEC.to_owned(), fingerprint(spec)),
     ]);
+    if let Some(probe) = &spec.probe {
+        labels.insert(LABEL_PROBE.to_owned(), json!(probe).to_string());
+    }
     labels
 }
 
@@ -86,7 +93,7 @@ pub fn fingerprint(spec: &ContainerSpec) -> String {
             check.start_period_s
         ])
     });
-    let text = json!([
+    let mut text = json!([
         spec.name,
         spec.app,
         spec.tier,
@@ -101,8 +108,18 @@ pub fn fingerprint(spec: &ContainerSpec) -> String {
         spec.labels,
         spec.user,
         spec.extra_hosts,
-    ])
-    .to_string();
+    ]);
+    // Containers that were made before there were such options have the same fingerprint without any.
+    if !spec.runtime.is_default()
+        && let Some(parts) = text.as_array_mut()
+    {
+        parts.push(json!(spec.runtime));
+    }
+    // Without the VM's address: a container is not made anew because its VM has another.
+    if let (Some(target), Some(parts)) = (&spec.probe, text.as_array_mut()) {
+        parts.push(json!(target.probe));
+    }
+    let text = text.to_string();
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -1,5 +1,7 @@
 //! Starting a container that is as asked, and seeing it up.
 
+use std::time::Duration;
+
 use super::call::{Caller, Failed};
 use super::ensure::stop;
 use super::look::{self, Found};
@@ -19,7 +21,9 @@ pub enum Started {
 
 /// Starts a container that is as asked and waits until it is up. One that does not come up is
 /// stopped again, so that it holds nothing, and kept, so that its log can be read.
-pub async fn start(caller: &Caller, found: &Found) -> Started {
+///
+/// It must stay up for as long as `bake`.
+pub async fn start(caller: &Caller, found: &Found, bake: Duration) -> Started {
     let seen = &found.seen;
     let what = format!("start container '{}'", seen.name);
     if let Err(failed) = caller
@@ -28,7 +32,7 @@ pub async fn start(caller: &Caller, found: &Found) -> Started {
     {
         return not_started(caller, seen, failed).await;
     }
-    match wait::up(caller, seen, wait::Since::Now).await {
+    match wait::up(caller, seen, wait::Since::Now, bake).await {
         Err(mut error) if error.kind == EngineErrorKind::Unhealthy => {
             if let Err(also) = stop(caller, found).await {
                 error.message.push_str("; stopping it again failed too: ");
@@ -52,7 +56,9 @@ pub async fn again(caller: &Caller, name: &str) -> Result<(), EngineError> {
         .change(&what, caller.docker.start_container(&found.seen.id, None))
         .await;
     started.map_err(|failed| failed.error)?;
-    wait::up(caller, &found.seen, wait::Since::Now).await.map(drop)
+    wait::up(caller, &found.seen, wait::Since::Now, Duration::ZERO)
+        .await
+        .map(drop)
 }
 
 /// What a failed start means: whether it had its effect after all, and what a person can do about

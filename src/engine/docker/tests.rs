@@ -7,12 +7,12 @@ use bollard::models::{
 };
 use proptest::prelude::*;
 
-use super::{limits, read, spec};
+use super::{limits, read, runtime, spec};
 use crate::engine::{
     ContainerSpec, CpuLimit, Health, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER, Limits,
     Observed, Owners, State,
 };
-use crate::model::topology::{Healthcheck, PortBinding, Protocol};
+use crate::model::topology::{Healthcheck, Pids, PortBinding, Protocol, RuntimeOptions, Ulimit};
 use crate::model::{CoreSet, Cpu};
 
 const MACHINE_CORES: u32 = 8;
@@ -27,6 +27,7 @@ fn sample() -> ContainerSpec {
         app: "shop".to_owned(),
         tier: "web".to_owned(),
         image: "web:1".to_owned(),
+        login: None,
         limits: Limits {
             cpu: CpuLimit::Cores(CoreSet([1, 3].into())),
             memory: 1 << 30,
@@ -48,9 +49,12 @@ fn sample() -> ContainerSpec {
             retries: Some(2),
             start_period_s: Some(1),
         }),
+        probe: None,
+        bake: std::time::Duration::ZERO,
         stop_grace_s: Some(7),
         labels: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
         user: Some("7".to_owned()),
+        runtime: RuntimeOptions::default(),
         extra_hosts: vec![("db".to_owned(), "10.0.0.1".to_owned())],
     }
 }
@@ -96,7 +100,7 @@ fn the_fingerprint_tells_all_changes_but_those_of_limits() {
     };
     assert_eq!(with(&|spec| spec.limits.memory = 1), before);
     assert_eq!(with(&|spec| spec.limits.cpu = CpuLimit::Quota(Cpu::CORE)), before);
-    let changes: [&dyn Fn(&mut ContainerSpec); 15] = [
+    let changes: [&dyn Fn(&mut ContainerSpec); 17] = [
         &|spec| spec.name.push('x'),
         &|spec| spec.app.push('x'),
         &|spec| spec.tier.push('x'),
@@ -112,12 +116,147 @@ fn the_fingerprint_tells_all_changes_but_those_of_limits() {
         &|spec| spec.labels.clear(),
         &|spec| spec.user = None,
         &|spec| spec.extra_hosts.clear(),
+        &|spec| spec.runtime.init = Some(true),
+        &|spec| spec.runtime.pids = Some(Pids::Unlimited),
     ];
     let mut seen: Vec<String> = changes.iter().map(|change| with(change)).collect();
     seen.push(before);
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), changes.len() + 1);
+}
+
+/// Each option that a tier may have.
+fn options() -> RuntimeOptions {
+    RuntimeOptions {
+        pids: Some(Pids::AtMost(50)),
+        ulimits: BTreeMap::from([(
+            "nofile".to_owned(),
+            Ulimit {
+                soft: Some(10),
+                hard: None,
+            },
+        )]),
+        read_only: Some(true),
+        tmpfs: BTreeMap::from([("/run".to_owned(), "size=1m".to_owned())]),
+        shm_size: Some(1 << 20),
+        cap_add: vec!["NET_ADMIN".to_owned()],
+        cap_drop: vec!["CHOWN".to_owned(), "KILL".to_owned()],
+        no_new_privileges: Some(false),
+        init: Some(true),
+        stop_signal: Some("SIGQUIT".to_owned()),
+    }
+}
+
+#[test]
+fn what_the_engine_reports_of_a_containers_options_is_held_against_what_was_asked() {
+    let made = |options: &RuntimeOptions| {
+        let mut asked = sample();
+        asked.runtime = options.clone();
+        let body = spec::body(&asked, Vec::new(), "us");
+        (body.host_config.unwrap_or_default(), body.stop_signal)
+    };
+    let all = options();
+    for asked in [RuntimeOptions::default(), all.clone()] {
+        let (mut host, signal) = made(&asked);
+        assert_eq!(runtime::difference(&asked, &host, signal.as_deref()), None);
+        // As engines since 20.10 write them.
+        for names in [&mut host.cap_add, &mut host.cap_drop] {
+            names
+                .iter_mut()
+                .flatten()
+                .for_each(|name| *name = format!("CAP_{name}"));
+        }
+        assert_eq!(runtime::difference(&asked, &host, signal.as_deref()), None);
+    }
+    let plain = RuntimeOptions::default();
+    let changes: [(&str, RuntimeOptions); 10] = [
+        (
+            "pids_limit",
+            RuntimeOptions {
+                pids: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "ulimit nofile",
+            RuntimeOptions {
+                ulimits: plain.ulimits.clone(),
+                ..all.clone()
+            },
+        ),
+        (
+            "read_only",
+            RuntimeOptions {
+                read_only: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "tmpfs",
+            RuntimeOptions {
+                tmpfs: plain.tmpfs.clone(),
+                ..all.clone()
+            },
+        ),
+        (
+            "shm_size",
+            RuntimeOptions {
+                shm_size: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "cap_add",
+            RuntimeOptions {
+                cap_add: Vec::new(),
+                ..all.clone()
+            },
+        ),
+        (
+            "cap_drop",
+            RuntimeOptions {
+                cap_drop: Vec::new(),
+                ..all.clone()
+            },
+        ),
+        (
+            "no_new_privileges",
+            RuntimeOptions {
+                no_new_privileges: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "init",
+            RuntimeOptions {
+                init: None,
+                ..all.clone()
+            },
+        ),
+        (
+            "stop_signal",
+            RuntimeOptions {
+                stop_signal: None,
+                ..all.clone()
+            },
+        ),
+    ];
+    for (name, other) in changes {
+        let (host, signal) = made(&other);
+        let wrong = runtime::difference(&all, &host, signal.as_deref()).unwrap_or_default();
+        assert!(wrong.contains(name), "{name}: {wrong:?}");
+        assert!(!wrong.contains(';'), "{name} alone: {wrong}");
+    }
+    // A kernel that can't count processes matters only where the topology asks for it.
+    let (mut host, signal) = made(&plain);
+    host.pids_limit = None;
+    assert_eq!(runtime::difference(&plain, &host, signal.as_deref()), None);
+    let few = RuntimeOptions {
+        pids: Some(Pids::AtMost(5)),
+        ..plain
+    };
+    assert!(runtime::difference(&few, &host, signal.as_deref()).is_some());
 }
 
 #[test]

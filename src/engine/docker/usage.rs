@@ -9,15 +9,30 @@ use crate::engine::{Effect, EngineError, EngineErrorKind, Usage};
 
 /// See [`crate::engine::Engine::usage`].
 pub async fn of(caller: &Caller, id: &str) -> Result<Option<Usage>, EngineError> {
+    Ok(measure(caller, id, false).await?.and_then(|stats| read(&stats)))
+}
+
+/// See [`crate::engine::Engine::memory_held`].
+pub async fn held(caller: &Caller, id: &str) -> Result<Option<u64>, EngineError> {
+    let stats = measure(caller, id, true).await?;
+    Ok(stats.and_then(|stats| without_files(&stats.memory_stats?)))
+}
+
+/// One measurement; two, a second apart, unless it is to be `at_once`. None where there is no such container.
+async fn measure(
+    caller: &Caller,
+    id: &str,
+    at_once: bool,
+) -> Result<Option<ContainerStatsResponse>, EngineError> {
     let what = format!("measure container '{id}'");
     let options = StatsOptionsBuilder::default()
         .stream(false)
-        .one_shot(false)
+        .one_shot(at_once)
         .build();
     let mut stats = std::pin::pin!(caller.docker.stats(id, Some(options)));
     let first = async { stats.next().await.transpose() };
     match caller.look(&what, first).await {
-        Ok(Some(stats)) => Ok(read(&stats)),
+        Ok(Some(stats)) => Ok(Some(stats)),
         Ok(None) => {
             let message = format!("could not {what}: the answer is empty");
             Err(caller.error(EngineErrorKind::Garbled, Effect::None, message))
@@ -54,6 +69,20 @@ fn memory(stats: &ContainerMemoryStats) -> Option<u64> {
     Some(used.saturating_sub(spare.filter(|spare| *spare < used).unwrap_or_default()))
 }
 
+/// Without any pages of files: what is left is the container's own, or a tmpfs's, and there is no swap.
+fn without_files(stats: &ContainerMemoryStats) -> Option<u64> {
+    let used = stats.usage?;
+    let of = |name: &str| {
+        let stats = stats.stats.as_ref()?;
+        let total = stats.get(&format!("total_{name}"));
+        total.or_else(|| stats.get(name)).copied()
+    };
+    let files = of("inactive_file")
+        .unwrap_or_default()
+        .saturating_add(of("active_file").unwrap_or_default());
+    Some(used.saturating_sub(files))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -66,7 +95,7 @@ mod tests {
             "read": "2026-11-21T16:00:01.5Z", "preread": preread,
             "cpu_stats": { "cpu_usage": { "total_usage": 1_250_000_000_u64 } },
             "precpu_stats": { "cpu_usage": { "total_usage": 500_000_000_u64 } },
-            "memory_stats": { "usage": 1000, "stats": { "inactive_file": 300, "file": 400 } },
+            "memory_stats": { "usage": 1000, "stats": { "inactive_file": 300, "active_file": 200, "file": 600 } },
         }))
         .unwrap()
     }
@@ -75,6 +104,18 @@ mod tests {
     fn use_is_what_was_spent_between_two_moments() {
         let usage = read(&stats("2026-11-21T16:00:00Z")).unwrap();
         assert_eq!((usage.nano_cpus, usage.memory), (500_000_000, 700));
+    }
+
+    #[test]
+    fn no_page_of_a_file_counts_as_held() {
+        let memory =
+            |stats: serde_json::Value| serde_json::from_value::<ContainerMemoryStats>(stats).unwrap();
+        assert_eq!(without_files(&stats("").memory_stats.unwrap()), Some(500));
+        // Of the first version of control groups, the sums count.
+        let first = json!({ "usage": 1000, "stats": { "inactive_file": 1, "total_inactive_file": 300, "total_active_file": 50 } });
+        assert_eq!(without_files(&memory(first)), Some(650));
+        assert_eq!(without_files(&memory(json!({ "usage": 7 }))), Some(7));
+        assert_eq!(without_files(&memory(json!({}))), None);
     }
 
     #[test]

@@ -29,14 +29,21 @@ pub enum Since {
     Earlier,
 }
 
-/// Waits until the container is up: it stays up, and is healthy where it has a health check.
-pub async fn up(caller: &Caller, seen: &Observed, since: Since) -> Result<Observed, EngineError> {
+/// Waits until the container is up: it stays up, and is healthy where it has a health check, for as long as
+/// `bake` without a break.
+pub async fn up(
+    caller: &Caller,
+    seen: &Observed,
+    since: Since,
+    bake: Duration,
+) -> Result<Observed, EngineError> {
     let started = Instant::now();
     let settle = match since {
         Since::Now => caller.settings.settle,
         Since::Earlier => Duration::ZERO,
     };
     let mut pause = FIRST_PAUSE;
+    let mut well: Option<Instant> = None;
     let mut restarts = match since {
         // A start by hand sets the engine's count back.
         Since::Now => Some(0),
@@ -48,7 +55,23 @@ pub async fn up(caller: &Caller, seen: &Observed, since: Since) -> Result<Observ
         if found.seen.state != State::Running || restarted {
             return Err(down(caller, &ended(caller, found).await?).await);
         }
-        match found.seen.health {
+        let health = found.seen.health;
+        if health == Some(Health::Healthy) || (health.is_none() && started.elapsed() >= settle) {
+            let well = well.get_or_insert_with(Instant::now).elapsed();
+            if well >= bake {
+                return Ok(found.seen);
+            }
+            sleep(LONGEST_PAUSE.min(bake.saturating_sub(well))).await;
+            continue;
+        }
+        match health {
+            Some(Health::Unhealthy) if well.is_some() => {
+                let text = format!(
+                    "became unhealthy within the {} s that it must stay well",
+                    bake.as_secs()
+                );
+                return Err(unhealthy(caller, &found, &text).await);
+            }
             Some(Health::Unhealthy) => return Err(unhealthy(caller, &found, "failed its health check").await),
             Some(Health::Starting) if started.elapsed() >= caller.settings.health => {
                 let text = format!(
@@ -57,10 +80,7 @@ pub async fn up(caller: &Caller, seen: &Observed, since: Since) -> Result<Observ
                 );
                 return Err(unhealthy(caller, &found, &text).await);
             }
-            Some(Health::Starting) => {}
-            Some(Health::Healthy) => return Ok(found.seen),
-            None if started.elapsed() >= settle => return Ok(found.seen),
-            None => {}
+            Some(Health::Starting | Health::Healthy) | None => {}
         }
         // Without a health check nothing can be learnt before the moment is over: whether it ended
         // or was restarted meanwhile shows then, too.

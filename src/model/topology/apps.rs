@@ -10,10 +10,14 @@ use crate::model::ids::TierId;
 use crate::model::reader::{At, Fields, Notes, join, nearest};
 
 use super::docker_names;
+use super::image::Pull;
+use super::infrastructure::read_choice;
 use super::names;
 use super::ports::{self, PortBinding};
+use super::probe::{self, Asker, Probe};
+use super::runtime::RuntimeOptions;
 use super::variable::Variable;
-use super::written::{Environment, OneOrMore, Ports, Scalar, Words};
+use super::written::{Environment, OneOrMore, Ports, ProbeGiven, Scalar, Words};
 
 /// One component of an app.
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
@@ -39,6 +43,9 @@ pub struct Tier {
         example = "nginx:1.27"
     )]
     pub image: String,
+    /// When the image is pulled; `missing` unless given.
+    #[schema(value_type = Option<Pull>)]
+    pub pull: Pull,
     /// Published ports: `[address:]host:container[/tcp|udp|sctp]`, ranges too; a list, or an object
     /// from host to container port.
     #[schema(value_type = Option<Ports>, example = json!(["8080:80"]))]
@@ -64,6 +71,9 @@ pub struct Tier {
     /// Hook run in every container of the tier when a dependency changed.
     #[schema(value_type = Option<String>, pattern = r"\S", max_length = 255, example = "reload_server_pool.sh")]
     pub on_dependency_scale: Option<HookName>,
+    /// Hooks run in a container before it is stopped for good.
+    #[schema(value_type = Option<OneOrMore>, example = "drain.sh")]
+    pub on_node_stop: Vec<HookName>,
     /// Environment variables: an object, or a list of `NAME=value`. Values that are written out are
     /// answered as `***`.
     #[schema(value_type = Option<Environment>, example = json!({ "MODE": "fast" }))]
@@ -73,6 +83,12 @@ pub struct Tier {
     pub volumes: Vec<String>,
     /// How the engine finds out whether a container is healthy.
     pub healthcheck: Option<Healthcheck>,
+    /// How mapek itself finds that out; in the place of `healthcheck`.
+    #[schema(value_type = Option<ProbeGiven>)]
+    pub probe: Option<Probe>,
+    /// Seconds that a new container must stay up, and healthy, until it counts as running; 0 unless given.
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 86400, example = 10)]
+    pub bake_s: u32,
     /// Seconds between the stop signal and the kill.
     #[schema(maximum = 86400, example = 10)]
     pub stop_grace_s: Option<u32>,
@@ -82,6 +98,9 @@ pub struct Tier {
     /// User that the containers run as.
     #[schema(pattern = r"\S", example = "nobody")]
     pub user: Option<String>,
+    /// What its processes may do and use, and how they are stopped.
+    #[serde(flatten)]
+    pub runtime: RuntimeOptions,
 }
 
 /// The file name of a hook: one path component, so that it can't leave its folder.
@@ -128,6 +147,16 @@ pub struct Healthcheck {
 const MOST_NODES: u32 = 100_000;
 
 impl Tier {
+    /// Its hooks that are about its own containers: what a repository keeps in `scale_hooks`.
+    pub fn scale_hooks(&self) -> impl Iterator<Item = &HookName> {
+        self.on_node_scale.iter().chain(&self.on_node_stop)
+    }
+
+    /// All hooks that it names.
+    pub fn hooks(&self) -> impl Iterator<Item = &HookName> {
+        self.scale_hooks().chain(&self.on_dependency_scale)
+    }
+
     /// Reads the tier `key` of `app`; `siblings` are the keys of all tiers of the app.
     pub(super) fn read(
         notes: &mut Notes,
@@ -141,6 +170,7 @@ impl Tier {
         let image = fields
             .need(notes, "docker_image")
             .and_then(|at| docker_names::image(notes, &at));
+        let pull = read_choice(notes, &mut fields, "pull");
         let ports = fields
             .get_or(notes, "ports", "port_bindings")
             .map_or_else(Vec::new, |at| ports::read(notes, &at));
@@ -162,20 +192,23 @@ impl Tier {
                 "never runs: the tier depends on none",
             );
         }
+        let on_node_stop = fields
+            .get("on_node_stop")
+            .map_or_else(Vec::new, |at| names::hooks(notes, &at));
         let environment = fields
             .get("environment")
             .map_or_else(BTreeMap::new, |at| read_environment(notes, &at));
         let volumes = fields
             .get("volumes")
             .map_or_else(Vec::new, |at| docker_names::volumes(notes, &at));
-        let healthcheck = fields
-            .get("healthcheck")
-            .and_then(|at| Healthcheck::read(notes, at));
+        let (healthcheck, probe) = read_checks(notes, &mut fields, &ports);
+        let bake_s = fields.whole(notes, "bake_s", 0, 86_400).unwrap_or(0);
         let stop_grace_s = fields.whole(notes, "stop_grace_s", 0, 86_400);
         let labels = fields
             .get("labels")
             .map_or_else(BTreeMap::new, |at| read_labels(notes, at));
         let user = fields.text(notes, "user");
+        let runtime = RuntimeOptions::read(notes, &mut fields, &volumes);
         fields.finish(notes);
         Some(Self {
             id: TierId::of(app, key),
@@ -183,6 +216,7 @@ impl Tier {
             key: key.to_owned(),
             title,
             image: image?,
+            pull,
             ports,
             arguments,
             entrypoint,
@@ -191,12 +225,16 @@ impl Tier {
             depends_on,
             on_node_scale,
             on_dependency_scale,
+            on_node_stop,
             environment,
             volumes,
             healthcheck,
+            probe,
+            bake_s,
             stop_grace_s,
             labels,
             user,
+            runtime,
         })
     }
 }
@@ -216,6 +254,29 @@ fn read_nodes(notes: &mut Notes, fields: &mut Fields<'_>) -> (u32, Option<u32>) 
         );
     }
     (min, max)
+}
+
+/// `healthcheck` or `probe`: one container has one health.
+fn read_checks(
+    notes: &mut Notes,
+    fields: &mut Fields<'_>,
+    ports: &[PortBinding],
+) -> (Option<Healthcheck>, Option<Probe>) {
+    let check = fields.get("healthcheck");
+    let Some(at) = fields.get("probe") else {
+        return (check.and_then(|at| Healthcheck::read(notes, at)), None);
+    };
+    if check.is_some() {
+        notes.problem(
+            &at.path,
+            "is there beside healthcheck, and a container has one health; keep one of them",
+        );
+    }
+    match probe::read(notes, at, ports) {
+        Some(Asker::Mapek(probe)) => (None, Some(probe)),
+        Some(Asker::Engine(check)) => (Some(check), None),
+        None => (None, None),
+    }
 }
 
 fn read_dependencies(

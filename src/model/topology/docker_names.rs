@@ -66,7 +66,7 @@ fn is_image(text: &str) -> bool {
         && digest.is_none_or(is_digest)
 }
 
-fn is_registry(text: &str) -> bool {
+pub(super) fn is_registry(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),

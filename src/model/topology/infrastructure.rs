@@ -1,5 +1,6 @@
 //! The `infrastructure` part of a topology.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use strum::{EnumString, VariantNames};
@@ -10,6 +11,7 @@ use crate::model::units::{Cpu, Size};
 
 use super::access::DockerAccess;
 use super::cloud::Cloud;
+use super::image::{self, Login};
 use super::self_heal::SelfHeal;
 use super::variable::{Reference, Variable};
 use super::written::{CloudDriver, DockerGiven, SelfHealGiven, Shape, TextOrReference};
@@ -56,6 +58,9 @@ pub struct Infrastructure {
     /// Whether drift is repaired by carrying out again the plan that was reached last, and when.
     #[schema(value_type = Option<SelfHealGiven>)]
     pub self_heal: Option<SelfHeal>,
+    /// Names and passwords for registries, by the registries' names (`docker.io` for Docker Hub).
+    #[schema(value_type = Option<BTreeMap<String, Login>>, example = json!({ "registry.test:5000": { "username": "puller", "password": { "from_env": "REGISTRY_PASSWORD" } } }))]
+    pub registries: BTreeMap<String, Login>,
     /// What becomes of a plan when containers of others, on the VMs that it uses, have no limits;
     /// `warn` unless given.
     #[schema(value_type = Option<OnForeign>)]
@@ -140,6 +145,14 @@ pub struct HooksSource {
     /// Branch, tag or commit; the repository's HEAD without it.
     #[schema(rename = "hooks_ref", pattern = r"\S", example = "main")]
     pub reference: Option<String>,
+    /// Who must have signed the commit: lines `NAME ssh-ed25519 AAAA…` as in OpenSSH's `allowed_signers`, or where they
+    /// are kept.
+    #[schema(
+        rename = "hooks_signers",
+        value_type = Option<TextOrReference>,
+        example = "ops@shop.test ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLE"
+    )]
+    pub signers: Option<Variable>,
 }
 
 /// Where hooks come from: a folder or git repository with `scale_hooks/` and `tier_hooks/`.
@@ -149,6 +162,8 @@ pub struct Hooks {
     pub repo: String,
     /// Branch, tag or commit; the repository's HEAD without it.
     pub reference: Option<String>,
+    /// Who must have signed the commit, in the format of `allowed_signers`.
+    pub signers: Option<String>,
 }
 
 /// How processor limits are set: whole cores, each container pinned to cores of its own; or
@@ -252,6 +267,7 @@ impl Infrastructure {
         let on_shortage = read_choice(notes, &mut fields, "on_shortage");
         let self_heal = SelfHeal::read(notes, fields.get("self_heal"));
         let foreign = read_choice(notes, &mut fields, "foreign");
+        let registries = image::logins(notes, &mut fields);
         fields.finish(notes);
         Some(Self {
             cloud: cloud?,
@@ -266,6 +282,7 @@ impl Infrastructure {
             on_failure,
             on_shortage,
             self_heal,
+            registries,
             foreign,
         })
     }
@@ -280,16 +297,38 @@ fn read_hooks(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<HooksSource>
         }
     });
     let reference = fields.text(notes, "hooks_ref");
+    let signers = read_signers(notes, fields);
     let Some(repo) = repo else {
-        if reference.is_some() {
-            notes.problem(&join(&fields.path, "hooks_ref"), "needs hooks_git_repo");
+        for (field, there) in [
+            ("hooks_ref", reference.is_some()),
+            ("hooks_signers", signers.is_some()),
+        ] {
+            if there {
+                notes.problem(&join(&fields.path, field), "needs hooks_git_repo");
+            }
         }
         return None;
     };
     Some(HooksSource {
         repo: repo?,
         reference,
+        signers,
     })
+}
+
+fn read_signers(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<Variable> {
+    let at = fields.get("hooks_signers")?;
+    if at.value.is_object() {
+        return Reference::read(notes, at).map(Variable::Reference);
+    }
+    let text = at.text(notes)?;
+    let line = |line: &str| !line.trim_start().starts_with('#') && line.split_whitespace().count() >= 3;
+    if !text.lines().any(line) {
+        let problem =
+            "has no line such as \"ops@shop.test ssh-ed25519 AAAA…\", as OpenSSH's allowed_signers have";
+        notes.problem(&at.path, problem);
+    }
+    Some(Variable::from(text))
 }
 
 /// True or false; false where it is left out.
@@ -303,7 +342,7 @@ pub(super) fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'st
 }
 
 /// One of a few names; the default where it is left out.
-fn read_choice<T: Default + FromStr + VariantNames>(
+pub(super) fn read_choice<T: Default + FromStr + VariantNames>(
     notes: &mut Notes,
     fields: &mut Fields<'_>,
     field: &'static str,

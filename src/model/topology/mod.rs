@@ -8,10 +8,14 @@ mod apps;
 mod cloud;
 mod docker_names;
 mod graph;
+mod image;
 mod infrastructure;
+mod linux;
 mod names;
 mod parse;
 mod ports;
+mod probe;
+mod runtime;
 mod self_heal;
 #[cfg(test)]
 mod tests;
@@ -27,11 +31,14 @@ use super::ids::TierId;
 pub use access::{DockerAccess, Tls};
 pub use apps::{Healthcheck, HookName, Tier};
 pub use cloud::{AutoScaling, Cloud, Host};
+pub use image::{Login, Pull, registry_of};
 pub use infrastructure::{
     CpuMode, Hooks, HooksSource, Infrastructure, OnFailure, OnForeign, OnShortage, Weights,
 };
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
+pub use probe::{Ask, Probe};
+pub use runtime::{DEFAULT_PIDS, Pids, RuntimeOptions, Ulimit};
 pub use self_heal::SelfHeal;
 pub use variable::{Reference, Variable};
 pub use written::App;

@@ -146,7 +146,7 @@ fn check_hooks(notes: &mut Notes, infrastructure: &Infrastructure, tiers: &BTree
     }
     let named: BTreeSet<&str> = tiers
         .values()
-        .flat_map(|tier| tier.on_node_scale.iter().chain(tier.on_dependency_scale.iter()))
+        .flat_map(Tier::hooks)
         .map(|hook| hook.as_str())
         .collect();
     if !named.is_empty() {

@@ -97,6 +97,100 @@ pub enum Ports {
     Mapped(BTreeMap<String, Scalar>),
 }
 
+/// A health check from outside: exactly one of `http`, `tcp` and `command`.
+#[derive(ToSchema)]
+#[schema(as = Probe, example = json!({ "http": { "port": 80, "path": "/health" }, "interval_s": 5 }))]
+pub struct ProbeGiven {
+    /// Asked by mapek at the published port.
+    http: Option<HttpProbe>,
+    /// A connection, made by mapek to the published port.
+    tcp: Option<TcpProbe>,
+    /// Run by the engine in the container: a string, split as a shell would, or a list.
+    #[schema(example = json!(["pg_isready"]))]
+    command: Option<Words>,
+    /// Seconds between checks; 5 unless given.
+    #[schema(minimum = 1, maximum = 86400, example = 5)]
+    interval_s: Option<u32>,
+    /// Seconds until one check counts as failed; 5 unless given.
+    #[schema(minimum = 1, maximum = 86400, example = 3)]
+    timeout_s: Option<u32>,
+    /// Failures in a row until the container counts as unhealthy; 3 unless given.
+    #[schema(minimum = 1, maximum = 1000, example = 3)]
+    retries: Option<u32>,
+    /// Seconds at the start in which failures do not count, and checks come often; 30 unless given.
+    #[schema(minimum = 0, maximum = 86400, example = 10)]
+    start_period_s: Option<u32>,
+}
+
+/// `GET path` at a published port.
+#[derive(ToSchema)]
+#[schema(example = json!({ "port": 80, "path": "/health", "status": 200 }))]
+pub struct HttpProbe {
+    /// The container's port.
+    #[schema(minimum = 1, maximum = 65535, example = 80)]
+    port: u32,
+    /// Path and query; `/` unless given.
+    #[schema(pattern = r"^/[!-~]*$", example = "/health")]
+    path: Option<String>,
+    /// The right status; anything from 200 to 399 unless given.
+    #[schema(minimum = 100, maximum = 599, example = 200)]
+    status: Option<u32>,
+}
+
+/// A connection to a published port.
+#[derive(ToSchema)]
+#[schema(example = json!({ "port": 3306 }))]
+pub struct TcpProbe {
+    /// The container's port.
+    #[schema(minimum = 1, maximum = 65535, example = 3306)]
+    port: u32,
+}
+
+/// A limit of each process; -1 is no limit.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = Ulimit, example = 1024)]
+pub enum UlimitGiven {
+    /// What counts, and can't be raised.
+    Both(i64),
+    /// What counts, and how far a process may raise it.
+    Each(SoftAndHard),
+}
+
+/// What counts, and how far a process may raise it; -1 is no limit.
+#[derive(ToSchema)]
+#[schema(example = json!({ "soft": 1024, "hard": 4096 }))]
+pub struct SoftAndHard {
+    /// What counts.
+    #[schema(minimum = -1, example = 1024)]
+    soft: i64,
+    /// How far a process may raise it.
+    #[schema(minimum = -1, example = 4096)]
+    hard: i64,
+}
+
+/// A size: bytes, or a number with `k`, `m` or `g` behind it.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = "128m")]
+pub enum ShmSize {
+    /// With its unit.
+    Text(String),
+    /// In bytes.
+    Bytes(u64),
+}
+
+/// A signal: its name, or its number.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = "SIGQUIT")]
+pub enum StopSignal {
+    /// With or without `SIG`.
+    Name(String),
+    /// Its number.
+    Number(u32),
+}
+
 /// A command or its arguments: a string, split as a shell would, or a list.
 #[derive(ToSchema)]
 #[serde(untagged)]

@@ -191,6 +191,7 @@ fn events() -> impl Strategy<Value = (Action, Event)> {
                 container,
                 was,
                 was_cores,
+                hooks: Vec::new(),
             },
         }
     });

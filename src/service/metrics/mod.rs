@@ -223,6 +223,7 @@ impl Metrics {
             | Event::ActionProgressed { .. }
             | Event::ActionSettled { .. }
             | Event::CloudNoted { .. }
+            | Event::Pulling { .. }
             | Event::RollbackBegun { .. }
             | Event::Resumed {}
             | Event::Held {}

@@ -34,12 +34,15 @@ impl Check<'_> {
                         }
                         scale.entry(place).or_default().push(index);
                     }
-                    Action::RunTierHook { hook, .. } => {
+                    Action::RunTierHook { hook, leaving, .. } => {
                         let own = self.topology.tiers.get(tier);
                         if own.and_then(|spec| spec.on_dependency_scale.as_ref()) != Some(hook) {
                             self.breach(format!("stage {index}: {action}: not the tier's hook"));
                         }
-                        tier_hooks.entry(place).or_default().push(index);
+                        // Those before something goes are another matter.
+                        if leaving.is_empty() {
+                            tier_hooks.entry(place).or_default().push(index);
+                        }
                     }
                     Action::DeleteContainer { .. } => {
                         changed.insert(tier, index);

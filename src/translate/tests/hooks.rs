@@ -67,6 +67,7 @@ fn a_tier_hook_waits_for_the_last_delete_and_comes_before_the_vm_goes() {
         scene.texts(),
         [
             ["update container 'web' on vm 'v' with cpu cores=2 and mem_units=2"],
+            ["run tier hook for container 'lb' on vm 'v'"],
             ["delete container 'web' from vm 'w'"],
             ["run tier hook for container 'lb' on vm 'v'"],
             ["delete vm 'w'"],
@@ -110,8 +111,12 @@ fn a_tier_hook_waits_for_the_last_of_several_dependencies() {
         .wants("web", "w", 1, 1)
         .wants("api", "v", 1, 1);
     assert_eq!(scene.stage_of("create container 'api'"), 0);
-    assert_eq!(scene.stage_of("delete container 'web'"), 1);
-    assert_eq!(scene.stage_of("run tier hook for container 'lb'"), 2);
+    assert_eq!(scene.stage_of("delete container 'web'"), 2);
+    assert_eq!(
+        scene.texts().iter().map(Vec::len).collect::<Vec<_>>(),
+        [2, 1, 1, 1],
+        "told before and after"
+    );
 }
 
 #[test]

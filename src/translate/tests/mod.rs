@@ -10,6 +10,7 @@
 mod checker;
 mod cores;
 mod dependencies;
+mod farewell;
 mod foreign;
 mod hooks;
 mod interruptions;
@@ -94,6 +95,7 @@ impl Scene {
             key: name.into(),
             title: name.into(),
             image: "image".into(),
+            pull: Default::default(),
             ports: Vec::new(),
             arguments: None,
             entrypoint: None,
@@ -102,12 +104,16 @@ impl Scene {
             depends_on: Vec::new(),
             on_node_scale: Vec::new(),
             on_dependency_scale: None,
+            on_node_stop: Vec::new(),
             environment: BTreeMap::new(),
             volumes: Vec::new(),
             healthcheck: None,
+            probe: None,
+            bake_s: 0,
             stop_grace_s: None,
             labels: BTreeMap::new(),
             user: None,
+            runtime: Default::default(),
         })
     }
 

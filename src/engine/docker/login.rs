@@ -1,0 +1,88 @@
+//! Names and passwords for registries: from the topology, or from Docker's own configuration of the user that the
+//! service runs as. They are handed to the engine with a pull, and kept nowhere.
+
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+
+use super::call::Caller;
+use crate::engine::{Effect, EngineError, EngineErrorKind, secret};
+use crate::model::topology::{Login, Variable, registry_of};
+
+/// How long a program that keeps credentials may take to answer.
+const HELPER: Duration = Duration::from_secs(20);
+/// The name that Docker's configuration has for Docker Hub.
+const HUB: &str = "https://index.docker.io/v1/";
+
+/// What to show to the registry that the image comes from; None where nothing is known, as for public images.
+///
+/// # Errors
+///
+/// When the topology names a password that can't be read.
+pub async fn of(
+    caller: &Caller,
+    image: &str,
+    login: Option<&Login>,
+) -> Result<Option<DockerCredentials>, EngineError> {
+    let registry = registry_of(image);
+    let Some(login) = login else {
+        return Ok(configured(registry.to_owned()).await);
+    };
+    let password = secret::resolve(&Variable::Reference(login.password.clone())).map_err(|problem| {
+        let message = format!("pull image '{image}': the password for {registry} can't be read: {problem}");
+        caller.error(EngineErrorKind::Secret, Effect::None, message)
+    })?;
+    Ok(Some(DockerCredentials {
+        username: Some(login.username.clone()),
+        password: Some(password),
+        serveraddress: Some(address(registry)),
+        ..DockerCredentials::default()
+    }))
+}
+
+fn address(registry: &str) -> String {
+    if registry == "docker.io" {
+        HUB.to_owned()
+    } else {
+        registry.to_owned()
+    }
+}
+
+/// From Docker's `config.json`, and the programs that it names. On a thread of its own: such a program may ask a
+/// person.
+async fn configured(registry: String) -> Option<DockerCredentials> {
+    let place = address(&registry);
+    let asked = tokio::task::spawn_blocking({
+        let place = place.clone();
+        move || docker_credential::get_credential(&place)
+    });
+    let found = match tokio::time::timeout(HELPER, asked).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) | Err(_) => {
+            tracing::warn!(registry, "Docker's configuration gives no credentials in time");
+            return None;
+        }
+    };
+    match found {
+        Ok(DockerCredential::UsernamePassword(username, password)) => Some(DockerCredentials {
+            username: Some(username),
+            password: Some(password),
+            serveraddress: Some(place),
+            ..DockerCredentials::default()
+        }),
+        Ok(DockerCredential::IdentityToken(token)) => Some(DockerCredentials {
+            identitytoken: Some(token),
+            serveraddress: Some(place),
+            ..DockerCredentials::default()
+        }),
+        Err(CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured) => {
+            None
+        }
+        // The error may repeat what the program said.
+        Err(_) => {
+            tracing::warn!(registry, "Docker's configuration can't be used for this registry");
+            None
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Images, brought to all VMs of a plan before anything is done: an image that can't be had is known while nothing
+//! is touched yet, and nothing waits for a pull between an old container's end and a new one's start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+
+use crate::engine::{Engine, EngineError, EngineErrorKind, Wanted};
+use crate::fault::Fault;
+use crate::model::VmId;
+use crate::model::topology::{Pull, Tier};
+use crate::translate::{Action, Stage};
+
+use super::effect::real_name;
+use super::event::{Event, Left};
+use super::record::told;
+use super::runner::{Halt, Run};
+use super::spec;
+use super::status::Status;
+use super::world::{View, World};
+
+/// An image that an action needs on a VM.
+struct Need<'s> {
+    action: usize,
+    what: &'s Action,
+    vm: VmId,
+    engine: Arc<dyn Engine>,
+    tier: &'s Tier,
+}
+
+/// An image's news, and which need it is about.
+struct News {
+    vm: VmId,
+    image: String,
+    progress: String,
+}
+
+impl Run {
+    /// Brings the images of the containers that these stages make, the first action of which has the number
+    /// `first`, to the VMs that are there. What can't be had fails the action that needs it; answers with the first
+    /// such failure. Once any of the actions has been begun, nothing is done here: then it was done before.
+    pub(super) async fn pull(&self, first: usize, stages: &[Stage]) -> Result<Option<Fault>, Fault> {
+        let execution = self.ledger.execution(self.id).await?;
+        let count: usize = stages.iter().map(Vec::len).sum();
+        let mut states = execution.progress.actions.iter().skip(first).take(count);
+        if states.any(|action| action.state != Status::Pending) || self.halted() != Halt::No {
+            return Ok(None);
+        }
+        let view = self.ledger.view();
+        let needs = self.needs(&view, first, stages);
+        let digests = digests(&self.world, &view, &needs).await;
+        let (news, mut heard) = mpsc::unbounded_channel();
+        let mut pulls = FuturesUnordered::new();
+        for need in &needs {
+            let wanted = self.wanted(need.tier, digests.get(&need.tier.image));
+            pulls.push(self.bring(need, wanted, news.clone()).boxed());
+        }
+        let mut failures = Vec::new();
+        loop {
+            tokio::select! {
+                Some(News { vm, image, progress }) = heard.recv() => {
+                    self.record(Event::Pulling { vm, image, progress }).await?;
+                }
+                next = pulls.next() => match next {
+                    Some((need, Err(error))) => failures.push((need, error)),
+                    Some((_, Ok(()))) => {}
+                    None => break,
+                },
+            }
+        }
+        drop(pulls);
+        let mut failed = None;
+        for (need, error) in failures {
+            if !matches!(error.kind, EngineErrorKind::Image | EngineErrorKind::Secret) {
+                // What may pass is tried again by the action itself.
+                tracing::warn!(vm = %need.vm, %error, "an image could not be pulled beforehand");
+                continue;
+            }
+            let fault = Fault::from(error);
+            tracing::error!(execution = %self.id, action = need.action, error = %fault, "an image can't be had");
+            self.record(Event::ActionStarted {
+                action: need.action,
+                attempt: 1,
+            })
+            .await?;
+            self.record(Event::ActionFailed {
+                action: need.action,
+                error: fault.message.clone(),
+                code: fault.code.as_str().to_owned(),
+                output: None,
+                left: Some(Left::Nothing),
+                unknown: false,
+            })
+            .await?;
+            failed.get_or_insert(told(need.what, need.action, fault, None));
+        }
+        Ok(failed)
+    }
+
+    async fn bring<'n>(
+        &self,
+        need: &'n Need<'n>,
+        wanted: Wanted,
+        news: mpsc::UnboundedSender<News>,
+    ) -> (&'n Need<'n>, Result<(), EngineError>) {
+        let _overall = self.slots.acquire().await;
+        let tell = |progress: &str| {
+            // Nobody listens once all is over.
+            let _ = news.send(News {
+                vm: need.vm.clone(),
+                image: wanted.image.clone(),
+                progress: progress.to_owned(),
+            });
+        };
+        (need, need.engine.ensure_image(&wanted, &tell).await)
+    }
+
+    fn needs<'s>(&'s self, view: &View, first: usize, stages: &'s [Stage]) -> Vec<Need<'s>> {
+        let actions = stages.iter().flatten().zip(first..);
+        actions
+            .filter_map(|(what, action)| {
+                let Action::CreateContainer { vm, container, .. } = what else {
+                    return None;
+                };
+                let tier = self.world.topology.tiers.get(container)?;
+                // A VM that is still to be made pulls what it needs when it is there.
+                let (vm, engine) = self.world.engine(view, vm).ok()?;
+                Some(Need {
+                    action,
+                    what,
+                    vm,
+                    engine,
+                    tier,
+                })
+            })
+            .collect()
+    }
+
+    fn wanted(&self, tier: &Tier, digest: Option<&String>) -> Wanted {
+        Wanted {
+            renew: tier.pull == Pull::Always,
+            digest: digest.filter(|_| tier.pull == Pull::Digest).cloned(),
+            ..Wanted::named(&tier.image, spec::login(&self.world.topology, &tier.image))
+        }
+    }
+}
+
+/// By image, what it has to be on all VMs.
+async fn digests(world: &World, view: &View, needs: &[Need<'_>]) -> BTreeMap<String, String> {
+    let mut digests = BTreeMap::new();
+    for need in needs.iter().filter(|need| need.tier.pull == Pull::Digest) {
+        if digests.contains_key(&need.tier.image) {
+            continue;
+        }
+        let digest = match running(world, view, need.tier, None).await {
+            Some(digest) => Some(digest),
+            None => {
+                let login = spec::login(&world.topology, &need.tier.image);
+                let asked = need.engine.digest(&Wanted::named(&need.tier.image, login)).await;
+                // Whatever is wrong with it, the pull says so.
+                asked.ok().flatten()
+            }
+        };
+        if let Some(digest) = digest {
+            tracing::info!(image = need.tier.image, digest, "the same image for all VMs");
+            digests.insert(need.tier.image.clone(), digest);
+        }
+    }
+    digests
+}
+
+/// The digest that containers of the tier run already, on other VMs than this one.
+async fn running(world: &World, view: &View, tier: &Tier, but: Option<&VmId>) -> Option<String> {
+    for (vm, _) in view.allocation.places(&tier.id) {
+        if Some(vm) == but {
+            continue;
+        }
+        let Ok((_, engine)) = world.engine(view, vm) else {
+            continue;
+        };
+        if let Ok(Some(digest)) = engine.digest_of(tier.id.as_str(), &tier.image).await {
+            return Some(digest);
+        }
+    }
+    None
+}
+
+/// Brings the image to a VM that was made on the way, where it has to be the same on all of them: what the others
+/// run decides.
+///
+/// # Errors
+///
+/// When it can't be had.
+pub(super) async fn as_others(world: &World, view: &View, vm: &VmId, tier: &Tier) -> Result<(), EngineError> {
+    if tier.pull != Pull::Digest || world.vms.contains_key(real_name(&view.bindings, vm)) {
+        return Ok(());
+    }
+    let Ok((name, engine)) = world.engine(view, vm) else {
+        return Ok(());
+    };
+    let digest = running(world, view, tier, Some(&name)).await;
+    let wanted = Wanted {
+        digest,
+        ..Wanted::named(&tier.image, spec::login(&world.topology, &tier.image))
+    };
+    engine.ensure_image(&wanted, &|_| {}).await
+}
