@@ -518,11 +518,6 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
 /// Says when it begins and ends, and takes until it is let go.
 const SLOW: &str = "echo s >>/log; while [ ! -e /go ]; do sleep 0.05; done; echo e >>/log; exit 3";
 
-/// The same, and talks all the time: an engine that has nobody left to pass that on to says that the hook has
-/// ended with exit code 126, while it still runs.
-const TALKING: &str =
-    "echo s >>/log; until [ -e /go ]; do echo .; sleep 0.05; done; echo e >>/log; echo done; exit 3";
-
 /// A hook that is under way, and can be cut off as a service that is killed does it.
 struct UnderWay {
     task: tokio::task::JoinHandle<Result<String, HookError>>,
@@ -531,10 +526,6 @@ struct UnderWay {
 
 impl UnderWay {
     fn begin(engine: &Arc<dyn Engine>, earlier: Option<RunId>) -> Self {
-        Self::begin_this(engine, earlier, SLOW)
-    }
-
-    fn begin_this(engine: &Arc<dyn Engine>, earlier: Option<RunId>, script: &'static str) -> Self {
         let kept = Arc::new(Kept {
             earlier,
             ..Kept::default()
@@ -542,7 +533,7 @@ impl UnderWay {
         let (engine, runs) = (Arc::clone(engine), Arc::clone(&kept));
         let task = tokio::spawn(async move {
             let mut set = HookSet::new("revision");
-            hook(&mut set, mapek::hooks::Kind::Scale, "slow.sh", script);
+            hook(&mut set, mapek::hooks::Kind::Scale, "slow.sh", SLOW);
             let name = HookName::deserialized("slow.sh");
             let call = HookCall {
                 hook: &name,
@@ -637,49 +628,6 @@ fn a_hook_that_was_cut_off_is_taken_up_and_never_runs_beside_itself() {
         vm.docker(&["exec", "shop_web", "touch", "/go"]);
         assert_eq!(failed(third.task.await.unwrap()), 3);
         assert_eq!(log(vm), "s e s e s e s s e");
-    });
-}
-
-#[test]
-fn a_hook_that_talks_to_nobody_is_waited_for_and_run_again() {
-    in_lab!(1, async |lab| {
-        let engine: Arc<dyn Engine> = engine(&lab.vms[0]);
-        engine.ensure_running(&spec("shop_web", FOREVER)).await.unwrap();
-        let vm = &lab.vms[0];
-        let log = || {
-            let said = vm.try_docker(&["exec", "shop_web", "cat", "/log"]).stdout;
-            let said = String::from_utf8(said).unwrap();
-            said.split_whitespace().collect::<Vec<_>>().join(" ")
-        };
-        let first = UnderWay::begin_this(&engine, None, TALKING);
-        process::wait_until(|| format!("{} is not s", log()), || log() == "s");
-        let run = first.cut_off().await;
-        let given_up = || {
-            let run: serde_json::Value = serde_json::from_str(&run.0).unwrap();
-            let id = run["exec"].as_str().unwrap();
-            let path = format!("http://localhost/exec/{id}/json");
-            let socket = vm.socket();
-            let said = std::process::Command::new("curl")
-                .args(["-s", "--unix-socket", socket.to_str().unwrap(), &path])
-                .output()
-                .unwrap();
-            String::from_utf8(said.stdout)
-                .unwrap()
-                .contains("\"ExitCode\":126")
-        };
-        process::wait_until(|| "the engine still waits".to_owned(), given_up);
-        let second = UnderWay::begin_this(&engine, Some(run), TALKING);
-        // Time enough to begin, for one that would not wait.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(log(), "s");
-        vm.docker(&["exec", "shop_web", "touch", "/go"]);
-        match second.task.await.unwrap() {
-            Err(HookError::Failed {
-                exit_code: 3, output, ..
-            }) => assert!(output.contains("done"), "{output}"),
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(log(), "s e s e");
     });
 }
 

@@ -18,18 +18,28 @@ const NOTES: &str = "/run/lab/hook-notes";
 /// Notes when it begins and ends, and takes until it is let go. What it notes with is a file beside it.
 const SLOW: &str = "#!/bin/sh\n. ./note.sh\nnote s\nwhile [ ! -e /notes/go ]; do sleep 0.05; done\nnote e\n";
 
+/// The same, and talks all the time: an engine that has nobody left to pass that on to says that the hook has
+/// ended with exit code 126, while it still runs.
+const TALKING: &str = "#!/bin/sh\n. ./note.sh\nnote s\nwhile [ ! -e /notes/go ]; do echo .; sleep 0.05; done\n\
+                       note e\necho all is well\n";
+
 /// The service with the tier `one`, whose hook of this kind is slow, and which depends on `base`.
 async fn set_up(lab: &Lab, environment: &[(&str, &str)], kind: &str) -> Service {
+    set_up_with(lab, environment, kind, "slow.sh").await
+}
+
+async fn set_up_with(lab: &Lab, environment: &[(&str, &str)], kind: &str, hook: &str) -> Service {
     let repository = Repository::new(&format!("slow-{kind}"));
     repository.write("scale_hooks/slow.sh", SLOW);
     repository.write("tier_hooks/slow.sh", SLOW);
+    repository.write("scale_hooks/talk.sh", TALKING);
     let note = "note() { echo \"$1\" >>/notes/log; }\n";
     repository.write("scale_hooks/note.sh", note);
     repository.write("tier_hooks/note.sh", note);
     repository.commit("Take a while");
     std::fs::create_dir_all(NOTES).unwrap();
     let service = Service::start_with(environment);
-    let one = json!({"volumes": [format!("{NOTES}:/notes")], "depends_on": ["base"], kind: "slow.sh", "stop_grace_s": 0});
+    let one = json!({"volumes": [format!("{NOTES}:/notes")], "depends_on": ["base"], kind: hook, "stop_grace_s": 0});
     let tiers = json!({"base": with(idle(), json!({"stop_grace_s": 0})), "one": with(idle(), one)});
     let mut topology = on_hosts(lab.hosts(1), tiers);
     topology["infrastructure"]["hooks_git_repo"] = json!(repository.path());
@@ -124,6 +134,23 @@ fn a_hook_that_runs_while_the_service_is_killed_runs_once() {
             assert_eq!(log(), "s e", "{kind}");
             service.terminate();
         }
+    });
+}
+
+#[test]
+fn a_hook_that_talks_to_a_service_that_was_killed_is_waited_for_and_run_again() {
+    in_lab!(1, async |lab| {
+        let_go(false);
+        let mut service = set_up_with(lab, &[], "on_node_scale", "talk.sh").await;
+        let path = begin(&service, 1).await;
+        kill_and_start_again(&mut service, &path, 1).await;
+        assert_eq!(log(), "s");
+        let_go(true);
+        let record = ended(&service, &path).await;
+        assert_eq!(record["state"], "succeeded", "{record:#}");
+        assert!(record.to_string().contains("all is well"), "{record:#}");
+        assert!(!record.to_string().contains("Exec command"), "{record:#}");
+        assert_eq!(log(), "s e s e");
     });
 }
 
