@@ -98,6 +98,7 @@ fn line(track: &Track, change: &Change) -> Option<String> {
             let (stage, text) = of(index)?;
             Some(format!("{stage}  again  {text}: {why}"))
         }
+        Change::Pulling(what) => Some(format!("pulling  {what}")),
         Change::Lost(what) => Some(format!("{}  {what}", paint(DELETE, "lost"))),
         Change::Anew => {
             Some("fewer VMs came than were asked for: the plan is placed on those that are there".to_owned())

@@ -70,6 +70,8 @@ pub enum Change {
     Back,
     /// The service was started again and goes on.
     Resumed,
+    /// An image is brought to a VM: which, where, and how far that is.
+    Pulling(String),
     /// A container that ran does not run any more, and why it could not be started again.
     Lost(String),
     /// Nothing more happens.
@@ -212,6 +214,12 @@ impl Track {
                 Some(Change::Back)
             }
             "resumed" => Some(Change::Resumed),
+            "pulling" => Some(Change::Pulling(format!(
+                "'{}' on '{}': {}",
+                text(event, "image"),
+                text(event, "vm"),
+                text(event, "progress")
+            ))),
             "lost" => Some(Change::Lost(format!(
                 "'{}' on '{}': {}",
                 text(event, "container"),

@@ -1,11 +1,18 @@
 //! Flags, environment, file.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::server::program;
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &*String::from_utf8_lossy(&output.stdout)
+}
+
+/// The program, with no folder for its data: a service that should not have been started ends at once.
+fn homeless() -> Command {
+    let mut command = program();
+    command.env("MAPEK_DATA_DIR", "/proc/none");
+    command
 }
 
 /// Every option of the service, with its environment variable and whether it takes a value: from the
@@ -75,7 +82,7 @@ fn an_option_of_the_service_before_a_command_is_refused() {
             };
             let mut arguments = vec![format!("{name}={value}"), command.to_owned()];
             arguments.extend((command == "completions").then(|| "bash".to_owned()));
-            let output = program().args(&arguments).output().unwrap();
+            let output = homeless().args(&arguments).output().unwrap();
             let text = said(&output);
             assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
             assert!(
@@ -96,7 +103,7 @@ fn an_option_of_clients_is_refused_where_nothing_is_asked() {
         &["solve", "--server", "http://127.0.0.1:1", "-"],
         &["--server", "http://127.0.0.1:1"],
     ] {
-        let output = program().args(arguments).output().unwrap();
+        let output = homeless().args(arguments).output().unwrap();
         let text = said(&output);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
         assert!(

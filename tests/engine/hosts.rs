@@ -46,6 +46,7 @@ fn infrastructure(vm: Size) -> Infrastructure {
         on_failure: mapek::model::topology::OnFailure::default(),
         on_shortage: mapek::model::topology::OnShortage::default(),
         self_heal: None,
+        registries: std::collections::BTreeMap::new(),
         foreign: mapek::model::topology::OnForeign::default(),
     }
 }

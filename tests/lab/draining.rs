@@ -43,12 +43,15 @@ fn those_who_use_a_server_are_told_that_it_goes_while_it_still_answers() {
         );
 
         let small = plan(&[("lb", 1.0, 1), ("web", 1.0, 1)]);
-        let hook = format!("run tier hook for container 'rubis_lb' on vm '{}'", vm.name);
+        let hook = [format!(
+            "run tier hook for container 'rubis_lb' on vm '{}'",
+            vm.name
+        )];
         let stages = service.translate(&small).await;
         let deleted = |stage: &Vec<String>| stage.iter().any(|text| text.starts_with("delete container"));
         let at = stages.iter().position(deleted).unwrap();
-        assert_eq!(stages[at - 1], [hook.clone()], "{stages:#?}");
-        assert_eq!(stages[at + 1], [hook], "{stages:#?}");
+        assert_eq!(stages[at - 1], hook, "{stages:#?}");
+        assert_eq!(stages[at + 1], hook, "{stages:#?}");
         service.execute(&small).await;
         assert_eq!(log(), "2 of 2\n1 of 2\n1 of 1\n");
         assert_eq!(service.translate(&small).await, Vec::<Vec<String>>::new());

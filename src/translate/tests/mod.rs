@@ -49,6 +49,7 @@ impl Scene {
             on_failure: crate::model::topology::OnFailure::default(),
             on_shortage: crate::model::topology::OnShortage::default(),
             self_heal: None,
+            registries: BTreeMap::new(),
             foreign: crate::model::topology::OnForeign::default(),
             weights: Weights::default(),
         };
