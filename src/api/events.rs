@@ -66,8 +66,8 @@ pub async fn get(
     let header = request
         .headers()
         .get("last-event-id")
-        .and_then(|value| value.to_str().ok());
-    let last = header.or(query.last_event_id.as_deref());
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let last = header.as_deref().or(query.last_event_id.as_deref());
     let (after, reset) = match start(&service, last, query.journal.as_deref()).await {
         Ok(start) => start,
         Err(fault) => return timer.fail(&fault),

@@ -83,6 +83,13 @@ async fn events_come_as_they_happen_and_are_told_again_after_a_kill() {
         (answer.status, &answer.body["code"]),
         (400, &json!("request_invalid"))
     );
+    // Bytes that are no text are no number either.
+    let strange = reqwest::header::HeaderValue::from_bytes(b"\xfc").unwrap();
+    let strange = [(reqwest::header::HeaderName::from_static("last-event-id"), strange)];
+    let status = server
+        .status(reqwest::Method::GET, "/api/events", strange.into_iter().collect())
+        .await;
+    assert_eq!(status, 400);
 }
 
 #[tokio::test]
