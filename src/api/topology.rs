@@ -1,11 +1,12 @@
 //! `/api/topology`
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::fault::{Code, Fault};
 use crate::model::topology::{App, Infrastructure};
 use crate::model::{Topology, Warning};
 
@@ -41,13 +42,44 @@ pub struct TopologyTaken {
 ///
 /// With `If-None-Match`, 304 where the client has it already.
 #[utoipa::path(get, path = "/api/topology", operation_id = "get_topology", tag = "state",
-    params(("If-None-Match" = Option<String>, Header, description = "Tags that the client has.")),
+    params(
+        ("generation" = Option<u64>, Query,
+            description = "The topology of that generation, where it is kept: the last 100 are. The newest unless given."),
+        ("If-None-Match" = Option<String>, Header, description = "Tags that the client has."),
+    ),
     responses(
         (status = 200, description = "The topology.", body = TopologyShown,
             headers(("ETag" = String, description = "Changes when the topology does."))),
         (status = 304, description = "The client has it.")))]
-pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
-    timer.document(&request, service.snapshot().topology_document())
+pub async fn get(
+    request: HttpRequest,
+    query: web::Query<Query>,
+    service: Handle,
+    timer: Timer,
+) -> HttpResponse {
+    match query.generation() {
+        Ok(None) => timer.document(&request, service.snapshot().topology_document()),
+        Ok(Some(generation)) => timer.answer(service.topology_of(generation).await),
+        Err(fault) => timer.fail(&fault),
+    }
+}
+
+/// Which topology.
+#[derive(Debug, Default, Deserialize)]
+pub struct Query {
+    generation: Option<String>,
+}
+
+impl Query {
+    fn generation(&self) -> Result<Option<u64>, Fault> {
+        let number = self.generation.as_deref().map(|text| {
+            text.parse::<u64>().map_err(|_| {
+                let message = format!("generation should be a whole number, is {text:?}");
+                Fault::new(Code::RequestInvalid, message)
+            })
+        });
+        number.transpose()
+    }
 }
 
 /// Checks a topology as a whole and takes it.
@@ -55,21 +87,27 @@ pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpRes
 /// All problems are told at once, each with its JSON path. With `If-Match` it is taken only in the
 /// place of the one with that tag.
 #[utoipa::path(put, path = "/api/topology", operation_id = "put_topology", tag = "state",
-    params(("If-Match" = Option<String>, Header, description = "The tag of the topology that is to be replaced.")),
+    params(
+        ("generation" = Option<u64>, Query,
+            description = "Takes the topology of that generation again, secrets and all; the body is not looked at."),
+        ("If-Match" = Option<String>, Header, description = "The tag of the topology that is to be replaced."),
+    ),
     request_body(content = Topology, content_type = "application/json"),
     responses((status = 200, description = "It was taken.", body = TopologyTaken,
         headers(("ETag" = String, description = "The tag of the one that was put.")))))]
 pub async fn put(
     request: HttpRequest,
+    query: web::Query<Query>,
     service: Handle,
     timer: Timer,
     Asked(by): Asked,
     JsonBody(body): JsonBody,
 ) -> HttpResponse {
     let seen = tags::if_match(&request);
-    let result = match body {
-        Ok(document) => service.put_topology(as_put(document), seen, by).await,
-        Err(fault) => Err(fault),
+    let result = match (query.generation(), body) {
+        (Ok(Some(generation)), _) => service.put_topology_of(generation, seen, by).await,
+        (Ok(None), Ok(document)) => service.put_topology(as_put(document), seen, by).await,
+        (Err(fault), _) | (_, Err(fault)) => Err(fault),
     };
     let put = match result {
         Ok(put) => put,

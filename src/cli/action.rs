@@ -14,7 +14,7 @@ pub enum Kind {
     DeleteVm,
     /// A container is made.
     Create,
-    /// A container's limits change.
+    /// A container's limits change, or it is replaced.
     Update,
     /// A container is removed.
     Delete,
@@ -35,7 +35,7 @@ impl<'a> Action<'a> {
             "create_vm" => Kind::CreateVm,
             "delete_vm" => Kind::DeleteVm,
             "create_container" => Kind::Create,
-            "update_container" => Kind::Update,
+            "update_container" | "replace_container" => Kind::Update,
             "delete_container" => Kind::Delete,
             "run_scale_hook" | "run_tier_hook" => Kind::Hook,
             _ => Kind::Other,

@@ -113,7 +113,7 @@ fn differs(difference: &Value) -> String {
     )
 }
 
-/// Carries out the plan that was reached last before the one that holds.
+/// Carries out the plan that was reached last before the one that holds, with the topology that it was made for.
 ///
 /// # Errors
 ///
@@ -130,7 +130,8 @@ pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Resu
             "the plan that holds is still being carried out: wait for execution {id}, or stop it with mapek cancel"
         ));
     }
-    let Some(before) = reached_before(client, holds).await? else {
+    let present = generation_of(client, &held).await?;
+    let Some(before) = reached_before(client, holds, present).await? else {
         return none("the history has no other plan that was reached, so there is nothing to go back to");
     };
     say(&format!(
@@ -138,6 +139,16 @@ pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Resu
         cell(before.get("id")),
         cell(before.get("finished_at"))
     ));
+    let generation = generation(&before);
+    if generation != present && generation != 0 {
+        say(&format!(
+            "Back to the topology of generation {generation}, which it was made for"
+        ));
+        let path = format!("/api/topology?generation={generation}");
+        client
+            .ask(Method::PUT, &path, Some(&serde_json::json!({})))
+            .await?;
+    }
     carry_out(
         client,
         before.get("plan").unwrap_or(&Value::Null),
@@ -147,8 +158,24 @@ pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Resu
     .await
 }
 
-/// The newest execution that reached another plan than the one that holds.
-async fn reached_before(client: &Client, holds: &Value) -> Result<Option<Value>, Problem> {
+/// The topology that an execution was made for; 0 where its record does not say.
+fn generation(record: &Value) -> u64 {
+    record.get("generation").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The topology that the plan which holds was made for.
+async fn generation_of(client: &Client, held: &Value) -> Result<u64, Problem> {
+    let Some(id) = held.get("execution").and_then(Value::as_str) else {
+        return Ok(0);
+    };
+    let record = client
+        .ask(Method::GET, &format!("/api/executions/{id}"), None)
+        .await?;
+    Ok(generation(&record))
+}
+
+/// The newest execution that reached another plan than the one that holds, or that plan with another topology.
+async fn reached_before(client: &Client, holds: &Value, present: u64) -> Result<Option<Value>, Problem> {
     let mut before = None;
     loop {
         let filters = [
@@ -162,7 +189,8 @@ async fn reached_before(client: &Client, holds: &Value) -> Result<Option<Value>,
             let path = format!("/api/executions/{}", cell(execution.get("id")));
             let record = client.ask(Method::GET, &path, None).await?;
             let plan = record.get("plan").filter(|plan| plan.is_object());
-            if plan.is_some_and(|plan| amounts(plan) != amounts(holds)) {
+            let other = ![0, present].contains(&generation(&record)) && present != 0;
+            if plan.is_some_and(|plan| other || amounts(plan) != amounts(holds)) {
                 return Ok(Some(record));
             }
         }

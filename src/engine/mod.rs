@@ -22,7 +22,7 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::model::topology::{Healthcheck, Login, PortBinding, RuntimeOptions, Tls, Variable};
-use crate::model::{CoreSet, Cpu};
+use crate::model::{CoreSet, Cpu, Handover, RevisionId};
 
 pub use owners::Owners;
 
@@ -36,6 +36,14 @@ pub const LABEL_APP: &str = "mapek.app";
 pub const LABEL_TIER: &str = "mapek.tier";
 /// Label with a fingerprint of what was asked for, the limits apart, which can change in place.
 pub const LABEL_SPEC: &str = "mapek.spec";
+/// What a container's successor is named, as long as the old one is there.
+#[must_use]
+pub fn successor(name: &str) -> String {
+    format!("{name}.next")
+}
+
+/// Label with what the container was made from: a [`RevisionId`].
+pub const LABEL_REVISION: &str = "mapek.revision";
 /// Folder inside a container for the scripts that are run in it.
 pub const HOOKS_FOLDER: &str = "/ecoware";
 
@@ -78,6 +86,30 @@ pub trait Engine: Send + Sync {
     /// ([`EngineErrorKind::Unhealthy`]) is stopped again, so that it holds nothing, and kept, so
     /// that its log can be read.
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError>;
+
+    /// Puts a container that is as asked in the place of the one of that name, whatever that was made from. Its
+    /// successor has a name of its own until it runs, and is healthy where it has a health check; only then the old one
+    /// is removed. A failure leaves both as they are: see [`Engine::take_back`]. Called again, it goes on from there.
+    /// Stand-ins may do it in one go.
+    async fn replace(&self, spec: &ContainerSpec, _handover: Handover) -> Result<Observed, EngineError> {
+        self.ensure_running(spec).await
+    }
+
+    /// Goes as far with a replacement as the old container is not touched: with [`Handover::StartFirst`] the successor is up
+    /// then, otherwise it is made. Answers whether the old one is still to go. Stand-ins may do nothing.
+    async fn prepare_replacement(
+        &self,
+        _spec: &ContainerSpec,
+        _handover: Handover,
+    ) -> Result<bool, EngineError> {
+        Ok(true)
+    }
+
+    /// After a replacement that failed: makes sure that no successor is left, and that the old container runs. Where
+    /// that has gone already, the successor is up, and is given the name.
+    async fn take_back(&self, _name: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// Makes sure that the running container holds these limits, without stopping it.
     async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError>;
@@ -269,6 +301,8 @@ pub struct ContainerSpec {
     pub app: String,
     /// See [`ContainerSpec::app`].
     pub tier: String,
+    /// What it is made from, as the record has it; None where nobody keeps that.
+    pub revision: Option<RevisionId>,
     /// Image.
     pub image: String,
     /// Who asks the image's registry for it.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{LABEL_MANAGED, LABEL_OWNER};
+use super::{LABEL_MANAGED, LABEL_OWNER, LABEL_REVISION};
 
 /// Whose containers are ours. Clones share what is learnt.
 #[derive(Clone, Debug)]
@@ -79,6 +79,14 @@ impl Owners {
         match labels.get(LABEL_OWNER) {
             Some(owner) => self.has(owner),
             None => self.read(|known| known.taken_over.contains(id)),
+        }
+    }
+
+    /// Takes out of a container's labels what only the data directory that wrote them can make sense of: revisions
+    /// have a key.
+    pub fn tidy(&self, labels: &mut BTreeMap<String, String>) {
+        if labels.get(LABEL_OWNER).is_none_or(|owner| **owner != *self.own) {
+            labels.remove(LABEL_REVISION);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Whose a container is, and what it is limited to, in words and numbers.
 
-use super::{LABEL_OWNER, Observed, owners};
-use crate::model::Cpu;
+use super::{LABEL_OWNER, LABEL_REVISION, Observed, owners};
+use crate::model::{Cpu, RevisionId};
 
 impl Observed {
     /// The id of the data directory whose `mapek` made it, where it says so.
@@ -15,6 +15,13 @@ impl Observed {
     #[must_use]
     pub fn by_mapek(&self) -> bool {
         owners::is_labelled(&self.labels)
+    }
+
+    /// What it was made from, where it says so and this data directory wrote that.
+    #[must_use]
+    pub fn revision(&self) -> Option<RevisionId> {
+        let revision = self.labels.get(LABEL_REVISION);
+        revision.map(|revision| RevisionId::new(revision))
     }
 
     /// Whose it is, for people; only of use where it is not ours.

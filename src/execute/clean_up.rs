@@ -62,6 +62,7 @@ pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'
         }
         Action::CreateContainer { container, .. }
         | Action::UpdateContainer { container, .. }
+        | Action::ReplaceContainer { container, .. }
         | Action::DeleteContainer { container, .. } => {
             // What was on a VM that is gone went with it.
             if !world.knows(view, action.vm()) {
@@ -88,6 +89,32 @@ async fn container(world: &World, engine: &dyn Engine, action: &Action, name: &s
     if created && let Err(error) = engine.ensure_absent(name).await {
         tracing::warn!(%error, "what a failed action left behind could not be removed: {action}");
     }
+    let mut remark = None;
+    if matches!(action, Action::ReplaceContainer { .. }) {
+        match engine.take_back(name).await {
+            Ok(()) => {}
+            // Whether the successor is gone is to be found out.
+            Err(error) if error.may_pass() => {
+                tracing::warn!(%error, "a failed replacement could not be taken back: {action}");
+                return Settled::unknown(None, not_known(&error.to_string()));
+            }
+            Err(error) => {
+                tracing::error!(%error, "a failed replacement could not be taken back: {action}");
+                remark = Some(format!(
+                    "the container before it could not be brought back: {error}"
+                ));
+            }
+        }
+    }
+    let settled = look_at(world, engine, action, name, created).await;
+    Settled {
+        remark: remark.or(settled.remark),
+        ..settled
+    }
+}
+
+/// What is there under the name of an action's container.
+async fn look_at(world: &World, engine: &dyn Engine, action: &Action, name: &str, created: bool) -> Settled {
     match engine.find(name).await {
         // A paused one holds what it holds.
         Ok(Some(seen)) if seen.managed && seen.state.holds() => {
@@ -95,6 +122,7 @@ async fn container(world: &World, engine: &dyn Engine, action: &Action, name: &s
             Settled::known(Left::Container {
                 size: held.size,
                 cores: held.cores,
+                revision: held.revision,
             })
         }
         Ok(Some(seen)) if seen.managed && created => {

@@ -27,13 +27,36 @@ pub fn follows(topology: &Topology, failed: &Action, action: &Action) -> bool {
             true
         }
         (
+            Action::DeleteContainer { .. } | Action::UpdateContainer { .. },
+            Action::ReplaceContainer { .. },
+        ) if same_vm => true,
+        (
             Action::CreateContainer {
                 container: failed, ..
             }
             | Action::UpdateContainer {
                 container: failed, ..
+            }
+            | Action::ReplaceContainer {
+                container: failed, ..
             },
             Action::DeleteContainer { container, .. },
+        ) => failed == container,
+        // A revision that does not come up in one place is not tried in the next, and nothing that depends on it follows.
+        (
+            Action::CreateContainer {
+                container: failed, ..
+            }
+            | Action::ReplaceContainer {
+                container: failed, ..
+            },
+            Action::ReplaceContainer { container, .. },
+        ) => failed == container || needs(topology, container, failed),
+        (
+            Action::ReplaceContainer {
+                container: failed, ..
+            },
+            Action::CreateContainer { container, .. },
         ) => failed == container,
         (
             Action::CreateContainer {

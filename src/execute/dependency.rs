@@ -11,7 +11,7 @@ use super::record::Execution;
 use super::spec;
 use super::world::{View, World};
 
-/// Makes sure, before a container is created, that what it depends on runs and is healthy. Other
+/// Makes sure, before a container is created or replaced, that what it depends on runs and is healthy. Other
 /// actions wait for nothing.
 pub async fn await_dependencies(
     world: &World,
@@ -19,7 +19,8 @@ pub async fn await_dependencies(
     execution: &Execution,
     action: &Action,
 ) -> Result<(), Failure> {
-    let Action::CreateContainer { container, .. } = action else {
+    let (Action::CreateContainer { container, .. } | Action::ReplaceContainer { container, .. }) = action
+    else {
         return Ok(());
     };
     let target = match &execution.progress.back {
@@ -86,16 +87,8 @@ async fn is_up(
         Some((State::Paused, _)) => "is paused",
         Some((State::Restarting, _)) => "ends again and again",
         Some((State::Created | State::Removing | State::Exited | State::Dead, _)) | None => {
-            let tier = world.topology.tiers.get(dependency);
-            let tier = tier.ok_or_else(|| unknown(dependency))?;
-            let spec = spec::container(
-                &world.topology,
-                tier,
-                vm,
-                held.size,
-                &held.cores,
-                &view.allocation,
-            );
+            let spec = spec::held(&world.topology, dependency, vm, held, &view.allocation)
+                .ok_or_else(|| unknown(dependency))?;
             engine.ensure_running(&spec).await?;
             return Ok(());
         }

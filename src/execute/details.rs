@@ -18,7 +18,7 @@ use super::summary::Summary;
 #[schema(example = json!({
     "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "state": "succeeded", "created_at": "2026-11-21T06:00:00Z",
     "finished_at": "2026-11-21T06:00:03Z", "actions": 1, "actions_done": 1, "requested_by": "planner", "reconcile": null,
-    "plan": {}, "hooks_revision": null, "from": {}, "target": {},
+    "plan": {}, "generation": 3, "hooks_revision": null, "from": {}, "target": {},
     "stages": [[{ "action": { "kind": "delete_vm", "vm": "vm1" }, "text": "delete vm 'vm1'", "state": "succeeded",
         "attempts": 1, "started_at": "2026-11-21T06:00:00Z", "finished_at": "2026-11-21T06:00:03Z" }]],
     "on_failure": "stop", "on_shortage": "fail", "plan_id": null, "request_id": "01a1fc6c-c051-7783-a1ac-3b147b0973bf",
@@ -30,6 +30,9 @@ pub struct Details<'e> {
     /// The plan as it was sent.
     #[schema(value_type = Plan)]
     plan: &'e Value,
+    /// The generation of the topology that it was made for; 0 where an earlier version did not keep it.
+    #[schema(example = 3)]
+    generation: u64,
     /// The commit, or content hash, of the hooks.
     #[schema(example = "9a7a287")]
     hooks_revision: Option<&'e str>,
@@ -105,6 +108,7 @@ impl Execution {
         Details {
             summary: self.summary(),
             plan: &frozen.plan,
+            generation: frozen.generation,
             hooks_revision: frozen.hooks_revision.as_deref(),
             from: &frozen.from.allocation,
             target: &frozen.target,

@@ -45,10 +45,32 @@ pub fn confirm(
             ..
         } => {
             if let Some(vm) = allocation.vms.get_mut(&vm) {
+                let was = vm.used.get(container);
+                let held = Container {
+                    size: *size,
+                    cores: cores.clone(),
+                    owed: was.map(|was| was.owed).unwrap_or_default(),
+                    revision: match action {
+                        Action::CreateContainer { revision, .. } => revision.clone(),
+                        _ => was.and_then(|was| was.revision.clone()),
+                    },
+                };
+                vm.used.insert(container.clone(), held);
+            }
+        }
+        Action::ReplaceContainer {
+            container,
+            size,
+            cores,
+            revision,
+            ..
+        } => {
+            if let Some(vm) = allocation.vms.get_mut(&vm) {
                 let held = Container {
                     size: *size,
                     cores: cores.clone(),
                     owed: vm.used.get(container).map(|was| was.owed).unwrap_or_default(),
+                    revision: Some(revision.clone()),
                 };
                 vm.used.insert(container.clone(), held);
             }
@@ -95,7 +117,9 @@ pub fn settle(allocation: &mut Allocation, bindings: &Bindings, action: &Action,
     };
     match left.container() {
         Some(mut container) => {
-            container.owed = vm.used.get(tier).map(|was| was.owed).unwrap_or_default();
+            let was = vm.used.get(tier);
+            container.owed = was.map(|was| was.owed).unwrap_or_default();
+            container.revision = container.revision.or_else(|| was?.revision.clone());
             vm.used.insert(tier.clone(), container);
         }
         None => drop(vm.used.remove(tier)),

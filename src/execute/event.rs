@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::engine::RunId;
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Container, CoreSet, Size, TierId, VmId};
+use crate::model::{Allocation, Container, CoreSet, RevisionId, Size, TierId, VmId};
 use crate::translate::Stage;
 
 use super::asked::By;
@@ -269,6 +269,9 @@ pub enum Left {
         size: Size,
         /// Its cores.
         cores: CoreSet,
+        /// What it was made from, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<RevisionId>,
     },
 }
 
@@ -278,8 +281,13 @@ impl Left {
     pub fn container(&self) -> Option<Container> {
         match self {
             Self::Nothing => None,
-            Self::Container { size, cores } => Some(Container {
+            Self::Container {
+                size,
+                cores,
+                revision,
+            } => Some(Container {
                 cores: cores.clone(),
+                revision: revision.clone(),
                 ..Container::from(*size)
             }),
         }

@@ -100,6 +100,7 @@ impl Fake {
             id: Uuid::now_v7(),
             created_at: Timestamp::UNIX_EPOCH,
             plan: json!({}),
+            generation: 1,
             from: (&from).into(),
             target: to,
             hooks_revision: None,

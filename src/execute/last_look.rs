@@ -130,16 +130,11 @@ async fn start(
     (name, vm): (&VmId, &Vm),
     container: &TierId,
 ) -> Result<(), EngineError> {
-    let (Some(tier), Some(held)) = (world.topology.tiers.get(container), vm.used.get(container)) else {
+    let held = vm.used.get(container);
+    let Some(spec) =
+        held.and_then(|held| spec::held(&world.topology, container, name, held, &view.allocation))
+    else {
         return Ok(());
     };
-    let spec = spec::container(
-        &world.topology,
-        tier,
-        name,
-        held.size,
-        &held.cores,
-        &view.allocation,
-    );
     engine.ensure_running(&spec).await.map(drop)
 }

@@ -18,7 +18,9 @@ use super::status::Status;
 
 /// After `action` has changed its container, or may have: its scale hooks are owed.
 pub(super) fn after(topology: &Topology, allocation: &mut Allocation, bindings: &Bindings, action: &Action) {
-    let (Action::CreateContainer { container, .. } | Action::UpdateContainer { container, .. }) = action
+    let (Action::CreateContainer { container, .. }
+    | Action::UpdateContainer { container, .. }
+    | Action::ReplaceContainer { container, .. }) = action
     else {
         return;
     };
@@ -61,7 +63,8 @@ pub(super) fn sizes(allocation: &Allocation) -> Vec<(VmId, TierId, Container)> {
     allocation.vms.iter().flat_map(of_vm).collect()
 }
 
-/// Adds the dependency hooks that are owed for what `changes` in number, size or place. `allocation` is
+/// Adds the dependency hooks that are owed for what `changes` in number, size, place or
+/// revision. `allocation` is
 /// what was confirmed before.
 pub(super) fn add(
     topology: &Topology,
@@ -80,11 +83,15 @@ pub(super) fn add(
         let Change::Container { vm, tier, is } = change else {
             continue;
         };
-        let fresh = allocation.container(vm, tier).is_none() && is.owed.tier.is_none();
-        if fresh
-            && let Some(spec) = topology.tiers.get(tier)
+        if is.owed.tier.is_some() {
+            continue;
+        }
+        let was = allocation.container(vm, tier);
+        // A successor knows nothing of what its predecessor was told.
+        let replaced = was.is_some_and(|was| was.is_replaced_by(is));
+        if let Some(spec) = topology.tiers.get(tier)
             && spec.on_dependency_scale.is_some()
-            && dependency_changed(execution, spec)
+            && (replaced || (was.is_none() && dependency_changed(execution, spec)))
         {
             is.owed.tier = Some(since);
         }
@@ -126,6 +133,7 @@ fn unsure<'e>(execution: &'e Execution, event: &Event) -> Option<&'e TierId> {
         Action::UpdateContainer { size, was, .. } if size == was => None,
         Action::CreateContainer { container, .. }
         | Action::UpdateContainer { container, .. }
+        | Action::ReplaceContainer { container, .. }
         | Action::DeleteContainer { container, .. } => Some(container),
         Action::CreateVm { .. }
         | Action::DeleteVm { .. }
@@ -134,11 +142,18 @@ fn unsure<'e>(execution: &'e Execution, event: &Event) -> Option<&'e TierId> {
     }
 }
 
-/// The tiers of which a change makes more or less, or puts it elsewhere.
+/// The tiers of which a change makes more or less, puts it elsewhere, or puts another revision in its place.
 fn resized(allocation: &Allocation, change: &Change) -> Vec<TierId> {
     let size = |vm, tier| allocation.container(vm, tier).map(|held| held.size);
     match change {
         Change::Container { vm, tier, is } if size(vm, tier) != Some(is.size) => vec![tier.clone()],
+        Change::Container { vm, tier, is }
+            if allocation
+                .container(vm, tier)
+                .is_some_and(|was| was.is_replaced_by(is)) =>
+        {
+            vec![tier.clone()]
+        }
         Change::ContainerGone { tier, .. } => vec![tier.clone()],
         Change::VmGone { vm } => {
             let used = allocation.vms.get(vm).map(|vm| &vm.used);
@@ -157,7 +172,7 @@ fn dependency_changed(execution: &Execution, tier: &Tier) -> bool {
     let mut done = done.filter(|(_, state)| state.state == Status::Succeeded);
     done.any(|((_, action), _)| {
         let changes = match action {
-            Action::CreateContainer { .. } => true,
+            Action::CreateContainer { .. } | Action::ReplaceContainer { .. } => true,
             Action::UpdateContainer { size, was, .. } => size != was,
             // What earlier executions left behind held nothing.
             Action::DeleteContainer {

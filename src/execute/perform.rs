@@ -5,7 +5,7 @@ use crate::engine::{Effect, EngineError, EngineErrorKind, Health};
 use crate::fault::{Code, Fault};
 use crate::hooks::{self, HookCall, HookError};
 use crate::model::topology::HookName;
-use crate::model::{Allocation, Size, TierId, VmId};
+use crate::model::{Allocation, Container, RevisionId, Size, TierId, VmId};
 use crate::translate::{Action, Place};
 
 use super::drain::drain;
@@ -94,21 +94,22 @@ impl From<HookError> for Failure {
 
 /// Has the action's effect, or finds that it is there already.
 ///
-/// `old` is the allocation that dependency hooks are given as the one before. A container that is
+/// `old` is the allocation that dependency hooks are given as the one before; `whereabouts` says where what starts finds its
+/// dependencies. A container that is
 /// confirmed to run and does not any more is started first: an engine that was killed and came back
 /// leaves those down that it had only just started.
 pub async fn perform(
     world: &World,
     view: &View,
-    old: &Allocation,
+    (old, whereabouts): (&Allocation, &Allocation),
     action: &Action,
     page: &Page<'_>,
 ) -> Result<Finding, Failure> {
-    match attempt(world, view, old, action, page).await {
+    match attempt(world, view, (old, whereabouts), action, page).await {
         Err(failure) if failure.down => {
             tracing::warn!(error = %failure.fault, "starting the container again, for: {action}");
             revive(world, view, action).await?;
-            attempt(world, view, old, action, page).await
+            attempt(world, view, (old, whereabouts), action, page).await
         }
         result => result,
     }
@@ -118,18 +119,21 @@ pub async fn perform(
 /// it is to have: what it had may be somebody else's by now.
 async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failure> {
     let (name, engine) = world.engine(view, action.vm())?;
-    let Some(tier) = action.container().and_then(|id| world.topology.tiers.get(id)) else {
+    let Some(tier) = action.container() else {
         return Ok(());
     };
+    let confirmed = view.allocation.container(&name, tier);
     let held = match action {
-        Action::UpdateContainer { size, cores, .. } => Some((*size, cores)),
-        _ => {
-            let confirmed = view.allocation.container(&name, &tier.id);
-            confirmed.map(|held| (held.size, &held.cores))
-        }
+        Action::UpdateContainer { size, cores, .. } => Some(Container {
+            size: *size,
+            cores: cores.clone(),
+            ..confirmed.cloned().unwrap_or_default()
+        }),
+        _ => confirmed.cloned(),
     };
-    if let Some((size, cores)) = held {
-        let spec = spec::container(&world.topology, tier, &name, size, cores, &view.allocation);
+    if let Some(held) = held
+        && let Some(spec) = spec::held(&world.topology, tier, &name, &held, &view.allocation)
+    {
         engine.ensure_running(&spec).await?;
     }
     Ok(())
@@ -138,7 +142,7 @@ async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failu
 async fn attempt(
     world: &World,
     view: &View,
-    old: &Allocation,
+    (old, whereabouts): (&Allocation, &Allocation),
     action: &Action,
     page: &Page<'_>,
 ) -> Result<Finding, Failure> {
@@ -166,14 +170,22 @@ async fn attempt(
             container,
             size,
             cores,
+            revision,
         } => {
             let (name, engine) = world.engine(view, vm)?;
-            let tier = world
+            let spec = spec::container(
+                &world.topology,
+                container,
+                revision.as_ref(),
+                &name,
+                (*size, cores),
+                whereabouts,
+            )
+            .ok_or_else(|| unknown(container))?;
+            let (tier, _) = world
                 .topology
-                .tiers
-                .get(container)
+                .made_as(container, revision.as_ref())
                 .ok_or_else(|| unknown(container))?;
-            let spec = spec::container(&world.topology, tier, &name, *size, cores, &view.allocation);
             world.cloud.ensure_kept(&[name].into()).await?;
             as_others(world, view, vm, tier).await?;
             engine.ensure_running(&spec).await?;
@@ -197,6 +209,36 @@ async fn attempt(
                 engine.restart(container.as_str()).await?;
             }
             Ok(Finding::default())
+        }
+        Action::ReplaceContainer {
+            vm,
+            container,
+            size,
+            cores,
+            handover,
+            revision,
+            hooks,
+            ..
+        } => {
+            let (name, engine) = world.engine(view, vm)?;
+            let spec = spec::container(
+                &world.topology,
+                container,
+                Some(revision),
+                &name,
+                (*size, cores),
+                whereabouts,
+            )
+            .ok_or_else(|| unknown(container))?;
+            if spec.revision.as_ref() != Some(revision) {
+                return Err(forgotten(container, revision).into());
+            }
+            // The old one goes as one that is removed does, once it is known that it does.
+            let goes = engine.prepare_replacement(&spec, *handover).await?;
+            let hooks = if goes { hooks.as_slice() } else { &[] };
+            let output = drain(world, view, vm, container, hooks, page).await?;
+            engine.replace(&spec, *handover).await?;
+            Ok(Finding { vm: None, output })
         }
         Action::DeleteContainer {
             vm, container, hooks, ..
@@ -258,6 +300,15 @@ pub(super) fn unknown(container: &TierId) -> Fault {
         Code::Internal,
         format!("{container} is not a tier of the topology"),
     )
+}
+
+/// What an earlier revision was is not kept for ever.
+fn forgotten(container: &TierId, revision: &RevisionId) -> Fault {
+    let message = format!(
+        "what revision {revision} of {container} was made from is not known any more; put a topology that has it again, \
+         and send the plan again"
+    );
+    Fault::new(Code::Conflict, message)
 }
 
 pub(super) async fn run_hook(

@@ -39,7 +39,8 @@ pub async fn preflight(
             continue;
         }
         let names = creations.entry(action.vm()).or_default();
-        if let Action::CreateContainer { container, .. } = action {
+        if let Action::CreateContainer { container, .. } | Action::ReplaceContainer { container, .. } = action
+        {
             names.insert(container);
         }
     }
@@ -195,9 +196,9 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
     for action in stages.iter().flatten() {
         let (kind, named) = match action {
-            Action::RunScaleHook { hooks, .. } | Action::DeleteContainer { hooks, .. } => {
-                (Kind::Scale, hooks.as_slice())
-            }
+            Action::RunScaleHook { hooks, .. }
+            | Action::DeleteContainer { hooks, .. }
+            | Action::ReplaceContainer { hooks, .. } => (Kind::Scale, hooks.as_slice()),
             Action::RunTierHook { hook, .. } => (Kind::Tier, std::slice::from_ref(hook)),
             Action::CreateVm { .. }
             | Action::DeleteVm { .. }

@@ -91,7 +91,8 @@ impl Run {
                 error: fault.message.clone(),
                 code: fault.code.as_str().to_owned(),
                 output: None,
-                left: Some(Left::Nothing),
+                // What was to be replaced is there as it was.
+                left: matches!(need.what, Action::CreateContainer { .. }).then_some(Left::Nothing),
                 unknown: false,
             })
             .await?;
@@ -122,10 +123,22 @@ impl Run {
         let actions = stages.iter().flatten().zip(first..);
         actions
             .filter_map(|(what, action)| {
-                let Action::CreateContainer { vm, container, .. } = what else {
-                    return None;
+                let (vm, container, revision) = match what {
+                    Action::CreateContainer {
+                        vm,
+                        container,
+                        revision,
+                        ..
+                    } => (vm, container, revision.as_ref()),
+                    Action::ReplaceContainer {
+                        vm,
+                        container,
+                        revision,
+                        ..
+                    } => (vm, container, Some(revision)),
+                    _ => return None,
                 };
-                let tier = self.world.topology.tiers.get(container)?;
+                let (tier, _) = self.world.topology.made_as(container, revision)?;
                 // A VM that is still to be made pulls what it needs when it is there.
                 let (vm, engine) = self.world.engine(view, vm).ok()?;
                 Some(Need {

@@ -30,6 +30,7 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
         },
         cores,
         owed: Owed::default(),
+        revision: seen.revision(),
     }
 }
 
@@ -86,6 +87,9 @@ pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
                         tier: None,
                     },
                 };
+                // Containers of earlier versions, and those that were adopted, do not say what they were made from.
+                let known = vm.used.get(&tier).and_then(|known| known.revision.clone());
+                held.revision = held.revision.or(known);
                 (tier, held)
             })
             .collect(),

@@ -1,6 +1,6 @@
 //! One execution as it is kept: what was asked, what was shown, what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::model::topology::{OnFailure, OnShortage};
-use crate::model::{Allocation, CoreSet, Foreign, Owed, Since, TierId, VmId};
+use crate::model::{Allocation, Container, CoreSet, Foreign, Owed, RevisionId, Since, TierId, VmId};
 use crate::translate::{Action, Stage};
 
 use crate::fault::{Code, Fault};
@@ -30,6 +30,9 @@ pub struct Frozen {
     pub created_at: Timestamp,
     /// The plan as it was sent.
     pub plan: Value,
+    /// The topology that it was made for, by its generation; 0 in what was written before that was kept.
+    #[serde(default)]
+    pub generation: u64,
     /// What was.
     pub from: Pinned,
     /// What should be.
@@ -68,7 +71,7 @@ impl Frozen {
     }
 }
 
-/// An allocation with the cores of each container, which [`Allocation`]'s JSON leaves out.
+/// An allocation with the cores and the revision of each container, which [`Allocation`]'s JSON leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pinned {
     /// Sizes; no cores.
@@ -81,6 +84,9 @@ pub struct Pinned {
     /// The hooks that are owed, by VM and tier. None in what was written before they were kept.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub owed: BTreeMap<VmId, BTreeMap<TierId, Owed>>,
+    /// What the containers were made from, by VM and tier. None in what was written before that was kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revisions: BTreeMap<VmId, BTreeMap<TierId, RevisionId>>,
 }
 
 impl Pinned {
@@ -90,7 +96,8 @@ impl Pinned {
         json!([
             self.allocation.vms.get(vm).map(|vm| &vm.used),
             self.cores.get(vm),
-            self.owed.get(vm)
+            self.owed.get(vm),
+            self.revisions.get(vm)
         ])
     }
 }
@@ -122,6 +129,15 @@ impl From<&Allocation> for Pinned {
                 of_vm.insert(tier.clone(), container.owed);
             }
         }
+        let mut revisions: BTreeMap<VmId, BTreeMap<TierId, RevisionId>> = BTreeMap::new();
+        for (id, vm) in &allocation.vms {
+            for (tier, container) in &vm.used {
+                if let Some(revision) = &container.revision {
+                    let of_vm = revisions.entry(id.clone()).or_default();
+                    of_vm.insert(tier.clone(), revision.clone());
+                }
+            }
+        }
         let mut allocation = allocation.clone().owing_nothing();
         for vm in allocation.vms.values_mut() {
             vm.foreign = Foreign::default();
@@ -129,12 +145,14 @@ impl From<&Allocation> for Pinned {
         }
         for container in allocation.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
             container.cores = CoreSet::default();
+            container.revision = None;
         }
         Self {
             allocation,
             cores,
             foreign,
             owed,
+            revisions,
         }
     }
 }
@@ -146,14 +164,17 @@ impl From<Pinned> for Allocation {
             mut cores,
             mut foreign,
             mut owed,
+            mut revisions,
         } = pinned;
         for (id, vm) in &mut allocation.vms {
             vm.foreign = foreign.remove(id).unwrap_or_default();
             let mut of_vm = cores.remove(id).unwrap_or_default();
             let mut owed = owed.remove(id).unwrap_or_default();
+            let mut revisions = revisions.remove(id).unwrap_or_default();
             for (tier, container) in &mut vm.used {
                 container.cores = of_vm.remove(tier).unwrap_or_default();
                 container.owed = owed.remove(tier).unwrap_or_default();
+                container.revision = revisions.remove(tier);
             }
         }
         allocation
@@ -218,16 +239,16 @@ impl Execution {
     #[must_use]
     pub fn not_undone(&self, now: &Allocation, bindings: &Bindings) -> Vec<&Action> {
         let first = self.progress.back.as_ref().map_or(usize::MAX, |back| back.first);
-        let was = &self.frozen.from.allocation;
+        let was: Allocation = self.frozen.from.clone().into();
         let out = self.actions().zip(&self.progress.actions);
         let failed = out.filter(|((index, _), state)| *index < first && state.state == Status::Failed);
         let stays = failed.filter(|((_, action), state)| {
             let vm = real_name(bindings, action.vm());
-            let size = |allocation: &Allocation| {
-                let tier = action.container()?;
-                allocation.container(vm, tier).map(|held| held.size)
-            };
-            state.unknown || size(now) != size(was)
+            let held = |allocation: &Allocation| allocation.container(vm, action.container()?).cloned();
+            let (now, was) = (held(now), held(&was));
+            let size = |held: &Option<Container>| held.as_ref().map(|held| held.size);
+            let replaced = matches!((&was, &now), (Some(was), Some(now)) if was.is_replaced_by(now));
+            state.unknown || replaced || size(&now) != size(&was)
         });
         stays.map(|((_, action), _)| action).collect()
     }
@@ -264,6 +285,29 @@ impl Execution {
     pub fn target(&self) -> &Allocation {
         let second = self.progress.second.as_ref();
         second.map_or(&self.frozen.target, |second| &second.target)
+    }
+
+    /// What is confirmed without what is about to go, where that stays elsewhere: what starts now is told where to find
+    /// those that stay.
+    #[must_use]
+    pub fn lasting(&self, now: &Allocation, bindings: &Bindings) -> Allocation {
+        let planned = match &self.progress.back {
+            Some(_) => &self.frozen.from.allocation,
+            None => self.target(),
+        };
+        let mut stays: BTreeSet<(&VmId, &TierId)> = BTreeSet::new();
+        for (name, vm) in &planned.vms {
+            let name = real_name(bindings, name);
+            stays.extend(vm.used.keys().map(|tier| (name, tier)));
+        }
+        let mut lasting = now.clone();
+        for (name, vm) in &mut lasting.vms {
+            vm.used.retain(|tier, _| {
+                let elsewhere = || now.places(tier).any(|(other, _)| stays.contains(&(other, tier)));
+                stays.contains(&(name, tier)) || !elsewhere()
+            });
+        }
+        lasting
     }
 
     /// The direction that it goes in.

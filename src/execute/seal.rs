@@ -142,8 +142,16 @@ impl Basis {
                 );
             }
             if seen {
-                let owed = |basis: &Self| json!(basis.from.owed.get(vm));
-                note("allocation", json!({ "vm": vm }), owed(self), owed(now));
+                let kept = |basis: &Self| {
+                    let (owed, revisions) = (basis.from.owed.get(vm), basis.from.revisions.get(vm));
+                    (owed.is_some() || revisions.is_some()).then(|| json!([owed, revisions]))
+                };
+                note(
+                    "allocation",
+                    json!({ "vm": vm }),
+                    json!(kept(self)),
+                    json!(kept(now)),
+                );
             } else {
                 let (was, is) = (self.from.on(vm), now.from.on(vm));
                 note("allocation", json!({ "vm": vm }), was, is);
@@ -262,7 +270,8 @@ impl Seal {
     /// The VMs on which containers are to be created, with the tiers.
     pub fn creations(stages: &[Stage]) -> impl Iterator<Item = (&VmId, &TierId)> {
         stages.iter().flatten().filter_map(|action| match action {
-            Action::CreateContainer { vm, container, .. } => Some((vm, container)),
+            Action::CreateContainer { vm, container, .. }
+            | Action::ReplaceContainer { vm, container, .. } => Some((vm, container)),
             Action::CreateVm { .. }
             | Action::DeleteVm { .. }
             | Action::UpdateContainer { .. }
@@ -285,6 +294,7 @@ mod tests {
             size: Size::new(1, 3),
             cores: CoreSet([1].into()),
             owed: Default::default(),
+            revision: None,
         };
         vm.used.insert(TierId::new("a_b"), container);
         let allocation = Allocation {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::probe::Target;
 use crate::engine::{ContainerSpec, CpuLimit, HOOKS_FOLDER, Limits};
 use crate::model::topology::{CpuMode, Login, Tier, registry_of};
-use crate::model::{Allocation, CoreSet, Size, Topology, VmId};
+use crate::model::{Allocation, Container, CoreSet, RevisionId, Size, TierId, Topology, VmId};
 
 /// Limits for a size: pinned cores, or a share of all; memory in bytes.
 #[must_use]
@@ -28,20 +28,23 @@ pub fn memory(topology: &Topology, size: Size) -> u64 {
         .saturating_mul(1024 * 1024)
 }
 
-/// A container of `tier` on `vm`. `allocation` is what runs now: it says where the dependencies are.
+/// A container of a tier at a revision, on `vm`. `allocation` is what runs now: it says where the dependencies are. None where the
+/// topology has no such tier.
 #[must_use]
 pub fn container(
     topology: &Topology,
-    tier: &Tier,
+    id: &TierId,
+    revision: Option<&RevisionId>,
     vm: &VmId,
-    size: Size,
-    cores: &CoreSet,
+    (size, cores): (Size, &CoreSet),
     allocation: &Allocation,
-) -> ContainerSpec {
-    ContainerSpec {
+) -> Option<ContainerSpec> {
+    let (tier, revision) = topology.made_as(id, revision)?;
+    Some(ContainerSpec {
         name: tier.id.as_str().to_owned(),
         app: tier.app.clone(),
         tier: tier.key.clone(),
+        revision: revision.cloned(),
         image: tier.image.clone(),
         login: login(topology, &tier.image),
         limits: limits(topology, size, cores),
@@ -58,7 +61,26 @@ pub fn container(
         user: tier.user.clone(),
         runtime: tier.runtime.clone(),
         extra_hosts: extra_hosts(topology, tier, allocation),
-    }
+    })
+}
+
+/// A container as the record has it.
+#[must_use]
+pub fn held(
+    topology: &Topology,
+    id: &TierId,
+    vm: &VmId,
+    held: &Container,
+    allocation: &Allocation,
+) -> Option<ContainerSpec> {
+    container(
+        topology,
+        id,
+        held.revision.as_ref(),
+        vm,
+        (held.size, &held.cores),
+        allocation,
+    )
 }
 
 /// Who asks for an image, where the topology says so.

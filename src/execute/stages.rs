@@ -46,13 +46,8 @@ impl Run {
                 Halt::Cancel if execution.runs_from(first) => continue,
                 Halt::Cancel | Halt::Stop => break,
             }
-            if failure.is_some() {
-                let go_on = execution.frozen.on_failure == OnFailure::Continue
-                    && execution.progress.back.is_none()
-                    && !execution.is_short();
-                if !go_on {
-                    break;
-                }
+            if failure.is_some() && !goes_on(&execution) {
+                break;
             }
         }
         Ok(failure)
@@ -224,7 +219,13 @@ impl Run {
     ) -> Result<Finding, Failure> {
         let view = self.ledger.view();
         await_dependencies(&self.world, &view, execution, action).await?;
-        let finding = perform(&self.world, &view, old, action, page).await?;
+        let whereabouts = match action {
+            Action::CreateContainer { .. } | Action::ReplaceContainer { .. } => {
+                &execution.lasting(&view.allocation, &view.bindings)
+            }
+            _ => &*view.allocation,
+        };
+        let finding = perform(&self.world, &view, (old, whereabouts), action, page).await?;
         if let (Action::CreateVm { vm }, Some(found)) = (action, &finding.vm) {
             first_look(&self.world, execution, vm, found).await?;
         }
@@ -261,7 +262,7 @@ impl Run {
     }
 
     /// Records a failure with what is really there. `unsure` says that the effect may have happened.
-    async fn fail(
+    pub(super) async fn fail(
         &self,
         index: usize,
         action: &Action,
@@ -302,4 +303,11 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Whether what does not depend on a failure is done all the same.
+fn goes_on(execution: &Execution) -> bool {
+    execution.frozen.on_failure == OnFailure::Continue
+        && execution.progress.back.is_none()
+        && !execution.is_short()
 }

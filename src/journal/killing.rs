@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Seal, Stamped};
-use crate::model::{Change, VmId};
+use crate::model::{Change, RevisionKey, VmId};
 
 use super::{History, Journal, JournalError, Kept, Pruned, Retention};
 
@@ -127,6 +127,18 @@ impl<J: Journal> Journal for KillingJournal<J> {
 
     fn keep_engine_id(&mut self, vm: &VmId, engine: Option<&str>) -> Result<(), JournalError> {
         self.inner.keep_engine_id(vm, engine)
+    }
+
+    fn revision_key(&self) -> RevisionKey {
+        self.inner.revision_key()
+    }
+
+    fn generations(&self) -> Result<Vec<u64>, JournalError> {
+        self.inner.generations()
+    }
+
+    fn topology(&self, generation: u64) -> Result<Option<Value>, JournalError> {
+        self.inner.topology(generation)
     }
 
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {

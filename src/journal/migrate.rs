@@ -19,6 +19,19 @@ CREATE TABLE seals (
 ) STRICT;
 ";
 
+/// What version 3 lacks of version 4: earlier topologies, and the key of revisions.
+const TOPOLOGIES: &str = "
+CREATE TABLE revisions (
+    only        INTEGER PRIMARY KEY CHECK (only = 1),
+    key         TEXT NOT NULL
+) STRICT;
+CREATE TABLE topologies (
+    generation  INTEGER PRIMARY KEY,
+    topology    TEXT NOT NULL
+) STRICT;
+INSERT INTO topologies SELECT generation, topology FROM state WHERE topology IS NOT NULL;
+";
+
 /// Tables of version 2, out of the way of those of version 3. The indices keep their names.
 const ASIDE: &str = "
 DROP INDEX executions_unfinished;
@@ -36,6 +49,7 @@ INSERT INTO events (seq, execution, event)
     SELECT old.seq, executions.seq, old.event
     FROM old_events AS old LEFT JOIN executions ON executions.id = old.execution
     ORDER BY old.seq;
+INSERT INTO topologies SELECT generation, topology FROM state WHERE topology IS NOT NULL;
 INSERT INTO seals SELECT seq, id, bytes, seal FROM old_seals ORDER BY seq;
 DROP TABLE old_events;
 DROP TABLE old_executions;
@@ -49,6 +63,12 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), Jo
         "bringing the journal from format {version} to {}",
         schema::VERSION
     );
+    if version == 3 {
+        transaction.execute_batch(TOPOLOGIES)?;
+        schema::make_key(transaction)?;
+        transaction.pragma_update(None, "user_version", schema::VERSION)?;
+        return Ok(());
+    }
     if version == 1 {
         transaction.execute_batch(SEALS)?;
     }

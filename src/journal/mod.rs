@@ -29,7 +29,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Seal, Stamped};
-use crate::model::{Allocation, Change, VmId};
+use crate::model::{Allocation, Change, RevisionKey, VmId};
 
 pub use backup::{backup, restore};
 pub use error::JournalError;
@@ -93,6 +93,23 @@ pub trait Journal: Send {
     ///
     /// When it is not surely on disk.
     fn keep_engine_id(&mut self, vm: &VmId, engine: Option<&str>) -> Result<(), JournalError>;
+
+    /// What revisions are keyed with: made once, as the owner is.
+    fn revision_key(&self) -> RevisionKey;
+
+    /// The generations of the topologies that are kept, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn generations(&self) -> Result<Vec<u64>, JournalError>;
+
+    /// A topology that was put; None where it is not kept any more.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn topology(&self, generation: u64) -> Result<Option<Value>, JournalError>;
 
     /// Keeps a topology and answers with its generation.
     ///

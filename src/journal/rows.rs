@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::execute::{Standing, Summary};
-use crate::model::{Allocation, Change, Container, CoreSet, Owed, TierId, Vm, VmId};
+use crate::model::{Allocation, Change, Container, CoreSet, Owed, RevisionId, TierId, Vm, VmId};
 
 use super::error::JournalError;
 
@@ -102,14 +102,16 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary, JournalError> {
     })
 }
 
-/// What a container holds, with the hooks that it is owed: none where nothing is said of them, as in
-/// rows of programs that did not know of them.
+/// What a container holds, with the hooks that it is owed and its revision: none where nothing is said of
+/// them, as in rows of programs that did not know of them.
 #[derive(Serialize, Deserialize)]
 struct Held {
     #[serde(flatten)]
     container: Container,
     #[serde(default, skip_serializing_if = "Owed::is_nothing")]
     owed: Owed,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<RevisionId>,
 }
 
 impl From<&Container> for Held {
@@ -117,6 +119,7 @@ impl From<&Container> for Held {
         Self {
             container: container.clone(),
             owed: container.owed,
+            revision: container.revision.clone(),
         }
     }
 }
@@ -161,10 +164,15 @@ pub(super) fn allocation(connection: &Connection) -> Result<Allocation, JournalE
     let mut found = containers.query([])?;
     while let Some(row) = found.next()? {
         let text = |column: usize| row.get::<_, String>(column);
-        let Held { container, owed } = read(&text(2)?)?;
+        let Held {
+            container,
+            owed,
+            revision,
+        } = read(&text(2)?)?;
         let is = Container {
             cores: read::<CoreSet>(&text(3)?)?,
             owed,
+            revision,
             ..container
         };
         allocation.apply(&Change::Container {

@@ -7,7 +7,7 @@ use super::error::JournalError;
 use super::migrate;
 
 /// The version that this program writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// The program that writes it.
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
@@ -29,6 +29,14 @@ CREATE TABLE state (
     only        INTEGER PRIMARY KEY CHECK (only = 1),
     topology    TEXT,
     generation  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE revisions (
+    only        INTEGER PRIMARY KEY CHECK (only = 1),
+    key         TEXT NOT NULL
+) STRICT;
+CREATE TABLE topologies (
+    generation  INTEGER PRIMARY KEY,
+    topology    TEXT NOT NULL
 ) STRICT;
 CREATE TABLE vms (
     vm          TEXT PRIMARY KEY,
@@ -91,7 +99,18 @@ pub(super) fn make(transaction: &Transaction<'_>) -> Result<(), JournalError> {
         params![Uuid::now_v7().to_string(), Uuid::now_v7().to_string(), PROGRAM],
     )?;
     transaction.execute("INSERT INTO state VALUES (1, NULL, 0)", [])?;
+    make_key(transaction)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(())
+}
+
+/// Makes what revisions are keyed with.
+pub(super) fn make_key(transaction: &Transaction<'_>) -> Result<(), JournalError> {
+    // Each has some seventy bits of chance.
+    let key = [Uuid::now_v7(), Uuid::now_v7()]
+        .map(|half| half.simple().to_string())
+        .concat();
+    transaction.execute("INSERT INTO revisions VALUES (1, ?1)", [key])?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::execute::{Event, Frozen, Outcome, Seal, Stamped, Standing};
-use crate::model::{Change, VmId};
+use crate::model::{Change, RevisionKey, VmId};
 use crate::translate::Stage;
 
 use super::error::JournalError;
@@ -23,6 +23,9 @@ use super::{Journal, Kept, schema};
 /// Shown plans that are kept, and their bytes together; older ones go.
 const SEALS: i64 = 1000;
 const SEAL_BYTES: i64 = 64 << 20;
+/// Topologies that are kept, and their bytes together; older ones go.
+const TOPOLOGIES: i64 = 100;
+const TOPOLOGY_BYTES: i64 = 64 << 20;
 
 /// The record in a folder.
 pub struct SqliteJournal {
@@ -31,6 +34,7 @@ pub struct SqliteJournal {
     history: Arc<SqliteHistory>,
     connection: Connection,
     owner: Uuid,
+    revision_key: RevisionKey,
     /// Held as long as the process lives, so that no second service uses the folder.
     folder: Folder,
 }
@@ -47,10 +51,12 @@ impl SqliteJournal {
         let mut connection = Connection::open(&folder.journal)?;
         schema::prepare(&mut connection)?;
         let owner = connection.query_row("SELECT owner FROM about", [], |row| row.get::<_, String>(0))?;
+        let key = connection.query_row("SELECT key FROM revisions", [], |row| row.get(0))?;
         let history = Arc::new(SqliteHistory::open(&folder.journal)?);
         Ok(Self {
             connection,
             owner: id_of(&owner)?,
+            revision_key: RevisionKey(key),
             history,
             folder,
         })
@@ -173,12 +179,50 @@ impl Journal for SqliteJournal {
     }
 
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
-        let generation = self.connection.query_row(
+        let transaction = self.connection.transaction()?;
+        let text = write(document)?;
+        let generation = transaction.query_row(
             "UPDATE state SET topology = ?1, generation = generation + 1 RETURNING generation",
-            [write(document)?],
+            [&text],
             |row| row.get::<_, i64>(0),
         )?;
+        transaction.execute(
+            "INSERT INTO topologies VALUES (?1, ?2)",
+            params![generation, text],
+        )?;
+        // The newest stays, however large it is.
+        transaction.execute(
+            "DELETE FROM topologies WHERE generation IN (SELECT generation FROM (SELECT generation, \
+             ROW_NUMBER() OVER newer AS place, SUM(LENGTH(topology)) OVER newer AS bytes FROM topologies \
+             WINDOW newer AS (ORDER BY generation DESC)) WHERE place > 1 AND (place > ?1 OR bytes > ?2))",
+            [TOPOLOGIES, TOPOLOGY_BYTES],
+        )?;
+        transaction.commit()?;
         counter(generation)
+    }
+
+    fn revision_key(&self) -> RevisionKey {
+        self.revision_key.clone()
+    }
+
+    fn generations(&self) -> Result<Vec<u64>, JournalError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT generation FROM topologies ORDER BY generation DESC")?;
+        let rows = select.query_map([], |row| row.get::<_, i64>(0))?;
+        rows.map(|row| counter(row?)).collect()
+    }
+
+    fn topology(&self, generation: u64) -> Result<Option<Value>, JournalError> {
+        let text = self
+            .connection
+            .query_row(
+                "SELECT topology FROM topologies WHERE generation = ?1",
+                [rows::number(generation)],
+                |row| row.get::<_, String>(0),
+            )
+            .optional()?;
+        text.map(|text| read(&text)).transpose()
     }
 
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError> {

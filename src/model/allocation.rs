@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::ids::{TierId, VmId};
+use super::ids::{RevisionId, TierId, VmId};
 use super::units::{Cpu, Held, Size};
 
 /// The VMs in use, by name.
@@ -76,6 +76,10 @@ pub struct Container {
     /// translate shows them as actions.
     #[serde(skip)]
     pub owed: Owed,
+    /// What it was made from; None where that is not known. Kept out of the JSON answers, as the cores are;
+    /// `inspect` shows it.
+    #[serde(skip)]
+    pub revision: Option<RevisionId>,
 }
 
 /// The hooks that a container is owed: there was a reason for them, and they have not succeeded since.
@@ -97,6 +101,14 @@ pub struct Since {
     /// Whether it was on its way back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub back: bool,
+}
+
+impl Container {
+    /// Whether one of its place is to be made from something else than this one was, as far as both are known.
+    #[must_use]
+    pub fn is_replaced_by(&self, other: &Self) -> bool {
+        matches!((&self.revision, &other.revision), (Some(was), Some(is)) if was != is)
+    }
 }
 
 impl Owed {
@@ -124,6 +136,7 @@ impl From<Size> for Container {
             size,
             cores: CoreSet::default(),
             owed: Owed::default(),
+            revision: None,
         }
     }
 }

@@ -130,6 +130,7 @@ mod tests {
                 scale: core == 0,
                 tier: None,
             },
+            revision: (core == 1).then(|| crate::model::RevisionId::new("r")),
         });
         let tiers = prop::collection::btree_map("[ab]_[cd]", container, 0..4);
         let vm = (prop::option::of("10\\.0\\.0\\.[12]"), 1u32..3, tiers).prop_map(|(ip, cpu, used)| Vm {

@@ -53,6 +53,11 @@ name! {
 }
 
 name! {
+    /// What a container was made from, as a fingerprint: see [`super::revision`].
+    RevisionId
+}
+
+name! {
     /// The name of a VM: an instance id, the name of a host, or `new_vm0`, `new_vm1`, … for VMs
     /// that are still to be made.
     VmId

@@ -12,17 +12,19 @@ pub mod json;
 pub mod plan;
 pub mod problem;
 mod reader;
+pub mod revision;
 pub mod topology;
 pub mod units;
 
 pub use allocation::{Allocation, Container, CoreSet, Foreign, Owed, Since, Vm};
 pub use allocation_parse::VmGiven;
 pub use change::Change;
-pub use ids::{TierId, VmId};
+pub use ids::{RevisionId, TierId, VmId};
 pub use plan::Plan;
 pub use problem::{Problem, Problems, Warning};
 #[cfg(test)]
 pub(crate) use reader::known_fields;
 pub use reader::{alternatives, join as path, nearest};
+pub use revision::{Handover, RevisionKey, Revisions};
 pub use topology::Topology;
 pub use units::{Cpu, Size, mib};

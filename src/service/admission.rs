@@ -157,6 +157,7 @@ impl Service {
                 id: self.inner.settings.outside.id(),
                 created_at: self.inner.settings.outside.now(),
                 plan,
+                generation: snapshot.generation,
                 from: Pinned::from(&course.seen.allocation),
                 target: course.target,
                 stages: course.stages,
@@ -265,7 +266,7 @@ impl Service {
 pub(super) fn needs_hooks(stages: &[Stage]) -> bool {
     let hook = |action: &Action| match action {
         Action::RunScaleHook { .. } | Action::RunTierHook { .. } => true,
-        Action::DeleteContainer { hooks, .. } => !hooks.is_empty(),
+        Action::DeleteContainer { hooks, .. } | Action::ReplaceContainer { hooks, .. } => !hooks.is_empty(),
         _ => false,
     };
     stages.iter().flatten().any(hook)

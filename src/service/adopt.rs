@@ -89,8 +89,10 @@ impl Service {
             let before = allocation.vms.get(&vm.name).cloned();
             let before = before.unwrap_or_else(|| Vm::empty(vm.ip.clone(), topology.infrastructure.vm));
             let mut now = as_seen(&topology, &before, &seen);
-            // What is adopted is taken to have had its hooks.
+            // What is adopted is taken to have had its hooks, and to be made from what the topology says.
             for (tier, held) in &mut now.used {
+                let now = topology.revisions.current(tier);
+                held.revision = held.revision.take().or_else(|| now.cloned());
                 held.owed = before.used.get(tier).map(|known| known.owed).unwrap_or_default();
             }
             allocation.vms.insert(vm.name.clone(), now);

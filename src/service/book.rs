@@ -19,6 +19,7 @@ use super::document::Tags;
 use super::identity::Known;
 use super::observation::Difference;
 use super::replay::{Before, replay, take_up};
+use super::revisions;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ pub struct Book {
 impl Book {
     /// Takes up what the journal holds. An execution that was cut off counts as running.
     pub fn open(
-        journal: Box<dyn Journal>,
+        mut journal: Box<dyn Journal>,
         outside: Arc<dyn Outside>,
     ) -> Result<(Self, watch::Receiver<Arc<Snapshot>>), JournalError> {
         let kept = journal.load()?;
@@ -46,11 +47,12 @@ impl Book {
                 ))
             })
         };
+        let key = journal.revision_key();
         let topology = kept
             .topology
             .map(parse)
             .transpose()?
-            .map(|parsed| Arc::new(parsed.topology));
+            .map(|parsed| Arc::new(parsed.topology.keyed(&key, None, |_| true)));
         let mut now = Snapshot {
             topology,
             generation: kept.generation,
@@ -60,14 +62,14 @@ impl Book {
             ..Snapshot::default()
         };
         // One at a time: no more than one can have been cut off.
-        let running = match journal.unfinished()?.first() {
-            Some(id) => journal
-                .history()
-                .execution(*id)?
-                .map(|record| take_up(record, &mut now))
-                .transpose()?,
+        let record = match journal.unfinished()?.first() {
+            Some(id) => journal.history().execution(*id)?,
             None => None,
         };
+        revisions::assume_current(journal.as_mut(), &mut now, outside.now());
+        let frozen = record.as_ref().map(|(frozen, _)| frozen);
+        revisions::recall(journal.as_ref(), &mut now, frozen)?;
+        let running = record.map(|record| take_up(record, &mut now)).transpose()?;
         (now.desired, now.reached) = plans(journal.as_ref())?;
         let (now, snapshot) = watch::channel(Arc::new(now));
         Ok((
@@ -106,6 +108,11 @@ impl Book {
         now.idle()?;
         super::topology::check_against_use(now.topology.as_deref(), &topology, &now.allocation)?;
         let generation = self.journal.put_topology(&topology.document)?;
+        let key = self.journal.revision_key();
+        let topology = topology.keyed(&key, now.topology.as_deref(), |one| {
+            // What the new one makes outdated was current just now, and may run; so may what was outdated already.
+            revisions::runs(&now, one)
+        });
         drop(now);
         // The topology is taken, whether or not it can be noted.
         let noted = self.dated("topology_put", signed(json!({ "generation": generation }), by));
@@ -118,6 +125,11 @@ impl Book {
             now.shown_topology = Arc::default();
         });
         Ok(self.now())
+    }
+
+    /// A topology that was put before, where it is kept.
+    pub fn topology_of(&self, generation: u64) -> Result<Option<Value>, Fault> {
+        Ok(self.journal.topology(generation)?)
     }
 
     /// How often a topology was put.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::engine::{Health, Observed, State};
 use crate::model::topology::CpuMode;
-use crate::model::{Container, CoreSet, Topology};
+use crate::model::{Container, CoreSet, RevisionId, TierId, Topology};
 
 /// One thing in which a container differs from what the allocation says.
 ///
@@ -36,6 +36,15 @@ pub enum Drift {
         is: String,
         /// As the allocation says.
         should: String,
+    },
+    /// It was made from an earlier revision of its tier.
+    Outdated {
+        /// The revision that it was made from.
+        #[schema(value_type = String, example = "60303ae22b998861")]
+        is: RevisionId,
+        /// The one that the topology has.
+        #[schema(value_type = String, example = "9f86d081884c7d65")]
+        should: RevisionId,
     },
     /// A container that is not ours has its name.
     Foreign {
@@ -81,6 +90,10 @@ impl fmt::Display for Drift {
                 Limit::Cpuset => write!(out, "cpuset is {is:?}, should be {should:?}"),
                 Limit::NanoCpus => write!(out, "nano cpus are {is}, should be {should}"),
             },
+            Self::Outdated { is, should } => write!(
+                out,
+                "made from revision {is} of its tier, which is at {should} by now; the next execution replaces it"
+            ),
             Self::Foreign { owner: Some(owner) } => {
                 write!(
                     out,
@@ -106,6 +119,7 @@ pub fn differences(topology: &Topology, wanted: Option<&Container>, seen: Option
         (Some(wanted), Some(seen)) => {
             let mut found: Vec<Drift> = doing(seen).into_iter().collect();
             found.extend(limits(topology, wanted, seen));
+            found.extend(outdated(topology, wanted, seen));
             found
         }
         (None, Some(seen)) if seen.managed => vec![Drift::Unknown],
@@ -121,6 +135,16 @@ fn doing(seen: &Observed) -> Option<Drift> {
         State::Restarting => Some(Drift::Restarting),
         State::Created | State::Removing | State::Exited | State::Dead => Some(Drift::Stopped),
     }
+}
+
+fn outdated(topology: &Topology, wanted: &Container, seen: &Observed) -> Option<Drift> {
+    let is = seen.revision().or_else(|| wanted.revision.clone())?;
+    let tier = TierId::new(&seen.name);
+    let should = topology.revisions.current(&tier)?;
+    (is != *should).then(|| Drift::Outdated {
+        is,
+        should: should.clone(),
+    })
 }
 
 fn limits(topology: &Topology, wanted: &Container, seen: &Observed) -> Vec<Drift> {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::cloud::{CloudVm, Standing};
 use crate::engine::{Engine, Health, Observed};
 use crate::fault::{Code, Fault};
-use crate::model::{Topology, Vm, VmId};
+use crate::model::{Container, RevisionId, Topology, Vm, VmId};
 
 use super::drift::{Drift, differences};
 use super::identity::refuse_changed;
@@ -24,7 +24,7 @@ pub type Inspection = BTreeMap<String, BTreeMap<String, Inspected>>;
 /// have, or whose engine can't be asked, has no more than `state`, `drift` and `differences`.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(example = json!({ "CpusetCpus": "0", "NanoCpus": 0, "Memory": 1073741824, "MemUnits": 2,
-    "state": "running", "health": "healthy", "image": "mysql:8", "id": "4f5c", "exit_code": null,
+    "state": "running", "health": "healthy", "image": "mysql:8", "revision": "9f86d081884c7d65", "id": "4f5c", "exit_code": null,
     "managed": true, "owner": "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11", "foreign": false, "drift": [],
     "differences": [] }))]
 pub struct Inspected {
@@ -69,6 +69,9 @@ struct InspectedSeen {
     /// The image that it was made from.
     #[schema(example = "mysql:8")]
     image: String,
+    /// What it was made from: a fingerprint of all that the topology said of its tier then, size and addresses apart.
+    #[schema(value_type = Option<String>, example = "9f86d081884c7d65")]
+    revision: Option<RevisionId>,
     /// The engine's id.
     #[schema(example = "4f5c")]
     id: String,
@@ -97,7 +100,7 @@ impl Inspected {
         }
     }
 
-    fn of(seen: &Observed, unit: u64, differences: Vec<Drift>) -> Self {
+    fn of(seen: &Observed, wanted: Option<&Container>, unit: u64, differences: Vec<Drift>) -> Self {
         let told = InspectedSeen {
             cpuset: seen.cpuset.clone(),
             nano_cpus: seen.nano_cpus,
@@ -105,6 +108,7 @@ impl Inspected {
             mem_units: units(seen.memory, unit),
             health: seen.health,
             image: seen.image.clone(),
+            revision: seen.revision().or_else(|| wanted?.revision.clone()),
             id: seen.id.clone(),
             exit_code: seen.exit_code,
             managed: seen.by_mapek(),
@@ -269,7 +273,7 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
         let (wanted, seen) = (vm.used.get(name), told.get(name).copied());
         let differences = differences(topology, wanted, seen);
         let entry = match seen {
-            Some(seen) => Inspected::of(seen, unit, differences),
+            Some(seen) => Inspected::of(seen, wanted, unit, differences),
             None => Inspected::unseen("gone", differences),
         };
         (name.to_owned(), entry)

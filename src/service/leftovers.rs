@@ -145,6 +145,9 @@ fn in_the_way(topology: &Topology, stages: &[Stage], vm: &VmId, seen: &Observed)
     let made = stages.iter().flatten().filter_map(|action| match action {
         Action::CreateContainer {
             vm: on, container, ..
+        }
+        | Action::ReplaceContainer {
+            vm: on, container, ..
         } if on == vm => topology.tiers.get(container),
         _ => None,
     });
@@ -213,6 +216,7 @@ mod tests {
             container: TierId::new("a_web"),
             size: Size::new(1, 1),
             cores: CoreSet::default(),
+            revision: None,
         };
         let old = |ports: &[u16]| vec![seen("old", true, State::Running, ports)];
         let stages = || vec![vec![create.clone()], vec![release.clone()]];

@@ -112,6 +112,7 @@ mod tests {
                     size: Size::new(1, 1),
                     cores: crate::model::CoreSet::default(),
                     owed: crate::model::Owed::default(),
+                    revision: None,
                 };
                 vm.used.insert(TierId::new("shop_one"), held);
             }

@@ -48,6 +48,7 @@ mod redact;
 mod replan;
 mod replay;
 mod retention;
+mod revisions;
 mod running;
 mod sealed;
 mod snapshot;

@@ -16,7 +16,7 @@ use crate::model::{Allocation, Plan, Topology, Vm, VmId};
 use super::drift::{Drift, differences};
 
 /// How something differs: it is not there, does not run, is frozen, ends again and again, is unhealthy, holds
-/// something else than it should, is not in the allocation, or somebody else's container has its name; its VM can't
+/// something else than it should, was made from an earlier revision, is not in the allocation, or somebody else's container has its name; its VM can't
 /// be asked, has another engine, or could not be asked for so long that it counts as lost; less of the tier is held
 /// than the plan asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -35,6 +35,8 @@ pub enum Kind {
     Unhealthy,
     /// It holds something else than it should.
     Resized,
+    /// It was made from an earlier revision of its tier: the next execution replaces it.
+    Outdated,
     /// Its engine has it, the allocation does not.
     Unknown,
     /// A container that is not ours has its name.
@@ -62,6 +64,7 @@ impl Kind {
             Self::Restarting => "restarting",
             Self::Unhealthy => "unhealthy",
             Self::Resized => "resized",
+            Self::Outdated => "outdated",
             Self::Unknown => "unknown",
             Self::Foreign => "foreign",
             Self::Unreachable => "unreachable",
@@ -157,6 +160,7 @@ impl From<&Drift> for Kind {
             Drift::Restarting => Self::Restarting,
             Drift::Unhealthy => Self::Unhealthy,
             Drift::Resized { .. } => Self::Resized,
+            Drift::Outdated { .. } => Self::Outdated,
             Drift::Foreign { .. } => Self::Foreign,
             Drift::Unreachable { .. } => Self::Unreachable,
             Drift::EngineChanged { .. } => Self::EngineChanged,
@@ -312,11 +316,12 @@ impl Watch {
 
     /// What has differed for long enough that something should be done about it now. A VM that does
     /// not answer, or has another engine, is none of that: nothing can be done until it has its own
-    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough.
+    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough. What is
+    /// outdated is replaced by the next execution: what a topology changes is rolled out when somebody asks for it.
     #[must_use]
     pub fn due(&self) -> Vec<Place> {
         self.places(|known| match known.kind {
-            Kind::Unreachable | Kind::EngineChanged => false,
+            Kind::Unreachable | Kind::EngineChanged | Kind::Outdated => false,
             Kind::Unhealthy => !known.spent,
             Kind::Missing
             | Kind::Stopped

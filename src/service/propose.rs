@@ -141,7 +141,7 @@ fn unlimited(
 /// The VMs on which something is started, or gets more than it has.
 fn grows(stages: &[Stage]) -> BTreeSet<&VmId> {
     let grows = |action: &&Action| match action {
-        Action::CreateContainer { .. } => true,
+        Action::CreateContainer { .. } | Action::ReplaceContainer { .. } => true,
         Action::UpdateContainer { size, was, .. } => size.cpu > was.cpu || size.mem > was.mem,
         Action::CreateVm { .. }
         | Action::DeleteVm { .. }

@@ -11,7 +11,7 @@ use crate::model::{Allocation, Problems, Topology, path};
 
 use super::Service;
 use super::document::Tags;
-use super::redact::with_secrets;
+use super::redact::{with_secrets, without_secrets};
 
 /// The answer to a topology.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +77,42 @@ impl Service {
             })
         };
         self.to_the_end(work).await
+    }
+}
+
+impl Service {
+    /// The topology of a generation as it was put, without its secrets.
+    ///
+    /// # Errors
+    ///
+    /// When it is not kept.
+    pub async fn topology_of(&self, generation: u64) -> Result<Value, Fault> {
+        Ok(without_secrets(&self.kept_topology(generation).await?))
+    }
+
+    /// Takes the topology of an earlier generation again, secrets and all: [`Service::put_topology`].
+    ///
+    /// # Errors
+    ///
+    /// When it is not kept, and as for every topology.
+    pub async fn put_topology_of(
+        &self,
+        generation: u64,
+        seen: Option<Tags>,
+        by: By,
+    ) -> Result<PutTopology, Fault> {
+        let document = self.kept_topology(generation).await?;
+        self.put_topology(document, seen, by).await
+    }
+
+    async fn kept_topology(&self, generation: u64) -> Result<Value, Fault> {
+        let found = self.with_book(move |book| book.topology_of(generation)).await?;
+        found.ok_or_else(|| {
+            let message = format!(
+                "the topology of generation {generation} is not kept: there was none, or it is one of those before the last 100"
+            );
+            Fault::new(Code::NotFound, message).with([json!({ "generation": generation })])
+        })
     }
 }
 

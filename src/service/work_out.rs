@@ -89,6 +89,11 @@ pub(super) fn work_out(
         .into_iter()
         .map(|vm| told(format!("VM '{vm}' is kept, idle: {}", offer.bounds.join("; "))))
         .collect();
+    for vm in target.vms.values_mut() {
+        for (tier, held) in &mut vm.used {
+            held.revision = topology.revisions.current(tier).cloned();
+        }
+    }
     for (id, vm) in &mut target.vms {
         if vm.ip.is_none() {
             vm.ip = offer
@@ -215,6 +220,7 @@ mod tests {
                 size: Size::new(1, 1),
                 cores: CoreSet([1].into()),
                 owed: crate::model::Owed::default(),
+                revision: None,
             };
             vm.used.insert(TierId::new("a_web"), web);
             vm.foreign = Foreign {

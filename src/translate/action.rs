@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::topology::HookName;
-use crate::model::{CoreSet, Size, TierId, VmId};
+use crate::model::{CoreSet, Handover, RevisionId, Size, TierId, VmId};
 
 /// One step of an execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +40,10 @@ pub enum Action {
         /// Pinned to these cores (cpuset mode).
         #[schema(value_type = Vec<u32>)]
         cores: CoreSet,
+        /// The revision that it is made from; None for the one that the topology has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>, example = "9f86d081884c7d65")]
+        revision: Option<RevisionId>,
     },
     /// Changes the limits of a running container.
     UpdateContainer {
@@ -60,6 +64,36 @@ pub enum Action {
         /// The cores before.
         #[schema(value_type = Vec<u32>)]
         was_cores: CoreSet,
+    },
+    /// Puts a container that is made from another revision of the tier in the place of one, of the same size.
+    ReplaceContainer {
+        /// Where.
+        #[schema(value_type = String)]
+        vm: VmId,
+        /// Of which tier.
+        #[schema(value_type = String)]
+        container: TierId,
+        /// What both hold.
+        #[serde(flatten)]
+        size: Size,
+        /// The cores that the successor is pinned to (cpuset mode).
+        #[schema(value_type = Vec<u32>)]
+        cores: CoreSet,
+        /// The cores that the old one is pinned to.
+        #[schema(value_type = Vec<u32>)]
+        was_cores: CoreSet,
+        /// Which of the two makes way for the other.
+        handover: Handover,
+        /// The revision that the successor is made from.
+        #[schema(value_type = String, example = "9f86d081884c7d65")]
+        revision: RevisionId,
+        /// The one that the old one was made from.
+        #[schema(value_type = String, example = "60303ae22b998861")]
+        was_revision: RevisionId,
+        /// The hooks that run in the old one before it goes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schema(value_type = Vec<String>)]
+        hooks: Vec<HookName>,
     },
     /// Stops and removes a container.
     DeleteContainer {
@@ -130,6 +164,7 @@ impl Action {
             | Self::DeleteVm { vm }
             | Self::CreateContainer { vm, .. }
             | Self::UpdateContainer { vm, .. }
+            | Self::ReplaceContainer { vm, .. }
             | Self::DeleteContainer { vm, .. }
             | Self::RunScaleHook { vm, .. }
             | Self::RunTierHook { vm, .. } => vm,
@@ -143,6 +178,7 @@ impl Action {
             Self::CreateVm { .. } | Self::DeleteVm { .. } => None,
             Self::CreateContainer { container, .. }
             | Self::UpdateContainer { container, .. }
+            | Self::ReplaceContainer { container, .. }
             | Self::DeleteContainer { container, .. }
             | Self::RunScaleHook { container, .. }
             | Self::RunTierHook { container, .. } => Some(container),
@@ -165,6 +201,11 @@ impl fmt::Display for Action {
                 vm, container, size, ..
             } => {
                 write!(out, "update container '{container}' on vm '{vm}' with {size}")
+            }
+            Self::ReplaceContainer {
+                vm, container, size, ..
+            } => {
+                write!(out, "replace container '{container}' on vm '{vm}' with {size}")
             }
             Self::DeleteContainer { vm, container, .. } => {
                 write!(out, "delete container '{container}' from vm '{vm}'")

@@ -17,7 +17,7 @@ mod moment;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::topology::CpuMode;
-use crate::model::{Allocation, Foreign, TierId, Topology, VmId};
+use crate::model::{Allocation, Foreign, Handover, TierId, Topology, VmId};
 
 use super::{Action, Stage, Translation};
 use moment::Moment;
@@ -143,7 +143,7 @@ impl<'a> Check<'a> {
                         vm.used.remove(tier);
                     }
                     _ => {
-                        if let Some(new) = moment::outcome(action) {
+                        if let Some(new) = moment::outcome(action, vm.used.get(tier)) {
                             vm.used.insert(tier.clone(), new);
                         }
                     }
@@ -171,9 +171,18 @@ impl<'a> Check<'a> {
     /// Which tiers run, whatever the order within the stage.
     fn running(&mut self, stage: &Stage, index: usize, now: &Allocation) {
         let count = |allocation: &Allocation, tier: &TierId| allocation.places(tier).count();
+        let stopped = |action: &Action| {
+            matches!(
+                action,
+                Action::ReplaceContainer {
+                    handover: Handover::StopFirst,
+                    ..
+                }
+            )
+        };
         let deleted = |tier: &TierId| {
             let own = stage.iter().filter(|action| action.container() == Some(tier));
-            own.filter(|action| matches!(action, Action::DeleteContainer { .. }))
+            own.filter(|action| matches!(action, Action::DeleteContainer { .. }) || stopped(action))
                 .count()
         };
         let least = |tier: &TierId| count(now, tier).saturating_sub(deleted(tier));
@@ -186,12 +195,27 @@ impl<'a> Check<'a> {
             if count(from, own) > 0 && count(to, own) > 0 && deleted(own) > 0 && least(own) == 0 {
                 self.down.insert(own);
             }
+            let own_actions = || stage.iter().filter(|action| action.container() == Some(*tier));
+            let replaced = own_actions().filter(|action| matches!(action, Action::ReplaceContainer { .. }));
+            let most = self
+                .topology
+                .tiers
+                .get(*tier)
+                .map_or(1, |spec| spec.max_unavailable);
+            if replaced.count() > usize::try_from(most).unwrap_or(usize::MAX) {
+                self.breach(format!(
+                    "stage {index}: more of {tier} are replaced at once than {most}"
+                ));
+            }
         }
         for action in stage {
             let Some(spec) = action.container().and_then(|tier| self.topology.tiers.get(tier)) else {
                 continue;
             };
-            if matches!(action, Action::CreateContainer { .. }) {
+            if matches!(
+                action,
+                Action::CreateContainer { .. } | Action::ReplaceContainer { .. }
+            ) {
                 for other in &spec.depends_on {
                     if count(to, other) > 0 && least(other) == 0 {
                         self.breach(format!(

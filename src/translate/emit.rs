@@ -10,7 +10,8 @@ use super::cores::Pinning;
 use super::progress::{Part, Step};
 use super::work::{Kind, Work, foreign};
 
-/// Container actions in stages, and `to` with the cores that its containers end on.
+/// Container actions in stages, and `to` with the cores that its containers end on, and with the revisions that they
+/// have then.
 pub(super) fn emit(
     topology: &Topology,
     from: &Allocation,
@@ -39,6 +40,8 @@ pub(super) fn emit(
         for (tier, container) in &mut vm.used {
             let now = emitter.now.get(id).and_then(|used| used.get(tier));
             container.cores = now.map_or_else(CoreSet::default, |now| now.cores.clone());
+            // What is outdated still is: it is replaced after this.
+            container.revision = now.map_or_else(|| container.revision.clone(), |now| now.revision.clone());
         }
     }
     (actions, target)
@@ -83,19 +86,21 @@ impl<'a> Emitter<'a> {
         let stays = |tier: &TierId| target.is_some_and(|vm| vm.used.contains_key(tier));
         for (tier, kind, part) in changes.iter().copied() {
             let was = held.get(tier).cloned().unwrap_or_default();
-            let Some(goal) = target.and_then(|vm| vm.used.get(tier)).map(|new| new.size) else {
-                if kind == Kind::Delete {
-                    self.now.entry(vm).or_default().remove(tier);
-                    actions.push(Action::DeleteContainer {
-                        vm: vm.clone(),
-                        container: tier.clone(),
-                        was: was.size,
-                        was_cores: was.cores,
-                        hooks: Vec::new(),
-                    });
-                }
+            if kind == Kind::Delete {
+                self.now.entry(vm).or_default().remove(tier);
+                actions.push(Action::DeleteContainer {
+                    vm: vm.clone(),
+                    container: tier.clone(),
+                    was: was.size,
+                    was_cores: was.cores,
+                    hooks: Vec::new(),
+                });
+                continue;
+            }
+            let Some(new) = target.and_then(|vm| vm.used.get(tier)) else {
                 continue;
             };
+            let goal = new.size;
             let size = if part == Part::Down {
                 was.size.min(goal)
             } else {
@@ -108,8 +113,13 @@ impl<'a> Emitter<'a> {
                     self.unsettled.insert((vm, tier));
                 }
             }
+            let revision = match kind {
+                Kind::Create => new.revision.clone(),
+                Kind::Update | Kind::Delete => was.revision.clone(),
+            };
             let now = Container {
                 cores: cores.clone(),
+                revision: revision.clone(),
                 ..Container::from(size)
             };
             self.now.entry(vm).or_default().insert(tier.clone(), now);
@@ -119,6 +129,7 @@ impl<'a> Emitter<'a> {
                     container: tier.clone(),
                     size,
                     cores,
+                    revision,
                 },
                 Kind::Update | Kind::Delete => Action::UpdateContainer {
                     vm: vm.clone(),
@@ -156,6 +167,7 @@ impl<'a> Emitter<'a> {
                 }
                 let now = Container {
                     cores: cores.clone(),
+                    revision: was.revision.clone(),
                     ..Container::from(was.size)
                 };
                 self.now.entry(vm).or_default().insert((*tier).clone(), now);

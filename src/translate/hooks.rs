@@ -1,6 +1,6 @@
 //! Which hooks run, and after which stage; those before something goes are added by `farewell`.
 //!
-//! A hook comes one stage after the last change that is a reason for it; it may run beside later
+//! A hook comes one stage after the last change that is a reason for it, and one stage after each batch of a rollout; it may run beside later
 //! actions on other containers. One that is owed from an earlier execution runs without a change,
 //! unless the target owes it, too: undoing an execution does not make up for those before it.
 
@@ -14,6 +14,10 @@ use super::action::Action;
 pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stages: &mut Vec<Vec<Action>>) {
     let mut after_change: BTreeMap<TierId, usize> = BTreeMap::new();
     let mut after_touch: BTreeMap<(TierId, VmId), usize> = BTreeMap::new();
+    // Each batch of a rollout is told, and what is replaced itself knows nothing yet.
+    let mut after_batches: BTreeMap<TierId, BTreeSet<usize>> = BTreeMap::new();
+    let mut replaced: BTreeSet<(TierId, VmId)> = BTreeSet::new();
+    let mut first_seen: BTreeMap<(TierId, VmId), usize> = BTreeMap::new();
     for (index, stage) in stages.iter().enumerate() {
         for action in stage {
             let Some(tier) = action.container() else { continue };
@@ -22,6 +26,13 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
                 continue;
             }
             after_change.insert(tier.clone(), index + 1);
+            if matches!(action, Action::ReplaceContainer { .. }) {
+                after_batches.entry(tier.clone()).or_default().insert(index + 1);
+                replaced.insert((tier.clone(), action.vm().clone()));
+            }
+            if matches!(action, Action::CreateContainer { .. }) {
+                first_seen.insert((tier.clone(), action.vm().clone()), index + 1);
+            }
             if !matches!(action, Action::DeleteContainer { .. }) {
                 after_touch.insert((tier.clone(), action.vm().clone()), index + 1);
             }
@@ -70,19 +81,35 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
         };
         let after = about.iter().filter_map(|other| after_change.get(*other));
         let after = after.copied().max().unwrap_or(0);
+        let batches: BTreeSet<usize> = spec
+            .depends_on
+            .iter()
+            .filter_map(|other| after_batches.get(other))
+            .flatten()
+            .copied()
+            .collect();
         for (vm, _) in places.1.of_tier(id) {
             let missed = owed(from, vm, id).tier;
-            if reasons.is_empty() && (missed.is_none() || missed == owed(to, vm, id).tier) {
-                continue;
+            let place = (id.clone(), (*vm).clone());
+            let own = after_touch.get(&place).copied().unwrap_or(0);
+            // What comes in the middle of a rollout is told of what follows.
+            let first = first_seen.get(&place).map_or(0, |_| own);
+            let mut due: BTreeSet<usize> = batches.iter().copied().filter(|batch| *batch >= first).collect();
+            if !reasons.is_empty() || (missed.is_some() && missed != owed(to, vm, id).tier) {
+                due.insert(after.max(own));
             }
-            let own = after_touch.get(&(id.clone(), (*vm).clone())).copied();
-            let hook = Action::RunTierHook {
-                vm: (*vm).clone(),
-                container: id.clone(),
-                hook: hook.clone(),
-                leaving: Vec::new(),
-            };
-            hooks.push((after.max(own.unwrap_or(0)), hook));
+            if replaced.contains(&place) && !spec.depends_on.is_empty() {
+                due.insert(own);
+            }
+            for stage in due {
+                let hook = Action::RunTierHook {
+                    vm: (*vm).clone(),
+                    container: id.clone(),
+                    hook: hook.clone(),
+                    leaving: Vec::new(),
+                };
+                hooks.push((stage, hook));
+            }
         }
     }
     for (stage, hook) in hooks {

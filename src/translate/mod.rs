@@ -9,6 +9,7 @@
 //! | `search`, `field`, `groups` | where greed ends in a corner: in which order tiers make room for each other |
 //! | `stages` | the sequence folded into as few stages as the rules allow |
 //! | `emit`, `cores` | actions with names, sizes and core numbers |
+//! | `rollout` | what is outdated replaced, in batches, before or after the rest |
 //! | `hooks` | hooks, after the changes that they are about |
 //! | `reasons` | why a tier can't be kept running |
 //! | [`check`] | whether a translation keeps all the rules; shares nothing with the rest |
@@ -24,6 +25,7 @@ mod hooks;
 mod order;
 mod progress;
 mod reasons;
+mod rollout;
 mod search;
 mod stages;
 mod table;
@@ -67,7 +69,7 @@ pub struct Interrupt {
 
 /// Finds the way from `from`, what runs, to `to`.
 ///
-/// Of `to` only the sizes matter: cores are chosen here, so that each container keeps as many of
+/// Of `to` only the sizes and revisions matter: cores are chosen here, so that each container keeps as many of
 /// its own as it can. VMs only in `to` are made, VMs only in `from` are deleted, and VMs of both
 /// with nothing on them stay. `to` has to fit its VMs, as every answer of the solver does. `from`
 /// may be anything that was found running.
@@ -77,16 +79,8 @@ pub struct Interrupt {
 /// their size, they are pinned anew.
 #[must_use]
 pub fn translate(topology: &Topology, from: &Allocation, to: &Allocation) -> Translation {
-    let work = work::Work::between(topology, from, to);
-    let mut truncated = false;
-    let steps = order::freely(&work).unwrap_or_else(|| {
-        let route = search::route(&work);
-        truncated = route.truncated;
-        order::along(&work, &route)
-    });
-    let staged = stages::fold(&work, &steps);
-    let (mut stages, target) = emit::emit(topology, from, to, &work, &staged);
-    let interrupts = reasons::interrupts(topology, &work, &steps, &stages, truncated);
+    let way = rollout::way(topology, from, to);
+    let (mut stages, interrupts, target) = (way.stages, way.interrupts, way.target);
     farewell::add(topology, from, &mut stages);
     hooks::add(topology, from, to, &mut stages);
     for stage in &mut stages {
@@ -111,15 +105,44 @@ pub fn translate(topology: &Topology, from: &Allocation, to: &Allocation) -> Tra
     }
 }
 
+/// A way, without its hooks and without VMs that come and go.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    stages: Vec<Stage>,
+    interrupts: Vec<Interrupt>,
+    /// Where it leads.
+    target: Allocation,
+}
+
+/// The way as far as sizes and places go. What is outdated and stays in its place stays outdated.
+fn moves(topology: &Topology, from: &Allocation, to: &Allocation) -> Way {
+    let work = work::Work::between(topology, from, to);
+    let mut truncated = false;
+    let steps = order::freely(&work).unwrap_or_else(|| {
+        let route = search::route(&work);
+        truncated = route.truncated;
+        order::along(&work, &route)
+    });
+    let staged = stages::fold(&work, &steps);
+    let (stages, target) = emit::emit(topology, from, to, &work, &staged);
+    let interrupts = reasons::interrupts(topology, &work, &steps, &stages, truncated);
+    Way {
+        stages,
+        interrupts,
+        target,
+    }
+}
+
 /// The order of actions within a stage; for readers, since it means nothing.
 fn turn(action: &Action) -> u8 {
     match action {
         Action::CreateVm { .. } => 0,
         Action::CreateContainer { .. } => 1,
         Action::UpdateContainer { .. } => 2,
-        Action::DeleteContainer { .. } => 3,
-        Action::RunScaleHook { .. } => 4,
-        Action::RunTierHook { .. } => 5,
-        Action::DeleteVm { .. } => 6,
+        Action::ReplaceContainer { .. } => 3,
+        Action::DeleteContainer { .. } => 4,
+        Action::RunScaleHook { .. } => 5,
+        Action::RunTierHook { .. } => 6,
+        Action::DeleteVm { .. } => 7,
     }
 }

@@ -136,7 +136,7 @@ fn port(topology: &Topology, holder: Option<&TierId>, tier: Option<&TierId>) -> 
 }
 
 /// `2 cores, 1 mem_unit` with `, ` between, leaving out what is zero.
-fn amount(size: Size, between: &str) -> String {
+pub(super) fn amount(size: Size, between: &str) -> String {
     let cores = (size.cpu != Cpu::ZERO).then(|| {
         let plural = if size.cpu == Cpu::CORE { "" } else { "s" };
         format!("{} core{plural}", size.cpu)

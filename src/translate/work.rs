@@ -4,11 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::topology::{CpuMode, Tier};
+use crate::model::topology::{CpuMode, PortBinding};
 use crate::model::{Allocation, Container, Foreign, Size, TierId, Topology, Vm, VmId};
 
 use super::cores;
 use super::table::{OpNo, Table, TierNo, VmNo};
+
+/// The containers of a VM.
+type Used = BTreeMap<TierId, Container>;
 
 /// What is done to a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +102,14 @@ pub(super) struct Work<'a> {
     pub(super) ops: Table<OpNo, Op>,
     vm_ids: Vec<&'a VmId>,
     tier_ids: Vec<&'a TierId>,
+    /// Containers that go and are made anew in the same place.
+    made_anew: BTreeSet<(VmNo, TierNo)>,
+}
+
+/// Whether one of these ports and one of those can't be published on one machine.
+pub(super) fn conflict<'p>(these: &[PortBinding], those: impl IntoIterator<Item = &'p PortBinding>) -> bool {
+    let mut those = those.into_iter();
+    those.any(|other| these.iter().any(|port| port.conflicts(other)))
 }
 
 /// What others hold on a VM, all the while.
@@ -121,6 +132,7 @@ impl<'a> Work<'a> {
             ops: Table::new(),
             vm_ids: vm_ids.into_iter().collect(),
             tier_ids: tier_ids.into_iter().collect(),
+            made_anew: BTreeSet::new(),
         };
         let numbers = work.number_tiers(topology);
         for id in work.vm_ids.clone() {
@@ -132,6 +144,11 @@ impl<'a> Work<'a> {
 
     pub(super) fn vm_id(&self, vm: VmNo) -> Option<&'a VmId> {
         self.vm_ids.get(super::table::Key::row(vm)).copied()
+    }
+
+    fn vm_no(&self, id: &VmId) -> Option<VmNo> {
+        let row = self.vm_ids.binary_search(&id).ok()?;
+        Some(super::table::Key::of(row))
     }
 
     pub(super) fn tier_id(&self, tier: TierNo) -> Option<&'a TierId> {
@@ -202,6 +219,25 @@ impl<'a> Work<'a> {
             used += old.map_or(Size::ZERO, takes);
             let kind = match (old, new) {
                 (None, None) => continue,
+                (Some(old), Some(new)) if self.is_made_anew(topology, id, (old, new), to, stalled(id)) => {
+                    let gone = self.ops.push(Op {
+                        vm,
+                        tier,
+                        kind: Kind::Delete,
+                        before: takes(old),
+                        ..Op::default()
+                    });
+                    self.vms[vm].ops.push(gone);
+                    self.tiers[tier].ops.push(gone);
+                    self.made_anew.insert((vm, tier));
+                    Kind::Create
+                }
+                // What is replaced gets going by that.
+                (Some(old), Some(new))
+                    if old.size == new.size && !unsound.contains(id) && old.is_replaced_by(new) =>
+                {
+                    continue;
+                }
                 (Some(old), Some(new)) if old.size == new.size && !unsound.contains(id) && !stalled(id) => {
                     continue;
                 }
@@ -213,7 +249,7 @@ impl<'a> Work<'a> {
                 vm,
                 tier,
                 kind,
-                before: old.map_or(Size::ZERO, takes),
+                before: old.filter(|_| kind != Kind::Create).map_or(Size::ZERO, takes),
                 // What the target says of cores is not looked at: they are chosen here.
                 after: new.map_or(Size::ZERO, |new| takes(&new.size.into())),
                 repairs: kind == Kind::Update && stalled(id),
@@ -223,34 +259,53 @@ impl<'a> Work<'a> {
             self.tiers[tier].ops.push(op);
         }
         self.vms[vm].used = used;
-        self.find_blockers(topology, vm);
+        self.find_blockers(topology, vm, (olds, news));
     }
 
-    /// Who has to leave a VM before a container that publishes the same port can start there.
-    fn find_blockers(&mut self, topology: &Topology, vm: VmNo) {
-        let of_kind = |kind| -> Vec<(OpNo, Option<&Tier>)> {
+    /// Whether an outdated container has to go before its successor is made, in a step of its own: another one that
+    /// comes needs a port that it holds, or it does not run and changes its size, too. All others are replaced in one
+    /// action, which keeps the old one until the new one is up; see [`super::rollout`].
+    fn is_made_anew(
+        &self,
+        topology: &Topology,
+        id: &TierId,
+        (old, new): (&Container, &Container),
+        to: Option<&Vm>,
+        stalled: bool,
+    ) -> bool {
+        if !old.is_replaced_by(new) {
+            return false;
+        }
+        let held = topology.ports_at(id, old.revision.as_ref());
+        let others = to
+            .into_iter()
+            .flat_map(|vm| &vm.used)
+            .filter(|(other, _)| *other != id);
+        let needed = others.flat_map(|(other, new)| topology.ports_at(other, new.revision.as_ref()));
+        let in_the_way = conflict(held, needed);
+        in_the_way || (stalled && old.size != new.size)
+    }
+
+    /// Who has to leave a VM before a container that publishes the same port can start there, or one of the same
+    /// name.
+    fn find_blockers(&mut self, topology: &Topology, vm: VmNo, (olds, news): (Option<&Used>, Option<&Used>)) {
+        let of_kind = |kind, side: Option<&Used>| -> Vec<(OpNo, &[PortBinding])> {
             let ops = self.vms[vm].ops.iter().copied();
             ops.filter(|op| self.ops[*op].kind == kind)
                 .map(|op| {
                     let id = self.tier_id(self.ops[op].tier);
-                    (op, id.and_then(|id| topology.tiers.get(id)))
+                    let held = id.and_then(|id| side?.get(id));
+                    let revision = held.and_then(|held| held.revision.as_ref());
+                    (op, id.map_or(&[][..], |id| topology.ports_at(id, revision)))
                 })
                 .collect()
         };
-        let deletes = of_kind(Kind::Delete);
-        for (create, tier) in of_kind(Kind::Create) {
-            let Some(tier) = tier.filter(|tier| !tier.ports.is_empty()) else {
-                continue;
-            };
-            let clashes = |other: &Tier| {
-                let pairs = other.ports.iter();
-                pairs
-                    .flat_map(|a| tier.ports.iter().map(move |b| (a, b)))
-                    .any(|(a, b)| a.conflicts(b))
-            };
+        let deletes = of_kind(Kind::Delete, olds);
+        for (create, ports) in of_kind(Kind::Create, news) {
+            let tier = self.ops[create].tier;
             self.ops[create].blockers = deletes
                 .iter()
-                .filter(|(_, other)| other.is_some_and(clashes))
+                .filter(|(delete, theirs)| self.ops[*delete].tier == tier || conflict(ports, *theirs))
                 .map(|(delete, _)| *delete)
                 .collect();
         }
@@ -271,7 +326,10 @@ impl<'a> Work<'a> {
                     continue;
                 };
                 self.tiers[number].running += 1;
-                if to.container(id, tier).is_some() {
+                let made_anew = self
+                    .vm_no(id)
+                    .is_some_and(|vm| self.made_anew.contains(&(vm, number)));
+                if to.container(id, tier).is_some() && !made_anew {
                     shared[number] = true;
                 }
             }

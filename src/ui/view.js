@@ -138,7 +138,7 @@ export function event(one) {
   return h("li", {}, h("span", { class: "faint" }, clock(at)), h("b", { class: bad ? "bad" : "" }, kind.replaceAll("_", " ")), h("span", { class: "faint" }, words.join(" ").slice(0, 300)));
 }
 
-const CHANGES = { create_container: ["+", "good"], update_container: ["~", "warn"], delete_container: ["-", "bad"], run_scale_hook: [">", "hook"], run_tier_hook: [">", "hook"] };
+const CHANGES = { create_container: ["+", "good"], update_container: ["~", "warn"], replace_container: ["~", "warn"], delete_container: ["-", "bad"], run_scale_hook: [">", "hook"], run_tier_hook: [">", "hook"] };
 
 function sizes(action) {
   if (action.kind.startsWith("run_")) return `${action.kind === "run_tier_hook" ? "tier hook" : "scale hook"} ${(action.hooks ?? [action.hook]).join(", ")}`;

@@ -62,6 +62,7 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         name: name.to_owned(),
         app: app.to_owned(),
         tier: tier.to_owned(),
+        revision: None,
         image: BUSYBOX.to_owned(),
         login: None,
         limits: cores(&[0], 32),

@@ -34,6 +34,7 @@ impl Notebook for Blank {
 
 fn infrastructure(vm: Size) -> Infrastructure {
     Infrastructure {
+        registries: Default::default(),
         cloud: mapek::model::topology::Cloud::Embedded,
         hooks: None,
         vm,

@@ -81,6 +81,7 @@ mod metrics;
 mod package;
 mod planner;
 mod pulling;
+mod rollouts;
 mod schemathesis;
 mod sealed;
 mod soak;

@@ -18,6 +18,8 @@ pub enum Call {
     Unpause(String),
     Remove(String),
     Update(String, Limits),
+    /// A container by id, and its new name.
+    Rename(String, String),
     Unpack(String),
     Exec(String, Vec<String>),
     /// Whether a program runs in a container.
@@ -82,6 +84,8 @@ pub struct Deed {
     pub fresh: bool,
     /// It was done to a container that is not `mapek`'s.
     pub trespass: Option<String>,
+    /// A container was removed whose successor was there and not up.
+    pub bereft: Option<String>,
     /// A hook was started beside itself.
     pub twice: Option<String>,
 }

@@ -54,6 +54,8 @@ pub struct Checks {
     shown: BTreeMap<String, Vec<Stage>>,
     /// What anybody else had there by then has surely been seen.
     looked_at: Duration,
+    /// Whose record the service has: revisions of others mean nothing to it.
+    pub owner: Option<Uuid>,
     /// The plan that was reached last, by the order in which things happened.
     reached: Option<Value>,
 }
@@ -133,6 +135,25 @@ impl Checks {
                 machine.name
             ));
         }
+        if let Some(container) = &deed.bereft {
+            let replaces = |known: &Known| {
+                known
+                    .running
+                    .iter()
+                    .filter_map(|index| known.actions.get(*index))
+                    .any(|action| {
+                        let here = real_name(&known.bindings, action.vm()).as_str() == machine.name;
+                        let it = action.container().is_some_and(|tier| tier.as_str() == container);
+                        here && it && matches!(action, Action::ReplaceContainer { .. })
+                    })
+            };
+            if self.executions.values().any(replaces) {
+                return Some(format!(
+                    "{container} on {} was removed before its successor was up",
+                    machine.name
+                ));
+            }
+        }
         if let Some(hook) = &deed.twice {
             return Some(format!(
                 "hook {hook} on {} was started while it still ran",
@@ -158,7 +179,16 @@ impl Checks {
             };
             // A way back ends with a look at all VMs that the way out would have been about.
             let looked_at = known.back && (0..known.actions.len()).any(|index| on_machine(&index));
-            !known.ended && (looked_at || known.begun.keys().any(on_machine))
+            // What is started may find that what it depends on went down, and has that started first, wherever it is.
+            let depended_on = matches!(call, Call::Start(_) | Call::Update(..))
+                && known.running.iter().any(|index| {
+                    let action = known.actions.get(*index);
+                    matches!(
+                        action,
+                        Some(Action::CreateContainer { .. } | Action::ReplaceContainer { .. })
+                    )
+                });
+            !known.ended && (looked_at || depended_on || known.begun.keys().any(on_machine))
         });
         (!recorded).then(|| format!("{} is asked {call:?}, and no record says so", machine.name))
     }
@@ -301,7 +331,7 @@ impl Checks {
                 }
                 return known
                     .leaked(group)
-                    .or_else(|| known.unreached(*outcome, machines))
+                    .or_else(|| known.unreached(*outcome, machines, self.owner))
                     .map(|what| format!("{name} ends as {}, but {what}", outcome.as_str()));
             }
             Event::ActionProgressed { .. }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{CpuLimit, State};
+use mapek::engine::{CpuLimit, LABEL_OWNER, LABEL_REVISION, State};
 use mapek::execute::{Bindings, Left, Outcome, real_name};
 use mapek::translate::Action;
+use uuid::Uuid;
 
 use crate::calls::words;
 use crate::checks::{Known, LOOK};
@@ -24,7 +25,12 @@ impl Known {
     }
 
     /// What is not as the end of the execution promises, on machines that nobody else had a hand in.
-    pub fn unreached(&self, outcome: Outcome, machines: &BTreeMap<String, Machine>) -> Option<String> {
+    pub fn unreached(
+        &self,
+        outcome: Outcome,
+        machines: &BTreeMap<String, Machine>,
+        owner: Option<Uuid>,
+    ) -> Option<String> {
         let promised = match outcome {
             Outcome::Succeeded => &self.target,
             Outcome::RolledBack => &self.from,
@@ -40,13 +46,28 @@ impl Known {
                 .containers
                 .values()
                 .filter(|one| one.ours() && one.holds());
-            let there: BTreeMap<&str, u64> = ours
-                .map(|one| (one.name.as_str(), one.limits.memory / (UNIT_MB << 20)))
+            let owner = owner.map(|owner| owner.to_string());
+            let revision = |one: &crate::container::Container| {
+                let own = one.labels.get(LABEL_OWNER) == owner.as_ref();
+                one.labels.get(LABEL_REVISION).filter(|_| own).cloned()
+            };
+            let there: BTreeMap<&str, (u64, Option<String>)> = ours
+                .map(|one| {
+                    (
+                        one.name.as_str(),
+                        (one.limits.memory / (UNIT_MB << 20), revision(one)),
+                    )
+                })
                 .collect();
-            let wanted: BTreeMap<&str, u64> = held
+            let wanted: BTreeMap<&str, (u64, Option<String>)> = held
                 .used
                 .iter()
-                .map(|(tier, one)| (tier.as_str(), one.size.mem))
+                .map(|(tier, one)| {
+                    // What was adopted says nothing that we understand.
+                    let told = there.get(tier.as_str()).and_then(|there| there.1.clone());
+                    let wanted = told.map(|told| one.revision.as_ref().map_or(told, ToString::to_string));
+                    (tier.as_str(), (one.size.mem, wanted))
+                })
                 .collect();
             (there != wanted).then(|| format!("{} has {there:?}, and should have {wanted:?}", machine.name))
         })
@@ -70,12 +91,19 @@ pub fn untrue(
         .values()
         .find(|container| container.ours() && container.name == tier);
     match action {
-        Action::CreateContainer { size, cores, .. } | Action::UpdateContainer { size, cores, .. } => {
+        Action::CreateContainer { size, cores, .. }
+        | Action::UpdateContainer { size, cores, .. }
+        | Action::ReplaceContainer { size, cores, .. } => {
             let Some(there) = there else {
                 return Some("there is no such container".to_owned());
             };
             if there.state != State::Running {
                 return Some(format!("the container is {:?}", there.state));
+            }
+            if let Action::ReplaceContainer { revision, .. } = action
+                && there.labels.get(LABEL_REVISION).map(String::as_str) != Some(revision.as_str())
+            {
+                return Some("the container is of another revision".to_owned());
             }
             let cpu_differs = match &there.limits.cpu {
                 CpuLimit::Cores(pinned) => pinned != cores,

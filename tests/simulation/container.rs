@@ -66,6 +66,13 @@ impl Container {
         matches!(self.state, State::Running | State::Paused | State::Restarting)
     }
 
+    /// Whether it runs, and has become healthy where that is checked.
+    pub fn is_up(&self, now: Duration) -> bool {
+        let passed = self.healthy_at.flatten().is_some_and(|at| at <= now);
+        let healthy = !self.checked || (passed && !self.image.ends_with(":sick"));
+        self.state == State::Running && healthy
+    }
+
     pub fn health(&self, now: Duration, sick: bool) -> Option<Health> {
         if !self.checked || self.state != State::Running {
             return None;

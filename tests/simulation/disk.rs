@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mapek::execute::{Event, Frozen, Outcome, Seal, Stamped};
 use mapek::journal::{History, Journal, JournalError, Kept, Pruned, Retention, SqliteJournal};
-use mapek::model::{Change, VmId};
+use mapek::model::{Change, RevisionKey, VmId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -84,6 +84,18 @@ fn record(world: &World, id: Uuid, event: &Event) -> Option<String> {
 impl Journal for SimulatedDisk {
     fn load(&self) -> Result<Kept, JournalError> {
         self.journal.load()
+    }
+
+    fn revision_key(&self) -> RevisionKey {
+        self.journal.revision_key()
+    }
+
+    fn generations(&self) -> Result<Vec<u64>, JournalError> {
+        self.journal.generations()
+    }
+
+    fn topology(&self, generation: u64) -> Result<Option<Value>, JournalError> {
+        self.journal.topology(generation)
     }
 
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mapek::engine::{CpuLimit, State as Doing};
+use mapek::engine::{CpuLimit, LABEL_OWNER, LABEL_REVISION, State as Doing};
 use mapek::execute::Direction;
 use mapek::fault::Code;
-use mapek::model::{Plan, TierId};
+use mapek::model::{Plan, RevisionId, TierId};
 use mapek::service::{Request, Service};
 
 use crate::clients::{adopt, client};
@@ -36,17 +36,19 @@ pub enum Ending {
 pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending {
     heal(world);
     rest(world, None).await;
-    if service.snapshot().topology.is_none() {
+    let bad = |document: &str| {
+        [":bad", ":sick", ":gone"]
+            .iter()
+            .any(|tag| document.contains(tag))
+    };
+    let present = service.snapshot().topology.clone();
+    if present.is_none_or(|topology| bad(&topology.document.to_string())) {
+        // Nothing else may run while a topology is put.
+        finish(world, service).await;
         let document = story.setting.topologies[0].clone();
         let _ = service.put_topology(document, None, client()).await;
     }
-    // An execution that is held waits for somebody to say what becomes of it.
-    for _ in 0..ATTEMPTS {
-        let unfinished = world.lock().checks.unfinished();
-        let Some(id) = unfinished else { break };
-        let _ = service.take_up(id, Direction::Forward, client()).await;
-        rest(world, None).await;
-    }
+    finish(world, service).await;
     let lost = !world.lock().lost_owners.is_empty();
     if lost && let Err(fault) = adopt(service, world).await {
         world.note(&format!("what was lost is not adopted: {}", fault.message));
@@ -107,6 +109,16 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
         ));
     }
     Ending::Told
+}
+
+/// An execution that is held waits for somebody to say what becomes of it.
+async fn finish(world: &World, service: &Service) {
+    for _ in 0..ATTEMPTS {
+        let unfinished = world.lock().checks.unfinished();
+        let Some(id) = unfinished else { break };
+        let _ = service.take_up(id, Direction::Forward, client()).await;
+        rest(world, None).await;
+    }
 }
 
 /// Time passes: an hour's sixth, or until what should be is there, which says enough in most stories.
@@ -201,6 +213,18 @@ fn left_over(world: &World, service: &Service, plan: &serde_json::Value) -> Opti
     state.settle();
     if let Some(id) = state.checks.unfinished() {
         return Some(Wrong::Else(format!("{} has not ended", state.checks.name(id))));
+    }
+    for (vm, machine) in &state.machines {
+        for one in machine.containers.values().filter(|one| one.ours()) {
+            let made = one.labels.get(LABEL_REVISION).map(|made| RevisionId::new(made));
+            let own = one
+                .labels
+                .get(LABEL_OWNER)
+                .is_some_and(|owner| state.owner.is_some_and(|us| us.to_string() == *owner));
+            if own && topology.is_outdated(&TierId::new(&one.name), made.as_ref()) {
+                return Some(Wrong::Else(format!("{} on {vm} is outdated", one.name)));
+            }
+        }
     }
     let (wrong, totals, used) = look(state);
     if let Some(wrong) = wrong {

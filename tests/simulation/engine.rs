@@ -9,9 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mapek::engine::{
     Command, ContainerSpec, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished, Health,
-    Identity, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_SPEC, LABEL_TIER, Limits, Machine, Observed,
-    Owners, RunId, State, Tell, Wanted,
+    Identity, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_REVISION, LABEL_SPEC, LABEL_TIER, Limits, Machine,
+    Observed, Owners, RunId, State, Tell, Wanted, successor,
 };
+use mapek::model::Handover;
 use mapek::model::topology::Tls;
 use tokio::time::{Instant, sleep};
 
@@ -76,6 +77,7 @@ impl SimulatedEngine {
     fn told(&self, mut found: Found) -> Found {
         let seen = &mut found.seen;
         seen.managed = self.owners.own_container(&seen.id, &seen.labels);
+        self.owners.tidy(&mut seen.labels);
         found
     }
 
@@ -93,6 +95,42 @@ impl SimulatedEngine {
             )),
             Some(found) if !found.seen.managed => Err(self.foreign(name)),
             Some(found) => Ok(found),
+        }
+    }
+
+    async fn one_of_ours(&self, name: &str) -> Result<Option<Found>, EngineError> {
+        match self.one(name).await? {
+            Some(found) if !found.seen.managed => Err(self.foreign(name)),
+            found => Ok(found),
+        }
+    }
+
+    /// Creates a container under a name: its own, or one that it has until its predecessor is gone.
+    async fn create(&self, spec: &ContainerSpec, name: &str) -> Result<(), EngineError> {
+        let wanted = Wanted::named(&spec.image, None);
+        self.ensure_image(&wanted, &|_| {}).await?;
+        let under = ContainerSpec {
+            name: name.to_owned(),
+            ..spec.clone()
+        };
+        let labels = labels(spec, self.owners.own());
+        match self.call(Call::Create(Box::new(under), labels)).await {
+            Err(failed) if failed.status != Some(409) => Err(failed.error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn rename(&self, next: &Found, name: &str) -> Result<(), EngineError> {
+        let call = Call::Rename(next.seen.id.clone(), name.to_owned());
+        let Err(failed) = self.call(call).await else {
+            return Ok(());
+        };
+        if matches!(failed.status, Some(404 | 409)) {
+            return Ok(());
+        }
+        match self.one(&next.seen.id).await {
+            Ok(Some(now)) if now.seen.name == name => Ok(()),
+            _ => Err(failed.error),
         }
     }
 
@@ -222,6 +260,9 @@ fn labels(spec: &ContainerSpec, owner: &str) -> BTreeMap<String, String> {
     labels.insert(LABEL_APP.to_owned(), spec.app.clone());
     labels.insert(LABEL_TIER.to_owned(), spec.tier.clone());
     labels.insert(LABEL_SPEC.to_owned(), fingerprint(spec));
+    if let Some(revision) = &spec.revision {
+        labels.insert(LABEL_REVISION.to_owned(), revision.to_string());
+    }
     labels
 }
 
@@ -272,14 +313,22 @@ impl Engine for SimulatedEngine {
     }
 
     async fn image(&self, image: &str) -> Result<Option<String>, EngineError> {
-        match self.call(Call::Image(image.to_owned())).await? {
-            Answer::Image(id) => Ok(id),
+        match self.call(Call::Image(image.to_owned())).await {
+            Err(failed) if failed.status == Some(404) => Ok(None),
+            Err(failed) => Err(failed.error),
+            Ok(Answer::Image(id)) => Ok(id),
             _ => unreachable!("an image is answered with an id"),
         }
     }
 
     async fn ensure_image(&self, wanted: &Wanted, _tell: Tell<'_>) -> Result<(), EngineError> {
-        self.image(&wanted.image).await.map(drop)
+        match self.call(Call::Image(wanted.image.clone())).await {
+            Ok(_) => Ok(()),
+            Err(failed) if failed.status == Some(404) => {
+                Err(self.error(EngineErrorKind::Image, Effect::None, failed.said))
+            }
+            Err(failed) => Err(failed.error),
+        }
     }
 
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError> {
@@ -288,17 +337,8 @@ impl Engine for SimulatedEngine {
         let mut fresh = false;
         for _ in 0..ROUNDS {
             let Some(found) = self.one(name).await? else {
-                self.image(&spec.image).await?;
-                match self
-                    .call(Call::Create(
-                        Box::new(spec.clone()),
-                        labels(spec, self.owners.own()),
-                    ))
-                    .await
-                {
-                    Err(failed) if failed.status != Some(409) => return Err(failed.error),
-                    _ => fresh = true,
-                }
+                self.create(spec, name).await?;
+                fresh = true;
                 continue;
             };
             if !found.seen.managed {
@@ -331,6 +371,69 @@ impl Engine for SimulatedEngine {
             Effect::Unknown,
             "gave up: something else keeps changing it",
         ))
+    }
+
+    async fn replace(&self, spec: &ContainerSpec, handover: Handover) -> Result<Observed, EngineError> {
+        let fingerprint = fingerprint(spec);
+        let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+        let temporary = successor(&spec.name);
+        for _ in 0..ROUNDS + 3 {
+            let old = self.one_of_ours(&spec.name).await?;
+            let next = self.one_of_ours(&temporary).await?;
+            match (old, next) {
+                (Some(old), next) if as_asked(&old) => {
+                    if let Some(next) = next {
+                        self.remove(&next).await?;
+                    }
+                    return self.ensure_running(spec).await;
+                }
+                (None, None) => return self.ensure_running(spec).await,
+                (None, Some(next)) if as_asked(&next) => self.rename(&next, &spec.name).await?,
+                (Some(old), Some(next))
+                    if as_asked(&next)
+                        && matches!(next.seen.state, State::Created | State::Running | State::Exited) =>
+                {
+                    if handover == Handover::StopFirst && old.seen.state.holds() {
+                        self.stop(&old).await?;
+                    }
+                    if differ(&next.seen, &spec.limits) {
+                        self.apply(&next.seen, &spec.limits).await?;
+                    }
+                    if next.seen.state == State::Running {
+                        self.up(&next.seen, None).await?;
+                    } else if self.start(&next, true).await?.is_none() {
+                        continue;
+                    }
+                    self.remove(&old).await?;
+                    self.rename(&next, &spec.name).await?;
+                }
+                (_, Some(next)) => self.remove(&next).await?,
+                (Some(_), None) => self.create(spec, &temporary).await?,
+            }
+        }
+        Err(self.error(
+            EngineErrorKind::Refused,
+            Effect::Unknown,
+            "gave up: something else keeps changing it",
+        ))
+    }
+
+    async fn take_back(&self, name: &str) -> Result<(), EngineError> {
+        let old = self.one_of_ours(name).await?;
+        let next = self.one_of_ours(&successor(name)).await?;
+        match (old, next) {
+            (Some(old), next) => {
+                if let Some(next) = next {
+                    self.remove(&next).await?;
+                }
+                if matches!(old.seen.state, State::Created | State::Exited) {
+                    self.start(&old, true).await?;
+                }
+                Ok(())
+            }
+            (None, Some(next)) => self.rename(&next, name).await,
+            (None, None) => Ok(()),
+        }
     }
 
     async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError> {

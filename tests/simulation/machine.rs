@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{ContainerSpec, CpuLimit, LABEL_MANAGED, Observed, State};
+use mapek::engine::{ContainerSpec, CpuLimit, LABEL_MANAGED, Observed, State, successor};
 
 use crate::calls::{Answer, Call, Deed, Found, Refusal, missing, words};
 use crate::container::{Container, Exec, Whose};
 use crate::mishap::Armed;
+
+/// What somebody did so long ago may have been in the way of what is done now.
+const SOON: Duration = Duration::from_secs(10);
 
 /// A VM.
 #[derive(Debug)]
@@ -110,7 +113,7 @@ impl Machine {
                 managed: container.labels.contains_key(LABEL_MANAGED),
                 image: container.image.clone(),
                 state: container.state,
-                health: container.health(now, self.sick_until > now),
+                health: container.health(now, self.sick_until > now || container.image.ends_with(":sick")),
                 cpuset,
                 nano_cpus,
                 memory: limits.memory,
@@ -147,6 +150,9 @@ impl Machine {
                 let found = self.named(name).map(|container| self.found(container, now));
                 Ok(Answer::Containers(found.into_iter().collect()))
             }
+            Call::Image(image) if image.ends_with(":gone") => {
+                Err(Refusal(404, format!("manifest for {image} not found")))
+            }
             Call::Image(image) => Ok(Answer::Image(Some(format!("sha256:{image}")))),
             Call::Create(spec, labels) => self.create(spec, labels, deed),
             Call::Start(id) => self.start(now, soon, id, deed),
@@ -171,6 +177,10 @@ impl Machine {
             }
             Call::Remove(id) => {
                 let name = self.change(id, deed)?.name.clone();
+                let next = self.named(&successor(&name));
+                if next.is_some_and(|next| !next.is_up(now)) && self.disturbed + SOON < now {
+                    deed.bereft = Some(name.clone());
+                }
                 self.containers.remove(id);
                 self.execs.retain(|_, exec| exec.container != *id);
                 deed.text = format!("{name} removed");
@@ -181,6 +191,16 @@ impl Machine {
                 container.limits = limits.clone();
                 deed.text = format!("{} limited to {}", container.name, words(limits));
                 deed.fuller = Some(container.name.clone());
+                Ok(Answer::Done)
+            }
+            Call::Rename(id, name) => {
+                let taken = self.named(name).map(|other| other.id.clone());
+                let container = self.change(id, deed)?;
+                if taken.is_some_and(|other| other != *id) {
+                    return Err(Refusal(409, format!("the name {name} is in use")));
+                }
+                deed.text = format!("{} renamed to {name}", container.name);
+                container.name = name.clone();
                 Ok(Answer::Done)
             }
             Call::Unpack(name) => match self.named(name) {
@@ -270,6 +290,7 @@ impl Machine {
         });
         let crash = self.crash_until > now;
         let container = self.change(id, deed)?;
+        let crash = crash || container.image.ends_with(":bad");
         if taken {
             return Err(Refusal(500, "port is already allocated".to_owned()));
         }

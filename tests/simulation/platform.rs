@@ -121,7 +121,11 @@ pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Re
         first_record(disk);
     }
     let journal = SqliteJournal::open(disk)?;
-    world.lock().owner = Some(journal.owner());
+    {
+        let state = &mut *world.lock();
+        state.owner = Some(journal.owner());
+        state.checks.owner = state.owner;
+    }
     let owners = Owners::new(&journal.owner().to_string(), journal.adopted()?);
     let journal = SimulatedDisk::new(world.clone(), journal);
     let platform = SimulatedPlatform {

@@ -61,6 +61,12 @@ fn setting(dice: &mut Dice) -> Setting {
         infrastructure.insert("self_heal".to_owned(), json!(!heals));
         topologies.push(other);
     }
+    if dice.percent(50) {
+        for _ in 0..dice.between(1, 2) {
+            let revised = revised(dice, &topologies[0], &tiers);
+            topologies.push(revised);
+        }
+    }
     let count = dice.between(2, 4);
     let mut plans: Vec<Value> = (0..count)
         .map(|_| plan(dice, &tiers, (cores, mem, pinned), most))
@@ -85,6 +91,30 @@ fn setting(dice: &mut Dice) -> Setting {
             OnRestart::Hold,
         ]),
     }
+}
+
+/// The same tiers, made from something else: another image, which may be a bad one, or another environment.
+fn revised(dice: &mut Dice, topology: &Value, tiers: &[Tier]) -> Value {
+    let mut other = topology.clone();
+    for app in other["apps"].as_array_mut().unwrap() {
+        for tier in tiers {
+            let Some(document) = app["tiers"].get_mut(tier.name) else {
+                continue;
+            };
+            match dice.below(10) {
+                0..4 => document["docker_image"] = json!(format!("{}:2", tier.name)),
+                4 => document["docker_image"] = json!(format!("{}:bad", tier.name)),
+                5 => document["docker_image"] = json!(format!("{}:sick", tier.name)),
+                6 => document["docker_image"] = json!(format!("{}:gone", tier.name)),
+                7 => document["environment"] = json!({ "LEVEL": "2" }),
+                _ => {}
+            }
+            if dice.percent(30) {
+                document["max_unavailable"] = json!(2);
+            }
+        }
+    }
+    other
 }
 
 fn tiers(dice: &mut Dice) -> Vec<Tier> {
@@ -284,12 +314,12 @@ fn execute(dice: &mut Dice, setting: &Setting) -> Ask {
 fn ask(dice: &mut Dice, setting: &Setting) -> Ask {
     let times = if dice.percent(25) { 3 } else { 1 };
     match dice.below(100) {
-        0..55 => execute(dice, setting),
-        55..75 => Ask::Cancel { times },
-        75..82 => Ask::Resume { times },
-        82..89 => Ask::RollBack { times },
-        89..93 => Ask::Put {
-            topology: usize::try_from(dice.below(2)).unwrap(),
+        0..52 => execute(dice, setting),
+        52..68 => Ask::Cancel { times },
+        68..75 => Ask::Resume { times },
+        75..82 => Ask::RollBack { times },
+        82..93 => Ask::Put {
+            topology: usize::try_from(dice.below(setting.topologies.len() as u64)).unwrap(),
         },
         93 => Ask::Adopt,
         94..96 => Ask::GiveUp {

@@ -23,6 +23,7 @@ pub fn name(method: &str, path: &str) -> &'static str {
         ("GET", ["containers", _, "stats"]) => "container_stats",
         ("POST", ["containers", _, "start"]) => "container_start",
         ("POST", ["containers", _, "stop"]) => "container_stop",
+        ("POST", ["containers", _, "rename"]) => "container_rename",
         ("POST", ["containers", _, "update"]) => "container_update",
         ("POST", ["containers", _, "unpause"]) => "container_unpause",
         ("POST", ["containers", _, "exec"]) => "exec_create",

@@ -68,7 +68,7 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
         match (next(found.as_ref().map(|found| &found.seen), &fingerprint), found) {
             (Next::Leave, Some(found)) => return Err(look::foreign(caller, &found.seen)),
             (Next::Create, _) | (_, None) => {
-                create(caller, asked).await?;
+                create(caller, asked, name).await?;
                 fresh = true;
             }
             (Next::Replace, Some(found)) => {
@@ -117,24 +117,25 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
 }
 
 /// An engine that makes a container otherwise than asked would do so again.
-fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
+pub fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
     let message = format!(
         "container '{name}' was made, but not started: the engine reports {wrong}; leave out what it or its kernel can't do"
     );
     caller.error(EngineErrorKind::Mismatch, Effect::None, message)
 }
 
-/// Creates the container. That the name is taken is no failure: the next look says by what.
-async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineError> {
+/// Creates the container under a name: its own, or one that it has until its predecessor is gone. That the name is
+/// taken is no failure: the next look says by what.
+pub async fn create(caller: &Caller, asked: &ContainerSpec, name: &str) -> Result<(), EngineError> {
     let wanted = Wanted::named(&asked.image, asked.login.clone());
     image::ensure(caller, &wanted, &|_| {}).await?;
-    let what = format!("create container '{}' from image '{}'", asked.name, asked.image);
+    let what = format!("create container '{name}' from image '{}'", asked.image);
     let environment = secret::environment(&asked.environment).map_err(|problem| {
         let message = format!("{what}: {problem}");
         caller.error(EngineErrorKind::Secret, Effect::None, message)
     })?;
     let secrets = Secrets::of(&environment, &[]);
-    let options = CreateContainerOptionsBuilder::new().name(&asked.name).build();
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
     match caller
         .change(
             &what,
@@ -147,7 +148,7 @@ async fn create(caller: &Caller, asked: &ContainerSpec) -> Result<(), EngineErro
         Ok(answer) => {
             for warning in answer.warnings {
                 let warning = secrets.mask(&warning);
-                tracing::warn!(engine = %caller.endpoint, container = asked.name, warning, "the engine warns");
+                tracing::warn!(engine = %caller.endpoint, container = name, warning, "the engine warns");
             }
             Ok(())
         }
@@ -170,7 +171,7 @@ pub async fn absent(caller: &Caller, name: &str) -> Result<(), EngineError> {
 
 /// Stops the container, with its grace, and removes it. By id: a container that takes the name
 /// meanwhile is another one.
-async fn remove(caller: &Caller, found: &Found) -> Result<(), EngineError> {
+pub async fn remove(caller: &Caller, found: &Found) -> Result<(), EngineError> {
     let seen = &found.seen;
     if matches!(seen.state, State::Running | State::Paused | State::Restarting) {
         stop(caller, found).await?;

@@ -20,6 +20,7 @@ mod look;
 mod output;
 mod probes;
 mod read;
+mod replace;
 mod resize;
 mod runtime;
 mod settings;
@@ -44,6 +45,7 @@ use super::{
     LogOptions, Machine, Observed, Owners, RunId, Tell, Usage, Wanted,
 };
 use crate::meter::Calls;
+use crate::model::Handover;
 use crate::model::topology::Tls;
 use call::Caller;
 pub use facts::Facts;
@@ -158,6 +160,22 @@ impl Engine for DockerEngine {
 
     async fn ensure_running(&self, spec: &ContainerSpec) -> Result<Observed, EngineError> {
         ensure::running(&self.caller, spec).await
+    }
+
+    async fn replace(&self, spec: &ContainerSpec, handover: Handover) -> Result<Observed, EngineError> {
+        replace::with(&self.caller, spec, handover).await
+    }
+
+    async fn prepare_replacement(
+        &self,
+        spec: &ContainerSpec,
+        handover: Handover,
+    ) -> Result<bool, EngineError> {
+        replace::prepare(&self.caller, spec, handover).await
+    }
+
+    async fn take_back(&self, name: &str) -> Result<(), EngineError> {
+        replace::back(&self.caller, name).await
     }
 
     async fn ensure_limits(&self, name: &str, limits: &Limits) -> Result<Observed, EngineError> {

@@ -16,7 +16,8 @@ pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
     let state = found.state.unwrap_or_default();
     let config = found.config.unwrap_or_default();
     let host = found.host_config.unwrap_or_default();
-    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    let mut labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    owners.tidy(&mut labels);
     let doing = match state.status {
         // A container that is being stopped still runs.
         Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => State::Running,
@@ -65,7 +66,8 @@ pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
 
 /// A container as `docker ps` tells it: without limits and health.
 pub fn listed(found: ContainerSummary, owners: &Owners) -> Observed {
-    let labels: BTreeMap<String, String> = found.labels.unwrap_or_default().into_iter().collect();
+    let mut labels: BTreeMap<String, String> = found.labels.unwrap_or_default().into_iter().collect();
+    owners.tidy(&mut labels);
     let state = match found.state {
         Some(ContainerSummaryStateEnum::RUNNING | ContainerSummaryStateEnum::STOPPING) => State::Running,
         Some(ContainerSummaryStateEnum::PAUSED) => State::Paused,

@@ -26,6 +26,7 @@ fn sample() -> ContainerSpec {
         name: "shop_web".to_owned(),
         app: "shop".to_owned(),
         tier: "web".to_owned(),
+        revision: None,
         image: "web:1".to_owned(),
         login: None,
         limits: Limits {

@@ -58,6 +58,7 @@ impl Course {
         let frozen = Frozen {
             id: Uuid::now_v7(),
             created_at: Timestamp::UNIX_EPOCH,
+            generation: 1,
             plan: json!({}),
             from: Pinned::from(from),
             target: to.clone(),

@@ -27,6 +27,7 @@ fn fleet(vms: usize) -> Allocation {
                 size: Size::new(1, 2),
                 cores: CoreSet([tier].into()),
                 owed: Default::default(),
+                revision: None,
             };
             vm.used.insert(TierId::of("shop", &format!("tier{tier}")), held);
         }

@@ -285,3 +285,27 @@ fn the_journal_says_which_program_wrote_it_last() {
         .unwrap();
     assert_eq!(by, env!("CARGO_PKG_VERSION"));
 }
+
+#[test]
+fn a_journal_of_version_3_gets_a_key_and_keeps_its_topology_among_the_earlier_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = json!({ "apps": [] });
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    journal.put_topology(&document).unwrap();
+    drop(journal);
+    let connection = Connection::open(folder.path().join("journal.sqlite")).unwrap();
+    connection
+        .execute_batch("DROP TABLE revisions; DROP TABLE topologies; PRAGMA user_version = 3;")
+        .unwrap();
+    drop(connection);
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    let key = journal.revision_key();
+    assert_eq!(key.0.len(), 64);
+    assert_eq!(journal.put_topology(&json!({})).unwrap(), 2);
+    assert_eq!(journal.generations().unwrap(), [2, 1]);
+    assert_eq!(journal.topology(1).unwrap(), Some(document));
+    assert_eq!(journal.topology(3).unwrap(), None);
+    drop(journal);
+    let journal = SqliteJournal::open(folder.path()).unwrap();
+    assert_eq!(journal.revision_key(), key);
+}

@@ -23,6 +23,7 @@ fn allocation() -> Allocation {
         size: Size::new(1, 3),
         cores: CoreSet([1].into()),
         owed: Default::default(),
+        revision: None,
     };
     vm.used.insert(TierId::new("a_b"), held);
     Allocation {
@@ -35,6 +36,7 @@ fn frozen() -> Frozen {
         id: Uuid::now_v7(),
         created_at: Timestamp::now(),
         plan: json!({ "a": {} }),
+        generation: 1,
         from: Pinned::from(&allocation()),
         target: Allocation::default(),
         stages: vec![vec![crate::translate::Action::DeleteVm { vm: VmId::new("vm1") }]],
@@ -58,6 +60,7 @@ fn resized() -> Vec<Change> {
         size: Size::new(2, 3),
         cores: CoreSet([0, 1].into()),
         owed: Default::default(),
+        revision: None,
     };
     let (vm, tier) = (VmId::new("vm1"), TierId::new("a_b"));
     let new = Change::Vm {

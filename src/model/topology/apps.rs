@@ -62,6 +62,10 @@ pub struct Tier {
     /// Most VMs that the tier may be on.
     #[schema(minimum = 1, maximum = 100000, example = 1)]
     pub max_node: Option<u32>,
+    /// How many of its containers a rollout may take down at once; 1 unless given. Where there is room for the new one
+    /// beside the old one, none goes down.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100000, example = 1)]
+    pub max_unavailable: u32,
     /// Tiers of the same app that run before this one starts.
     #[schema(value_type = Option<OneOrMore>, example = json!(["db"]))]
     pub depends_on: Vec<TierId>,
@@ -179,6 +183,7 @@ impl Tier {
             .and_then(|at| at.words(notes));
         let entrypoint = fields.get("command").and_then(|at| at.words(notes));
         let (min_node, max_node) = read_nodes(notes, &mut fields);
+        let max_unavailable = fields.whole(notes, "max_unavailable", 1, MOST_NODES);
         let depends_on = read_dependencies(notes, &mut fields, app, key, siblings);
         let on_node_scale = fields
             .get("on_node_scale")
@@ -222,6 +227,7 @@ impl Tier {
             entrypoint,
             min_node,
             max_node,
+            max_unavailable: max_unavailable.unwrap_or(1),
             depends_on,
             on_node_scale,
             on_dependency_scale,

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::ids::TierId;
+use super::revision::Revisions;
 
 pub use access::{DockerAccess, Tls};
 pub use apps::{Healthcheck, HookName, Tier};
@@ -69,6 +70,9 @@ pub struct Topology {
     /// The document as it was put.
     #[schema(ignore)]
     pub document: Value,
+    /// The revisions of the tiers, where a service has taken the topology.
+    #[schema(ignore)]
+    pub revisions: Revisions,
 }
 
 impl Topology {

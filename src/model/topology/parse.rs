@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::model::Revisions;
 use crate::model::ids::TierId;
 use crate::model::problem::{Problems, Warning};
 use crate::model::reader::{At, Fields, Notes, join};
@@ -90,6 +91,7 @@ fn read(notes: &mut Notes, document: &Value) -> Option<Topology> {
         tiers,
         apps,
         document: document.clone(),
+        revisions: Revisions::default(),
     })
 }
 

@@ -50,6 +50,7 @@ fn frozen(from: &Allocation, actions: Vec<Action>) -> Frozen {
         id: Uuid::now_v7(),
         created_at: Timestamp::now(),
         plan: json!({}),
+        generation: 1,
         from: Pinned::from(from),
         target: Allocation::default(),
         stages: vec![actions],
@@ -177,6 +178,7 @@ fn events() -> impl Strategy<Value = (Action, Event)> {
                 container,
                 size,
                 cores,
+                revision: None,
             },
             3 => Action::UpdateContainer {
                 vm,
@@ -206,7 +208,8 @@ fn events() -> impl Strategy<Value = (Action, Event)> {
         Just(Left::Nothing),
         (1u32..3).prop_map(|cpu| Left::Container {
             size: Size::new(cpu, 1),
-            cores: CoreSet::default()
+            cores: CoreSet::default(),
+            revision: None,
         })
     ];
     (action, found, prop::option::of(left)).prop_map(|(action, vm, left)| {

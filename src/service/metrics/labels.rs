@@ -54,11 +54,12 @@ pub fn ordinal(stage: usize) -> &'static str {
 }
 
 /// Every [`kind`].
-pub const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 8] = [
     "create_vm",
     "delete_vm",
     "create_container",
     "update_container",
+    "replace_container",
     "delete_container",
     "run_scale_hook",
     "run_tier_hook",
@@ -71,6 +72,7 @@ pub const fn kind(action: &Action) -> &'static str {
         Action::DeleteVm { .. } => "delete_vm",
         Action::CreateContainer { .. } => "create_container",
         Action::UpdateContainer { .. } => "update_container",
+        Action::ReplaceContainer { .. } => "replace_container",
         Action::DeleteContainer { .. } => "delete_container",
         Action::RunScaleHook { .. } => "run_scale_hook",
         Action::RunTierHook { .. } => "run_tier_hook",

@@ -43,6 +43,12 @@ impl Check<'_> {
                     said.size == container.size
                         && (!self.pinned || there.used.get(tier).is_some_and(|now| now.cores == said.cores))
                 });
+                let made = there.used.get(tier).and_then(|now| now.revision.as_ref());
+                if let (Some(made), Some(wanted)) = (made, &container.revision)
+                    && made != wanted
+                {
+                    self.breach(format!("{tier} on {id} ends as revision {made}, not {wanted}"));
+                }
                 if !same {
                     self.breach(format!(
                         "{tier} on {id} is not what the translation says it ends as"

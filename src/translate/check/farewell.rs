@@ -138,7 +138,7 @@ fn replay(stage: &Stage, now: &mut Allocation) {
         let Some(vm) = now.vms.get_mut(action.vm()) else {
             continue;
         };
-        if let Some(new) = moment::outcome(action) {
+        if let Some(new) = moment::outcome(action, vm.used.get(tier)) {
             vm.used.insert(tier.clone(), new);
         } else if matches!(action, Action::DeleteContainer { .. }) {
             vm.used.remove(tier);

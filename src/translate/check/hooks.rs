@@ -21,6 +21,8 @@ impl Check<'_> {
     pub(super) fn hooks(&mut self, stages: &[Stage]) {
         let mut touched: BTreeMap<Place, usize> = BTreeMap::new();
         let mut changed: BTreeMap<&TierId, usize> = BTreeMap::new();
+        let mut batches: BTreeMap<&TierId, BTreeSet<usize>> = BTreeMap::new();
+        let mut replaced: BTreeSet<Place> = BTreeSet::new();
         let mut scale: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
         let mut tier_hooks: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
         for (index, stage) in stages.iter().enumerate() {
@@ -48,6 +50,10 @@ impl Check<'_> {
                         changed.insert(tier, index);
                     }
                     _ => {
+                        if matches!(action, Action::ReplaceContainer { .. }) {
+                            batches.entry(tier).or_default().insert(index);
+                            replaced.insert(place);
+                        }
                         changed.insert(tier, index);
                         touched.insert(place, index);
                     }
@@ -63,7 +69,14 @@ impl Check<'_> {
             let own = touched.get(&place).copied();
             let scaled = scale.remove(&place).unwrap_or_default();
             let told = tier_hooks.remove(&place).unwrap_or_default();
-            self.tier_hook(place, own.max(scaled.iter().max().copied()), &changed, &told);
+            let own_end = own.max(scaled.iter().max().copied());
+            self.tier_hook(
+                place,
+                own_end,
+                &changed,
+                (&batches, replaced.contains(&place)),
+                &told,
+            );
             self.scale_hook(place, own, &scaled);
         }
         for (vm, tier) in scale.into_keys().chain(tier_hooks.into_keys()) {
@@ -95,17 +108,44 @@ impl Check<'_> {
         }
     }
 
-    /// Once after all that it is about, and only if there was something.
+    /// Once after all that it is about, and only if there was something; and besides once after each batch of a rollout of
+    /// what it depends on.
     fn tier_hook(
         &mut self,
         (vm, tier): Place,
         own: Option<usize>,
         changed: &BTreeMap<&TierId, usize>,
+        (batches, replaced): (&BTreeMap<&TierId, BTreeSet<usize>>, bool),
         runs: &[usize],
     ) {
         let (from, to) = (self.from, self.to);
         let spec = self.topology.tiers.get(tier);
         let spec = spec.filter(|spec| spec.on_dependency_scale.is_some());
+        let rolled: BTreeSet<usize> = spec
+            .into_iter()
+            .flat_map(|spec| &spec.depends_on)
+            .filter_map(|other| batches.get(other))
+            .flatten()
+            .copied()
+            .collect();
+        let is_told = |batch: &usize| runs.iter().any(|run| run > batch);
+        let there = from.container(vm, tier).is_some();
+        let missed = rolled.iter().any(|batch| there && !is_told(batch));
+        let anew = replaced && spec.is_some_and(|spec| !spec.depends_on.is_empty());
+        if missed || (anew && own.is_some_and(|own| !is_told(&own))) {
+            self.breach(format!(
+                "the tier hook of {tier} on {vm} does not run after each batch: {runs:?}"
+            ));
+        }
+        if !rolled.is_empty() || anew {
+            let reasons = rolled.len() + 2;
+            if runs.len() > reasons {
+                self.breach(format!(
+                    "the tier hook of {tier} on {vm} runs without reason: {runs:?}"
+                ));
+            }
+            return;
+        }
         let dependencies = spec.into_iter().flat_map(|spec| &spec.depends_on);
         let reasons: Vec<&TierId> = dependencies
             .filter(|other| picture(from, other) != picture(to, other))

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Container, CoreSet, Cpu, Foreign, Size, TierId, Topology, Vm};
+use crate::model::topology::PortBinding;
+use crate::model::{Container, CoreSet, Cpu, Foreign, Handover, Size, TierId, Topology, Vm};
 use crate::translate::Action;
 
 /// A container before the stage, and what the stage makes of it.
@@ -10,6 +11,8 @@ struct Change {
     before: Option<Container>,
     after: Option<Container>,
     acted_on: bool,
+    /// Both are there for a while.
+    beside: bool,
     /// It holds its part and does not run, so that an update to the same size has an effect.
     stalled: bool,
 }
@@ -19,15 +22,34 @@ pub(super) struct Moment {
     containers: BTreeMap<TierId, Change>,
 }
 
-/// What a container is after an action that creates or updates it.
-pub(super) fn outcome(action: &Action) -> Option<Container> {
+/// What a container is after an action that creates, updates or replaces what was there `before`.
+pub(super) fn outcome(action: &Action, before: Option<&Container>) -> Option<Container> {
     match action {
-        Action::CreateContainer { size, cores, .. } | Action::UpdateContainer { size, cores, .. } => {
-            Some(Container {
-                cores: cores.clone(),
-                ..Container::from(*size)
-            })
-        }
+        Action::CreateContainer {
+            size,
+            cores,
+            revision,
+            ..
+        } => Some(Container {
+            cores: cores.clone(),
+            revision: revision.clone(),
+            ..Container::from(*size)
+        }),
+        Action::ReplaceContainer {
+            size,
+            cores,
+            revision,
+            ..
+        } => Some(Container {
+            cores: cores.clone(),
+            revision: Some(revision.clone()),
+            ..Container::from(*size)
+        }),
+        Action::UpdateContainer { size, cores, .. } => Some(Container {
+            cores: cores.clone(),
+            revision: before.and_then(|before| before.revision.clone()),
+            ..Container::from(*size)
+        }),
         _ => None,
     }
 }
@@ -38,12 +60,14 @@ impl Moment {
             // Which hooks are owed is none of this.
             let container = Container {
                 cores: container.cores.clone(),
+                revision: container.revision.clone(),
                 ..Container::from(container.size)
             };
             let change = Change {
                 before: Some(container.clone()),
                 after: Some(container),
                 acted_on: false,
+                beside: false,
                 stalled: vm.stalled.contains(tier),
             };
             (tier.clone(), change)
@@ -59,6 +83,7 @@ impl Moment {
             before: None,
             after: None,
             acted_on: false,
+            beside: false,
             stalled: false,
         });
         let is_hook = matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. });
@@ -79,13 +104,33 @@ impl Moment {
                 if *was != before.size || !same_cores {
                     return Err(format!("it is not what it is said to be: {before:?}"));
                 }
-                if outcome(action).as_ref() == Some(before) && !change.stalled {
+                if outcome(action, Some(before)).as_ref() == Some(before) && !change.stalled {
                     return Err("it changes nothing".into());
                 }
             }
+            (
+                Action::ReplaceContainer {
+                    size,
+                    was_cores,
+                    was_revision,
+                    revision,
+                    handover,
+                    ..
+                },
+                Some(before),
+            ) => {
+                let same = *size == before.size && (was_cores.0.is_empty() || *was_cores == before.cores);
+                if !same || before.revision.as_ref() != Some(was_revision) {
+                    return Err(format!("it is not what it is said to be: {before:?}"));
+                }
+                if revision == was_revision {
+                    return Err("it changes nothing".into());
+                }
+                change.beside = *handover == Handover::StartFirst;
+            }
             _ => return Ok(()),
         }
-        change.after = outcome(action);
+        change.after = outcome(action, change.before.as_ref());
         change.acted_on = true;
         Ok(())
     }
@@ -113,7 +158,7 @@ impl Moment {
         for change in self.containers.values() {
             let sizes = [&change.before, &change.after].map(|c| c.as_ref().map_or(Size::ZERO, |c| c.size));
             let [old, new] = sizes;
-            most += old.max(new);
+            most += if change.beside { old + new } else { old.max(new) };
             before += old;
             if pinned {
                 // Found on more cores than its size says, it may go on holding as many.
@@ -128,17 +173,28 @@ impl Moment {
         }
     }
 
+    /// Each container holds the ports of what it was made from, before and after.
     fn ports(&self, topology: &Topology, problems: &mut Vec<String>) {
+        let published = |tier: &TierId, held: &Option<Container>| -> Vec<PortBinding> {
+            let held = held.as_ref();
+            held.map_or_else(Vec::new, |held| {
+                topology.ports_at(tier, held.revision.as_ref()).to_vec()
+            })
+        };
+        let clash = |these: &[PortBinding], those: &[PortBinding]| {
+            these.iter().any(|port| those.iter().any(|p| p.conflicts(port)))
+        };
         for (one, change) in &self.containers {
+            let (before, after) = (published(one, &change.before), published(one, &change.after));
+            if change.beside && clash(&before, &after) {
+                problems.push(format!("{one} and its successor may hold the same port"));
+            }
             for (other, beside) in self.containers.range(..one.clone()) {
-                let (Some(a), Some(b)) = (topology.tiers.get(one), topology.tiers.get(other)) else {
-                    continue;
-                };
-                let clash = a
-                    .ports
-                    .iter()
-                    .any(|port| b.ports.iter().any(|p| p.conflicts(port)));
-                if clash && (change.before.is_none() || beside.before.is_none()) {
+                let theirs = (published(other, &beside.before), published(other, &beside.after));
+                // What clashes before the stage is not made worse by it.
+                let worse = !clash(&before, &theirs.0)
+                    && (clash(&before, &theirs.1) || clash(&after, &theirs.0) || clash(&after, &theirs.1));
+                if worse {
                     problems.push(format!("{one} and {other} may hold the same port"));
                 }
             }
@@ -160,6 +216,9 @@ impl Moment {
                 if new.is_empty() || out_of_range {
                     problems.push(format!("{one} gets cores {:?}", after.cores));
                 }
+            }
+            if change.beside && old.intersection(&new).next().is_some() {
+                problems.push(format!("{one} and its successor may hold the same core"));
             }
             if new
                 .iter()

@@ -61,6 +61,7 @@ fn nothing_is_given_out_twice(scene: &Scene) {
                     container,
                     size,
                     cores,
+                    ..
                 }
                 | Action::UpdateContainer {
                     vm,

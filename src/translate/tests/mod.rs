@@ -17,6 +17,7 @@ mod interruptions;
 mod oracle;
 mod random;
 mod resources;
+mod rollouts;
 mod scale;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let infrastructure = Infrastructure {
+            registries: Default::default(),
             cloud: Cloud::Embedded,
             hooks: None,
             vm: Size::new(4, 4),
@@ -59,6 +61,7 @@ impl Scene {
                 tiers: BTreeMap::new(),
                 apps: vec!["app".into()],
                 document: serde_json::Value::Null,
+                revisions: crate::model::Revisions::default(),
             },
             from: Allocation::default(),
             to: Allocation::default(),
@@ -102,6 +105,7 @@ impl Scene {
             entrypoint: None,
             min_node: 1,
             max_node: None,
+            max_unavailable: 1,
             depends_on: Vec::new(),
             on_node_scale: Vec::new(),
             on_dependency_scale: None,
@@ -158,6 +162,7 @@ impl Scene {
                 CoreSet::default()
             },
             owed: Default::default(),
+            revision: None,
         };
         self.from
             .vms
@@ -175,6 +180,7 @@ impl Scene {
             size: Size::new(cores, mem),
             cores: CoreSet(pinned.iter().copied().collect()),
             owed: Default::default(),
+            revision: None,
         };
         self.from
             .vms

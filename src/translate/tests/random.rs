@@ -8,12 +8,12 @@ use super::*;
 /// The bounds of a kind of random scenes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    vms: usize,
-    tiers: usize,
-    cores: u32,
-    mem: u64,
+    pub(super) vms: usize,
+    pub(super) tiers: usize,
+    pub(super) cores: u32,
+    pub(super) mem: u64,
     /// Attempts to place a container, on either side.
-    attempts: usize,
+    pub(super) attempts: usize,
 }
 
 /// Numbers to build a scene from, so that a failing one can be made smaller.
@@ -27,7 +27,7 @@ fn numbers(bounds: Bounds) -> impl Strategy<Value = (Bounds, Vec<u16>)> {
 }
 
 /// A scene whose two sides both fit.
-fn scene(bounds: Bounds, numbers: &[u16]) -> Scene {
+pub(super) fn scene(bounds: Bounds, numbers: &[u16]) -> Scene {
     let mut numbers = numbers.iter().copied();
     let mut next = move |below: u64| u64::from(numbers.next().unwrap_or(0)) % below;
     let mut scene = Scene::new();
@@ -185,7 +185,7 @@ pub(super) fn each(cases: u32, bounds: Bounds, test: impl Fn(&Scene) -> Result<(
     each_of(cases, bounds, scene, test);
 }
 
-fn each_of(
+pub(super) fn each_of(
     cases: u32,
     bounds: Bounds,
     make: impl Fn(Bounds, &[u16]) -> Scene,

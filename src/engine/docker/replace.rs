@@ -1,0 +1,172 @@
+//! One container in the place of another, on the same engine.
+//!
+//! The successor is made under a name of its own, with the labels that it keeps; so it is known for what it is: its labels
+//! name a tier, and its name is not that tier's. The old one keeps its name, running or stopped, until the successor is up.
+//! Each step can be told from what is there, so that whoever was cut off goes on, or goes back.
+
+use std::time::Duration;
+
+use bollard::query_parameters::RenameContainerOptionsBuilder;
+
+use super::call::Caller;
+use super::look::{self, Found};
+use super::start::{self, Started};
+use super::{ensure, resize, runtime, spec, wait};
+use crate::engine::{
+    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, successor,
+};
+use crate::model::Handover;
+
+/// Rounds of look-and-act before giving up.
+const ROUNDS: usize = 8;
+
+/// See [`crate::engine::Engine::replace`].
+pub async fn with(
+    caller: &Caller,
+    asked: &ContainerSpec,
+    handover: Handover,
+) -> Result<Observed, EngineError> {
+    let fingerprint = spec::fingerprint(asked);
+    let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+    let temporary = successor(&asked.name);
+    for _ in 0..ROUNDS {
+        let old = ours(caller, &asked.name).await?;
+        let next = ours(caller, &temporary).await?;
+        match (old, next) {
+            // It was done before.
+            (Some(old), next) if as_asked(&old) => {
+                if let Some(next) = next {
+                    ensure::remove(caller, &next).await?;
+                }
+                // It was seen to be well for as long as it must.
+                let seen = ContainerSpec {
+                    bake: Duration::ZERO,
+                    ..asked.clone()
+                };
+                return ensure::running(caller, &seen).await;
+            }
+            (None, None) => return ensure::running(caller, asked).await,
+            (None, Some(next)) if as_asked(&next) => rename(caller, &next, &asked.name).await?,
+            (Some(old), Some(next)) if as_asked(&next) && startable(next.seen.state) => {
+                if handover == Handover::StopFirst && old.seen.state.holds() {
+                    ensure::stop(caller, &old).await?;
+                }
+                up(caller, asked, &next).await?;
+                ensure::remove(caller, &old).await?;
+                rename(caller, &next, &asked.name).await?;
+            }
+            // What an earlier attempt at something else has left.
+            (_, Some(next)) if next.seen.state == State::Removing => wait::gone(caller, &next.seen).await?,
+            (_, Some(next)) => ensure::remove(caller, &next).await?,
+            (Some(_), None) => ensure::create(caller, asked, &temporary).await?,
+        }
+    }
+    let message = format!(
+        "gave up on replacing container '{}' after {ROUNDS} rounds: something else on the machine keeps changing it",
+        asked.name
+    );
+    Err(caller.error(EngineErrorKind::Refused, Effect::Unknown, message))
+}
+
+/// See [`crate::engine::Engine::prepare_replacement`].
+pub async fn prepare(
+    caller: &Caller,
+    asked: &ContainerSpec,
+    handover: Handover,
+) -> Result<bool, EngineError> {
+    let fingerprint = spec::fingerprint(asked);
+    let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+    let temporary = successor(&asked.name);
+    for _ in 0..ROUNDS {
+        let old = ours(caller, &asked.name).await?;
+        if old.is_none_or(|old| as_asked(&old)) {
+            return Ok(false);
+        }
+        match ours(caller, &temporary).await? {
+            None => ensure::create(caller, asked, &temporary).await?,
+            Some(next) if as_asked(&next) && startable(next.seen.state) => {
+                if handover == Handover::StartFirst {
+                    up(caller, asked, &next).await?;
+                }
+                return Ok(true);
+            }
+            Some(next) if next.seen.state == State::Removing => wait::gone(caller, &next.seen).await?,
+            Some(next) => ensure::remove(caller, &next).await?,
+        }
+    }
+    Ok(true)
+}
+
+/// See [`crate::engine::Engine::take_back`].
+pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
+    let old = ours(caller, name).await?;
+    let next = ours(caller, &successor(name)).await?;
+    match (old, next) {
+        (Some(old), next) => {
+            if let Some(next) = next {
+                ensure::remove(caller, &next).await?;
+            }
+            match old.seen.state {
+                State::Created | State::Exited => match start::start(caller, &old, Duration::ZERO).await {
+                    Started::Up(_) => Ok(()),
+                    Started::Failed(error) | Started::Broken(error) => Err(error),
+                },
+                State::Running | State::Paused | State::Restarting | State::Removing | State::Dead => Ok(()),
+            }
+        }
+        (None, Some(next)) => rename(caller, &next, name).await,
+        (None, None) => Ok(()),
+    }
+}
+
+/// Whether a container in this state can be started, or runs.
+const fn startable(state: State) -> bool {
+    matches!(state, State::Created | State::Running | State::Exited)
+}
+
+async fn ours(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError> {
+    match look::one(caller, name).await? {
+        Some(found) if !found.seen.managed => Err(look::foreign(caller, &found.seen)),
+        found => Ok(found),
+    }
+}
+
+/// Starts the successor where it does not run, and sees it up.
+async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found) -> Result<(), EngineError> {
+    if next.seen.state == State::Running {
+        resize::to(caller, &next.seen, &asked.limits).await?;
+        let up = wait::up(caller, &next.seen, wait::Since::Earlier, asked.bake);
+        return up.await.map(drop);
+    }
+    let made = runtime::difference(&asked.runtime, &next.host, next.stop_signal.as_deref());
+    if let Some(wrong) = made {
+        return Err(ensure::not_as_asked(caller, &next.seen.name, &wrong));
+    }
+    resize::to(caller, &next.seen, &asked.limits).await?;
+    match start::start(caller, next, asked.bake).await {
+        Started::Up(_) => Ok(()),
+        Started::Failed(error) | Started::Broken(error) => Err(error),
+    }
+}
+
+/// Gives the successor its predecessor's name.
+async fn rename(caller: &Caller, next: &Found, name: &str) -> Result<(), EngineError> {
+    let what = format!("rename container '{}' to '{name}'", next.seen.name);
+    let options = RenameContainerOptionsBuilder::new().name(name).build();
+    match caller
+        .change(&what, caller.docker.rename_container(&next.seen.id, options))
+        .await
+    {
+        Ok(()) => Ok(()),
+        // Taken or gone meanwhile: the next look says by what. Where the answer to an earlier try was lost, it has the
+        // name already.
+        Err(failed) if matches!(failed.status, Some(404 | 409)) => Ok(()),
+        Err(failed) => {
+            let now = look::one(caller, &next.seen.id).await;
+            match now {
+                Ok(Some(now)) if now.seen.name == name => Ok(()),
+                _ => Err(failed.error),
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Containers made from an earlier revision of their tier.
+
+use proptest::prelude::*;
+
+use super::random::{self, Bounds};
+use super::*;
+use crate::model::{RevisionId, Revisions};
+use crate::translate::{Action, Interrupt};
+
+const OLD: &str = "old";
+const NEW: &str = "new";
+
+impl Scene {
+    /// Every tier is at a new revision; what runs was made from an earlier one, which published these ports.
+    fn outdated(mut self, earlier: &[(&str, u16)]) -> Self {
+        let tiers = self.topology.tiers.clone();
+        let current = tiers.keys().map(|id| (id.clone(), revision(id, NEW))).collect();
+        let before = tiers.values().map(|tier| {
+            let mut was = tier.clone();
+            for (_, port) in earlier.iter().filter(|(name, _)| *name == tier.id.as_str()) {
+                was.ports = ports(*port);
+            }
+            (revision(&tier.id, OLD), was)
+        });
+        self.topology.revisions = Revisions::new(current, before.collect());
+        for (side, which) in [(&mut self.from, OLD), (&mut self.to, NEW)] {
+            for (tier, held) in side.vms.values_mut().flat_map(|vm| &mut vm.used) {
+                held.revision = Some(revision(tier, which));
+            }
+        }
+        self
+    }
+
+    /// What runs of a tier is up to date.
+    fn current(mut self, name: &str) -> Self {
+        for (tier, held) in self.from.vms.values_mut().flat_map(|vm| &mut vm.used) {
+            if tier.as_str() == name {
+                held.revision = Some(revision(tier, NEW));
+            }
+        }
+        self
+    }
+
+    fn at_once(mut self, name: &str, most: u32) -> Self {
+        self.spec(name).max_unavailable = most;
+        self
+    }
+}
+
+fn ports(host: u16) -> Vec<crate::model::topology::PortBinding> {
+    vec![crate::model::topology::PortBinding {
+        address: None,
+        host,
+        container: 80,
+        protocol: crate::model::topology::Protocol::Tcp,
+    }]
+}
+
+fn revision(tier: &TierId, which: &str) -> RevisionId {
+    RevisionId::new(&format!("{tier}-{which}"))
+}
+
+/// The stages, with how each replacement is done.
+fn told(scene: &Scene) -> (Vec<Vec<String>>, Vec<Interrupt>) {
+    let translation = translate(&scene.topology, &scene.from, &scene.to);
+    let breaches = check::breaches(&scene.topology, &scene.from, &scene.to, &translation);
+    assert!(breaches.is_empty(), "{breaches:#?}\n{}", show(&translation));
+    let text = |action: &Action| match action {
+        Action::ReplaceContainer {
+            vm,
+            container,
+            handover,
+            ..
+        } => format!("{handover:?} {container} {vm}"),
+        Action::CreateContainer { vm, container, .. } => format!("create {container} {vm}"),
+        Action::DeleteContainer { vm, container, .. } => format!("delete {container} {vm}"),
+        Action::UpdateContainer { vm, container, .. } => format!("update {container} {vm}"),
+        Action::RunScaleHook { vm, container, .. } => format!("scale {container} {vm}"),
+        Action::RunTierHook { vm, container, .. } => format!("tell {container} {vm}"),
+        other => other.to_string(),
+    };
+    let stages = translation.stages.iter();
+    let stages = stages.map(|stage| stage.iter().map(text).collect()).collect();
+    (stages, translation.interrupts)
+}
+
+#[test]
+fn what_is_outdated_is_replaced_beside_the_old_one_where_there_is_room() {
+    let scene = Scene::new()
+        .vm("v1", 2, 2)
+        .runs("web", "v1", 1, 1)
+        .wants("web", "v1", 1, 1);
+    assert_eq!(told(&scene).0, Vec::<Vec<String>>::new());
+    let scene = scene.outdated(&[]);
+    assert_eq!(told(&scene), (vec![vec!["StartFirst web v1".to_owned()]], vec![]));
+    let text = translate(&scene.topology, &scene.from, &scene.to).stages[0][0].to_string();
+    assert_eq!(
+        text,
+        "replace container 'web' on vm 'v1' with cpu cores=1 and mem_units=1"
+    );
+    assert_eq!(told(&scene.current("web")).0, Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn without_room_the_old_one_stops_first_and_that_is_told() {
+    let scene = Scene::new()
+        .vm("v1", 1, 1)
+        .runs("web", "v1", 1, 1)
+        .wants("web", "v1", 1, 1);
+    let (stages, interrupts) = told(&scene.outdated(&[]));
+    assert_eq!(stages, [["StopFirst web v1"]]);
+    let reason = &interrupts[0].reason;
+    assert!(reason.contains("'v1' lacks 1 core and 1 mem_unit"), "{reason}");
+}
+
+#[test]
+fn a_port_in_common_keeps_the_successor_from_starting_beside_the_old_one() {
+    let scene = || {
+        let scene = Scene::new().vm("v1", 4, 4).vm("v2", 4, 4).port("web", 80);
+        scene.runs("web", "v1", 1, 1).wants("web", "v1", 1, 1)
+    };
+    let (stages, interrupts) = told(&scene().outdated(&[]));
+    assert_eq!(stages, [["StopFirst web v1"]]);
+    assert!(
+        interrupts[0].reason.contains("both publish port 80/tcp"),
+        "{interrupts:?}"
+    );
+    // One after the other where there are two, so that one is up.
+    let two = scene().runs("web", "v2", 1, 1).wants("web", "v2", 1, 1);
+    let each = vec![
+        vec!["StopFirst web v1".to_owned()],
+        vec!["StopFirst web v2".to_owned()],
+    ];
+    assert_eq!(told(&two.clone().outdated(&[])), (each.clone(), vec![]));
+    assert_eq!(told(&two.at_once("web", 2).outdated(&[])), (each, vec![]));
+    // Another port is in nobody's way.
+    assert_eq!(told(&scene().outdated(&[("web", 81)])).0, [["StartFirst web v1"]]);
+}
+
+#[test]
+fn as_many_are_replaced_at_once_as_may_be_down() {
+    let mut scene = Scene::new().at_once("web", 2);
+    for vm in ["v1", "v2", "v3"] {
+        scene = scene.vm(vm, 2, 2).runs("web", vm, 1, 1).wants("web", vm, 1, 1);
+    }
+    let (stages, _) = told(&scene.outdated(&[]));
+    assert_eq!(
+        stages,
+        [
+            vec!["StartFirst web v1", "StartFirst web v2"],
+            vec!["StartFirst web v3"]
+        ]
+    );
+}
+
+#[test]
+fn dependents_follow_their_dependencies_and_hooks_come_after_each_batch() {
+    let mut scene = Scene::new()
+        .needs("web", "db")
+        .tier_hook("web", "tell")
+        .scale_hook("db", "fit");
+    scene = scene.vm("v1", 3, 3).vm("v2", 3, 3);
+    for (tier, vm) in [("db", "v1"), ("db", "v2"), ("web", "v1")] {
+        scene = scene.runs(tier, vm, 1, 1).wants(tier, vm, 1, 1);
+    }
+    let (stages, interrupts) = told(&scene.clone().outdated(&[]));
+    let expected = [
+        vec!["StartFirst db v1"],
+        vec!["scale db v1", "tell web v1"],
+        vec!["StartFirst db v2"],
+        vec!["scale db v2", "tell web v1"],
+        vec!["StartFirst web v1"],
+        vec!["tell web v1"],
+    ];
+    assert_eq!(
+        (stages, interrupts),
+        (
+            expected
+                .map(|s| s.iter().map(ToString::to_string).collect())
+                .to_vec(),
+            vec![]
+        )
+    );
+}
+
+#[test]
+fn a_tier_that_shrinks_to_one_is_replaced_before_it_does() {
+    let scene = Scene::new().vm("v1", 2, 2).vm("v2", 2, 2).port("web", 80);
+    let scene = scene
+        .runs("web", "v1", 1, 1)
+        .runs("web", "v2", 1, 1)
+        .wants("web", "v1", 1, 1);
+    let (stages, interrupts) = told(&scene.outdated(&[]));
+    assert_eq!(stages, [["StopFirst web v1"], ["delete web v2"]]);
+    assert_eq!(interrupts, []);
+}
+
+#[test]
+fn a_vm_that_fills_up_has_its_rollout_first() {
+    let scene = Scene::new()
+        .vm("v1", 2, 2)
+        .runs("web", "v1", 1, 1)
+        .wants("web", "v1", 1, 1);
+    let (stages, interrupts) = told(&scene.wants("job", "v1", 1, 1).outdated(&[]));
+    assert_eq!(stages, [["StartFirst web v1"], ["create job v1"]]);
+    assert_eq!(interrupts, []);
+}
+
+#[test]
+fn a_tier_that_grows_is_replaced_when_the_new_ones_run() {
+    let scene = Scene::new().vm("v1", 1, 1).vm("v2", 1, 1).port("web", 80);
+    let scene = scene
+        .runs("web", "v1", 1, 1)
+        .wants("web", "v1", 1, 1)
+        .wants("web", "v2", 1, 1);
+    let (stages, interrupts) = told(&scene.outdated(&[]));
+    assert_eq!(stages, [["create web v2"], ["StopFirst web v1"]]);
+    assert_eq!(interrupts, []);
+}
+
+#[test]
+fn tiers_that_swap_ports_are_made_anew() {
+    let scene = Scene::new().vm("v1", 2, 2).port("a", 80).port("b", 81);
+    let scene = scene.runs("a", "v1", 1, 1).runs("b", "v1", 1, 1);
+    let scene = scene.wants("a", "v1", 1, 1).wants("b", "v1", 1, 1);
+    let (stages, interrupts) = told(&scene.outdated(&[("a", 81), ("b", 80)]));
+    let all: Vec<&str> = stages.iter().flatten().map(String::as_str).collect();
+    assert!(
+        all.contains(&"create a v1") && all.contains(&"create b v1"),
+        "{stages:?}"
+    );
+    assert!(!interrupts.is_empty());
+}
+
+#[test]
+fn what_is_outdated_and_does_not_run_is_replaced_and_not_set_going() {
+    let mut scene = Scene::new()
+        .vm("v1", 2, 2)
+        .runs("web", "v1", 1, 1)
+        .wants("web", "v1", 1, 1)
+        .outdated(&[]);
+    scene.from.vms.get_mut("v1").unwrap().stalled.insert("web".into());
+    assert_eq!(told(&scene).0, [["StartFirst web v1"]]);
+    let mut grows = Scene::new()
+        .vm("v1", 2, 2)
+        .runs("web", "v1", 1, 1)
+        .wants("web", "v1", 2, 2)
+        .outdated(&[]);
+    grows.from.vms.get_mut("v1").unwrap().stalled.insert("web".into());
+    assert_eq!(told(&grows).0, [["delete web v1"], ["create web v1"]]);
+}
+
+#[test]
+fn back_is_as_safe_as_out() {
+    let scene = Scene::new().vm("v1", 2, 2).vm("v2", 2, 2).port("web", 80);
+    let scene = scene.runs("web", "v1", 1, 1).runs("web", "v2", 1, 1);
+    let scene = scene
+        .wants("web", "v1", 1, 1)
+        .wants("web", "v2", 1, 1)
+        .outdated(&[]);
+    let half = scene.clone().current("web");
+    let back = Scene {
+        from: half.from,
+        to: scene.from,
+        topology: scene.topology,
+    };
+    assert_eq!(
+        told(&back),
+        (
+            vec![
+                vec!["StopFirst web v1".to_owned()],
+                vec!["StopFirst web v2".to_owned()]
+            ],
+            vec![]
+        )
+    );
+}
+
+/// A random scene in which some of what runs is outdated, and some of that published other ports.
+fn some_outdated(bounds: Bounds, numbers: &[u16]) -> Scene {
+    let mut scene = random::scene(bounds, numbers);
+    let mut dice = numbers.iter().rev().copied();
+    let mut next = move |below: u16| dice.next().unwrap_or(0) % below;
+    let tiers: Vec<TierId> = scene.topology.tiers.keys().cloned().collect();
+    let mut earlier = Vec::new();
+    for tier in &tiers {
+        scene.spec(tier.as_str()).max_unavailable = 1 + u32::from(next(2));
+        if next(4) == 0 {
+            earlier.push((tier.as_str().to_owned(), 80 + next(3)));
+        }
+    }
+    let earlier: Vec<(&str, u16)> = earlier
+        .iter()
+        .map(|(tier, port)| (tier.as_str(), *port))
+        .collect();
+    let mut scene = scene.outdated(&earlier);
+    for tier in &tiers {
+        if next(3) == 0 {
+            scene = scene.current(tier.as_str());
+        }
+    }
+    // What runs holds its ports.
+    let topology = scene.topology.clone();
+    for vm in scene.from.vms.values_mut() {
+        let mut held: Vec<crate::model::topology::PortBinding> = Vec::new();
+        vm.used.retain(|tier, one| {
+            let own = topology.ports_at(tier, one.revision.as_ref());
+            let fits = own
+                .iter()
+                .all(|port| held.iter().all(|other| !other.conflicts(port)));
+            if fits {
+                held.extend(own);
+            }
+            fits
+        });
+        for tier in vm.used.keys() {
+            if next(8) == 0 {
+                vm.stalled.insert(tier.clone());
+            }
+        }
+    }
+    scene
+}
+
+#[test]
+fn every_rollout_keeps_the_rules() {
+    let middling = Bounds {
+        vms: 5,
+        tiers: 6,
+        cores: 5,
+        mem: 5,
+        attempts: 24,
+    };
+    random::each_of(6_000, middling, some_outdated, random::keeps_the_rules);
+}
+
+#[test]
+fn every_rollout_between_full_vms_keeps_the_rules() {
+    random::each_of(6_000, random::TINY, some_outdated, random::keeps_the_rules);
+}
+
+#[test]
+fn where_a_rollout_leads_nothing_is_outdated() {
+    random::each_of(2_000, random::SMALL, some_outdated, |scene| {
+        let target = translate(&scene.topology, &scene.from, &scene.to).target;
+        let again = translate(&scene.topology, &target, &scene.to);
+        prop_assert!(again.stages.is_empty(), "{}", show(&again));
+        Ok(())
+    });
+}
