@@ -20,6 +20,8 @@ pub fn embedded(endpoint: &str, infrastructure: &Infrastructure, engines: Arc<dy
         name: VmId::new(LOCALHOST),
         docker: endpoint.to_owned(),
         ip: None,
+        cpu: None,
+        mem: None,
     };
     Hosts::new(vec![host], infrastructure, engines)
 }

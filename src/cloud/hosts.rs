@@ -85,7 +85,11 @@ impl Cloud for Hosts {
             .machine()
             .await
             .map_err(|error| because(name, error))?;
-        check_shape(&machine, self.vm, self.mem_unit_mb).map_err(|problem| CloudError {
+        let size = Size {
+            cpu: host.cpu.unwrap_or(self.vm.cpu),
+            mem: host.mem.unwrap_or(self.vm.mem),
+        };
+        check_shape(&machine, size, self.mem_unit_mb).map_err(|problem| CloudError {
             message: format!("host '{name}' can't be taken into use: {problem}"),
             kind: CloudErrorKind::Misconfigured,
             effect: Effect::None,

@@ -44,8 +44,9 @@ fn of_event(
             let Some(action) = execution.action(*action) else {
                 return Confirmed::default();
             };
-            let shape = topology.infrastructure.vm;
             let made = finding.vm.as_ref().map(|found| &found.name);
+            let infrastructure = &topology.infrastructure;
+            let shape = made.map_or(infrastructure.vm, |name| infrastructure.size_of(name));
             on_one_vm(action, made, allocation, bindings, |allocation, bindings| {
                 confirm(allocation, bindings, shape, action, finding);
                 owed::after(topology, allocation, bindings, action);

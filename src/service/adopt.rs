@@ -87,7 +87,8 @@ impl Service {
                 continue;
             }
             let before = allocation.vms.get(&vm.name).cloned();
-            let before = before.unwrap_or_else(|| Vm::empty(vm.ip.clone(), topology.infrastructure.vm));
+            let before =
+                before.unwrap_or_else(|| Vm::empty(vm.ip.clone(), topology.infrastructure.size_of(&vm.name)));
             let mut now = as_seen(&topology, &before, &seen);
             // What is adopted is taken to have had its hooks, and to be made from what the topology says.
             for (tier, held) in &mut now.used {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use strum::VariantNames;
 use utoipa::ToSchema;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
@@ -42,11 +42,11 @@ pub struct Placement<'p> {
     #[schema(value_type = BTreeMap<String, Vm>, example = json!({}))]
     allocation: &'p Allocation,
     /// What the placement costs.
-    #[schema(example = 35)]
-    objective: u64,
+    #[schema(value_type = f64, example = 35)]
+    objective: Cost,
     /// No placement can cost less.
-    #[schema(example = 35)]
-    bound: u64,
+    #[schema(value_type = f64, example = 35)]
+    bound: Cost,
     /// (objective − bound) / objective.
     #[schema(example = 0)]
     gap: f64,
@@ -89,22 +89,43 @@ struct Told {
     ms: f64,
     /// What the placement costs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 35)]
-    objective: Option<u64>,
+    #[schema(value_type = Option<f64>, example = 35)]
+    objective: Option<Cost>,
     /// What no placement is below.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 35)]
-    bound: Option<u64>,
+    #[schema(value_type = Option<f64>, example = 35)]
+    bound: Option<Cost>,
     /// The method.
     #[schema(example = "construct")]
     by: &'static str,
 }
 
-impl From<&Step> for Told {
-    fn from(step: &Step) -> Self {
+/// A cost: a whole number, but for shapes whose prices are not.
+#[derive(Clone, Copy)]
+struct Cost {
+    steps: u64,
+    /// So many steps are one of the topology's weights.
+    unit: u64,
+}
+
+impl Serialize for Cost {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if self.steps.is_multiple_of(self.unit) {
+            to.serialize_u64(self.steps / self.unit)
+        } else {
+            // Far below 2^53 steps.
+            #[expect(clippy::cast_precision_loss)]
+            to.serialize_f64(self.steps as f64 / self.unit as f64)
+        }
+    }
+}
+
+impl Told {
+    fn of(step: &Step, unit: u64) -> Self {
+        let cost = |steps| Some(Cost { steps, unit });
         let (objective, bound, by) = match step.what {
-            Progress::Found { objective, by } => (Some(objective), None, by.as_str()),
-            Progress::Proved { bound, by } => (None, Some(bound), by.as_str()),
+            Progress::Found { objective, by } => (cost(objective), None, by.as_str()),
+            Progress::Proved { bound, by } => (None, cost(bound), by.as_str()),
         };
         Self {
             ms: milliseconds(step.at),
@@ -120,14 +141,16 @@ impl Proposal {
     #[must_use]
     pub fn placement(&self) -> Placement<'_> {
         let (stages, answer) = (&self.translation.stages, &self.answer);
+        let unit = self.unit;
+        let cost = |steps| Cost { steps, unit };
         let texts = |stage: &Stage| stage.iter().map(ToString::to_string).collect();
         Placement {
             actions: stages.iter().map(texts).collect(),
             stages,
             interrupts: &self.translation.interrupts,
             allocation: &self.target,
-            objective: answer.objective,
-            bound: answer.bound,
+            objective: cost(answer.objective),
+            bound: cost(answer.bound),
             gap: answer.gap,
             proven_optimal: answer.proven_optimal,
             proved_by: answer.proved_by.as_str(),
@@ -136,7 +159,9 @@ impl Proposal {
             warnings: &self.warnings,
             plan_id: self.plan_id.as_deref(),
             hooks_revision: self.hooks_revision.as_deref(),
-            trace: self.trace.then(|| answer.trace.iter().map(Told::from).collect()),
+            trace: self
+                .trace
+                .then(|| answer.trace.iter().map(|step| Told::of(step, unit)).collect()),
         }
     }
 }

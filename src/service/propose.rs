@@ -15,6 +15,7 @@ use crate::model::problem::Warning;
 use crate::model::topology::OnForeign;
 use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
 use crate::solve::Answer;
+use crate::solve::conditions::Conditions;
 use crate::translate::{Action, Stage, Translation};
 
 use super::crowd::{crowded_out, overfull};
@@ -34,6 +35,8 @@ pub struct Proposal {
     pub translation: Translation,
     /// How good the placement is.
     pub answer: Answer,
+    /// So many steps of its prices are one of the topology's weights.
+    pub unit: u64,
     /// How long the placement was searched for.
     pub solve_time: Duration,
     /// What the plan's author should know.
@@ -199,7 +202,11 @@ impl Service {
         let spares = std::mem::take(&mut reality.spares);
         let unusable = spares.unusable.clone();
         let overfull = overfull(&reality.allocation, &reality.crowds);
-        let supply = Supply { offer, spares };
+        let supply = Supply {
+            offer,
+            spares,
+            conditions: Conditions::default(),
+        };
         let place = |allocation, supply| {
             let topology = Arc::clone(&topology);
             self.place(

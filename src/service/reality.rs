@@ -237,8 +237,12 @@ impl Service {
                                 // One that is late is asked again, too: `PATIENCE` bounds both.
                                 let (machine, seen) =
                                     look_again(engine.as_ref(), EngineError::may_pass).await?;
-                                check_shape(&machine, infrastructure.vm, infrastructure.mem_unit_mb)
-                                    .map_err(|problem| Fault::new(Code::ShapeTooLarge, problem))?;
+                                check_shape(
+                                    &machine,
+                                    infrastructure.size_of(&vm.name),
+                                    infrastructure.mem_unit_mb,
+                                )
+                                .map_err(|problem| Fault::new(Code::ShapeTooLarge, problem))?;
                                 Ok((machine.identity, seen))
                             }
                         }
@@ -383,11 +387,11 @@ impl Reality {
             self.unlimited.insert(name.clone(), unlimited);
         }
         let before = self.allocation.vms.get(&name).cloned();
-        let capacity = topology.infrastructure.vm;
+        let capacity = topology.infrastructure.size_of(&name);
         let capacity = before.as_ref().map_or(capacity, |vm| vm.capacity);
         let crowd = Crowd::on(topology, &name, capacity, others(topology, &seen));
         self.crowds.extend(crowd);
-        let before = before.unwrap_or_else(|| Vm::empty(vm.ip, topology.infrastructure.vm));
+        let before = before.unwrap_or_else(|| Vm::empty(vm.ip, capacity));
         let now = as_seen(topology, &before, &seen);
         let strays = seen.iter().any(|one| is_stray(topology, one));
         if role != Role::Spare || !now.used.is_empty() || strays {

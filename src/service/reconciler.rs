@@ -308,7 +308,7 @@ impl Service {
             seen.retain(|one| {
                 one.managed && one.state.holds() && topology.tiers.contains_key(one.name.as_str())
             });
-            let nothing = Vm::empty(None, topology.infrastructure.vm);
+            let nothing = Vm::empty(None, topology.infrastructure.size_of(&vm.name));
             Some(on_vm(topology, &vm.name, &nothing, Ok(&seen)))
         });
         join_all(looks).await.into_iter().flatten().flatten().collect()

@@ -12,6 +12,7 @@ use crate::execute::{Event, Pinned, World, preflight};
 use crate::fault::{Code, Fault};
 use crate::model::topology::Infrastructure;
 use crate::model::{Plan, Topology};
+use crate::solve::conditions::Conditions;
 use crate::translate::Action;
 
 use super::Service;
@@ -60,6 +61,7 @@ impl Service {
                 Supply {
                     offer,
                     spares: std::mem::take(&mut reality.spares),
+                    conditions: Conditions::default(),
                 },
                 effort,
             )

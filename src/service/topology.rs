@@ -7,7 +7,7 @@ use crate::execute::By;
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::{Cloud, Variable};
-use crate::model::{Allocation, Problems, Topology, path};
+use crate::model::{Allocation, Problem, Problems, Topology, path};
 
 use super::Service;
 use super::document::Tags;
@@ -45,6 +45,9 @@ impl Service {
             let present = base.topology.as_ref().map(|topology| &topology.document);
             let (document, restored) = with_secrets(document, present).map_err(not_valid)?;
             let parsed = Topology::parse(&document).map_err(not_valid)?;
+            if let Some(problem) = unmakeable(&parsed.topology) {
+                return Err(invalid(Code::TopologyInvalid, "topology", &problem));
+            }
             let mut warnings = parsed.warnings;
             warnings.extend(unreadable(&parsed.topology));
             match service.inner.platform.check_machines(&parsed.topology).await {
@@ -206,4 +209,25 @@ pub(super) fn check_against_use(
     let messages: Vec<&str> = faults.iter().map(|(message, _)| message.as_str()).collect();
     let message = format!("{}; execute a plan without them first", messages.join("; "));
     Err(Fault::new(Code::InUse, message).with(faults.iter().map(|(_, details)| details.clone())))
+}
+
+/// Why VMs of the topology's shapes can't be made.
+fn unmakeable(topology: &Topology) -> Option<Problems> {
+    let infrastructure = &topology.infrastructure;
+    let why = match (&infrastructure.cloud, infrastructure.shapes.len()) {
+        (_, 0) => return None,
+        (Cloud::AutoScaling(_), 1) => return None,
+        (Cloud::AutoScaling(_), _) => {
+            "an Auto Scaling group launches VMs of one shape: keep that one here; POST /api/solve takes several, \
+             to find out which serve best"
+        }
+        (Cloud::Embedded | Cloud::Hosts(_), _) => {
+            "no VM can be made here: this machine is the only one. Give what it has as cpu_cores and mem_units; \
+             POST /api/solve takes shapes as they are"
+        }
+    };
+    Some(Problems(vec![Problem {
+        path: "infrastructure.shapes".to_owned(),
+        problem: why.to_owned(),
+    }]))
 }

@@ -191,6 +191,11 @@ fn imagined(topology: &Topology) -> Offer {
         standing: Standing::Ready,
     };
     match &topology.infrastructure.cloud {
+        // VMs of these shapes are only thought of, so there are as many as wanted.
+        CloudSpec::Embedded if !topology.infrastructure.shapes.is_empty() => Offer {
+            more: More::Anonymous { at_most: None },
+            ..Offer::of_named(Vec::new())
+        },
         CloudSpec::Embedded => Offer::of_named(vec![named(VmId::new(crate::cloud::LOCALHOST), None)]),
         CloudSpec::Hosts(hosts) => Offer::of_named(
             hosts

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::cloud::{CloudVm, More, Offer};
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Foreign, Plan, Size, TierId, Topology, Vm, VmId};
+use crate::solve::conditions::Conditions;
 use crate::solve::pose::{PoseError, pose};
 use crate::solve::{EndedBy, Limits, SolveError, solve};
 use crate::translate::translate;
@@ -26,6 +27,8 @@ pub(super) struct Supply {
     pub offer: Offer,
     /// Of the VMs with names of their own, those that could be taken into use.
     pub spares: Spares,
+    /// What tiers and VMs ask besides sizes.
+    pub conditions: Conditions,
 }
 
 impl Supply {
@@ -37,7 +40,11 @@ impl Supply {
             clean: names.collect(),
             ..Spares::default()
         };
-        Self { offer, spares }
+        Self {
+            offer,
+            spares,
+            conditions: Conditions::default(),
+        }
     }
 }
 
@@ -50,8 +57,19 @@ pub(super) fn work_out(
     effort: Effort,
     stop: &AtomicBool,
 ) -> Result<Proposal, Fault> {
-    let Supply { offer, spares } = supply;
-    let clean: Vec<&VmId> = spares.clean.iter().chain(spares.unseen.keys()).collect();
+    let Supply {
+        offer,
+        spares,
+        conditions,
+    } = supply;
+    let infrastructure = &topology.infrastructure;
+    let mut beside = spares.occupied.clone();
+    let mut clean: Vec<&VmId> = spares.clean.iter().chain(spares.unseen.keys()).collect();
+    if matches!(offer.more, More::Named) && (conditions.tell_apart() || infrastructure.sizes_differ()) {
+        // Which of them is taken makes a difference, so each stands for itself.
+        let each = clean.drain(..);
+        beside.extend(each.map(|vm| (vm.clone(), Vm::empty(None, infrastructure.size_of(vm)))));
+    }
     let max_new = match offer.more {
         More::Named => u32::try_from(clean.len()).ok(),
         More::Anonymous { at_most } => at_most,
@@ -63,7 +81,7 @@ pub(super) fn work_out(
             .map_or_else(|| free.nth(index), |name| (*name).clone())
     };
     let ask = |on: &Allocation, deadline| {
-        let posed = pose(topology, on, &spares.occupied, plan, max_new, None).map_err(unposed)?;
+        let posed = pose(topology, on, &beside, plan, max_new, None, &conditions).map_err(unposed)?;
         let begun = Instant::now();
         let limits = Limits {
             deadline,
@@ -114,6 +132,7 @@ pub(super) fn work_out(
     Ok(Proposal {
         target,
         translation,
+        unit: posed.unit(),
         answer,
         solve_time,
         warnings,
@@ -235,6 +254,7 @@ mod tests {
                 let supply = Supply {
                     offer: Offer::of_named(Vec::new()),
                     spares: Spares::default(),
+                    conditions: Conditions::default(),
                 };
                 let effort = Effort {
                     deadline: Duration::from_secs(1),

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Amount, Answer, HostPort, Instance, Protocol, Tier, Vm, VmRef, Weights};
-use crate::model::topology::Protocol as PortProtocol;
+use super::conditions::Conditions;
+use super::{Amount, Answer, HostPort, Instance, Protocol, Rules, Shape, Tier, Vm, VmRef, Weights};
+use crate::model::topology::{self, Protocol as PortProtocol};
 use crate::model::{self, Allocation, Cpu, Plan, Size, TierId, Topology, VmId};
 
 /// How an instance's numbers map back to names and units.
@@ -17,7 +18,9 @@ pub struct Posed {
     tiers: Vec<TierId>,
     vms: Vec<VmId>,
     spares: BTreeMap<VmId, model::Vm>,
-    new_vm: Size,
+    shapes: Vec<topology::Shape>,
+    /// So many of the solver's price steps are one of the topology's.
+    unit: u64,
     /// Hundredths of a core in one cpu step.
     step: u64,
 }
@@ -38,13 +41,23 @@ pub enum PoseError {
         /// Memory units.
         mem: u64,
     },
+    /// A price that is too high to count beside the others.
+    #[error(
+        "shape {shape}: vm_create times its price is too high to count beside prices with decimals; \
+         give lower weights, or prices with fewer decimals"
+    )]
+    TooDear {
+        /// Name of the shape.
+        shape: String,
+    },
 }
 
 /// Poses the question of carrying `plan` out from `allocation`.
 ///
 /// `spares` are VMs that could be taken into use and have less room than a new VM, because of what
 /// others run there. `max_new` is how many VMs can still be made or taken into use besides (`None`:
-/// no such limit); `max_vms` caps the VMs in use, with the topology's own `max_vms`.
+/// no such limit); `max_vms` caps the VMs in use, with the topology's own `max_vms`. `conditions` are what
+/// tiers and VMs ask besides; spares that are cordoned are left out.
 pub fn pose(
     topology: &Topology,
     allocation: &Allocation,
@@ -52,6 +65,7 @@ pub fn pose(
     plan: &Plan,
     max_new: Option<u32>,
     max_vms: Option<u32>,
+    conditions: &Conditions,
 ) -> Result<Posed, PoseError> {
     let infrastructure = &topology.infrastructure;
     let step = infrastructure.cpu_mode.step();
@@ -74,6 +88,7 @@ pub fn pose(
             min_node: spec.min_node,
             max_node: spec.max_node,
             ports: spec.ports.iter().map(host_port).collect(),
+            rules: Rules::default(),
         });
     }
     let mut vms = Vec::new();
@@ -97,20 +112,33 @@ pub fn pose(
             capacity: room(vm.room(), step).ok_or_else(|| uncountable(name, vm.capacity))?,
             held,
             spare: false,
+            cordoned: conditions.cordoned.contains(name),
         });
         vm_names.push(name.clone());
     }
-    for (name, vm) in spares {
+    for (name, vm) in spares
+        .iter()
+        .filter(|spare| !conditions.cordoned.contains(spare.0))
+    {
         vms.push(Vm {
             name: name.to_string(),
             capacity: room(vm.room(), step).ok_or_else(|| uncountable(name, vm.capacity))?,
             held: Vec::new(),
             spare: true,
+            cordoned: false,
         });
         vm_names.push(name.clone());
     }
-    let new_vm =
-        room(infrastructure.vm, step).ok_or_else(|| uncountable("infrastructure", infrastructure.vm))?;
+    let kinds = infrastructure.kinds();
+    let rules = conditions.rules(names.iter(), &vm_names, &kinds);
+    for (tier, rules) in tiers.iter_mut().zip(rules) {
+        tier.rules = rules;
+    }
+    let unit = unit(&kinds, infrastructure.weights.vm_create);
+    let shapes = kinds
+        .iter()
+        .map(|kind| shape(kind, infrastructure.weights.vm_create, unit, step))
+        .collect::<Result<_, _>>()?;
     let max_vms = match (infrastructure.max_vms, max_vms) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -119,35 +147,85 @@ pub fn pose(
         instance: Instance {
             tiers,
             vms,
-            new_vm,
+            shapes,
             max_new,
             max_vms,
             min_vms: infrastructure.min_vms,
-            weights: weights(infrastructure.weights),
+            weights: weights(infrastructure.weights, unit),
             cpu_step: u32::try_from(step).unwrap_or(100),
             may_stay,
         },
         tiers: names,
         vms: vm_names,
         spares: spares.clone(),
-        new_vm: infrastructure.vm,
+        shapes: kinds,
+        unit,
         step,
     })
 }
 
-fn weights(given: model::topology::Weights) -> Weights {
+/// The finest unit in which every kind has a whole price: what `vm_create` is divided into.
+fn unit(kinds: &[topology::Shape], vm_create: u32) -> u64 {
+    let whole = |unit: u64| {
+        let mut prices = kinds.iter().map(|kind| thousandths(kind, vm_create) * unit);
+        prices.all(|price| price.is_multiple_of(1_000))
+    };
+    [1, 10, 100]
+        .into_iter()
+        .find(|&unit| whole(unit))
+        .unwrap_or(1_000)
+}
+
+/// What a VM of a kind costs, in thousandths of one.
+fn thousandths(kind: &topology::Shape, vm_create: u32) -> u64 {
+    u64::from(vm_create) * u64::from(kind.price.thousandths)
+}
+
+fn shape(kind: &topology::Shape, vm_create: u32, unit: u64, step: u64) -> Result<Shape, PoseError> {
+    let what = if kind.name.is_empty() {
+        "infrastructure".to_owned()
+    } else {
+        format!("shape {}", kind.name)
+    };
+    let price =
+        u32::try_from(thousandths(kind, vm_create) * unit / 1_000).map_err(|_| PoseError::TooDear {
+            shape: kind.name.clone(),
+        })?;
+    Ok(Shape {
+        name: kind.name.clone(),
+        capacity: room(kind.size, step).ok_or_else(|| uncountable(what, kind.size))?,
+        price: (kind.price != topology::Price::ONE).then_some(price),
+        max: kind.max,
+    })
+}
+
+fn weights(given: topology::Weights, unit: u64) -> Weights {
+    // Weights are at most a million, and there are no more than a thousand steps to one.
+    let scaled = |weight: u32| u32::try_from(u64::from(weight) * unit).unwrap_or(u32::MAX);
     Weights {
-        vm_create: given.vm_create,
-        vm_use: given.vm_use,
-        vm_delete: given.vm_delete,
-        container_create: given.container_create,
-        container_set: given.container_set,
-        container_delete: given.container_delete,
-        container_delete_pinned: given.container_delete_pinned,
+        vm_create: scaled(given.vm_create),
+        vm_use: scaled(given.vm_use),
+        vm_delete: scaled(given.vm_delete),
+        container_create: scaled(given.container_create),
+        container_set: scaled(given.container_set),
+        container_delete: scaled(given.container_delete),
+        container_delete_pinned: scaled(given.container_delete_pinned),
     }
 }
 
 impl Posed {
+    /// So many of the solver's price steps are one of the topology's.
+    #[must_use]
+    pub const fn unit(&self) -> u64 {
+        self.unit
+    }
+
+    /// A VM of a kind that is still to be made.
+    fn new_vm(&self, shape: usize) -> model::Vm {
+        let size = self.shapes.get(shape).map_or(Size::ZERO, |shape| shape.size);
+        model::Vm::empty(None, size)
+    }
+
     /// The allocation that `answer` asks for. `new_name` names the k-th VM to be made; it has no
     /// address yet. VMs in use keep address and capacity; VMs that go are left out, unless the
     /// answer is that nothing changes. No hook is owed in it: whatever else changes, those that are owed
@@ -165,7 +243,7 @@ impl Posed {
         let known = |name: &VmId| current.vms.get(name).or(self.spares.get(name));
         for idle in &answer.idle {
             let (name, vm) = match idle {
-                VmRef::New(k) => (new_name(*k), model::Vm::empty(None, self.new_vm)),
+                VmRef::New { number, shape } => (new_name(*number), self.new_vm(*shape)),
                 VmRef::Existing(v) => {
                     let Some((name, vm)) = self.vms.get(*v).and_then(|name| Some((name, known(name)?)))
                     else {
@@ -177,17 +255,15 @@ impl Posed {
             target.vms.insert(name, vm);
         }
         for placed in &answer.placement {
-            let (name, before) = match placed.vm {
-                VmRef::New(k) => (new_name(k), None),
+            let (name, before, made) = match placed.vm {
+                VmRef::New { number, shape } => (new_name(number), None, self.new_vm(shape)),
                 VmRef::Existing(v) => {
                     let Some(name) = self.vms.get(v) else { continue };
-                    (name.clone(), known(name))
+                    let Some(known) = known(name) else { continue };
+                    (name.clone(), Some(known), known.emptied())
                 }
             };
-            let mut vm = match before {
-                Some(now) => now.emptied(),
-                None => model::Vm::empty(None, self.new_vm),
-            };
+            let mut vm = made;
             for &(tier, amount) in &placed.containers {
                 let Some(id) = self.tiers.get(tier) else { continue };
                 let size = Size {

@@ -102,6 +102,8 @@ fn cases() -> Vec<Case> {
         topology("min_node above max_node", but("/apps/0/tiers/db", json!({ "docker_image": "x", "max_node": 1, "min_node": 2 })), "apps[0].tiers.db.min_node"),
         topology("a hook that leaves its folder", at("on_node_scale", json!("../../etc/passwd")), "apps[0].tiers.web.on_node_scale"),
         topology("a hook from nowhere", at("on_node_scale", json!("hook.sh")), "infrastructure.hooks_git_repo"),
+        topology("several shapes for one group", json!({ "infrastructure": { "cloud_driver": { "autoscaling_groupname": "g" }, "shapes": [
+            { "name": "s", "cpu_cores": 1, "mem_units": 1 }, { "name": "l", "cpu_cores": 2, "mem_units": 2 }] }, "apps": [] }).to_string(), "an Auto Scaling group launches VMs of one shape"),
         plan_case("a list for a plan", "[1]".into(), "an object"),
         plan_case("an unknown app", "{\"rubi\":{\"db\":{}}}".into(), "did you mean rubis?"),
         plan_case("an unknown tier", plan("dbs", json!(1), json!(1)), "rubis.dbs"),

@@ -34,10 +34,11 @@ impl Notebook for Blank {
 
 fn infrastructure(vm: Size) -> Infrastructure {
     Infrastructure {
-        registries: Default::default(),
         cloud: mapek::model::topology::Cloud::Embedded,
         hooks: None,
         vm,
+        shapes: Vec::new(),
+        registries: std::collections::BTreeMap::new(),
         mem_unit_mb: 512,
         max_vms: None,
         min_vms: 0,
@@ -47,7 +48,6 @@ fn infrastructure(vm: Size) -> Infrastructure {
         on_failure: mapek::model::topology::OnFailure::default(),
         on_shortage: mapek::model::topology::OnShortage::default(),
         self_heal: None,
-        registries: std::collections::BTreeMap::new(),
         foreign: mapek::model::topology::OnForeign::default(),
     }
 }
@@ -57,6 +57,8 @@ fn host(name: &str, docker: &str, ip: Option<&str>) -> Host {
         name: VmId::new(name),
         docker: docker.to_owned(),
         ip: ip.map(str::to_owned),
+        cpu: None,
+        mem: None,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Key {
 struct Brute<'a> {
     question: &'a Question,
     rooms: Vec<Pair>,
+    /// Of which kind each VM is that does not exist yet; those come last.
+    kinds: Vec<usize>,
     sets: Vec<u32>,
     best: Option<i64>,
     actions: Option<usize>,
@@ -42,19 +44,31 @@ pub fn key(question: &Question) -> Option<Key> {
     }
     let choices = |vms: usize| ((1u64 << vms) as f64 - 1.0).powi(tiers as i32);
     let wanted = question.most_news();
+    let several = question.kinds.len() > 1;
     let mut news = 0;
     // Names of new VMs do not matter, so the real number of choices is smaller.
-    while news < wanted && news < 8 && choices(question.vms.len() + news + 1) <= CHOICES * 2.0 {
+    let of_each = |news: usize| question.kinds.iter().map(move |kind| kind.max.min(news));
+    let all = |news: usize| question.vms.len() + of_each(news).sum::<usize>();
+    while news < wanted && news < 8 && choices(all(news + 1)) <= CHOICES * 2.0 {
         news += 1;
     }
-    if choices(question.vms.len() + news) > CHOICES * 2.0 {
+    // Of several kinds, there may be too many even of one each.
+    if choices(all(news)) > CHOICES * 2.0 || several && news == 0 && wanted > 0 {
         return None;
     }
     let mut rooms: Vec<Pair> = question.vms.iter().map(|vm| question.steps(vm.room)).collect();
-    rooms.extend(std::iter::repeat_n(question.steps(question.new_room), news));
+    let mut kinds = Vec::new();
+    for (at, count) in of_each(news).enumerate() {
+        rooms.extend(std::iter::repeat_n(
+            question.steps(question.kinds[at].room),
+            count,
+        ));
+        kinds.extend(std::iter::repeat_n(at, count));
+    }
     let mut brute = Brute {
         question,
         rooms,
+        kinds,
         sets: Vec::new(),
         best: None,
         actions: None,
@@ -63,7 +77,7 @@ pub fn key(question: &Question) -> Option<Key> {
     Some(Key {
         objective: brute.best,
         actions: brute.actions,
-        complete: news == wanted,
+        complete: news >= wanted,
     })
 }
 
@@ -95,9 +109,12 @@ impl Brute<'_> {
             {
                 continue;
             }
-            // New VMs are alike: they are taken in order.
+            // New VMs of a kind are alike: they are taken in order.
             let news = touched | set >> existing;
-            if news & (news + 1) != 0 {
+            let skipped = |at: &usize| {
+                news >> at & 1 == 1 && news >> (at - 1) & 1 == 0 && self.kinds[at - 1] == self.kinds[*at]
+            };
+            if (1..self.kinds.len()).any(|at| skipped(&at)) {
                 continue;
             }
             let clash =
@@ -143,7 +160,8 @@ impl Brute<'_> {
             let here = (0..self.sets.len()).filter(|&tier| self.on(tier, vm)).count() as i64;
             let Some(existing) = self.question.vms.get(vm) else {
                 if here > 0 {
-                    cost += w.vm_create + here * w.create;
+                    let kind = self.kinds[vm - self.question.vms.len()];
+                    cost += self.question.kinds[kind].price + here * w.create;
                 }
                 continue;
             };
@@ -169,11 +187,13 @@ impl Brute<'_> {
             .min(there_can_be)
             .saturating_sub(standing + fresh);
         let w = &question.weights;
+        let lasting = question.kinds.iter().filter(|kind| kind.lasting);
+        let make = lasting.map(|kind| kind.price).min().unwrap_or(w.vm_create);
         // So many stay, and the others are made.
         let ways = (0..=missing.min(existing - standing)).filter(|kept| missing - kept <= most_fresh - fresh);
         ways.map(|kept| {
             let made = missing - kept;
-            let price = kept as i64 * (w.vm_use - w.vm_delete) + made as i64 * w.vm_create;
+            let price = kept as i64 * (w.vm_use - w.vm_delete) + made as i64 * make;
             (price, made as isize - kept as isize)
         })
         .min()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::question::{Pair, Question, size};
+use crate::question::{Kind, Pair, Question, size};
 
 /// A placement as an answer shows it.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub fn check(question: &Question, answer: &Value) -> Result<Placement, String> {
         .as_object()
         .ok_or("the answer has no allocation")?;
     let mut placed: BTreeMap<&str, BTreeMap<usize, Pair>> = BTreeMap::new();
+    let mut made = vec![0usize; question.kinds.len()];
     let tier_of: BTreeMap<&str, usize> = question
         .tiers
         .iter()
@@ -40,16 +41,37 @@ pub fn check(question: &Question, answer: &Value) -> Result<Placement, String> {
             };
             here.insert(ix, size(amount));
         }
-        let room = before.map_or(question.new_room, |vm| vm.room);
+        let room = match before {
+            Some(vm) => vm.room,
+            None => {
+                let kind = kind_of(question, name, size(vm))?;
+                made[kind] += 1;
+                question.kinds[kind].room
+            }
+        };
         if size(vm) != room {
             return Err(format!("{name} is shown with {:?}, and has {room:?}", size(vm)));
         }
         room_holds(question, name, &here, room)?;
         placed.insert(name, here);
     }
+    for (kind, count) in question.kinds.iter().zip(&made) {
+        if *count > kind.max {
+            return Err(format!("{count} VMs are made of {kind:?}"));
+        }
+    }
     spread_holds(question, &placed)?;
     fleet_holds(question, &placed)?;
     figures(question, answer, &placed)
+}
+
+/// Which of the kinds a VM is of that is to be made: they differ in size.
+fn kind_of(question: &Question, name: &str, room: Pair) -> Result<usize, String> {
+    let named = |kind: &Kind| kind.name.as_ref().is_none_or(|own| own == name);
+    let mut kinds = question.kinds.iter();
+    kinds
+        .position(|kind| kind.room == room && named(kind))
+        .ok_or_else(|| format!("{name} is shown with {room:?}, which no VM has that can be made"))
 }
 
 fn room_holds(
@@ -170,10 +192,11 @@ fn figures(
         same = false;
         actions += 1 + here.len();
         price += here.len() as i64 * w.create;
+        let kind = &question.kinds[kind_of(question, name, size(&answer["allocation"][name]))?];
         if here.is_empty() {
-            idle_kept.push(w.vm_create);
+            idle_kept.push(kind.price);
         } else {
-            price += w.vm_create;
+            price += kind.price;
         }
     }
     let unchanged = same && question.vms.iter().all(|vm| vm.others == 0);
@@ -197,9 +220,9 @@ fn figures(
         ));
     }
     let figure = |name: &str| {
-        answer[name]
-            .as_i64()
-            .ok_or_else(|| format!("{name} is {}", answer[name]))
+        let unit = question.unit as f64;
+        let figure = answer[name].as_f64().map(|figure| (figure * unit).round() as i64);
+        figure.ok_or_else(|| format!("{name} is {}", answer[name]))
     };
     let (objective, bound) = (figure("objective")?, figure("bound")?);
     let with_idle = price + idle_kept.iter().sum::<i64>();

@@ -178,6 +178,7 @@ fn infrastructure(world: &World, vms: &[String], dice: &mut Dice) -> Value {
         0 | 1 if hosts_fit => {
             // Hosts that run something, and some that do not.
             let mut hosts = Map::new();
+            let unequal = dice.pick(&[0, 0, 0, 50]);
             let spare = dice.pick(&[0, 0, 1, 2, 5]).max(usize::from(vms.is_empty()));
             for name in vms
                 .iter()
@@ -185,7 +186,14 @@ fn infrastructure(world: &World, vms: &[String], dice: &mut Dice) -> Value {
                 .chain((0..spare).map(|ix| format!("host{ix}")))
             {
                 if dice.chance(95) || hosts.is_empty() {
-                    hosts.insert(name, json!({ "docker": "tcp://10.0.0.1:2375" }));
+                    let mut host = json!({ "docker": "tcp://10.0.0.1:2375" });
+                    if dice.chance(unequal) {
+                        host["cpu_cores"] = json!(dice.from(1, 8));
+                    }
+                    if dice.chance(unequal) {
+                        host["mem_units"] = json!(dice.from(1, 20));
+                    }
+                    hosts.insert(name, host);
                 }
             }
             all["cloud_driver"] = json!({ "hosts": hosts });
@@ -193,6 +201,14 @@ fn infrastructure(world: &World, vms: &[String], dice: &mut Dice) -> Value {
         // This machine's own engine is the one VM.
         2 if dice.chance(50) => {}
         _ => all["cloud_driver"] = json!({ "autoscaling_groupname": "group" }),
+    }
+    let made = !all["cloud_driver"]["hosts"].is_object();
+    if made && world.extent != Extent::Huge && dice.chance(20) {
+        if let Some(fields) = all.as_object_mut() {
+            fields.remove("cpu_cores");
+            fields.remove("mem_units");
+        }
+        all["shapes"] = shapes(world, dice);
     }
     if world.quota {
         all["cpu_mode"] = json!("quota");
@@ -206,6 +222,49 @@ fn infrastructure(world: &World, vms: &[String], dice: &mut Dice) -> Value {
         all["weights"] = weights(dice);
     }
     all
+}
+
+/// One shape or several, no two of the same size, so that the answer's sizes say which is which. The first is
+/// the world's own.
+fn shapes(world: &World, dice: &mut Dice) -> Value {
+    let mut rooms = vec![world.shape];
+    for _ in 0..dice.pick(&[0, 1, 1, 1, 2, 2, 9]) {
+        let [cores, mem] = world.shape;
+        let steps = cores / world.step();
+        let room = match dice.below(4) {
+            0 => [(steps / 2).max(1), (mem / 2).max(1)],
+            1 => [
+                (steps * 2).min(1_000_000 / world.step()),
+                (mem * 2).min(1_000_000),
+            ],
+            _ => [
+                dice.from(1, (steps * 2).min(1_000_000 / world.step())),
+                dice.from(1, (mem * 2).min(1_000_000)),
+            ],
+        };
+        let room = [room[0] * world.step(), room[1]];
+        if !rooms.contains(&room) {
+            rooms.push(room);
+        }
+    }
+    let unlimited = dice.below(rooms.len());
+    let mut all = Vec::new();
+    for (ix, room) in rooms.into_iter().enumerate() {
+        let mut shape = size(room, world, dice);
+        shape["name"] = json!(format!("s{ix}"));
+        if dice.chance(70) {
+            shape["price"] = json!(dice.pick(&[0.0, 0.5, 1.0, 1.25, 2.0, 3.7, 0.333]));
+        }
+        if ix != unlimited && dice.chance(30) {
+            shape["max"] = json!(dice.below(4));
+        }
+        if dice.chance(10) {
+            shape["labels"] = json!({ "zone": "a" });
+        }
+        all.push(shape);
+    }
+    dice.shuffle(&mut all);
+    all.into()
 }
 
 fn least_vms(infrastructure: &Value, dice: &mut Dice) -> i64 {

@@ -53,7 +53,10 @@ impl Peer {
     /// Asks, if the question is not too large.
     pub fn ask(&mut self, question: &Question) -> Option<Opinion> {
         let tiers = &question.tiers;
-        if tiers.is_empty() {
+        let ([kind], false) = (question.kinds.as_slice(), tiers.is_empty()) else {
+            return None;
+        };
+        if kind.price != question.weights.vm_create || !kind.lasting {
             return None;
         }
         let room = PAIRS / tiers.len();
@@ -72,7 +75,7 @@ impl Peer {
                 }).collect::<serde_json::Map<_, _>>(),
                 "others": vm.others,
             })).collect::<Vec<_>>(),
-            "new": question.steps(question.new_room),
+            "new": question.steps(kind.room),
             "news": news,
             "spare": question.spare.as_ref().map(Vec::len),
             "max_vms": question.max_vms.min(1_000_000),

@@ -35,6 +35,18 @@ pub struct Vm {
     pub others: usize,
 }
 
+/// VMs that can be made, or taken into use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kind {
+    pub room: Pair,
+    pub price: i64,
+    pub max: usize,
+    /// Whether one without a `max` of its own.
+    pub lasting: bool,
+    /// The machine, where it has a name from the start.
+    pub name: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Weights {
     pub vm_create: i64,
@@ -52,7 +64,10 @@ pub struct Question {
     pub step: i64,
     pub tiers: Vec<Tier>,
     pub vms: Vec<Vm>,
-    pub new_room: Pair,
+    /// What can be made, or taken into use.
+    pub kinds: Vec<Kind>,
+    /// So many steps of all prices are one of the body's: prices of shapes may have decimals.
+    pub unit: i64,
     /// Names of the VMs that can be taken into use; `None` where any number can be made.
     pub spare: Option<Vec<String>>,
     pub max_vms: usize,
@@ -127,6 +142,49 @@ impl Tier {
     }
 }
 
+/// The kinds of VM that are not in use yet.
+fn kinds(infrastructure: &Value, spare: Option<&[String]>, usual: Pair, vm_create: i64) -> Vec<Kind> {
+    if let Some(shapes) = infrastructure["shapes"].as_array() {
+        let kind = |shape: &Value| Kind {
+            room: size(shape),
+            price: (shape["price"].as_f64().unwrap_or(1.0) * vm_create as f64).round() as i64,
+            max: count(&shape["max"]).unwrap_or(usize::MAX),
+            lasting: shape["max"].is_null(),
+            name: None,
+        };
+        return shapes.iter().map(kind).collect();
+    }
+    let hosts = &infrastructure["cloud_driver"]["hosts"];
+    let own = |name: &String| [&hosts[name]["cpu_cores"], &hosts[name]["mem_units"]];
+    let differ = |name: &String| own(name).iter().any(|part| part.is_number());
+    let kind = |room: Pair, max: usize, name: Option<String>| Kind {
+        room,
+        price: vm_create,
+        max,
+        lasting: true,
+        name,
+    };
+    match spare {
+        None => vec![kind(usual, usize::MAX, None)],
+        Some(spare) if spare.iter().any(differ) => spare
+            .iter()
+            .map(|name| {
+                let [cores, mem] = own(name);
+                let room = [
+                    if cores.is_null() {
+                        usual[0]
+                    } else {
+                        hundredths(cores)
+                    },
+                    mem.as_f64().map_or(usual[1], |mem| mem as i64),
+                ];
+                kind(room, 1, Some(name.clone()))
+            })
+            .collect(),
+        Some(spare) => vec![kind(usual, spare.len(), None)],
+    }
+}
+
 impl Question {
     pub fn read(body: &Value) -> Self {
         let infrastructure = &body["topology"]["infrastructure"];
@@ -190,16 +248,22 @@ impl Question {
             Some(vec!["localhost".to_owned()].into_iter().filter(known).collect())
         };
         let weights = &infrastructure["weights"];
-        let weight = |name: &str, default: i64| weights[name].as_f64().map_or(default, |w| w as i64);
+        let shapes = infrastructure["shapes"].as_array();
+        let unit = if shapes.is_some() { 1_000 } else { 1 };
+        let weight = |name: &str, default: i64| weights[name].as_f64().map_or(default, |w| w as i64) * unit;
         let cores = &infrastructure["cpu_cores"];
+        let usual = [
+            if cores.is_null() { 200 } else { hundredths(cores) },
+            infrastructure["mem_units"].as_f64().map_or(8, |mem| mem as i64),
+        ];
+        let spare = spare.filter(|_| shapes.is_none());
+        let kinds = kinds(infrastructure, spare.as_deref(), usual, weight("vm_create", 20));
         Self {
             step: if quota { 1 } else { 100 },
             tiers,
             vms,
-            new_room: [
-                if cores.is_null() { 200 } else { hundredths(cores) },
-                infrastructure["mem_units"].as_f64().map_or(8, |mem| mem as i64),
-            ],
+            kinds,
+            unit,
             spare,
             max_vms: count(&infrastructure["max_vms"]).unwrap_or(usize::MAX),
             min_vms: count(&infrastructure["min_vms"]).unwrap_or(0),

@@ -111,16 +111,28 @@ fn scaled(body: &Value, question: &Question) -> Option<Variant> {
         .iter()
         .map(|t| &t.demand)
         .chain(question.vms.iter().map(|vm| &vm.room));
-    if !sizes.chain([&question.new_room]).all(small) {
+    let rooms = question.kinds.iter().map(|kind| &kind.room);
+    if !sizes.chain(rooms).all(small) {
         return None;
     }
     let mut body = body.clone();
     double(&mut body["plan"]);
     double(&mut body["allocation"]);
     let infrastructure = &mut body["topology"]["infrastructure"];
-    let [cores, mem] = question.new_room;
-    infrastructure["cpu_cores"] = json!(cores as f64 * 2.0 / 100.0);
-    infrastructure["mem_units"] = json!(mem * 2);
+    if infrastructure["shapes"].is_array() {
+        for shape in infrastructure["shapes"].as_array_mut()? {
+            double(shape);
+        }
+    } else {
+        // What is left out has a default, which is doubled too.
+        let cores = infrastructure["cpu_cores"].as_f64().unwrap_or(2.0);
+        let mem = infrastructure["mem_units"].as_f64().unwrap_or(8.0);
+        infrastructure["cpu_cores"] = json!(cores * 2.0);
+        infrastructure["mem_units"] = json!(mem * 2.0);
+        if infrastructure["cloud_driver"]["hosts"].is_object() {
+            double(&mut infrastructure["cloud_driver"]["hosts"]);
+        }
+    }
     Some(Variant {
         body,
         dearer: 0,
@@ -169,7 +181,8 @@ fn without_unused(body: &Value, question: &Question, answer: &Value) -> Option<V
 
 /// A VM less, with its tiers, where the answer has those nowhere else.
 fn without_fixed_part(body: &Value, question: &Question, answer: &Value) -> Option<Variant> {
-    if question.min_vms > 0 {
+    // Of which of several kinds a VM is, the answer says only by its size.
+    if question.min_vms > 0 || question.kinds.len() > 1 || question.kinds.iter().any(|kind| !kind.lasting) {
         return None;
     }
     let placed = answer["allocation"].as_object()?;
@@ -218,16 +231,17 @@ fn without_fixed_part(body: &Value, question: &Question, answer: &Value) -> Opti
     }
     Some(Variant {
         body,
-        dearer: -price_of_part(question, name, &part),
+        dearer: -price_of_part(question, name, &part, question.kinds.first()?.price),
         same: true,
     })
 }
 
 /// What these tiers on this VM cost, all else that they or the VM hold being removed.
-fn price_of_part(question: &Question, name: &str, part: &[usize]) -> i64 {
+/// One that is made costs `made`.
+fn price_of_part(question: &Question, name: &str, part: &[usize], made: i64) -> i64 {
     let w = &question.weights;
     let existing = question.vms.iter().find(|vm| vm.name == name);
-    let mut price = existing.map_or(w.vm_create, |_| w.vm_use);
+    let mut price = existing.map_or(made, |_| w.vm_use);
     for tier in part {
         let kept = existing.is_some_and(|vm| vm.held.contains_key(tier));
         price += if kept { w.set } else { w.create };

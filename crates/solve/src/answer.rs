@@ -12,8 +12,13 @@ use super::instance::{Amount, TierIx};
 pub enum VmRef {
     /// Index into [`super::Instance::vms`].
     Existing(usize),
-    /// The k-th VM still to be made, counted from 0.
-    New(usize),
+    /// A VM still to be made.
+    New {
+        /// Counted from 0, over all shapes.
+        number: usize,
+        /// Index into [`super::Instance::shapes`].
+        shape: usize,
+    },
 }
 
 /// One VM in use and the containers on it.

@@ -5,7 +5,11 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // prefix sums are built to the length they are read at
 
 use super::meter::Meter;
-use super::problem::{Pair, Problem, VM_CAP};
+use super::problem::{Kind, Pair, Problem, VM_CAP};
+
+mod cover;
+
+use cover::Cover;
 
 /// Least price of all containers, each tier on its own: as many as its demand or `min_node`
 /// forces, kept ones first where those are cheaper.
@@ -39,7 +43,7 @@ pub struct Fleet {
     pub price: i64,
     /// Existing VMs used.
     pub used: usize,
-    /// New VMs used.
+    /// New VMs used; where there are several kinds, they are not counted.
     pub news: usize,
     /// Tiers spread against waste of each resource, the most wasteful ones.
     pub spreads: [usize; 2],
@@ -49,15 +53,18 @@ pub struct Fleet {
 /// enough, or if the meter ends first.
 #[must_use]
 pub fn fleet(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
-    let volume = Volume::new(problem);
+    let Some(kind) = problem.only_kind() else {
+        return mixed(problem, meter);
+    };
+    let volume = Volume::new(problem, kind);
     let mut best: Option<Fleet> = None;
     for used in 0..=volume.most_used() {
-        let Some(least) = news_needed(problem, volume.left(used)) else {
+        let Some(least) = news_needed(kind, volume.left(used)) else {
             continue;
         };
         let most = problem.max_new.min(problem.max_vms.saturating_sub(used));
         // More VMs than volume needs save spreading. Where they cost nothing, as many as save most.
-        let free = problem.new_cost == 0 && problem.idle.least == 0;
+        let free = kind.cost == 0 && problem.idle.least == 0;
         let first = if free {
             volume.as_good_as(used, least, most.max(least))
         } else {
@@ -85,9 +92,51 @@ pub fn fleet(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
     best
 }
 
+/// The same with several kinds of new VM: the least that some mixture costs which has the room. Spreading is
+/// not counted.
+fn mixed(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
+    let rooms = rooms(problem);
+    let cover = Cover::new(problem);
+    let total = problem.total();
+    let mut best: Option<Fleet> = None;
+    for (used, room) in rooms.iter().enumerate() {
+        if used > problem.max_vms || !meter.spend(8) {
+            break;
+        }
+        let left = [0, 1].map(|r| total[r] - room[r]);
+        let price = cover.with_existing(problem, used, left);
+        if best.is_none_or(|b| price < b.price) {
+            best = Some(Fleet {
+                price,
+                used,
+                news: 0,
+                spreads: [0, 0],
+            });
+        }
+    }
+    best
+}
+
+/// Room of the largest existing VMs, by their number; each resource on its own.
+fn rooms(problem: &Problem) -> Vec<Pair> {
+    let sorted = |r: usize| {
+        let mut sizes: Vec<i64> = problem.existing.iter().map(|c| c[r]).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        sizes
+    };
+    let mut room = vec![[0, 0]];
+    let mut sum = [0, 0];
+    for (cpu, mem) in sorted(0).into_iter().zip(sorted(1)) {
+        sum = [sum[0] + cpu, sum[1] + mem];
+        room.push(sum);
+    }
+    room
+}
+
 /// What volume says of numbers of VMs.
 struct Volume<'a> {
     problem: &'a Problem,
+    kind: Kind,
     /// Room of the largest existing VMs, by their number; each resource on its own.
     room: Vec<Pair>,
     spread: [Spreading; 2],
@@ -97,21 +146,11 @@ struct Volume<'a> {
 }
 
 impl<'a> Volume<'a> {
-    fn new(problem: &'a Problem) -> Self {
-        let sorted = |r: usize| {
-            let mut sizes: Vec<i64> = problem.existing.iter().map(|c| c[r]).collect();
-            sizes.sort_unstable_by(|a, b| b.cmp(a));
-            sizes
-        };
-        let mut room = vec![[0, 0]];
-        let mut sum = [0, 0];
-        for (cpu, mem) in sorted(0).into_iter().zip(sorted(1)) {
-            sum = [sum[0] + cpu, sum[1] + mem];
-            room.push(sum);
-        }
+    fn new(problem: &'a Problem, kind: Kind) -> Self {
         Self {
             problem,
-            room,
+            kind,
+            room: rooms(problem),
             spread: [Spreading::new(problem, 0), Spreading::new(problem, 1)],
             // Where keeping a container is cheaper than removing it, it is counted already.
             extra: problem.create_cost.min(problem.least_keep()).max(0),
@@ -135,13 +174,13 @@ impl<'a> Volume<'a> {
             return None;
         }
         let left = self.left(used);
-        let room = [0, 1].map(|r| problem.new_vm[r].saturating_mul(news as i64) - left[r]);
+        let room = [0, 1].map(|r| self.kind.capacity[r].saturating_mul(news as i64) - left[r]);
         if room[0] < 0 || room[1] < 0 {
             return None;
         }
         let spreads = [self.spread[0].least(room[0]), self.spread[1].least(room[1])];
         let most = spreads[0].max(spreads[1]) as i64;
-        let vms = used as i64 * problem.use_cost + news as i64 * problem.new_cost;
+        let vms = used as i64 * problem.use_cost + news as i64 * self.kind.cost;
         let price = vms + problem.idle.least_price(used, news) + most * self.extra;
         Some(Fleet {
             price,
@@ -207,18 +246,18 @@ impl Spreading {
 }
 
 /// How many new VMs hold `rest`, if that many may be made.
-fn news_needed(problem: &Problem, rest: [i64; 2]) -> Option<usize> {
+fn news_needed(kind: Kind, rest: [i64; 2]) -> Option<usize> {
     let mut need = 0usize;
     for r in 0..2 {
         if rest[r] > 0 {
-            if problem.new_vm[r] == 0 {
+            if kind.capacity[r] == 0 {
                 return None;
             }
-            let n = (rest[r] + problem.new_vm[r] - 1) / problem.new_vm[r];
+            let n = (rest[r] + kind.capacity[r] - 1) / kind.capacity[r];
             need = need.max(usize::try_from(n).unwrap_or(usize::MAX));
         }
     }
-    (need <= problem.max_new).then_some(need)
+    (need <= kind.max).then_some(need)
 }
 
 /// How many new VMs the demand needs at least, if that is more than [`VM_CAP`].
@@ -229,7 +268,7 @@ pub fn too_many(problem: &Problem) -> Option<u64> {
     for r in 0..2 {
         let existing: i64 = problem.existing.iter().map(|c| c[r]).sum();
         let left = (total[r] - existing).max(0) as u64;
-        most = most.max(left.div_ceil(problem.new_vm[r].max(1) as u64));
+        most = most.max(left.div_ceil(problem.largest_new()[r].max(1) as u64));
     }
     (problem.max_new > 0 && most > VM_CAP as u64).then_some(most)
 }
@@ -237,9 +276,9 @@ pub fn too_many(problem: &Problem) -> Option<u64> {
 /// Up to so many VMs each number of new ones is looked at.
 const CLOSELY: usize = 1_000;
 
-/// Most new VMs that a placement cheaper than `below` (relative price) can use.
+/// Most new VMs of each kind that a placement cheaper than `below` (relative price) can use.
 #[must_use]
-pub fn most_news(problem: &Problem, below: Option<i64>) -> usize {
+pub fn most_news(problem: &Problem, below: Option<i64>) -> Vec<usize> {
     let spread = problem
         .items
         .iter()
@@ -247,21 +286,51 @@ pub fn most_news(problem: &Problem, below: Option<i64>) -> usize {
         .min(problem.max_new)
         .min(problem.max_vms)
         .min(VM_CAP);
-    let (Some(below), true) = (below, problem.new_cost > 0) else {
-        return spread;
+    let of = |kind: Kind| match below {
+        Some(below) if kind.cost > 0 => most_of(problem, kind, below, spread.min(kind.max)),
+        _ => spread.min(kind.max),
     };
+    problem.kinds.iter().map(|&kind| of(kind)).collect()
+}
+
+/// The same of one kind, where no more than `spread` can be.
+fn most_of(problem: &Problem, kind: Kind, below: i64, spread: usize) -> usize {
     let free = problem.use_cost.min(0) * problem.existing.len() as i64;
     let left = below - 1 - containers(problem) - free;
-    let most = usize::try_from(left.max(0) / problem.new_cost)
+    let most = usize::try_from(left.max(0) / kind.cost)
         .unwrap_or(spread)
         .min(spread);
     if problem.existing.len().max(most) > CLOSELY {
         return most;
     }
-    let volume = Volume::new(problem);
     let rest = below - containers(problem);
-    (0..=most)
-        .rev()
-        .find(|&news| volume.with_news(news).is_some_and(|price| price < rest))
-        .unwrap_or(0)
+    if problem.only_kind().is_some() {
+        let volume = Volume::new(problem, kind);
+        return (0..=most)
+            .rev()
+            .find(|&news| volume.with_news(news).is_some_and(|price| price < rest))
+            .unwrap_or(0);
+    }
+    let rooms = rooms(problem);
+    let cover = Cover::new(problem);
+    let total = problem.total();
+    let with_news = |news: usize| {
+        let prices = rooms.iter().enumerate().take(problem.max_vms.saturating_add(1));
+        let prices = prices.map(|(used, room)| {
+            let has = |r: usize| room[r] + kind.capacity[r].saturating_mul(news as i64);
+            cover.beside(problem, used, news, kind.cost, [0, 1].map(|r| total[r] - has(r)))
+        });
+        prices.min()
+    };
+    // The more of them, the more all of it costs.
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if with_news(middle).is_some_and(|price| price < rest) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    low
 }

@@ -10,6 +10,7 @@ use super::construct;
 use super::meter::UNLIMITED;
 use super::packing::Packing;
 use super::problem::{Item, Problem};
+use super::rules::Origin;
 use super::starts::starts;
 use super::watch::Watch;
 
@@ -51,16 +52,20 @@ pub fn construct(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
         let (chunk, part) = (&chunks[at], part?);
         for slot in part.slots.iter().filter(|s| !s.boxes.is_empty()) {
             let to = match slot.origin {
-                Some(vm) => chunk.vms[vm],
-                None => whole.add_new(problem),
+                Origin::Existing(vm) => chunk.vms[vm],
+                Origin::New(kind) => whole.add_new(problem, kind),
             };
             for &(item, amount) in &slot.boxes {
                 whole.put(problem, to, chunk.items[item], amount);
             }
         }
     }
-    let news = whole.slots.len() - problem.existing.len();
-    (whole.used <= problem.max_vms && news <= problem.max_new).then_some(whole)
+    let made = whole.made(problem);
+    let few = made
+        .iter()
+        .zip(&problem.kinds)
+        .all(|(made, kind)| *made <= kind.max);
+    (whole.used <= problem.max_vms && whole.used_new <= problem.max_new && few).then_some(whole)
 }
 
 /// The cheapest way to begin; once time is up, the first that works.
@@ -135,8 +140,14 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) 
                 let own = item.held_on.iter().filter_map(|&v| local(&vms, v));
                 let away = vms.len()..vms.len() + foreign(ix).min(strangers);
                 let held_on = own.chain(away).collect();
+                let rule = if item.rule.is_empty() {
+                    item.rule.clone()
+                } else {
+                    item.rule.part(&vms, strangers)
+                };
                 Item {
                     held_on,
+                    rule,
                     ..item.clone()
                 }
             })
@@ -154,6 +165,11 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) 
         spare: vms
             .iter()
             .map(|&v| problem.spare[v])
+            .chain(std::iter::repeat_n(false, strangers))
+            .collect(),
+        cordoned: vms
+            .iter()
+            .map(|&v| problem.cordoned[v])
             .chain(std::iter::repeat_n(false, strangers))
             .collect(),
         held: vms

@@ -48,10 +48,23 @@ pub struct ClusterTier {
     pub max: usize,
     /// Price of a container on each VM.
     pub cost: Vec<i64>,
+    /// The VMs that it may be on.
+    pub may: Set,
+    /// For each VM, the others that it must not be on as well; empty where there are none.
+    pub apart: Vec<Set>,
     /// Positions of the tiers it must not share a VM with.
     pub conflicts: Vec<usize>,
     /// What each VM holds of it now, or zeros.
     pub now: Vec<Pair>,
+}
+
+impl ClusterTier {
+    /// Whether the rules of the tier make no difference between two VMs.
+    #[must_use]
+    pub fn alike(&self, a: usize, b: usize) -> bool {
+        let apart = |v: usize| self.apart.get(v).map_or(0, |others| others | 1 << v);
+        self.may >> a & 1 == self.may >> b & 1 && (self.apart.is_empty() || apart(a) == apart(b))
+    }
 }
 
 /// A question: place all tiers on the VMs at a price below `ceiling`.
@@ -65,6 +78,10 @@ pub struct Cluster {
     pub max_used: usize,
     /// Which of the VMs stand already; the others are made or taken into use.
     pub standing: Set,
+    /// Which of the VMs are made.
+    pub new: Set,
+    /// Most of those used.
+    pub max_new: usize,
     /// What VMs kept without containers cost.
     pub idle: Idle,
     /// VMs in use outside of the cluster: standing and fresh ones.
@@ -74,6 +91,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Whether so many VMs may be used.
+    #[must_use]
+    pub fn few_enough(&self, used: Set) -> bool {
+        used.count_ones() as usize <= self.max_used && (used & self.new).count_ones() as usize <= self.max_new
+    }
+
     /// What the VMs of `used` cost, and those that have to be kept besides.
     #[must_use]
     pub fn vm_price(&self, used: Set) -> i64 {

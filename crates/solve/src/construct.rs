@@ -9,6 +9,7 @@
 use super::meter::Meter;
 use super::packing::Packing;
 use super::problem::{Pair, Problem};
+use super::rules::Origin;
 
 mod fit;
 
@@ -19,8 +20,10 @@ use fit::{room, unfit, waste};
 pub struct Start {
     /// Existing VMs open from the start.
     pub open: Vec<usize>,
-    /// New VMs open from the start.
-    pub news: usize,
+    /// New VMs open from the start: of which kinds.
+    pub news: Vec<usize>,
+    /// The kind of which more are made, where a tier can be there and no other kind suits it better.
+    pub kind: usize,
     /// Order of the items; each once.
     pub order: Vec<usize>,
     /// Whether a tier is spread over open VMs before another VM is opened for it.
@@ -62,6 +65,8 @@ struct Yard {
     /// Existing VMs that are not open yet, the next one last.
     shut: Vec<usize>,
     news: usize,
+    /// How many of each kind.
+    made: Vec<usize>,
 }
 
 impl Yard {
@@ -78,23 +83,46 @@ impl Yard {
             shut: (0..existing).rev().filter(|&v| !is_open[v]).collect(),
             is_open,
             news: 0,
+            made: vec![0; problem.kinds.len()],
         };
-        for _ in 0..start.news {
-            yard.open_new(problem);
+        for &kind in &start.news {
+            yard.open_new(problem, kind);
         }
         yard
     }
 
-    /// Opens a new VM, if there may be one more.
-    fn open_new(&mut self, problem: &Problem) -> bool {
-        let may = self.news < problem.max_new && self.open.len() < problem.max_vms;
+    /// Opens a new VM of a kind, if there may be one more.
+    fn open_new(&mut self, problem: &Problem, kind: usize) -> bool {
+        let may = self.news < problem.max_new
+            && self.open.len() < problem.max_vms
+            && self.made[kind] < problem.kinds[kind].max;
         if may {
-            let slot = self.packing.add_new(problem);
+            let slot = self.packing.add_new(problem, kind);
             self.open.push(slot);
             self.is_open.push(true);
             self.news += 1;
+            self.made[kind] += 1;
         }
         may
+    }
+
+    /// The kind of which new VMs are made for an item: the one that is asked for, where it suits the item as
+    /// well as any, else the cheapest on which the item fits, else the one that needs fewest. `None` where
+    /// there is none, or no more of it.
+    fn kind_for(&self, problem: &Problem, item: usize, preferred: usize) -> Option<usize> {
+        let suits = |kind: usize| {
+            let left = self.made[kind] < problem.kinds[kind].max;
+            left && problem.allows(item, Origin::New(kind))
+        };
+        let need = |kind: usize| news_needed(problem, item, kind);
+        let kinds = (0..problem.kinds.len()).filter(|&kind| suits(kind));
+        let best = kinds.min_by_key(|&kind| {
+            let need = need(kind);
+            let cost = problem.kinds[kind].cost.saturating_mul(need as i64);
+            (need, cost, kind)
+        })?;
+        let good = preferred < problem.kinds.len() && suits(preferred) && need(preferred) <= need(best);
+        Some(if good { preferred } else { best })
     }
 
     /// Opens an existing VM: cheaper to use than a new one is to make, if it is of any use.
@@ -111,14 +139,15 @@ impl Yard {
     /// Places one item, on VMs opened for it if need be. It ends: existing VMs run out, and when as
     /// many new ones stand empty as the item could fill, it goes there or nowhere.
     fn place(&mut self, problem: &Problem, start: &Start, item: usize, meter: &mut Meter<'_>) -> Option<()> {
-        let Alone { most, enough } = alone(problem, item);
         loop {
             if !meter.spend(1 + self.open.len() as u64) {
                 return None;
             }
+            let kind = self.kind_for(problem, item, start.kind);
+            let Alone { most, enough } = kind.map_or(Alone::NONE, |kind| alone(problem, item, kind));
             let is_empty = |&slot: &usize| {
                 let slot = &self.packing.slots[slot];
-                slot.origin.is_none() && slot.boxes.is_empty()
+                slot.boxes.is_empty() && kind.is_some_and(|kind| slot.origin == Origin::New(kind))
             };
             let empty: Vec<usize> = self.open.iter().copied().filter(is_empty).take(most).collect();
             let ready = empty.len() >= most;
@@ -132,11 +161,13 @@ impl Yard {
             if self.open_existing(problem) {
                 continue;
             }
-            if ready && enough {
+            if ready && enough && most > 0 {
                 pour(problem, &mut self.packing, item, &empty, start.even);
                 return Some(());
             }
-            let opened = (empty.len()..most).take_while(|_| self.open_new(problem)).count();
+            let opened = (empty.len()..most)
+                .take_while(|_| kind.is_some_and(|kind| self.open_new(problem, kind)))
+                .count();
             if opened == 0 {
                 return None;
             }
@@ -144,7 +175,7 @@ impl Yard {
     }
 }
 
-/// What new VMs alone can do for an item.
+/// What new VMs of one kind alone can do for an item.
 struct Alone {
     /// More of them, empty, are of no use.
     most: usize,
@@ -152,22 +183,38 @@ struct Alone {
     enough: bool,
 }
 
-fn alone(problem: &Problem, item: usize) -> Alone {
+impl Alone {
+    const NONE: Self = Self {
+        most: 0,
+        enough: false,
+    };
+}
+
+/// How many new VMs of a kind an item needs by itself.
+fn news_needed(problem: &Problem, item: usize, kind: usize) -> usize {
     let it = &problem.items[item];
     let mut need = it.min_nodes.max(1);
     for r in 0..2 {
-        let each = problem.new_vm[r];
-        let count = if each > 0 {
-            (it.demand[r] + each - 1) / each
-        } else {
-            i64::MAX
-        };
+        let each = problem.kinds[kind].capacity[r];
+        let count = (it.demand[r] + each - 1) / each.max(1);
         need = need.max(usize::try_from(count).unwrap_or(usize::MAX));
     }
-    let most = need.min(it.max_nodes).min(problem.max_new);
+    need
+}
+
+fn alone(problem: &Problem, item: usize, kind: usize) -> Alone {
+    let it = &problem.items[item];
+    let need = news_needed(problem, item, kind);
+    // All VMs of a kind are in one failure domain, where there are any.
+    let domain = if it.rule.spreads() { 1 } else { usize::MAX };
+    let most = need
+        .min(it.max_nodes)
+        .min(problem.max_new)
+        .min(problem.kinds[kind].max)
+        .min(domain);
     Alone {
         most,
-        enough: most == need,
+        enough: most == need && it.min_nodes <= most,
     }
 }
 
@@ -253,12 +300,14 @@ pub fn by_size(problem: &Problem) -> Vec<usize> {
     let unit = problem
         .existing
         .iter()
-        .fold(problem.new_vm, |a, c| [a[0].max(c[0]), a[1].max(c[1])]);
+        .fold(problem.largest_new(), |a, c| [a[0].max(c[0]), a[1].max(c[1])]);
     let mut order: Vec<usize> = (0..problem.items.len()).collect();
     order.sort_by_key(|&i| {
         let it = &problem.items[i];
         let share = |r: usize| it.demand[r].saturating_mul(10_000) / unit[r].max(1);
-        let hard = it.max_nodes.saturating_sub(it.min_nodes).min(1);
+        // Tiers that may not be anywhere first, while there is room where they may be.
+        let free = u8::from(!it.rule.restricts());
+        let hard = (free, it.max_nodes.saturating_sub(it.min_nodes).min(1));
         (hard, std::cmp::Reverse(share(0).max(share(1))), i)
     });
     order
@@ -311,14 +360,18 @@ fn choose(problem: &Problem, yard: &Yard, item: usize, spread: bool, start: &Sta
     } else {
         it.min_nodes
     };
-    gather(packing, &list, it.demand, least, it.max_nodes).or_else(|| {
+    let gather = |list: &[usize]| {
+        let apart = packing.apart(problem, item, list.to_vec());
+        gather(packing, &apart, it.demand, least, it.max_nodes)
+    };
+    gather(&list).or_else(|| {
         // Among VMs of unequal size the emptiest may be small: the ones with the most room, then.
         list.sort_by_key(|&s| {
             let free = packing.slots[s].free;
             let part = |r: usize| free[r].min(it.demand[r]).saturating_mul(10_000) / it.demand[r].max(1);
             (std::cmp::Reverse(part(0).min(part(1))), s)
         });
-        gather(packing, &list, it.demand, least, it.max_nodes)
+        gather(&list)
     })
 }
 

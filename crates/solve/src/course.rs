@@ -214,7 +214,7 @@ impl<'a> Course<'a> {
             }
             if let Some(outcome) = outcome {
                 let best = self.best_cost();
-                let proof = exact::read(self.problem, best, outcome, &self.watch);
+                let proof = exact::read(self.problem, best, outcome, &news, &self.watch);
                 self.conclude(proof, Finder::Program, Prover::Program, news)?;
             }
         }
@@ -292,7 +292,8 @@ impl<'a> Course<'a> {
         for spread_first in [true, false] {
             let start = Start {
                 open: guide.open.clone(),
-                news: guide.news,
+                news: guide.news.clone(),
+                kind: guide.news.first().copied().unwrap_or(0),
                 order: construct::by_size(self.problem),
                 spread_first,
                 keep: guide.keep.clone(),
@@ -355,13 +356,13 @@ impl<'a> Course<'a> {
         proof: Proof,
         finder: Finder,
         prover: Prover,
-        news: usize,
+        news: Vec<usize>,
     ) -> Result<(), SolveError> {
         let best = self.best_cost();
         let bound = |value| Bound {
             value,
             by: prover,
-            certificate: Certificate::Exhausted { news },
+            certificate: Certificate::Exhausted { news: news.clone() },
         };
         match proof {
             Proof::Open => {}

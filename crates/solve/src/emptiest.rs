@@ -20,13 +20,24 @@ pub fn place(problem: &Problem, meter: &mut Meter<'_>) -> Option<Packing> {
         .existing
         .iter()
         .fold([0, 0], |a, c| [a[0] + c[0], a[1] + c[1]]);
-    while packing.slots.len() < existing.saturating_add(problem.max_new).min(problem.max_vms)
-        && (0..2).any(|r| room[r] < problem.sum[r])
-    {
-        packing.add_new(problem);
-        room = [0, 1].map(|r| room[r] + problem.new_vm[r]);
-        if !meter.spend(1) {
-            return None;
+    // The kinds of which enough cost least.
+    let mut kinds: Vec<usize> = (0..problem.kinds.len()).collect();
+    kinds.sort_by_key(|&at| {
+        let kind = problem.kinds[at];
+        let share = |r: usize| problem.sum[r].saturating_mul(1_000) / kind.capacity[r].max(1);
+        (kind.cost.saturating_mul(share(0).max(share(1))), at)
+    });
+    'kinds: for kind in kinds {
+        for _ in 0..problem.kinds[kind].max {
+            let most = existing.saturating_add(problem.max_new).min(problem.max_vms);
+            if packing.slots.len() >= most || (0..2).all(|r| room[r] >= problem.sum[r]) {
+                break 'kinds;
+            }
+            packing.add_new(problem, kind);
+            room = [0, 1].map(|r| room[r] + problem.kinds[kind].capacity[r]);
+            if !meter.spend(1) {
+                return None;
+            }
         }
     }
     let usable = packing.slots.len().min(problem.max_vms);
@@ -60,7 +71,11 @@ pub fn place(problem: &Problem, meter: &mut Meter<'_>) -> Option<Packing> {
                 continue;
             }
             aside.push(top);
-            if packing.welcomes(problem, slot, item) {
+            let alone = || {
+                let domain = |slot: usize| it.rule.domain(packing.slots[slot].origin);
+                !it.rule.spreads() || slots.iter().all(|&other| domain(other) != domain(slot))
+            };
+            if packing.welcomes(problem, slot, item) && alone() {
                 free = [free[0] + has[0], free[1] + has[1]];
                 slots.push(slot);
             }

@@ -43,13 +43,13 @@ pub enum Certificate {
         scale: i64,
         /// One for each tier with demand, in order.
         values: Vec<i64>,
-        /// Placements with up to so many new VMs.
-        news: usize,
+        /// Placements with up to so many new VMs of each shape on which a container fits.
+        news: Vec<usize>,
     },
     /// Everything within this scope was looked at, and nothing below the bound was found.
     Exhausted {
-        /// Placements with up to so many new VMs.
-        news: usize,
+        /// Placements with up to so many new VMs of each shape on which a container fits.
+        news: Vec<usize>,
     },
     /// HiGHS said so, within its tolerances: the value before it was rounded up.
     Stated {

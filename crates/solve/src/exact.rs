@@ -43,35 +43,36 @@ pub const NODES: u64 = 6_000_000;
 pub const BINARIES: usize = 6_000;
 
 /// Tries the own tree alone; [`Proof::Open`] if the instance is too large for it. Answers also with
-/// the number of new VMs that it looked at.
+/// the numbers of new VMs that it looked at, by kind.
 pub fn by_tree(
     problem: &Problem,
     best: Option<i64>,
     nodes: Option<u64>,
     watch: &Watch<'_>,
     counters: &mut Counters,
-) -> (Proof, usize) {
+) -> (Proof, Vec<usize>) {
     let news = bound::most_news(problem, best);
     let nodes = nodes.unwrap_or(NODES);
-    (walk(problem, best, news, nodes, watch, counters), news)
+    let proof = walk(problem, best, &news, nodes, watch, counters);
+    (proof, news)
 }
 
-/// The same with up to so many new VMs, and nodes.
+/// The same with up to so many new VMs of each kind, and nodes.
 pub fn walk(
     problem: &Problem,
     best: Option<i64>,
-    news: usize,
+    news: &[usize],
     nodes: u64,
     watch: &Watch<'_>,
     counters: &mut Counters,
 ) -> Proof {
-    let slots = problem.existing.len().saturating_add(news);
+    let slots = slots(problem, news);
     if slots > MAX_VMS {
         return Proof::Open;
     }
     let mut packing = Packing::empty(problem);
-    for _ in 0..news {
-        packing.add_new(problem);
+    for kind in each(news) {
+        packing.add_new(problem, kind);
     }
     let all: Vec<usize> = (0..slots).collect();
     let items: Vec<usize> = (0..problem.items.len()).collect();
@@ -105,6 +106,19 @@ pub fn walk(
     }
 }
 
+/// The kind of each of so many new VMs, in order.
+pub fn each(news: &[usize]) -> impl Iterator<Item = usize> + '_ {
+    let kinds = news.iter().enumerate();
+    kinds.flat_map(|(kind, &count)| std::iter::repeat_n(kind, count))
+}
+
+/// Existing VMs and so many new ones.
+#[must_use]
+pub fn slots(problem: &Problem, news: &[usize]) -> usize {
+    news.iter()
+        .fold(problem.existing.len(), |sum, &n| sum.saturating_add(n))
+}
+
 /// The whole instance as one cluster, on the slots of an empty packing. `None` if time is up first.
 fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watch<'_>) -> Option<Cluster> {
     let mut meter = watch.meter(UNLIMITED);
@@ -121,6 +135,8 @@ fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watch<'_
             min: it.min_nodes,
             max: it.max_nodes,
             cost: slots.iter().map(price).collect(),
+            may: neighbourhood::may(problem, packing, slots, item, |_| false),
+            apart: neighbourhood::apart(problem, packing, slots, item),
             conflicts: problem.conflicting(&items, item),
             now: neighbourhood::now(problem, packing, slots, item),
         });
@@ -128,45 +144,51 @@ fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watch<'_
     Some(neighbourhood::cluster(problem, packing, slots, tiers))
 }
 
-/// Gives the whole to HiGHS, if it is not hopelessly large. Answers also with the number of new VMs
-/// that it looked at.
+/// Gives the whole to HiGHS, if it is not hopelessly large. Answers also with the numbers of new VMs
+/// that it looked at, by kind.
 pub fn by_program(
     problem: &Arc<Problem>,
     best: Option<i64>,
     watch: &Watch<'_>,
     counters: &mut Counters,
-) -> (Proof, usize) {
+) -> (Proof, Vec<usize>) {
     let seconds = watch.left().as_secs_f64();
     let Some((pending, news)) = whole_program(problem, best, BINARIES, seconds) else {
-        return (Proof::Open, 0);
+        return (Proof::Open, Vec::new());
     };
     counters.programs += 1;
     let outcome = pending.wait(watch).unwrap_or_default();
-    (read(problem, best, outcome, watch), news)
+    (read(problem, best, outcome, &news, watch), news)
 }
 
-/// Starts HiGHS on the whole, if it has no more than so many binaries. Answers also with the number
-/// of new VMs that it looks at.
+/// Starts HiGHS on the whole, if it has no more than so many binaries. Answers also with the numbers
+/// of new VMs that it looks at, by kind.
 pub fn whole_program(
     problem: &Arc<Problem>,
     best: Option<i64>,
     binaries: usize,
     seconds: f64,
-) -> Option<(Pending<Outcome>, usize)> {
+) -> Option<(Pending<Outcome>, Vec<usize>)> {
     let news = bound::most_news(problem, best);
-    let slots = problem.existing.len().saturating_add(news);
-    if slots.saturating_mul(problem.items.len()) > binaries {
+    if slots(problem, &news).saturating_mul(problem.items.len()) > binaries {
         return None;
     }
     let shared = Arc::clone(problem);
+    let looked_at = news.clone();
     let pending = program::start(seconds, move |desk| {
-        desk.answer(mip::solve(&shared, best, None, news, desk.seconds));
+        desk.answer(mip::solve(&shared, best, None, &looked_at, desk.seconds));
     })?;
     Some((pending, news))
 }
 
 /// What HiGHS's outcome proves.
-pub fn read(problem: &Problem, best: Option<i64>, outcome: Outcome, watch: &Watch<'_>) -> Proof {
+pub fn read(
+    problem: &Problem,
+    best: Option<i64>,
+    outcome: Outcome,
+    news: &[usize],
+    watch: &Watch<'_>,
+) -> Proof {
     let floor = match outcome.floor {
         Floor::NothingBelow => return Proof::NoneBelow,
         Floor::At { floor, raw } => Some((floor, raw)),
@@ -174,7 +196,7 @@ pub fn read(problem: &Problem, best: Option<i64>, outcome: Outcome, watch: &Watc
     };
     let packing = outcome
         .places
-        .and_then(|places| packed(problem, &places, watch))
+        .and_then(|places| packed(problem, &places, news, watch))
         .filter(|p| best.is_none_or(|b| p.cost < b));
     match (packing, floor) {
         (Some(packing), Some((floor, _))) if floor >= packing.cost => Proof::Optimal(packing),
@@ -189,12 +211,18 @@ pub fn read(problem: &Problem, best: Option<i64>, outcome: Outcome, watch: &Watc
 }
 
 /// HiGHS works with tolerances; whole amounts must exist, or its word is not taken.
-pub fn packed(problem: &Problem, places: &[Vec<usize>], watch: &Watch<'_>) -> Option<Packing> {
+/// `news` says of which kinds the new VMs are.
+pub fn packed(
+    problem: &Problem,
+    places: &[Vec<usize>],
+    news: &[usize],
+    watch: &Watch<'_>,
+) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
+    for kind in each(news) {
+        packing.add_new(problem, kind);
+    }
     for (slot, items) in places.iter().enumerate() {
-        if slot >= problem.existing.len() {
-            packing.add_new(problem);
-        }
         for &item in items {
             packing.put(problem, slot, item, [0, 0]);
         }

@@ -17,6 +17,10 @@ use fleet::{CPU, Fleet, MEM};
 pub enum ReasonCode {
     /// A tier asks for one resource and none of the other.
     OneResourceMissing,
+    /// A tier may be on no VM there can be.
+    NowhereAllowed,
+    /// A tier needs more VMs, or more failure domains, than those it may be on.
+    TooFewAllowed,
     /// A tier needs more VMs than its `max_node`.
     MaxNodeTooSmall,
     /// A tier has fewer steps of a resource than VMs it must be on.
@@ -37,6 +41,8 @@ impl ReasonCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OneResourceMissing => "one_resource_missing",
+            Self::NowhereAllowed => "nowhere_allowed",
+            Self::TooFewAllowed => "too_few_allowed",
             Self::MaxNodeTooSmall => "max_node_too_small",
             Self::TooThin => "too_thin",
             Self::MinAboveMax => "min_above_max",
@@ -95,7 +101,13 @@ pub fn certain(instance: &Instance, meter: &mut Meter<'_>) -> Vec<Reason> {
         if !meter.spend(8) {
             break;
         }
-        let found = of_tier(tier, &fleet, &words);
+        let mut found = of_tier(tier, &fleet, &words);
+        if found.is_empty() && (tier.rules.allowed.is_some() || tier.rules.domains.is_some()) {
+            if !meter.spend(instance.vms.len() as u64) {
+                break;
+            }
+            found.extend(of_rules(instance, tier, &words));
+        }
         reasons.extend(found.into_iter().map(|(code, text)| Reason {
             code,
             tier: Some(ix),
@@ -178,6 +190,51 @@ fn of_tier(tier: &Tier, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String
         }
     }
     found
+}
+
+/// What a tier's own rules make impossible, where its size and its limits do not.
+fn of_rules(instance: &Instance, tier: &Tier, words: &Words) -> Option<(ReasonCode, String)> {
+    let fleet = Fleet::of_tier(instance, tier);
+    let (name, d) = (&tier.name, tier.demand);
+    if fleet.count == 0 {
+        let text = format!("{name} may be on none of the VMs there can be");
+        return Some((ReasonCode::NowhereAllowed, text));
+    }
+    let ones = match (&tier.rules.domains, fleet.count) {
+        (None, 1) => "VM that it may be on",
+        (None, _) => "VMs that it may be on",
+        (Some(_), 1) => "failure domain that it may be in",
+        (Some(_), _) => "failure domains that it may be in, one VM in each,",
+    };
+    let count = fleet.count;
+    if u64::from(tier.min_node) > count {
+        let text = format!(
+            "{name} has min_node {}, but there is only {count} {ones}",
+            tier.min_node
+        );
+        return Some((ReasonCode::TooFewAllowed, text));
+    }
+    for (part, needs) in [(CPU, words.cpu(d.cpu)), (MEM, words.mem(d.mem))] {
+        let most = fleet.most(is_cpu(part));
+        if u64::from(part(d)) > most {
+            let has = if is_cpu(part) {
+                words.cores(most)
+            } else {
+                format!("{most} mem_units")
+            };
+            let text = format!("{name} needs {needs}, but the {count} {ones} can give it only {has}");
+            return Some((ReasonCode::TooFewAllowed, text));
+        }
+        let need = fleet.fewest(part(d), is_cpu(part));
+        if let (Some(need), Some(max)) = (need, tier.max_node)
+            && u64::from(max) < need
+        {
+            let text =
+                format!("{name} needs {needs} and has max_node {max}, but would need {need} of the {ones}");
+            return Some((ReasonCode::MaxNodeTooSmall, text));
+        }
+    }
+    None
 }
 
 fn of_sums(instance: &Instance, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String)> {

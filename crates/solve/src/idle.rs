@@ -2,6 +2,9 @@
 //!
 //! There are two kinds: those that stand already, and fresh ones, which are made or taken into use.
 
+use super::answer::VmRef;
+use super::problem::Problem;
+
 /// How many there have to be, and what they cost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Idle {
@@ -17,6 +20,8 @@ pub struct Idle {
     pub use_cost: i64,
     /// Price of a fresh one.
     pub new_cost: i64,
+    /// Of which kind fresh ones are that are made.
+    pub kind: usize,
 }
 
 impl Idle {
@@ -35,6 +40,16 @@ impl Idle {
         } else {
             let first = missing.min(left[1]);
             [(missing - first).min(left[0]), first]
+        }
+    }
+
+    /// The VM to be made with nothing on it that has this number.
+    #[must_use]
+    pub fn new_vm(&self, problem: &Problem, number: usize) -> VmRef {
+        let kind = problem.kinds.get(self.kind);
+        VmRef::New {
+            number,
+            shape: kind.map_or(0, |kind| kind.shape),
         }
     }
 

@@ -11,6 +11,7 @@ use super::neighbourhood;
 use super::packing::Packing;
 use super::problem::Problem;
 use super::rng::Rng;
+use super::rules::Origin;
 use super::watch::Watch;
 
 /// Steps of one call.
@@ -92,7 +93,12 @@ impl Picker<'_> {
 
     fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng) -> Vec<usize> {
         self.chosen.clear();
-        let size = MIN_VMS + rng.below(MAX_VMS - MIN_VMS);
+        let mut size = MIN_VMS + rng.below(MAX_VMS - MIN_VMS);
+        // Among several kinds of new VM, one of another kind may do in place of one or two.
+        if problem.kinds.len() > 1 && rng.below(2) == 0 {
+            size = 2 + rng.below(3);
+            self.spare(problem, packing, rng);
+        }
         match rng.below(10) {
             0..=3 => self.divided_tier(problem, packing, rng),
             4 | 5 => self.light_vm(packing, rng),
@@ -166,11 +172,34 @@ impl Picker<'_> {
     /// A new VM that is not used yet.
     fn spare(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng) {
         let existing = problem.existing.len();
-        let spare = (existing..packing.slots.len()).find(|&s| packing.slots[s].boxes.is_empty());
+        let several = problem.kinds.len() > 1;
+        let kind = if several {
+            rng.below(problem.kinds.len())
+        } else {
+            0
+        };
+        let wanted = Origin::New(kind);
+        let new = existing..packing.slots.len();
+        let is_spare = |s: &usize| packing.slots[*s].boxes.is_empty() && packing.slots[*s].origin == wanted;
+        let spare = match (self.mine, several) {
+            (Some(mine), _) => new.rev().find(|s| mine[*s] && is_spare(s)),
+            (None, true) => new.rev().find(is_spare),
+            (None, false) => new.into_iter().find(is_spare),
+        };
+        let may_make = || {
+            let made = match several {
+                true => packing.made(problem)[kind],
+                false => packing.slots.len() - existing,
+            };
+            problem
+                .kinds
+                .get(kind)
+                .is_some_and(|k| made < k.max.min(problem.max_new))
+        };
         match spare {
             Some(slot) => self.add(slot),
-            None if packing.slots.len() - existing < problem.max_new && rng.below(4) == 0 => {
-                let slot = packing.add_new(problem);
+            None if self.mine.is_none() && may_make() && (several || rng.below(4) == 0) => {
+                let slot = packing.add_new(problem, kind);
                 self.add(slot);
             }
             None => {}
@@ -181,10 +210,7 @@ impl Picker<'_> {
     /// up, the other can take in.
     fn related(&self, problem: &Problem, packing: &Packing, rng: &mut Rng) -> Option<usize> {
         let from = &packing.slots[*self.chosen.get(rng.below(self.chosen.len().max(1)))?];
-        let held = from
-            .origin
-            .map(|v| problem.held[v].as_slice())
-            .unwrap_or_default();
+        let held = problem.held_by(from.origin);
         let items = from.boxes.iter().chain(held).map(|b| b.0);
         let item = items.clone().nth(rng.below(items.count().max(1)))?;
         let slots = packing.nodes[item].iter().chain(&problem.items[item].held_on);

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The price list of the objective. The defaults are those of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,31 @@ pub struct HostPort {
     pub address: Option<IpAddr>,
 }
 
+/// Something said of every VM that exists and of every shape of new ones.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PerVm<T> {
+    /// Of each of [`Instance::vms`].
+    pub vms: Vec<T>,
+    /// Of each of [`Instance::shapes`].
+    pub shapes: Vec<T>,
+}
+
+/// What tiers may ask of the VMs that they are on. Tiers of the same rules share them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// Where the tier may be; `None`: anywhere.
+    pub allowed: Option<Arc<PerVm<bool>>>,
+    /// Failure domains, of which each may have one container of the tier; a VM without one none. `None`: a
+    /// VM is a domain of its own.
+    pub domains: Option<Arc<PerVm<Option<u32>>>>,
+    /// How unwelcome each VM is, at most [`MOST_DISLIKED`]. It decides among placements of equal cost and
+    /// equally many actions. `None`: all are equally welcome.
+    pub dislikes: Option<Arc<PerVm<u32>>>,
+}
+
+/// Most that a VM can be disliked.
+pub const MOST_DISLIKED: u32 = 100;
+
 /// A tier to place: a total demand, freely divisible between its containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tier {
@@ -102,6 +128,8 @@ pub struct Tier {
     pub max_node: Option<u32>,
     /// Host ports that each of its containers publishes.
     pub ports: BTreeSet<HostPort>,
+    /// What it asks of VMs.
+    pub rules: Rules,
 }
 
 /// A VM that exists.
@@ -116,6 +144,9 @@ pub struct Vm {
     /// Whether it is not in use yet: using it then costs as much as a new VM, and leaving it alone
     /// costs nothing.
     pub spare: bool,
+    /// Whether it takes nothing new: containers on it may stay, be resized within what they hold together
+    /// now, or go.
+    pub cordoned: bool,
 }
 
 impl Vm {
@@ -130,6 +161,38 @@ impl Vm {
     }
 }
 
+/// A kind of VM that can be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// Name, for explanations only.
+    pub name: String,
+    /// What such a VM has in all.
+    pub capacity: Amount,
+    /// What one costs that is used, where that is not `vm_create`.
+    pub price: Option<u32>,
+    /// Most of them, where that is less than [`Instance::max_new`].
+    pub max: Option<u32>,
+}
+
+impl Shape {
+    /// A VM of this size at the usual price, as many as there may be.
+    #[must_use]
+    pub const fn of(capacity: Amount) -> Self {
+        Self {
+            name: String::new(),
+            capacity,
+            price: None,
+            max: None,
+        }
+    }
+
+    /// What one costs.
+    #[must_use]
+    pub fn price(&self, weights: &Weights) -> u32 {
+        self.price.unwrap_or(weights.vm_create)
+    }
+}
+
 /// One placement question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -137,13 +200,15 @@ pub struct Instance {
     pub tiers: Vec<Tier>,
     /// VMs that exist.
     pub vms: Vec<Vm>,
-    /// Shape of a VM still to be made.
-    pub new_vm: Amount,
-    /// How many VMs can still be made; `None` is as many as wanted.
+    /// What VMs still to be made can be like.
+    pub shapes: Vec<Shape>,
+    /// How many VMs can still be made, of all shapes together; `None` is as many as wanted.
     pub max_new: Option<u32>,
     /// Most VMs in use, existing and new together.
     pub max_vms: Option<u32>,
-    /// Fewest VMs, with containers or without; as many as there can be, where that is less.
+    /// Fewest VMs, with containers or without; as many as there can be, where that is less. Where there are
+    /// several shapes, those made with nothing on them are of the cheapest one that has no `max`, and spares
+    /// are not taken into use for that.
     pub min_vms: u32,
     /// Prices.
     pub weights: Weights,
@@ -155,6 +220,26 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// What an existing VM has to give: where it is cordoned, no more than it holds of the plan's tiers.
+    #[must_use]
+    pub fn room(&self, vm: &Vm) -> Amount {
+        if !vm.cordoned {
+            return vm.capacity;
+        }
+        let wanted = |tier: TierIx| self.tiers.get(tier).is_some_and(|t| !t.demand.is_zero());
+        let mut tiers = BTreeSet::new();
+        let mut held = vm.held.clone();
+        held.retain(|h| wanted(h.0) && tiers.insert(h.0));
+        let sum = held.iter().fold(Amount::default(), |sum, (_, amount)| Amount {
+            cpu: sum.cpu.saturating_add(amount.cpu),
+            mem: sum.mem.saturating_add(amount.mem),
+        });
+        Amount {
+            cpu: sum.cpu.min(vm.capacity.cpu),
+            mem: sum.mem.min(vm.capacity.mem),
+        }
+    }
+
     /// Number of VMs that may still be made, whatever is deleted: `max_new` and `max_vms` together.
     #[must_use]
     pub fn new_vm_limit(&self) -> Option<u32> {

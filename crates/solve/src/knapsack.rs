@@ -12,7 +12,7 @@
 
 use super::bound;
 use super::evidence::{Bound, Certificate, Prover};
-use super::problem::{Pair, Problem};
+use super::problem::{Kind, Pair, Problem};
 
 /// Most entries of the table for one tier.
 const STATES: usize = 1 << 16;
@@ -73,23 +73,25 @@ pub fn floor(problem: &Problem, below: i64, unwanted: &dyn Fn() -> bool) -> Opti
         by: Prover::Knapsack,
         certificate: Certificate::Values {
             scale: scale as i64,
-            news: search.news,
+            news: vec![search.news],
             values: proof.iter().map(|value| (value * scale).round() as i64).collect(),
         },
     })
 }
 
-/// Whether every tier is on one VM.
+/// Whether every tier is on one VM, and new VMs are all alike.
 #[must_use]
 pub fn applies(problem: &Problem) -> bool {
-    problem
+    let single = problem
         .items
         .iter()
-        .all(|it| it.max_nodes == 1 && it.min_nodes == 1)
+        .all(|it| it.max_nodes == 1 && it.min_nodes == 1);
+    single && problem.only_kind().is_some()
 }
 
 struct Search<'a> {
     problem: &'a Problem,
+    kind: Kind,
     /// Rows (cpu) and columns (memory) of the table, less one.
     size: [usize; 2],
     demand: Vec<[usize; 2]>,
@@ -115,10 +117,11 @@ impl<'a> Search<'a> {
         if !applies(problem) {
             return None;
         }
-        let unit = units(problem)?;
+        let kind = problem.only_kind()?;
+        let unit = units(problem, kind)?;
         let cut = |pair: Pair| [0, 1].map(|r| usize::try_from(pair[r] / unit[r]).unwrap_or(0));
         let existing: Vec<[usize; 2]> = problem.existing.iter().map(|&c| cut(c)).collect();
-        let new_vm = cut(problem.new_vm);
+        let new_vm = cut(kind.capacity);
         let size = existing
             .iter()
             .fold(new_vm, |a, c| [a[0].max(c[0]), a[1].max(c[1])]);
@@ -131,7 +134,7 @@ impl<'a> Search<'a> {
         }
         let cheapest = problem.items.iter().map(|it| it.keep_cost).min().unwrap_or(0);
         let least = cheapest.min(problem.create_cost).min(0) as f64;
-        let vms = problem.use_costs.iter().copied().fold(problem.new_cost, i64::max);
+        let vms = problem.use_costs.iter().copied().fold(kind.cost, i64::max);
         let dearest = vms.max(0) + problem.create_cost.max(0);
         let most = dearest as f64;
         // A load is worth no more than all tiers, and 24 bits must hold it.
@@ -142,11 +145,15 @@ impl<'a> Search<'a> {
         }
         Some(Self {
             problem,
+            kind,
             size,
             demand,
             existing,
             new_vm,
-            news: bound::most_news(problem, Some(below)),
+            news: bound::most_news(problem, Some(below))
+                .first()
+                .copied()
+                .unwrap_or(0),
             scale,
             least,
             most,
@@ -160,12 +167,12 @@ impl<'a> Search<'a> {
     fn first_values(&self) -> Vec<f64> {
         let problem = self.problem;
         let total = problem.total();
-        let room = problem.new_vm;
+        let room = self.kind.capacity;
         let share = |r: usize| total[r] as f64 / room[r].max(1) as f64;
         let r = usize::from(share(1) > share(0));
         let value = |d: Pair| {
             let part = d[r] as f64 / room[r].max(1) as f64;
-            problem.create_cost as f64 + problem.new_cost as f64 * part
+            problem.create_cost as f64 + self.kind.cost as f64 * part
         };
         let items = problem.items.iter();
         items
@@ -184,7 +191,7 @@ impl<'a> Search<'a> {
         let mut taken = vec![0.0; values.len()];
         if self.news > 0 {
             let worth =
-                f64::from(self.at(self.demand.len(), self.new_vm)) - problem.new_cost as f64 * self.scale;
+                f64::from(self.at(self.demand.len(), self.new_vm)) - self.kind.cost as f64 * self.scale;
             if worth > 0.0 {
                 bound -= worth * self.news as f64;
                 self.load(self.new_vm, &gains, self.news as f64, &mut taken);
@@ -283,7 +290,7 @@ impl<'a> Search<'a> {
     /// Prices differ by whole steps, so that a bound between two of them is as good as the next one.
     fn round_up(&self, bound: f64) -> i64 {
         let problem = self.problem;
-        let mut step = problem.new_cost.abs();
+        let mut step = self.kind.cost.abs();
         for price in &problem.use_costs {
             step = gcd(step, price.abs());
         }
@@ -316,8 +323,8 @@ fn raise(from: &[f32], to: &mut [f32], size: [usize; 2], [rows, shift]: [usize; 
 }
 
 /// Steps of the two resources: what all sizes are multiples of, or coarser.
-fn units(problem: &Problem) -> Option<[i64; 2]> {
-    let rooms = problem.existing.iter().chain([&problem.new_vm]);
+fn units(problem: &Problem, kind: Kind) -> Option<[i64; 2]> {
+    let rooms = problem.existing.iter().chain([&kind.capacity]);
     let sizes = || problem.items.iter().map(|it| &it.demand).chain(rooms.clone());
     let mut unit = [0, 1].map(|r| sizes().fold(0, |all, size| gcd(all, size[r])).max(1));
     let most = [0, 1].map(|r| rooms.clone().map(|room| room[r]).max().unwrap_or(0));

@@ -42,6 +42,7 @@ mod relax;
 mod repair;
 mod resizes;
 mod rng;
+mod rules;
 mod search;
 mod starts;
 mod tally;
@@ -56,7 +57,9 @@ mod watch;
 pub use answer::{Answer, Counters, EndedBy, PlacedVm, Progress, Step, VmRef};
 pub use evidence::{Finder, Prover};
 pub use explain::{Infeasible, Reason, ReasonCode};
-pub use instance::{Amount, HostPort, Instance, Protocol, Tier, TierIx, Vm, Weights};
+pub use instance::{
+    Amount, HostPort, Instance, MOST_DISLIKED, PerVm, Protocol, Rules, Shape, Tier, TierIx, Vm, Weights,
+};
 pub use repair::{Change, Repair};
 pub use search::solve;
 pub use terms::{Limits, SolveError};

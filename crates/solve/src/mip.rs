@@ -7,13 +7,15 @@
 
 #![allow(clippy::indexing_slicing)] // columns are made in the loops that read them
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use good_lp::solvers::highs::highs;
 use good_lp::{Expression, ProblemVariables, SolverModel, constraint, variable};
 
+use super::exact;
 use super::highs::{self, End, Options};
 use super::problem::{Pair, Problem};
+use super::rules::Origin;
 
 /// What came out of the program.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -45,26 +47,30 @@ pub enum Floor {
 pub type Limit<'a> = (&'a Problem, i64);
 
 /// Solves for the cheapest placement with relative price below `ceiling` (`None`: any) and within `limit`,
-/// using at most `news` new VMs.
+/// using at most `news` new VMs of each kind.
 #[must_use]
 pub fn solve(
     problem: &Problem,
     ceiling: Option<i64>,
     limit: Option<Limit<'_>>,
-    news: usize,
+    news: &[usize],
     seconds: f64,
 ) -> Outcome {
-    let slots = problem.existing.len() + news;
+    let existing = (0..problem.existing.len()).map(Origin::Existing);
+    let origins: Vec<Origin> = existing.chain(exact::each(news).map(Origin::New)).collect();
+    let slots = origins.len();
     let n = problem.items.len();
-    let origin = |s: usize| (s < problem.existing.len()).then_some(s);
+    let origin = |s: usize| origins[s];
     let mut vars = ProblemVariables::new();
     let used: Vec<_> = (0..slots).map(|_| vars.add(variable().binary())).collect();
     let mut on = vec![Vec::with_capacity(n); slots];
     let mut amount = vec![Vec::with_capacity(n); slots];
     for s in 0..slots {
         let cap = problem.capacity(origin(s));
-        for it in &problem.items {
-            on[s].push(vars.add(variable().binary()));
+        for (i, it) in problem.items.iter().enumerate() {
+            // Where a tier may not be, the flag stays down.
+            let may = if problem.allows(i, origin(s)) { 1.0 } else { 0.0 };
+            on[s].push(vars.add(variable().integer().min(0).max(may)));
             let most = most(it.demand, cap);
             amount[s].push([0, 1].map(|r| vars.add(variable().min(0).max(most[r] as f64))));
         }
@@ -82,7 +88,7 @@ pub fn solve(
             }
         }
         price += prices.idle.use_cost as f64 * idle[0];
-        price += prices.new_cost as f64 * idle[1];
+        price += prices.idle.new_cost as f64 * idle[1];
         price
     };
     let mut price = price_at(problem);
@@ -147,7 +153,7 @@ pub fn solve(
             let load: Expression = clique.iter().map(|&i| on[s][i]).sum();
             model.add_constraint(constraint!(load <= 1));
         }
-        if s > problem.existing.len() {
+        if s > problem.existing.len() && origin(s) == origin(s - 1) {
             model.add_constraint(constraint!(used[s] <= used[s - 1]));
         }
     }
@@ -161,6 +167,28 @@ pub fn solve(
         if it.max_nodes < slots {
             model.add_constraint(constraint!(nodes <= it.max_nodes as f64));
         }
+    }
+    for (i, it) in problem
+        .items
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.rule.spreads())
+    {
+        let mut domains: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for s in 0..slots {
+            if let Some(domain) = it.rule.domain(origin(s)) {
+                domains.entry(domain).or_default().push(s);
+            }
+        }
+        for slots in domains.values().filter(|slots| slots.len() > 1) {
+            let nodes: Expression = slots.iter().map(|&s| on[s][i]).sum();
+            model.add_constraint(constraint!(nodes <= 1));
+        }
+    }
+    let new = slots - problem.existing.len();
+    if problem.max_new < new {
+        let made: Expression = used.iter().skip(problem.existing.len()).copied().sum();
+        model.add_constraint(constraint!(made <= problem.max_new as f64));
     }
     if problem.max_vms < slots {
         let all: Expression = used.iter().copied().sum();

@@ -50,6 +50,8 @@ pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<u
                 min: it.min_nodes.saturating_sub(outside).max(1),
                 max: it.max_nodes.saturating_sub(outside),
                 cost,
+                may: may(problem, packing, slots, item, |slot| !slots.contains(&slot)),
+                apart: apart(problem, packing, slots, item),
                 conflicts: problem.conflicting(&items, at),
                 now: now(problem, packing, slots, item),
             }
@@ -64,6 +66,8 @@ pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<u
 pub fn cluster(problem: &Problem, packing: &Packing, slots: &[usize], tiers: Vec<ClusterTier>) -> Cluster {
     let mut outside = [packing.used - packing.used_fresh, packing.used_fresh];
     let mut standing = 0;
+    let mut new = 0;
+    let mut used_new = 0;
     for (at, &slot) in slots.iter().enumerate() {
         let slot = &packing.slots[slot];
         let fresh = problem.is_fresh(slot.origin);
@@ -71,12 +75,18 @@ pub fn cluster(problem: &Problem, packing: &Packing, slots: &[usize], tiers: Vec
         if !fresh {
             standing |= 1 << at;
         }
+        if slot.origin.existing().is_none() {
+            new |= 1 << at;
+            used_new += usize::from(!slot.boxes.is_empty());
+        }
     }
     Cluster {
         vms: classify(problem, packing, slots, &tiers),
         tiers,
         max_used: problem.max_vms.saturating_sub(outside[0] + outside[1]),
         standing,
+        new,
+        max_new: problem.max_new.saturating_sub(packing.used_new - used_new),
         idle: problem.idle,
         outside,
         resize_cost: problem.resize_cost,
@@ -87,11 +97,46 @@ pub fn cluster(problem: &Problem, packing: &Packing, slots: &[usize], tiers: Vec
 #[must_use]
 pub fn now(problem: &Problem, packing: &Packing, slots: &[usize], item: usize) -> Vec<Pair> {
     let held = |&slot: &usize| {
-        let held = &problem.held[packing.slots[slot].origin?];
+        let held = problem.held_by(packing.slots[slot].origin);
         let at = held.binary_search_by_key(&item, |h| h.0).ok()?;
         Some(held[at].1)
     };
     slots.iter().map(|slot| held(slot).unwrap_or_default()).collect()
+}
+
+/// Which of `slots` a tier may be on, beside its containers on slots that are `outside`.
+pub fn may(
+    problem: &Problem,
+    packing: &Packing,
+    slots: &[usize],
+    item: usize,
+    outside: impl Fn(usize) -> bool,
+) -> Set {
+    let mut may = 0;
+    for (at, &slot) in slots.iter().enumerate() {
+        let vm = packing.slots[slot].origin;
+        if problem.allows(item, vm) && !packing.in_domain(problem, item, vm, &outside) {
+            may |= 1 << at;
+        }
+    }
+    may
+}
+
+/// For each of `slots`, the others that are in the same failure domain; nothing where there are none.
+#[must_use]
+pub fn apart(problem: &Problem, packing: &Packing, slots: &[usize], item: usize) -> Vec<Set> {
+    let rule = &problem.items[item].rule;
+    if !rule.spreads() {
+        return Vec::new();
+    }
+    let domain = |slot: usize| rule.domain(packing.slots[slot].origin);
+    let others = |at: usize| {
+        let same = |other: usize| other != at && domain(slots[other]) == domain(slots[at]);
+        (0..slots.len())
+            .filter(|&other| same(other))
+            .fold(0, |set, other| set | 1 << other)
+    };
+    (0..slots.len()).map(others).collect()
 }
 
 /// VMs of the same size and price, on which every container costs the same, are interchangeable; where
@@ -106,7 +151,7 @@ fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[Clus
             vms[o].capacity == capacity
                 && vms[o].cost == cost
                 && problem.is_fresh(packing.slots[slots[o]].origin) == problem.is_fresh(origin)
-                && tiers.iter().all(|t| t.cost[o] == t.cost[at])
+                && tiers.iter().all(|t| t.cost[o] == t.cost[at] && t.alike(o, at))
                 && (problem.resize_cost == 0 || tiers.iter().all(|t| t.now[o] == t.now[at]))
         });
         let class = like.map_or(Some(at as u32), |o| vms[o].class);

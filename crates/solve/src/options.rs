@@ -13,7 +13,11 @@ use super::problem::Pair;
 /// where that is paid for.
 #[must_use]
 pub fn floor_of(tier: &ClusterTier) -> i64 {
-    let mut prices = tier.cost.clone();
+    let prices = tier.cost.iter().enumerate();
+    let mut prices: Vec<i64> = prices
+        .filter(|(v, _)| tier.may >> v & 1 == 1)
+        .map(|(_, &price)| price)
+        .collect();
     prices.sort_unstable();
     let forced: i64 = prices.iter().take(tier.min).sum();
     let paid: i64 = prices.iter().skip(tier.min).filter(|&&p| p < 0).sum();
@@ -35,7 +39,8 @@ pub fn candidates(
     // What VMs from here on can at most pay.
     let mut paid = vec![0i64; tier.cost.len() + 1];
     for (v, &price) in tier.cost.iter().enumerate().rev() {
-        paid[v] = paid[v + 1] + price.min(0);
+        let may = tier.may >> v & 1 == 1;
+        paid[v] = paid[v + 1] + if may { price.min(0) } else { 0 };
     }
     let mut choice = Choice {
         tier,
@@ -116,7 +121,9 @@ impl Choice<'_> {
             return true;
         }
         for v in from..self.vms.len().min(MAX_VMS) {
-            if price + self.tier.cost[v] + self.paid[v + 1] > self.dearest {
+            let barred =
+                self.tier.may >> v & 1 == 0 || self.tier.apart.get(v).is_some_and(|others| others & set != 0);
+            if barred || price + self.tier.cost[v] + self.paid[v + 1] > self.dearest {
                 continue;
             }
             let cap = self.vms[v].capacity;

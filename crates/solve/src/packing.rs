@@ -4,18 +4,21 @@
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slot and item indices are those of this packing
 
+use std::collections::BTreeSet;
+
 use super::amounts::{self, Place};
 use super::answer::{PlacedVm, VmRef};
 use super::instance::Amount;
 use super::meter::Meter;
 use super::problem::{Pair, Problem};
 use super::resizes;
+use super::rules::Origin;
 
 /// A VM, existing or still to be made. Unused while `boxes` is empty.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    /// Index of the existing VM.
-    pub origin: Option<usize>,
+    /// Which VM.
+    pub origin: Origin,
     /// Room left.
     pub free: Pair,
     /// Containers: item and amount, in no particular order.
@@ -35,6 +38,8 @@ pub struct Packing {
     pub used: usize,
     /// Those among them that are made or taken into use.
     pub used_fresh: usize,
+    /// Those among them that are made.
+    pub used_new: usize,
 }
 
 impl Packing {
@@ -43,7 +48,7 @@ impl Packing {
     pub fn empty(problem: &Problem) -> Self {
         let slots = (0..problem.existing.len())
             .map(|v| Slot {
-                origin: Some(v),
+                origin: Origin::Existing(v),
                 free: problem.existing[v],
                 boxes: Vec::new(),
             })
@@ -54,6 +59,7 @@ impl Packing {
             cost: problem.idle.price(0, 0),
             used: 0,
             used_fresh: 0,
+            used_new: 0,
         }
     }
 
@@ -67,27 +73,42 @@ impl Packing {
     fn count(&mut self, problem: &Problem, slot: usize, used: bool) {
         let origin = self.slots[slot].origin;
         let fresh = usize::from(problem.is_fresh(origin));
+        let new = usize::from(origin.existing().is_none());
         self.cost -= self.idle_price(problem);
         if used {
             self.used += 1;
             self.used_fresh += fresh;
+            self.used_new += new;
             self.cost += problem.vm_cost(origin);
         } else {
             self.used -= 1;
             self.used_fresh -= fresh;
+            self.used_new -= new;
             self.cost -= problem.vm_cost(origin);
         }
         self.cost += self.idle_price(problem);
     }
 
-    /// Adds an unused new VM and returns its slot.
-    pub fn add_new(&mut self, problem: &Problem) -> usize {
+    /// Adds an unused new VM of a kind and returns its slot.
+    pub fn add_new(&mut self, problem: &Problem, kind: usize) -> usize {
         self.slots.push(Slot {
-            origin: None,
-            free: problem.new_vm,
+            origin: Origin::New(kind),
+            free: problem.kinds[kind].capacity,
             boxes: Vec::new(),
         });
         self.slots.len() - 1
+    }
+
+    /// Slots of new VMs, used or not, of each kind.
+    #[must_use]
+    pub fn made(&self, problem: &Problem) -> Vec<usize> {
+        let mut made = vec![0; problem.kinds.len()];
+        for slot in self.slots.iter().skip(problem.existing.len()) {
+            if let Origin::New(kind) = slot.origin {
+                made[kind] += 1;
+            }
+        }
+        made
     }
 
     /// Puts a container of `item` on `slot`. The item must not be there yet.
@@ -151,7 +172,8 @@ impl Packing {
         problem.vm_cost(s.origin) + boxes
     }
 
-    /// Whether a container of `item` may join `slot`: not there yet, and no port is taken.
+    /// Whether a container of `item` may join `slot`: it may be there at all, is not there yet, and no port
+    /// and no failure domain is taken.
     #[must_use]
     pub fn welcomes(&self, problem: &Problem, slot: usize, item: usize) -> bool {
         let (nodes, boxes) = (&self.nodes[item], &self.slots[slot].boxes);
@@ -162,7 +184,53 @@ impl Packing {
         };
         let publishes = problem.items[item].port.is_some();
         let clashes = publishes && boxes.iter().any(|&(b, _)| problem.conflict(b, item));
+        let origin = self.slots[slot].origin;
         !(there || clashes)
+            && problem.allows(item, origin)
+            && !self.in_domain(problem, item, origin, |node| node != slot)
+    }
+
+    /// Whether some container of `item`, of those on slots that are `counted`, is in the failure domain of
+    /// a VM.
+    #[must_use]
+    pub fn in_domain(
+        &self,
+        problem: &Problem,
+        item: usize,
+        vm: Origin,
+        counted: impl Fn(usize) -> bool,
+    ) -> bool {
+        let rule = &problem.items[item].rule;
+        let Some(domain) = rule.domain(vm) else {
+            return false;
+        };
+        let mut nodes = self.nodes[item].iter().filter(|&&node| counted(node));
+        nodes.any(|&node| rule.domain(self.slots[node].origin) == Some(domain))
+    }
+
+    /// The first of `slots` that a container of `item` could be on together: one of each failure domain.
+    #[must_use]
+    pub fn apart(&self, problem: &Problem, item: usize, slots: Vec<usize>) -> Vec<usize> {
+        let rule = &problem.items[item].rule;
+        if !rule.spreads() {
+            return slots;
+        }
+        let mut seen = BTreeSet::new();
+        let mut slots = slots;
+        slots.retain(|&slot| seen.insert(rule.domain(self.slots[slot].origin)));
+        slots
+    }
+
+    /// How unwelcome all containers are where they are.
+    #[must_use]
+    pub fn dislike(&self, problem: &Problem) -> i64 {
+        self.slots.iter().map(|slot| dislike_of(problem, slot)).sum()
+    }
+
+    /// The same of one slot.
+    #[must_use]
+    pub fn dislike_on(&self, problem: &Problem, slot: usize) -> i64 {
+        dislike_of(problem, &self.slots[slot])
     }
 
     /// Actions against what runs now: VMs made, taken into use or deleted, containers made, removed
@@ -181,10 +249,7 @@ impl Packing {
     #[must_use]
     pub fn actions_on(&self, problem: &Problem, slot: usize) -> usize {
         let slot = &self.slots[slot];
-        let held = slot
-            .origin
-            .map(|v| problem.held[v].as_slice())
-            .unwrap_or_default();
+        let held = problem.held_by(slot.origin);
         let fresh = problem.is_fresh(slot.origin);
         let mut count = usize::from(slot.boxes.is_empty() != fresh);
         let mut kept = 0;
@@ -204,8 +269,7 @@ impl Packing {
     #[must_use]
     pub fn resized_on(&self, problem: &Problem, slot: usize) -> usize {
         let slot = &self.slots[slot];
-        let Some(vm) = slot.origin else { return 0 };
-        let held = &problem.held[vm];
+        let held = problem.held_by(slot.origin);
         let boxes = slot.boxes.iter();
         let kept = boxes.filter_map(|(item, amount)| {
             let at = held.binary_search_by_key(item, |h| h.0).ok()?;
@@ -240,10 +304,9 @@ impl Packing {
             let existing = 0..problem.existing.len();
             existing.filter(move |&v| self.slots[v].boxes.is_empty() && problem.spare[v] == spare)
         };
-        let used_new = |slot: &&Slot| slot.origin.is_none() && !slot.boxes.is_empty();
-        let made = self.slots.iter().filter(used_new).count();
-        let spares = empty(true).map(VmRef::Existing);
-        let fresh = spares.chain((made..).map(VmRef::New)).take(fresh);
+        let spares = empty(true).take(problem.idle.spares).map(VmRef::Existing);
+        let new = (self.used_new..).map(|number| problem.idle.new_vm(problem, number));
+        let fresh = spares.chain(new).take(fresh);
         empty(false)
             .take(standing)
             .map(VmRef::Existing)
@@ -258,10 +321,7 @@ impl Packing {
         let rooms: Vec<Pair> = self.slots.iter().map(|s| problem.capacity(s.origin)).collect();
         let mut places = Vec::new();
         for (vm, slot) in self.slots.iter().enumerate() {
-            let held = slot
-                .origin
-                .map(|v| problem.held[v].as_slice())
-                .unwrap_or_default();
+            let held = problem.held_by(slot.origin);
             for &(tier, _) in &slot.boxes {
                 let wish = held.iter().find(|h| h.0 == tier).map_or([0, 0], |h| h.1);
                 places.push(Place { tier, vm, wish });
@@ -293,13 +353,16 @@ impl Packing {
         let mut result = Vec::new();
         let mut new = 0;
         for slot in self.slots.iter().filter(|s| !s.boxes.is_empty()) {
-            let vm = slot.origin.map_or_else(
-                || {
+            let vm = match slot.origin {
+                Origin::Existing(vm) => VmRef::Existing(vm),
+                Origin::New(kind) => {
                     new += 1;
-                    VmRef::New(new - 1)
-                },
-                VmRef::Existing,
-            );
+                    VmRef::New {
+                        number: new - 1,
+                        shape: problem.kinds[kind].shape,
+                    }
+                }
+            };
             let mut containers: Vec<_> = slot
                 .boxes
                 .iter()
@@ -314,4 +377,9 @@ impl Packing {
         }
         result
     }
+}
+
+fn dislike_of(problem: &Problem, slot: &Slot) -> i64 {
+    let boxes = slot.boxes.iter();
+    boxes.map(|b| problem.dislike(b.0, slot.origin)).sum()
 }

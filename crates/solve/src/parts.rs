@@ -33,13 +33,16 @@ pub fn solve_by(
     size: usize,
     unwanted: &dyn Fn() -> bool,
 ) -> Option<Bound> {
-    // A new VM must not pay for itself by the toll alone.
-    let gain = toll[0] * problem.new_vm[0] as f64 + toll[1] * problem.new_vm[1] as f64;
-    let scale = if problem.max_new > 0 && gain > problem.new_cost as f64 {
-        problem.new_cost as f64 / gain
-    } else {
-        1.0
-    };
+    // No new VM must pay for itself by the toll alone.
+    let scales = problem.kinds.iter().map(|kind| {
+        let gain = toll[0] * kind.capacity[0] as f64 + toll[1] * kind.capacity[1] as f64;
+        if gain > kind.cost as f64 {
+            kind.cost as f64 / gain
+        } else {
+            1.0
+        }
+    });
+    let scale = scales.fold(1.0, f64::min);
     let toll = [toll[0] * scale, toll[1] * scale];
     let parts = chunks::cut(problem, size, true);
     // A new container may be on a VM of any part.

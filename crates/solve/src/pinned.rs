@@ -12,6 +12,7 @@ use super::knapsack;
 use super::meter::Meter;
 use super::packing::Packing;
 use super::problem::Problem;
+use super::rules::Origin;
 use super::vector_packing::{self, Question};
 
 /// Ticks for each tier: some 30 ms. What takes longer than all of them is better shared with other methods.
@@ -35,7 +36,8 @@ pub const fn allowance(problem: &Problem) -> u64 {
 /// that this is for.
 #[must_use]
 pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packed> {
-    let new_only = problem.existing.is_empty() && problem.new_cost > 0 && problem.max_new > 0;
+    let kind = problem.only_kind()?;
+    let new_only = problem.existing.is_empty() && kind.cost > 0 && kind.max > 0;
     if !new_only || !knapsack::applies(problem) {
         return None;
     }
@@ -46,7 +48,7 @@ pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packe
         .map(|it| size(it.demand))
         .collect::<Option<Vec<_>>>()?;
     let question = Question {
-        capacity: size(problem.new_vm)?,
+        capacity: size(kind.capacity)?,
         items,
     };
     let meter = RefCell::new(meter);
@@ -57,7 +59,7 @@ pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packe
     let scale = i64::try_from(outcome.certificate.bin).ok()?;
     // What an item costs of a VM, on top of its container: a full VM's items cost what the VM does.
     let value = |price: u64| {
-        let share = problem.new_cost.checked_mul(i64::try_from(price).ok()?)?;
+        let share = kind.cost.checked_mul(i64::try_from(price).ok()?)?;
         problem.create_cost.checked_mul(scale)?.checked_add(share)
     };
     let values = outcome
@@ -71,24 +73,28 @@ pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packe
     Some(Packed {
         packing,
         bound: Bound {
-            value: containers + problem.new_cost.checked_mul(bins)?,
+            value: containers + kind.cost.checked_mul(bins)?,
             by: Prover::ColumnGeneration,
             // A VM for each item is as many as there can be; none of them is worth more than it costs.
             certificate: Certificate::Values {
                 scale,
                 values,
-                news: problem.items.len(),
+                news: vec![problem.items.len()],
             },
         },
     })
 }
 
-/// The placement of a packing; `None` if tiers that publish the same port share a VM.
+/// The placement of a packing; `None` if tiers that publish the same port share a VM, or if one may not be
+/// on such VMs.
 fn placed(problem: &Problem, bins: &[Vec<usize>]) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
     for bin in bins {
-        let slot = packing.add_new(problem);
+        let slot = packing.add_new(problem, 0);
         for (at, &item) in bin.iter().enumerate() {
+            if !problem.allows(item, Origin::New(0)) {
+                return None;
+            }
             if bin[..at].iter().any(|&other| problem.conflict(item, other)) {
                 return None;
             }

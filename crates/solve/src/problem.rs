@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::conflicts::Conflicts;
 use super::idle::Idle;
-use super::instance::{Instance, TierIx};
+use super::instance::{Amount, Instance, MOST_DISLIKED, TierIx};
+use super::rules::{Origin, Rule};
 
 /// Both resources, cpu first, wide enough for any sum of `u32`.
 pub type Pair = [i64; 2];
@@ -32,11 +33,26 @@ pub struct Item {
     pub keep_cost: i64,
     /// Existing VMs that hold a container of it, ascending.
     pub held_on: Vec<usize>,
+    /// What it asks of VMs.
+    pub rule: Rule,
     /// Its position in [`Problem::conflicts`]; `None` if it publishes no port.
     pub port: Option<u32>,
     /// What goes to waste, of each resource, when it is on `min_nodes` VMs and fills them in the
     /// other resource to the last step: nothing else can then use those VMs.
     pub waste: Pair,
+}
+
+/// A kind of VM that can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Index into [`Instance::shapes`].
+    pub shape: usize,
+    /// What such a VM has.
+    pub capacity: Pair,
+    /// Price of one used.
+    pub cost: i64,
+    /// Most of them.
+    pub max: usize,
 }
 
 /// The prepared instance.
@@ -48,24 +64,26 @@ pub struct Problem {
     pub existing: Vec<Pair>,
     /// What each existing VM holds now: (item, amount), ascending by item.
     pub held: Vec<Vec<(usize, Pair)>>,
-    /// Shape of a new VM.
-    pub new_vm: Pair,
-    /// Most new VMs that may be used.
+    /// Kinds of new VMs: those on which a container fits.
+    pub kinds: Vec<Kind>,
+    /// Most new VMs that may be used, of all kinds together.
     pub max_new: usize,
     /// Most VMs that may be used.
     pub max_vms: usize,
-    /// Price of a new VM used.
-    pub new_cost: i64,
     /// Price of each existing VM used, relative to leaving it.
     pub use_costs: Vec<i64>,
     /// The least of them.
     pub use_cost: i64,
     /// Which existing VMs are not in use yet, so that taking one into use is like making one.
     pub spare: Vec<bool>,
+    /// Which existing VMs take nothing new.
+    pub cordoned: Vec<bool>,
     /// Price of a container that does not exist yet.
     pub create_cost: i64,
     /// Price of a container that is kept at another size. Nothing, except where actions are counted.
     pub resize_cost: i64,
+    /// Price of each step by which a container's VM is unwelcome. Nothing, except where actions are counted.
+    pub dislike_cost: i64,
     /// Cost of an empty placement.
     pub base_cost: i64,
     /// Sum of all demands.
@@ -87,6 +105,9 @@ impl Problem {
     #[must_use]
     pub fn new(instance: &Instance) -> Self {
         let weights = &instance.weights;
+        let limit = instance.new_vm_limit().map_or(VM_CAP, |n| n as usize).min(VM_CAP);
+        let kinds = kinds(instance, limit);
+        let shapes: Vec<usize> = kinds.iter().map(|kind| kind.shape).collect();
         let mut item_of = vec![None; instance.tiers.len()];
         let mut items = Vec::new();
         for (tier, spec) in instance.tiers.iter().enumerate() {
@@ -108,6 +129,7 @@ impl Problem {
                 max_nodes: spec.max_node.unwrap_or(u32::MAX).min(steps) as usize,
                 keep_cost: i64::from(weights.container_set) - i64::from(delete),
                 held_on: Vec::new(),
+                rule: Rule::new(&spec.rules, &shapes),
                 port: None,
                 waste: [0, 0],
             });
@@ -144,69 +166,99 @@ impl Problem {
             here.sort_unstable();
             held.push(here);
         }
-        let limit = instance.new_vm_limit().map_or(VM_CAP, |n| n as usize).min(VM_CAP);
-        let new_vm = [i64::from(instance.new_vm.cpu), i64::from(instance.new_vm.mem)];
+        let pair = |amount: Amount| [i64::from(amount.cpu), i64::from(amount.mem)];
+        let existing = instance.vms.iter().map(|vm| pair(instance.room(vm))).collect();
+        let most_new = kinds
+            .iter()
+            .fold(0usize, |sum, kind| sum.saturating_add(kind.max));
         let mut problem = Self {
             items,
-            existing: instance
-                .vms
-                .iter()
-                .map(|v| [i64::from(v.capacity.cpu), i64::from(v.capacity.mem)])
-                .collect(),
+            existing,
             held,
-            new_vm,
-            max_new: if new_vm[0] > 0 && new_vm[1] > 0 { limit } else { 0 },
+            kinds,
+            max_new: limit.min(most_new),
             max_vms: instance.max_vms.map_or(usize::MAX, |n| n as usize),
-            new_cost: i64::from(weights.vm_create),
             use_cost: least.unwrap_or(i64::from(weights.vm_use) - i64::from(weights.vm_delete)),
             use_costs,
             spare: instance.vms.iter().map(|vm| vm.spare).collect(),
+            cordoned: instance.vms.iter().map(|vm| vm.cordoned).collect(),
             create_cost: i64::from(weights.container_create),
             resize_cost: 0,
+            dislike_cost: 0,
             base_cost,
             sum: [0, 0],
             conflicts,
             idle: Idle::default(),
         };
-        let spares = problem.spare.iter().filter(|&&spare| spare).count();
-        problem.idle = Idle {
-            least: (instance.min_vms as usize).min(problem.max_vms),
-            standing: problem.existing.len() - spares,
-            spares,
-            max_new: problem.max_new,
-            use_cost: i64::from(weights.vm_use) - i64::from(weights.vm_delete),
-            new_cost: problem.new_cost,
-        };
+        problem.idle = problem.idle_rule(instance);
         problem.sum = problem.total();
         problem.raise_min_nodes();
         problem.find_waste();
         problem
     }
 
+    /// What VMs kept without containers cost.
+    fn idle_rule(&self, instance: &Instance) -> Idle {
+        let weights = &instance.weights;
+        let spares = self.spare.iter().filter(|&&spare| spare).count();
+        let mut idle = Idle {
+            least: (instance.min_vms as usize).min(self.max_vms),
+            standing: self.existing.len() - spares,
+            spares,
+            max_new: self.max_new,
+            use_cost: i64::from(weights.vm_use) - i64::from(weights.vm_delete),
+            new_cost: i64::from(weights.vm_create),
+            kind: 0,
+        };
+        let usual = |kind: &Kind| kind.cost == idle.new_cost;
+        if self.kinds.len() > 1 || !self.kinds.iter().all(usual) {
+            // Those made with nothing on them are of one kind, of which there are always enough.
+            let lasting = |shape: usize| instance.shapes.get(shape).is_some_and(|s| s.max.is_none());
+            let kinds = self.kinds.iter().enumerate();
+            let kind = kinds
+                .filter(|(_, kind)| lasting(kind.shape))
+                .min_by_key(|(at, kind)| (kind.cost, *at));
+            idle.spares = 0;
+            match kind {
+                Some((at, kind)) => (idle.kind, idle.new_cost) = (at, kind.cost),
+                None => idle.max_new = 0,
+            }
+        }
+        idle
+    }
+
     /// The same question at other prices: `scale` times each price, and one for each action, so that among
     /// placements of equal price the one with fewer actions is cheaper. `None` where the price of so many
     /// `places` could overflow.
     ///
-    /// As prices are, actions are counted relative to deleting every VM and removing every container.
+    /// As prices are, actions are counted relative to deleting every VM and removing every container. An
+    /// action counts for more than all containers can be unwelcome where they are.
     #[must_use]
     pub fn counting_actions(&self, scale: i64, places: usize) -> Option<Self> {
-        let single = [
-            self.new_cost,
-            self.create_cost,
-            self.idle.use_cost,
-            self.idle.new_cost,
-        ];
+        let single = [self.create_cost, self.idle.use_cost, self.idle.new_cost];
         let keeps = self.items.iter().map(|it| it.keep_cost);
         let all = single
             .into_iter()
             .chain(keeps)
+            .chain(self.kinds.iter().map(|kind| kind.cost))
             .chain(self.use_costs.iter().copied());
         let dearest = all.map(i64::abs).max().unwrap_or(0).saturating_add(1);
         let places = i64::try_from(places).unwrap_or(i64::MAX);
-        if scale.saturating_mul(dearest).saturating_mul(places) > MOST_COUNTED {
+        let fine = i64::from(MOST_DISLIKED).saturating_mul(places).saturating_add(1);
+        let fits = |each: i64| {
+            let most = scale
+                .saturating_mul(each)
+                .saturating_mul(dearest)
+                .saturating_add(each);
+            most.saturating_mul(places) <= MOST_COUNTED
+        };
+        let dislikes = self.items.iter().any(|it| it.rule.prefers()) && fits(fine);
+        let each = if dislikes { fine } else { 1 };
+        if !fits(each) {
             return None;
         }
-        let priced = |price: i64, action: i64| price * scale + action;
+        let scale = scale * each;
+        let priced = |price: i64, actions: i64| price * scale + actions * each;
         let mut counting = self.clone();
         for (price, &spare) in counting.use_costs.iter_mut().zip(&self.spare) {
             *price = priced(*price, if spare { 1 } else { -1 });
@@ -215,9 +267,12 @@ impl Problem {
             Some(&least) => least,
             None => priced(self.use_cost, -1),
         };
-        counting.new_cost = priced(self.new_cost, 1);
+        for kind in &mut counting.kinds {
+            kind.cost = priced(kind.cost, 1);
+        }
         counting.create_cost = priced(self.create_cost, 1);
-        counting.resize_cost = 1;
+        counting.resize_cost = each;
+        counting.dislike_cost = i64::from(dislikes);
         for it in &mut counting.items {
             it.keep_cost = priced(it.keep_cost, -1);
         }
@@ -235,34 +290,69 @@ impl Problem {
             existing: Vec::new(),
             use_costs: Vec::new(),
             spare: Vec::new(),
+            cordoned: Vec::new(),
             held: Vec::new(),
+            kinds: self.kinds.clone(),
             conflicts: Arc::clone(&self.conflicts),
             ..*self
         }
     }
 
-    /// A tier needs at least as many containers as the largest VMs that together hold its demand.
+    /// A tier needs at least as many containers as the largest VMs that together hold its demand; of each
+    /// failure domain, one.
     fn raise_min_nodes(&mut self) {
-        let prefix = |dim: usize| {
-            let mut sizes: Vec<i64> = self.existing.iter().map(|c| c[dim]).collect();
-            sizes.sort_unstable_by(|a, b| b.cmp(a));
-            sizes
-        };
-        let sorted = [prefix(0), prefix(1)];
-        for item in &mut self.items {
-            for dim in 0..2 {
-                let n = fewest(&sorted[dim], self.new_vm[dim], self.max_new, item.demand[dim]);
-                item.min_nodes = item.min_nodes.max(n);
-            }
+        let all = [0, 1].map(|dim| self.sizes(dim, None));
+        let least: Vec<usize> = self
+            .items
+            .iter()
+            .map(|item| {
+                let own = item.rule.restricts().then_some(&item.rule);
+                let least = |dim: usize| match own {
+                    Some(rule) => fewest(&self.sizes(dim, Some(rule)), item.demand[dim]),
+                    None => fewest(&all[dim], item.demand[dim]),
+                };
+                least(0).max(least(1))
+            })
+            .collect();
+        for (item, least) in self.items.iter_mut().zip(least) {
+            item.min_nodes = item.min_nodes.max(least);
         }
+    }
+
+    /// How much VMs have of one resource, the largest first, and how many have so much; only the VMs on
+    /// which a rule lets a tier be.
+    fn sizes(&self, dim: usize, rule: Option<&Rule>) -> Vec<(i64, usize)> {
+        let existing = self
+            .existing
+            .iter()
+            .enumerate()
+            .map(|(v, c)| (Origin::Existing(v), c[dim], 1));
+        let new = self
+            .kinds
+            .iter()
+            .enumerate()
+            .map(|(k, kind)| (Origin::New(k), kind.capacity[dim], kind.max.min(self.max_new)));
+        let mut list: Vec<(Origin, i64, usize)> = existing.chain(new).collect();
+        if let Some(rule) = rule {
+            list.retain(|&(vm, ..)| rule.allows(vm));
+        }
+        list.sort_by_key(|&(_, size, _)| std::cmp::Reverse(size));
+        if let Some(rule) = rule.filter(|rule| rule.spreads()) {
+            let mut seen = BTreeSet::new();
+            list.retain_mut(|(vm, _, count)| {
+                *count = 1;
+                seen.insert(rule.domain(*vm))
+            });
+        }
+        list.into_iter().map(|(_, size, count)| (size, count)).collect()
     }
 
     /// A tier whose demand is exactly `min_nodes` of the largest VMs in one resource leaves what
     /// those VMs have of the other to nobody, unless it is on one VM more.
     fn find_waste(&mut self) {
         let shapes = || {
-            let new = (self.max_new > 0).then_some(self.new_vm);
-            self.existing.iter().copied().chain(new)
+            let new = self.kinds.iter().filter(|_| self.max_new > 0);
+            self.existing.iter().copied().chain(new.map(|kind| kind.capacity))
         };
         for full in 0..2 {
             let other = 1 - full;
@@ -293,14 +383,54 @@ impl Problem {
         }
     }
 
-    /// Price of one container of `item` on `vm` (`None`: a new VM).
+    /// Price of one container of `item` on `vm`.
     #[must_use]
-    pub fn container_cost(&self, item: usize, vm: Option<usize>) -> i64 {
+    pub fn container_cost(&self, item: usize, vm: Origin) -> i64 {
         let it = &self.items[item];
-        match vm {
-            Some(v) if it.held_on.binary_search(&v).is_ok() => it.keep_cost,
+        let price = match vm {
+            Origin::Existing(v) if it.held_on.binary_search(&v).is_ok() => it.keep_cost,
             _ => self.create_cost,
+        };
+        match self.dislike_cost {
+            0 => price,
+            each => price + each * it.rule.dislike(vm),
         }
+    }
+
+    /// Whether `item` may be on `vm`, whatever else is there.
+    #[must_use]
+    pub fn allows(&self, item: usize, vm: Origin) -> bool {
+        let it = &self.items[item];
+        let shut = |v: usize| self.cordoned[v] && it.held_on.binary_search(&v).is_err();
+        !vm.existing().is_some_and(shut) && (!it.rule.restricts() || it.rule.allows(vm))
+    }
+
+    /// How unwelcome a container of `item` is on `vm`.
+    #[must_use]
+    pub fn dislike(&self, item: usize, vm: Origin) -> i64 {
+        self.items[item].rule.dislike(vm)
+    }
+
+    /// The one kind of new VM there is, or one of which there are none; not where there are several.
+    #[must_use]
+    pub fn only_kind(&self) -> Option<Kind> {
+        match self.kinds.as_slice() {
+            [] => Some(Kind {
+                shape: 0,
+                capacity: [0, 0],
+                cost: self.idle.new_cost,
+                max: 0,
+            }),
+            [kind] => Some(*kind),
+            _ => None,
+        }
+    }
+
+    /// The most of each resource that a new VM has.
+    #[must_use]
+    pub fn largest_new(&self) -> Pair {
+        let sizes = self.kinds.iter().map(|kind| kind.capacity);
+        sizes.fold([0, 0], |a, c| [a[0].max(c[0]), a[1].max(c[1])])
     }
 
     /// Least price of any container that exists, or of a new one.
@@ -310,22 +440,34 @@ impl Problem {
         held.map(|it| it.keep_cost).min().unwrap_or(self.create_cost)
     }
 
-    /// Price of using `vm` (`None`: a new VM).
+    /// Price of using `vm`.
     #[must_use]
-    pub fn vm_cost(&self, vm: Option<usize>) -> i64 {
-        vm.map_or(self.new_cost, |v| self.use_costs[v])
+    pub fn vm_cost(&self, vm: Origin) -> i64 {
+        match vm {
+            Origin::Existing(v) => self.use_costs[v],
+            Origin::New(k) => self.kinds[k].cost,
+        }
     }
 
-    /// Whether using `vm` (`None`: a new VM) means to take one more into use.
+    /// Whether using `vm` means to take one more into use.
     #[must_use]
-    pub fn is_fresh(&self, vm: Option<usize>) -> bool {
-        vm.is_none_or(|v| self.spare[v])
+    pub fn is_fresh(&self, vm: Origin) -> bool {
+        vm.existing().is_none_or(|v| self.spare[v])
     }
 
-    /// Capacity of `vm` (`None`: a new VM).
+    /// Capacity of `vm`.
     #[must_use]
-    pub fn capacity(&self, vm: Option<usize>) -> Pair {
-        vm.map_or(self.new_vm, |v| self.existing[v])
+    pub fn capacity(&self, vm: Origin) -> Pair {
+        match vm {
+            Origin::Existing(v) => self.existing[v],
+            Origin::New(k) => self.kinds[k].capacity,
+        }
+    }
+
+    /// What `vm` holds now: (item, amount), ascending by item.
+    #[must_use]
+    pub fn held_by(&self, vm: Origin) -> &[(usize, Pair)] {
+        vm.existing().map_or(&[], |v| &self.held[v])
     }
 
     /// Whether two tiers publish the same host port.
@@ -357,33 +499,35 @@ impl Problem {
     }
 }
 
-/// Fewest VMs whose sizes add up to `demand`: the largest first, existing or new. More than
-/// there are means that none do.
-fn fewest(sorted: &[i64], new_size: i64, max_new: usize, demand: i64) -> usize {
+/// The shapes on which a container fits, and of which one may be made.
+fn kinds(instance: &Instance, limit: usize) -> Vec<Kind> {
+    let shapes = instance.shapes.iter().enumerate();
+    shapes
+        .map(|(shape, spec)| Kind {
+            shape,
+            capacity: [i64::from(spec.capacity.cpu), i64::from(spec.capacity.mem)],
+            cost: i64::from(spec.price(&instance.weights)),
+            max: spec.max.map_or(limit, |max| limit.min(max as usize)),
+        })
+        .filter(|kind| kind.capacity[0] > 0 && kind.capacity[1] > 0 && kind.max > 0)
+        .collect()
+}
+
+/// Fewest VMs whose sizes add up to `demand`: the largest first. More than there are means that none do.
+fn fewest(sizes: &[(i64, usize)], demand: i64) -> usize {
     let mut left = demand;
     let mut count = 0usize;
-    let larger = sorted.iter().take_while(|&&s| s >= new_size || max_new == 0);
-    let mut taken = 0usize;
-    for &size in larger {
+    for &(size, many) in sizes {
         if left <= 0 {
             return count;
         }
-        left -= size;
-        count += 1;
-        taken += 1;
-    }
-    if left > 0 && max_new > 0 && new_size > 0 {
-        let wanted = (left + new_size - 1) / new_size;
-        let news = usize::try_from(wanted).unwrap_or(usize::MAX).min(max_new);
-        left -= new_size.saturating_mul(news as i64);
-        count += news;
-    }
-    for &size in sorted.iter().skip(taken) {
-        if left <= 0 {
-            return count;
+        if size <= 0 {
+            break;
         }
-        left -= size;
-        count += 1;
+        let wanted = usize::try_from((left + size - 1) / size).unwrap_or(usize::MAX);
+        let taken = wanted.min(many);
+        left -= size.saturating_mul(taken as i64);
+        count += taken;
     }
     if left > 0 {
         count.saturating_add(1).max(VM_CAP)

@@ -16,6 +16,7 @@ use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, v
 use super::evidence::{Bound, Certificate, Prover};
 use super::highs::{self, End, Options};
 use super::problem::{Pair, Problem};
+use super::rules::Origin;
 
 /// A bound from the relaxation, and what it would keep.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +46,8 @@ impl Relaxed {
 pub struct Guide {
     /// Existing VMs to use.
     pub open: Vec<usize>,
-    /// New VMs to use.
-    pub news: usize,
+    /// New VMs to use: of which kinds.
+    pub news: Vec<usize>,
     /// Containers to keep: VM, item, amount.
     pub keep: Vec<(usize, usize, Pair)>,
 }
@@ -101,11 +102,7 @@ pub struct Setting {
 /// The most of each resource that one VM has.
 #[must_use]
 pub fn largest(problem: &Problem) -> Pair {
-    let new = if problem.max_new > 0 {
-        problem.new_vm
-    } else {
-        [0, 0]
-    };
+    let new = problem.largest_new();
     let existing = problem.existing.iter();
     existing.fold(new, |a, c| [a[0].max(c[0]), a[1].max(c[1])])
 }
@@ -138,19 +135,25 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         .iter()
         .map(|_| vars.add(whole(variable().min(0).max(1))))
         .collect();
-    let most_new = if toll.is_some() {
-        0.0
-    } else {
-        problem.max_new as f64
-    };
-    let news = vars.add(whole(variable().min(0).max(most_new)));
+    let news: Vec<Variable> = problem
+        .kinds
+        .iter()
+        .map(|kind| {
+            let most = if toll.is_some() {
+                0
+            } else {
+                kind.max.min(problem.max_new)
+            };
+            vars.add(whole(variable().min(0).max(most as f64)))
+        })
+        .collect();
     let largest = largest.unwrap_or_else(|| self::largest(problem));
     let mut keeps: Vec<Keep> = Vec::new();
     let mut fresh = Vec::with_capacity(problem.items.len());
     for (item, it) in problem.items.iter().enumerate() {
         for &vm in &it.held_on {
             let cap = problem.existing[vm];
-            if cap[0] < 1 || cap[1] < 1 {
+            if cap[0] < 1 || cap[1] < 1 || !problem.allows(item, Origin::Existing(vm)) {
                 continue;
             }
             let most = |r: usize| it.demand[r].min(cap[r]) as f64;
@@ -203,7 +206,9 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
             }
         }
     }
-    price += problem.new_cost as f64 * news;
+    for (kind, &news) in problem.kinds.iter().zip(&news) {
+        price += kind.cost as f64 * news;
+    }
     for keep in &keeps {
         price += problem.items[keep.item].keep_cost as f64 * keep.on;
     }
@@ -215,12 +220,15 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
     let idle_most = [rule.standing, rule.spares + problem.max_new];
     let idle = idle_most.map(|most| vars.add(variable().min(0).max(most.min(rule.least) as f64)));
     price += rule.use_cost as f64 * idle[0];
-    price += problem.new_cost as f64 * idle[1];
+    price += rule.new_cost as f64 * idle[1];
     let mut model = vars.minimise(price).using(highs);
     // These rows come first: their shadow prices are asked for by number.
     let total = problem.total();
     for r in (0..2).filter(|_| toll.is_none()) {
-        let mut room: Expression = problem.new_vm[r] as f64 * news;
+        let mut room = Expression::from(0.0);
+        for (kind, &news) in problem.kinds.iter().zip(&news) {
+            room += kind.capacity[r] as f64 * news;
+        }
         for (vm, &u) in used.iter().enumerate() {
             room += problem.existing[vm][r] as f64 * u;
         }
@@ -232,8 +240,12 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         }
         model.add_constraint(constraint!(room >= need));
     }
+    let all_new: Expression = news.iter().copied().sum();
+    if toll.is_none() && problem.kinds.len() > 1 {
+        model.add_constraint(constraint!(all_new.clone() <= problem.max_new as f64));
+    }
     if toll.is_none() && problem.max_vms < problem.existing.len() + problem.max_new {
-        let all: Expression = used.iter().copied().sum::<Expression>() + news;
+        let all: Expression = used.iter().copied().sum::<Expression>() + all_new.clone();
         model.add_constraint(constraint!(all <= problem.max_vms as f64));
     }
     if rule.least > 0 {
@@ -241,15 +253,17 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
             let kind = used
                 .iter()
                 .enumerate()
-                .filter(|(vm, _)| problem.is_fresh(Some(*vm)) == fresh);
+                .filter(|(vm, _)| problem.is_fresh(Origin::Existing(*vm)) == fresh);
             kind.map(|(_, &u)| u).sum::<Expression>()
         };
         let least = rule.least.min(idle_most[0] + idle_most[1]) as f64;
         model.add_constraint(constraint!(
-            sum(false) + sum(true) + news + idle[0] + idle[1] >= least
+            sum(false) + sum(true) + all_new.clone() + idle[0] + idle[1] >= least
         ));
         model.add_constraint(constraint!(sum(false) + idle[0] <= idle_most[0] as f64));
-        model.add_constraint(constraint!(sum(true) + news + idle[1] <= idle_most[1] as f64));
+        model.add_constraint(constraint!(
+            sum(true) + all_new.clone() + idle[1] <= idle_most[1] as f64
+        ));
     }
     let mut of_item: Vec<Vec<&Keep>> = problem.items.iter().map(|_| Vec::new()).collect();
     let mut of_vm: Vec<Vec<&Keep>> = problem.existing.iter().map(|_| Vec::new()).collect();
@@ -320,10 +334,15 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         let value = |at: usize| run.values.get(at).copied().unwrap_or(0.0);
         let mut guide = Guide {
             open: (0..used.len()).filter(|&v| value(v) > 0.5).collect(),
-            news: value(used.len()).round().max(0.0) as usize,
+            news: (0..news.len())
+                .flat_map(|kind| {
+                    let count = value(used.len() + kind).round().max(0.0) as usize;
+                    std::iter::repeat_n(kind, count)
+                })
+                .collect(),
             keep: Vec::new(),
         };
-        let mut at = used.len() + 1;
+        let mut at = used.len() + news.len();
         for keeps in &of_item {
             for keep in keeps {
                 if value(at) > 0.5 && value(keep.vm) > 0.5 {

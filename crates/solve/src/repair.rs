@@ -156,7 +156,8 @@ pub fn find(
 fn lifts(instance: &Instance, changes: &[Change]) -> Vec<Change> {
     let now = changed(instance, changes);
     let mut list = Vec::new();
-    if instance.max_vms.is_some() || instance.max_new.is_some() {
+    let few = instance.shapes.iter().any(|shape| shape.max.is_some());
+    if few || instance.max_vms.is_some() || instance.max_new.is_some() {
         list.push(Change::MoreVms(MOST_VMS));
     }
     for (ix, tier) in now.iter().flat_map(|i| i.tiers.iter().enumerate()) {
@@ -270,6 +271,9 @@ fn changed(instance: &Instance, changes: &[Change]) -> Option<Instance> {
             Change::MoreVms(by) => {
                 next.max_vms = next.max_vms.map(|n| n.saturating_add(by));
                 next.max_new = next.max_new.map(|n| n.saturating_add(by));
+                for shape in &mut next.shapes {
+                    shape.max = shape.max.map(|n| n.saturating_add(by));
+                }
             }
             Change::MaxNode(ix, to) => next.tiers.get_mut(ix)?.max_node = Some(to),
             Change::MinNode(ix, to) => next.tiers.get_mut(ix)?.min_node = to,

@@ -56,13 +56,19 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// What placements are compared by: less is better.
+    fn rank(&self, packing: &Packing) -> (i64, usize, i64) {
+        let problem = self.problem;
+        (packing.cost, packing.actions(problem), packing.dislike(problem))
+    }
+
     /// Hands in a placement.
     pub fn offer(&mut self, packing: Packing, by: Finder) {
         let before = self.best_cost();
         if before.is_some_and(|cost| packing.cost > cost) {
             return;
         }
-        let key = |p: &Packing| (p.cost, p.actions(self.problem));
+        let key = |p: &Packing| self.rank(p);
         if self.best.as_ref().is_some_and(|best| key(best) <= key(&packing)) {
             return;
         }
@@ -181,7 +187,8 @@ impl<'a> Tally<'a> {
         let mut idle: Vec<VmRef> = of(false).take(wanted).collect();
         let fresh = (wanted - idle.len()).min(rule.spares + rule.max_new);
         let unchanged = fresh == 0 && idle.len() == empty;
-        idle.extend(of(true).chain((0..).map(VmRef::New)).take(fresh));
+        let new = (0..).map(|number| rule.new_vm(self.problem, number));
+        idle.extend(of(true).take(rule.spares).chain(new).take(fresh));
         let placement = packing.placement(self.problem);
         let objective = verify::cost_of(self.instance, &placement, &idle)?;
         self.best = Some(packing);
@@ -219,10 +226,10 @@ impl<'a> Tally<'a> {
         let Some(packing) = self.best.take() else {
             return false;
         };
-        let before = (packing.cost, packing.actions(self.problem));
+        let before = self.rank(&packing);
         let settled = ties::settle(self.problem, packing, proven, &self.watch, &mut self.counters);
         let packing = settled.packing;
-        let after = (packing.cost, packing.actions(self.problem));
+        let after = self.rank(&packing);
         self.best = Some(packing);
         self.refuse_false_ones();
         if after < before {

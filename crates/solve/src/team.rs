@@ -11,6 +11,7 @@ use super::improve::{self, Effort, Ended};
 use super::packing::Packing;
 use super::problem::Problem;
 use super::rng::Rng;
+use super::rules::Origin;
 
 /// From so many VMs on, the workers divide them.
 const DIVIDE: usize = 64;
@@ -68,7 +69,8 @@ impl Team {
     }
 
     fn divided(&mut self, problem: &Problem, effort: Effort, ended: Ended<'_>, counters: &mut Counters) {
-        let base = self.best().clone();
+        let mut base = self.best().clone();
+        spare_kinds(problem, &mut base);
         let slots = base.slots.len();
         let mut masks = [vec![false; slots], vec![false; slots]];
         for slot in 0..slots {
@@ -92,6 +94,28 @@ impl Team {
         self.members = [best.clone(), best];
     }
 }
+
+/// Sees to it that there are empty VMs of each kind to be used in place of others, where there are several
+/// kinds: workers that divide the VMs make none.
+fn spare_kinds(problem: &Problem, packing: &mut Packing) {
+    if problem.kinds.len() < 2 {
+        return;
+    }
+    for kind in 0..problem.kinds.len() {
+        let mut made = 0;
+        let mut empty = 0;
+        for slot in packing.slots.iter().filter(|s| s.origin == Origin::New(kind)) {
+            made += 1;
+            empty += usize::from(slot.boxes.is_empty());
+        }
+        for _ in empty..SPARES.min(problem.kinds[kind].max.saturating_sub(made) + empty) {
+            packing.add_new(problem, kind);
+        }
+    }
+}
+
+/// Empty VMs of each kind.
+const SPARES: usize = 6;
 
 fn both(
     problem: &Problem,
@@ -140,5 +164,11 @@ fn join(problem: &Problem, base: &Packing, a: &Packing, b: &Packing, first: &[bo
         .iter()
         .zip(&joined.nodes)
         .all(|(item, nodes)| nodes.len() >= item.min_nodes && nodes.len() <= item.max_nodes);
-    (spread && joined.used <= problem.max_vms).then_some(joined)
+    let apart = |(item, nodes): (usize, &Vec<usize>)| {
+        let vms = nodes.iter().map(|&node| joined.slots[node].origin);
+        problem.items[item].rule.keeps_apart(vms)
+    };
+    let apart = joined.nodes.iter().enumerate().all(apart);
+    (spread && apart && joined.used <= problem.max_vms && joined.used_new <= problem.max_new)
+        .then_some(joined)
 }

@@ -1,4 +1,4 @@
-//! Among placements of equal cost, one with the fewest actions.
+//! Among placements of equal cost, one with the fewest actions, and of those one on the VMs that tiers prefer.
 //!
 //! The search for the cheapest placement knows nothing of actions. This comes after it, and asks the exact
 //! methods once more, at prices that count actions too ([`Problem::counting_actions`]): small questions as a
@@ -20,6 +20,7 @@ use super::neighbourhood;
 use super::packing::Packing;
 use super::problem::Problem;
 use super::program;
+use super::rules::Origin;
 use super::watch::Watch;
 
 /// Nodes of each half of the tree where the price is proven: well below a second's work.
@@ -58,9 +59,8 @@ pub fn settle(
     if watch.cut().is_some() {
         return settled(packing, false);
     }
-    // More than any two placements that are compared differ by in actions.
     let boxes: usize = packing.slots.iter().map(|s| s.boxes.len()).sum();
-    let all = packing.slots.len() + boxes + MAX_VMS * (problem.items.len() + 1);
+    let all = places(problem, &packing, boxes);
     let Some(counting) = problem.counting_actions(2 * all as i64, all) else {
         return settled(packing, false);
     };
@@ -72,57 +72,76 @@ pub fn settle(
         return settled(packing, proven);
     }
     if !proven {
-        let used = packing.slots.iter().skip(problem.existing.len());
-        let news = used.filter(|s| !s.boxes.is_empty()).count();
-        if boxes > BOXES || problem.existing.len() + news > MAX_VMS {
+        let news = used_news(problem, &packing);
+        if boxes > BOXES || exact::slots(problem, &news) > MAX_VMS {
             return settled(by_parts(problem, &counting, packing, watch, counters), false);
         }
-        return match exact::walk(&counting, Some(now), news, UNPROVEN, watch, counters) {
+        return match exact::walk(&counting, Some(now), &news, UNPROVEN, watch, counters) {
             Proof::Optimal(fewer) | Proof::Better(fewer) => settled(fewer.at_prices_of(problem), false),
             _ => settled(packing, false),
         };
     }
     let news = bound::most_news(&counting, Some(now));
-    let fewer = match exact::walk(&counting, Some(now), news, PROVEN, watch, counters) {
+    let fewer = match exact::walk(&counting, Some(now), &news, PROVEN, watch, counters) {
         Proof::NoneBelow => return settled(packing, true),
         Proof::Optimal(fewest) => return settled(fewest.at_prices_of(problem), true),
         Proof::Better(fewer) => fewer.at_prices_of(problem),
         Proof::Floor { .. } | Proof::Open => by_parts(problem, &counting, packing, watch, counters),
     };
-    by_program(problem, fewer, news, watch, counters)
+    by_program(problem, fewer, &news, watch, counters)
+}
+
+/// More than any two placements that are compared differ by in actions.
+fn places(problem: &Problem, packing: &Packing, boxes: usize) -> usize {
+    packing.slots.len() + boxes + MAX_VMS * (problem.items.len() + 1)
+}
+
+/// How many new VMs of each kind are used.
+fn used_news(problem: &Problem, packing: &Packing) -> Vec<usize> {
+    let mut news = vec![0; problem.kinds.len()];
+    for slot in packing.slots.iter().filter(|slot| !slot.boxes.is_empty()) {
+        if let Origin::New(kind) = slot.origin {
+            news[kind] += 1;
+        }
+    }
+    news
 }
 
 /// Whether no numbers of VMs and containers of this very price have fewer actions, where no VM exists yet.
 fn new_only(problem: &Problem, packing: &Packing) -> bool {
-    if !problem.existing.is_empty() || problem.new_cost <= 0 {
+    let prefers = problem.items.iter().any(|it| it.rule.prefers());
+    let Some(kind) = problem.only_kind().filter(|kind| kind.cost > 0) else {
+        return false;
+    };
+    if !problem.existing.is_empty() || prefers || kind.cost != problem.idle.new_cost {
         return false;
     }
     let least: i64 = problem.items.iter().map(|it| it.min_nodes as i64).sum();
     let actions = packing.actions(problem) as i64;
-    let most = (packing.cost / problem.new_cost).min(actions);
+    let most = (packing.cost / kind.cost).min(actions);
     (0..=most).all(|vms| {
         let used = usize::try_from(vms).unwrap_or(usize::MAX);
         let [_, idle] = problem.idle.vms(0, used);
         let vms = vms + idle as i64;
-        let left = packing.cost - vms * problem.new_cost;
+        let left = packing.cost - vms * kind.cost;
         let containers = match problem.create_cost {
             0 => least,
             price => (left / price).max(least),
         };
-        let same = used.saturating_add(idle) as i64 * problem.new_cost + containers * problem.create_cost;
+        let same = used.saturating_add(idle) as i64 * kind.cost + containers * problem.create_cost;
         let enough = [0, 1]
             .iter()
-            .all(|&r| problem.sum[r] <= problem.new_vm[r].saturating_mul(used as i64));
+            .all(|&r| problem.sum[r] <= kind.capacity[r].saturating_mul(used as i64));
         !enough || same != packing.cost || vms + containers >= actions
     })
 }
 
-/// Asks HiGHS for fewer actions at this price, with up to so many new VMs. It has as long again as the
+/// Asks HiGHS for fewer actions at this price, with up to so many new VMs of each kind. It has as long again as the
 /// search so far.
 pub fn by_program(
     problem: &Arc<Problem>,
     packing: Packing,
-    news: usize,
+    news: &[usize],
     watch: &Watch<'_>,
     counters: &mut Counters,
 ) -> Settled {
@@ -130,20 +149,24 @@ pub fn by_program(
         packing,
         fewest: false,
     };
-    let slots = problem.existing.len().saturating_add(news);
-    if slots.saturating_mul(problem.items.len()) > exact::BINARIES || watch.cut().is_some() {
+    if exact::slots(problem, news).saturating_mul(problem.items.len()) > exact::BINARIES
+        || watch.cut().is_some()
+    {
         return settled;
     }
-    let Some(actions) = problem.counting_actions(0, 0) else {
+    let boxes = settled.packing.slots.iter().map(|s| s.boxes.len()).sum();
+    let all = places(problem, &settled.packing, boxes);
+    let Some(actions) = problem.counting_actions(0, all) else {
         return settled;
     };
     let actions = Arc::new(actions);
     let (now, price) = (settled.packing.price_at(&actions), settled.packing.cost);
     let time = watch.elapsed().max(PROGRAM).min(watch.left());
     let (prices, shared) = (Arc::clone(problem), Arc::clone(&actions));
+    let looked_at = news.to_vec();
     let started = program::start(time.as_secs_f64(), move |desk| {
         let limit = Some((&*prices, price));
-        desk.answer(mip::solve(&shared, Some(now), limit, news, desk.seconds));
+        desk.answer(mip::solve(&shared, Some(now), limit, &looked_at, desk.seconds));
     });
     let Some(outcome) = started.and_then(|pending| pending.wait(&watch.within(time))) else {
         return settled;
@@ -151,7 +174,7 @@ pub fn by_program(
     counters.programs += 1;
     let found = outcome
         .places
-        .and_then(|places| exact::packed(&actions, &places, watch));
+        .and_then(|places| exact::packed(&actions, &places, news, watch));
     let found = found
         .map(|found| (found.price_at(&actions), found.at_prices_of(problem)))
         .filter(|(fewer, found)| *fewer < now && found.cost == price);
@@ -179,12 +202,12 @@ fn by_parts(
         if done >= PARTS || watch.cut().is_some() {
             break;
         }
-        if packing.actions_on(problem, slot) == 0 {
+        if packing.actions_on(problem, slot) == 0 && packing.dislike_on(problem, slot) == 0 {
             continue;
         }
         done += 1;
         let mut slots = vec![slot];
-        let held = packing.slots[slot].origin.map_or(&[][..], |v| &problem.held[v]);
+        let held = problem.held_by(packing.slots[slot].origin);
         let here = packing.slots[slot].boxes.iter().chain(held).map(|b| b.0);
         for item in here {
             for &other in packing.nodes[item].iter().chain(&problem.items[item].held_on) {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::answer::{PlacedVm, VmRef};
 use super::evidence::Prover;
-use super::instance::{Amount, Instance, Protocol};
+use super::instance::{Amount, Instance, PerVm, Protocol};
 
 mod bounds;
 
@@ -55,6 +55,25 @@ pub enum Violation {
         /// Higher tier index.
         second: usize,
     },
+    /// A tier is where it may not be.
+    #[error("tier {tier} may not be on VM {vm:?}")]
+    NotAllowed {
+        /// Where.
+        vm: VmRef,
+        /// Which tier.
+        tier: usize,
+    },
+    /// A tier has two containers in one failure domain.
+    #[error("tier {tier} has more than one container in failure domain {domain}")]
+    SameDomain {
+        /// Which tier.
+        tier: usize,
+        /// Which domain.
+        domain: u32,
+    },
+    /// A VM that takes nothing new holds more than it did.
+    #[error("VM {0:?} is cordoned, but holds more than before")]
+    Cordoned(VmRef),
     /// A tier's containers do not add up to its demand.
     #[error("tier {0} is not given exactly what it demands")]
     WrongTotal(usize),
@@ -101,7 +120,8 @@ pub enum Violation {
 pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> Result<u64, Violation> {
     let mut seen = BTreeSet::new();
     let mut totals: BTreeMap<usize, (u64, u64, usize)> = BTreeMap::new();
-    let mut new_vms = 0usize;
+    let mut made: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut numbers = BTreeSet::new();
     for placed in placement {
         let vm = placed.vm;
         if !seen.insert(vm) {
@@ -109,9 +129,10 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> R
         }
         let capacity = match vm {
             VmRef::Existing(ix) => instance.vms.get(ix).ok_or(Violation::Unknown(vm))?.capacity,
-            VmRef::New(_) => {
-                new_vms += 1;
-                instance.new_vm
+            VmRef::New { number, shape } => {
+                *made.entry(shape).or_default() += 1;
+                numbers.insert(number);
+                instance.shapes.get(shape).ok_or(Violation::Unknown(vm))?.capacity
             }
         };
         check_vm(instance, placed, capacity)?;
@@ -128,21 +149,35 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> R
         }
         match vm {
             VmRef::Existing(ix) if ix >= instance.vms.len() => return Err(Violation::Unknown(vm)),
+            VmRef::New { shape, .. } if shape >= instance.shapes.len() => return Err(Violation::Unknown(vm)),
             VmRef::Existing(_) => {}
-            VmRef::New(_) => new_vms += 1,
+            VmRef::New { number, shape } => {
+                *made.entry(shape).or_default() += 1;
+                numbers.insert(number);
+            }
         }
     }
-    for k in 0..new_vms {
-        if !seen.contains(&VmRef::New(k)) {
-            return Err(Violation::Unknown(VmRef::New(k)));
-        }
+    let new_vms: usize = made.values().sum();
+    // Each number from 0 on once.
+    if numbers.len() != new_vms || numbers.iter().copied().ne(0..new_vms) {
+        let shape = 0;
+        return Err(Violation::Unknown(VmRef::New {
+            number: new_vms,
+            shape,
+        }));
     }
+    check_rules(instance, placement)?;
     let over = |limit: Option<u32>, n: usize| limit.is_some_and(|l| n > l as usize);
     if over(instance.max_vms, placement.len()) {
         return Err(Violation::TooManyVms(placement.len()));
     }
     if over(instance.max_new, new_vms) {
         return Err(Violation::TooManyVms(new_vms));
+    }
+    for (shape, &count) in &made {
+        if over(instance.shapes.get(*shape).and_then(|s| s.max), count) {
+            return Err(Violation::TooManyVms(count));
+        }
     }
     let there_can_be = instance
         .max_new
@@ -167,6 +202,57 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> R
         }
     }
     Ok(price(instance, placement, idle))
+}
+
+/// Whether every container is where it may be.
+fn check_rules(instance: &Instance, placement: &[PlacedVm]) -> Result<(), Violation> {
+    let mut domains = BTreeSet::new();
+    for placed in placement {
+        let vm = placed.vm;
+        let existing = match vm {
+            VmRef::Existing(ix) => instance.vms.get(ix),
+            VmRef::New { .. } => None,
+        };
+        for &(tier, _) in &placed.containers {
+            let rules = &instance.tiers.get(tier).ok_or(Violation::Unknown(vm))?.rules;
+            if let Some(allowed) = &rules.allowed
+                && said_of(allowed, vm) != Some(true)
+            {
+                return Err(Violation::NotAllowed { vm, tier });
+            }
+            if let Some(all) = &rules.domains {
+                let Some(domain) = said_of(all, vm).flatten() else {
+                    return Err(Violation::NotAllowed { vm, tier });
+                };
+                if !domains.insert((tier, domain)) {
+                    return Err(Violation::SameDomain { tier, domain });
+                }
+            }
+            if existing.is_some_and(|spec| spec.cordoned && spec.held.iter().all(|h| h.0 != tier)) {
+                return Err(Violation::NotAllowed { vm, tier });
+            }
+        }
+        if let Some(spec) = existing.filter(|spec| spec.cordoned) {
+            let sum = |part: fn(&Amount) -> u32, amounts: &[(usize, Amount)]| {
+                let placed = |tier: usize| instance.tiers.get(tier).is_some_and(|t| !t.demand.is_zero());
+                let amounts = amounts.iter().filter(|a| placed(a.0));
+                amounts.map(|a| u64::from(part(&a.1))).sum::<u64>()
+            };
+            let more = |part| sum(part, &placed.containers) > sum(part, &spec.held);
+            if more(|a| a.cpu) || more(|a| a.mem) {
+                return Err(Violation::Cordoned(vm));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is said of a VM.
+fn said_of<T: Copy>(all: &PerVm<T>, vm: VmRef) -> Option<T> {
+    match vm {
+        VmRef::Existing(ix) => all.vms.get(ix).copied(),
+        VmRef::New { shape, .. } => all.shapes.get(shape).copied(),
+    }
 }
 
 /// An address that a port is published on, where it is not every one, and the tier that does.
@@ -216,11 +302,15 @@ fn price(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> u64 {
     let w = &instance.weights;
     let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut total = 0u64;
+    let made = |shape: usize| {
+        let price = instance.shapes.get(shape).and_then(|s| s.price);
+        u64::from(price.unwrap_or(w.vm_create))
+    };
     for placed in placement {
         let tiers: BTreeSet<usize> = placed.containers.iter().map(|&(t, _)| t).collect();
         match placed.vm {
-            VmRef::New(_) => {
-                total += u64::from(w.vm_create);
+            VmRef::New { shape, .. } => {
+                total += made(shape);
                 total += u64::from(w.container_create) * tiers.len() as u64;
             }
             VmRef::Existing(ix) => {
@@ -230,7 +320,7 @@ fn price(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> u64 {
     }
     for vm in idle {
         match vm {
-            VmRef::New(_) => total += u64::from(w.vm_create),
+            VmRef::New { shape, .. } => total += made(*shape),
             VmRef::Existing(ix) => {
                 used.insert(*ix, BTreeSet::new());
             }

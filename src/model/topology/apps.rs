@@ -364,7 +364,7 @@ fn read_environment(notes: &mut Notes, at: &At<'_>) -> BTreeMap<String, Variable
     environment
 }
 
-fn scalar(value: &Value) -> Option<String> {
+pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 
 use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, join};
+use crate::model::units::Cpu;
 
-use super::infrastructure::read_switch;
+use super::infrastructure::{MOST_CORES, MOST_MEM_UNITS, read_switch};
 use super::names;
 
 /// Where VMs come from.
@@ -37,6 +38,12 @@ pub struct Host {
     /// The address at which its published ports are reached.
     #[schema(format = "ipv4", example = "10.0.0.1")]
     pub ip: Option<String>,
+    /// Cores that it has; those of the infrastructure unless given.
+    #[schema(rename = "cpu_cores", value_type = Option<f64>, minimum = 0, maximum = 10000, example = 8)]
+    pub cpu: Option<Cpu>,
+    /// Memory units that it has; those of the infrastructure unless given.
+    #[schema(rename = "mem_units", value_type = Option<u32>, minimum = 1, maximum = 1000000, example = 32)]
+    pub mem: Option<u64>,
 }
 
 /// An AWS Auto Scaling group.
@@ -67,7 +74,8 @@ pub struct AutoScaling {
 const MOST_HOSTS: usize = 10_000;
 
 impl Cloud {
-    pub(super) fn read(notes: &mut Notes, at: Option<At<'_>>) -> Option<Self> {
+    /// `step` is that of the cpu mode.
+    pub(super) fn read(notes: &mut Notes, at: Option<At<'_>>, step: u64) -> Option<Self> {
         let Some(at) = at else { return Some(Self::Embedded) };
         let mut fields = at.object(notes)?;
         let path = fields.path.clone();
@@ -81,7 +89,7 @@ impl Cloud {
                 None
             }
             (Some(group), None) => AutoScaling::read(notes, &mut fields, group).map(Self::AutoScaling),
-            (None, Some(hosts)) => read_hosts(notes, hosts).map(Self::Hosts),
+            (None, Some(hosts)) => read_hosts(notes, hosts, step).map(Self::Hosts),
             (None, None) if fields.get("autoscaling_groupname").is_some() => None,
             (None, None) => {
                 if fields.entries().next().is_some() {
@@ -131,7 +139,7 @@ fn read_url(notes: &mut Notes, fields: &mut Fields<'_>) -> Option<String> {
     Some(url)
 }
 
-fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {
+fn read_hosts(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vec<Host>> {
     let path = at.path.clone();
     let fields = at.object(notes)?;
     let mut hosts = Vec::new();
@@ -152,12 +160,24 @@ fn read_hosts(notes: &mut Notes, at: At<'_>) -> Option<Vec<Host>> {
         {
             notes.problem(&join(&host.path, "ip"), format!("{ip:?} is not an IP address"));
         }
+        let cpu = host.get("cpu_cores").and_then(|at| {
+            let read = at.cores(notes, step, MOST_CORES)?;
+            if read == Cpu::ZERO {
+                notes.problem(&at.path, "is zero: a VM needs cores");
+            }
+            Some(read)
+        });
+        let mem = host
+            .get("mem_units")
+            .and_then(|at| at.whole(notes, 1, MOST_MEM_UNITS));
         host.finish(notes);
         if let (true, Some(docker)) = (named, docker) {
             hosts.push(Host {
                 name: VmId::new(name),
                 docker,
                 ip,
+                cpu,
+                mem,
             });
         }
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use strum::{EnumString, VariantNames};
 use utoipa::ToSchema;
 
+use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, alternatives, join};
 use crate::model::units::{Cpu, Size};
 
@@ -13,8 +14,9 @@ use super::access::DockerAccess;
 use super::cloud::Cloud;
 use super::image::{self, Login};
 use super::self_heal::SelfHeal;
+use super::shapes::Shape;
 use super::variable::{Reference, Variable};
-use super::written::{CloudDriver, DockerGiven, SelfHealGiven, Shape, TextOrReference};
+use super::written::{CloudDriver, DockerGiven, SelfHealGiven, TextOrReference, VmSize};
 
 /// Where VMs come from, what one has, and the rules for all placements.
 #[derive(Clone, Debug, PartialEq, ToSchema)]
@@ -29,8 +31,12 @@ pub struct Infrastructure {
     pub hooks: Option<HooksSource>,
     /// What one VM has.
     #[serde(flatten)]
-    #[schema(value_type = Shape)]
+    #[schema(value_type = VmSize)]
     pub vm: Size,
+    /// Kinds of VM that can be made, in place of `cpu_cores` and `mem_units`. Where VMs come from machines
+    /// or groups of one kind, only questions (`POST /api/solve`) can have several.
+    #[schema(value_type = Option<Vec<Shape>>)]
+    pub shapes: Vec<Shape>,
     /// MiB in a memory unit; 512 unless given.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1048576, example = 512)]
     pub mem_unit_mb: u64,
@@ -237,16 +243,64 @@ const DEFAULT_SHAPE: (u32, u64) = (2, 8);
 /// The most cores that a VM may be said to have.
 pub(super) const MOST_CORES: u32 = 10_000;
 /// The most memory units that a VM may be said to have.
-const MOST_MEM_UNITS: u64 = 1_000_000;
+pub(super) const MOST_MEM_UNITS: u64 = 1_000_000;
 /// The most VMs that may be asked for.
-const MOST_VMS: u32 = 100_000;
+pub(super) const MOST_VMS: u32 = 100_000;
 
 impl Infrastructure {
+    /// The kinds of VM that can be made: those of `shapes`, or the one of `cpu_cores` and `mem_units`.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Shape> {
+        match self.shapes.as_slice() {
+            [] => vec![Shape::only(self.vm)],
+            shapes => shapes.to_vec(),
+        }
+    }
+
+    /// What a VM has that is not in use yet: a host may have a size of its own.
+    #[must_use]
+    pub fn size_of(&self, vm: &VmId) -> Size {
+        let hosts = match &self.cloud {
+            Cloud::Hosts(hosts) => hosts.as_slice(),
+            Cloud::Embedded | Cloud::AutoScaling(_) => &[],
+        };
+        let host = hosts.iter().find(|host| host.name == *vm);
+        Size {
+            cpu: host.and_then(|host| host.cpu).unwrap_or(self.vm.cpu),
+            mem: host.and_then(|host| host.mem).unwrap_or(self.vm.mem),
+        }
+    }
+
+    /// Whether any VM has a size of its own.
+    #[must_use]
+    pub fn sizes_differ(&self) -> bool {
+        match &self.cloud {
+            Cloud::Hosts(hosts) => hosts.iter().any(|host| host.cpu.is_some() || host.mem.is_some()),
+            Cloud::Embedded | Cloud::AutoScaling(_) => false,
+        }
+    }
+
     pub(super) fn read(notes: &mut Notes, mut fields: Fields<'_>) -> Option<Self> {
-        let cloud = Cloud::read(notes, fields.get("cloud_driver"));
         let hooks = read_hooks(notes, &mut fields);
-        let cpu_mode = read_choice(notes, &mut fields, "cpu_mode");
-        let vm = read_shape(notes, &mut fields, cpu_mode);
+        let cpu_mode: CpuMode = read_choice(notes, &mut fields, "cpu_mode");
+        let cloud = Cloud::read(notes, fields.get("cloud_driver"), cpu_mode.step());
+        let (vm, shapes) = match fields.get("shapes") {
+            None => (read_shape(notes, &mut fields, cpu_mode), Vec::new()),
+            Some(at) => {
+                let shapes = Shape::read_all(notes, &at, cpu_mode.step());
+                if matches!(cloud, Some(Cloud::Hosts(_))) {
+                    let problem = "can't stand beside hosts, which exist already: a host may have cpu_cores and \
+                                   mem_units of its own";
+                    notes.problem(&at.path, problem);
+                }
+                for name in ["cpu_cores", "mem_units"] {
+                    if let Some(beside) = fields.get(name) {
+                        notes.problem(&beside.path, "can't stand beside shapes: keep one of them");
+                    }
+                }
+                (shapes.first().map(|shape| shape.size), shapes)
+            }
+        };
         let mem_unit_mb = match fields.get("mem_unit_mb") {
             None => Some(512),
             Some(at) => at.whole(notes, 1, 1_048_576),
@@ -261,6 +315,10 @@ impl Infrastructure {
                 format!("is {min_vms}, more than max_vms {most}"),
             );
         }
+        if min_vms > 0 && !shapes.is_empty() && shapes.iter().all(|shape| shape.max.is_some()) {
+            let problem = "needs a shape without max, to make up the number";
+            notes.problem(&join(&fields.path, "min_vms"), problem);
+        }
         let docker = DockerAccess::read(notes, fields.get("docker"));
         let weights = Weights::read(notes, fields.get("weights"));
         let on_failure = read_choice(notes, &mut fields, "on_failure");
@@ -273,6 +331,7 @@ impl Infrastructure {
             cloud: cloud?,
             hooks,
             vm: vm?,
+            shapes,
             mem_unit_mb: mem_unit_mb?,
             max_vms,
             min_vms,

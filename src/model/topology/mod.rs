@@ -17,6 +17,7 @@ mod ports;
 mod probe;
 mod runtime;
 mod self_heal;
+mod shapes;
 #[cfg(test)]
 mod tests;
 mod variable;
@@ -41,6 +42,7 @@ pub use ports::{PortBinding, Protocol};
 pub use probe::{Ask, Probe};
 pub use runtime::{DEFAULT_PIDS, Pids, RuntimeOptions, Ulimit};
 pub use self_heal::SelfHeal;
+pub use shapes::{Price, Shape};
 pub use variable::{Reference, Variable};
 pub use written::App;
 

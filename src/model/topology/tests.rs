@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::units::{Cpu, Size};
-use crate::model::{Problems, TierId};
+use crate::model::{Problems, TierId, VmId};
 
 fn with_tier(tier: Value) -> Value {
     json!({
@@ -397,4 +397,76 @@ fn self_heal_is_a_switch_or_says_when() {
             .iter()
             .any(|one| one.problem.contains("did you mean grace_s"))
     );
+}
+
+#[test]
+fn shapes_are_read_and_their_mistakes_told_all_at_once() {
+    let shapes = |shapes: Value| with_infrastructure(json!({ "shapes": shapes }));
+    let read = parse(&shapes(json!([
+        { "name": "small", "cpu_cores": 1, "mem_units": 2.0, "price": 0.335, "labels": { "zone": "a" }, "max": 3 },
+        { "name": "large", "cpu_cores": 8, "mem_units": 32 }
+    ])));
+    assert_eq!(read.warnings, []);
+    let infrastructure = read.topology.infrastructure;
+    let [small, large] = infrastructure.kinds().try_into().unwrap();
+    assert_eq!(
+        (small.size, small.price.thousandths, small.max),
+        (Size::new(1, 2), 335, Some(3))
+    );
+    assert_eq!(small.labels["zone"], "a");
+    assert_eq!(
+        (large.size, large.price, large.max),
+        (Size::new(8, 32), Price::ONE, None)
+    );
+
+    let found = problems(&shapes(json!([
+        { "name": "a", "cpu_cores": 0, "mem_units": 1, "price": 1.0005 },
+        { "name": "a b", "cpu_cores": 1, "mem_units": 0 },
+        { "cpu_cores": 1, "mem_units": 1, "price": -1 },
+        7
+    ])));
+    let paths: Vec<&str> = found.iter().map(|problem| problem.0.as_str()).collect();
+    let at = |rest: &str| format!("infrastructure.shapes{rest}");
+    for path in [
+        "[0].cpu_cores",
+        "[0].price",
+        "[1].name",
+        "[1].mem_units",
+        "[2].name",
+        "[2].price",
+        "[3]",
+    ] {
+        assert!(paths.contains(&at(path).as_str()), "{path} is not in {found:?}");
+    }
+    let twice = json!([{ "name": "a", "cpu_cores": 1, "mem_units": 1 }, { "name": "a", "cpu_cores": 2, "mem_units": 1 }]);
+    one_problem(&shapes(twice), &at("[1].name"), "another shape");
+    one_problem(&shapes(json!([])), &at(""), "at least one shape");
+    let one = json!([{ "name": "a", "cpu_cores": 1, "mem_units": 1, "max": 4 }]);
+    let both = with_infrastructure(json!({ "shapes": one, "mem_units": 8 }));
+    one_problem(&both, "infrastructure.mem_units", "keep one of them");
+    let least = with_infrastructure(json!({ "shapes": one, "min_vms": 2 }));
+    one_problem(&least, "infrastructure.min_vms", "shape without max");
+    let hosts = json!({ "hosts": { "vm1": { "docker": "unix:///a" } } });
+    let beside = with_infrastructure(json!({ "shapes": one, "cloud_driver": hosts }));
+    one_problem(&beside, &at(""), "hosts");
+}
+
+#[test]
+fn a_host_may_have_a_size_of_its_own() {
+    let hosts = json!({ "hosts": {
+        "vm1": { "docker": "unix:///a" },
+        "vm2": { "docker": "unix:///b", "mem_units": 32 },
+        "vm3": { "docker": "unix:///c", "cpu_cores": 0 }
+    } });
+    let mut document = with_infrastructure(json!({ "cpu_cores": 2, "mem_units": 8, "cloud_driver": hosts }));
+    one_problem(
+        &document,
+        "infrastructure.cloud_driver.hosts.vm3.cpu_cores",
+        "zero",
+    );
+    document["infrastructure"]["cloud_driver"]["hosts"]["vm3"]["cpu_cores"] = json!(4);
+    let infrastructure = parse(&document).topology.infrastructure;
+    let sizes = ["vm1", "vm2", "vm3"].map(|name| infrastructure.size_of(&VmId::new(name)));
+    assert_eq!(sizes, [Size::new(2, 8), Size::new(2, 32), Size::new(4, 8)]);
+    assert!(infrastructure.sizes_differ());
 }

@@ -24,9 +24,20 @@ pub struct App {
     tiers: BTreeMap<String, Tier>,
 }
 
+/// Cores and memory of one VM of a kind.
+#[derive(ToSchema)]
+pub struct ShapeSize {
+    /// Cores of one VM.
+    #[schema(minimum = 0, maximum = 10000, example = 8)]
+    cpu_cores: f64,
+    /// Memory units of one VM.
+    #[schema(minimum = 1, maximum = 1000000, example = 32)]
+    mem_units: u32,
+}
+
 /// Cores and memory of one VM.
 #[derive(ToSchema)]
-pub struct Shape {
+pub struct VmSize {
     /// Cores of one VM; 2 unless given.
     #[schema(minimum = 0, maximum = 10000, example = 2)]
     cpu_cores: Option<f64>,

@@ -39,10 +39,11 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let infrastructure = Infrastructure {
-            registries: Default::default(),
             cloud: Cloud::Embedded,
             hooks: None,
             vm: Size::new(4, 4),
+            shapes: Vec::new(),
+            registries: BTreeMap::new(),
             mem_unit_mb: 512,
             max_vms: None,
             min_vms: 0,
@@ -51,7 +52,6 @@ impl Scene {
             on_failure: crate::model::topology::OnFailure::default(),
             on_shortage: crate::model::topology::OnShortage::default(),
             self_heal: None,
-            registries: BTreeMap::new(),
             foreign: crate::model::topology::OnForeign::default(),
             weights: Weights::default(),
         };

@@ -233,7 +233,7 @@ impl<'a> Search<'a> {
             }
             let used = frame.used | set;
             if set & frame.blocked != 0
-                || used.count_ones() as usize > self.cluster.max_used
+                || !self.cluster.few_enough(used)
                 || self.hopeless(cost + frame.rest + self.vm_floor[used as usize])
                 || !self.canonical(frame.used, set)
                 || !self.loads.push(set, demand)
@@ -361,7 +361,10 @@ impl<'a> Search<'a> {
 fn alone_on(tier: &ClusterTier, resize_cost: i64) -> Vec<i64> {
     let prices = tier.cost.iter().enumerate();
     prices
-        .map(|(v, &price)| price + resized(tier, 1 << v) as i64 * resize_cost)
+        .map(|(v, &price)| match tier.may >> v & 1 {
+            0 => NEVER,
+            _ => price + resized(tier, 1 << v) as i64 * resize_cost,
+        })
         .collect()
 }
 
@@ -371,7 +374,7 @@ fn vm_floor(cluster: &Cluster, k: usize, room: &[Pair], total: Pair) -> Vec<i64>
     let mut floor = vec![NEVER; sets];
     for (set, slot) in floor.iter_mut().enumerate() {
         let fits = room[set][0] >= total[0] && room[set][1] >= total[1];
-        if fits && set.count_ones() as usize <= cluster.max_used {
+        if fits && cluster.few_enough(set as Set) {
             *slot = cluster.vm_price(set as Set);
         }
     }

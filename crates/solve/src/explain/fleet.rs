@@ -1,70 +1,53 @@
 //! What VMs there can be at all, and how few of them hold an amount of one resource.
 
-use crate::instance::{Amount, Instance};
+use std::collections::BTreeSet;
+
+use crate::instance::{Amount, Instance, PerVm, Tier};
 
 /// The VMs that could be used.
 pub struct Fleet {
     /// Most that can be in use at once.
     pub count: u64,
-    /// New ones among them, at most.
-    news: u64,
     cpu: Sizes,
     mem: Sizes,
 }
 
-/// VMs by their size in one resource.
+/// VMs by their size in one resource, the largest first: those that exist one by one, those to be made by
+/// shape. With sums over the first ones, so that a question is answered without going through all.
 struct Sizes {
-    /// Of a new VM.
-    new: u64,
-    /// Existing ones that are at least as large as a new one, the largest first; and the others.
-    larger: Sums,
-    smaller: Sums,
+    /// Size, and how many are as large.
+    classes: Vec<(u64, u64)>,
+    /// Number and size of all before each class, and of all.
+    before: Vec<(u64, u64)>,
 }
 
-/// What the first VMs of a list have together, by their number.
-struct Sums(Vec<u64>);
-
-impl Sums {
-    fn of(sizes: &[u64]) -> Self {
-        let mut sums = vec![0u64];
-        let mut sum = 0u64;
-        for size in sizes {
-            sum = sum.saturating_add(*size);
-            sums.push(sum);
+impl Sizes {
+    fn new(mut classes: Vec<(u64, u64)>) -> Self {
+        classes.sort_unstable_by(|a, b| b.cmp(a));
+        let mut before = vec![(0u64, 0u64)];
+        let (mut count, mut sum) = (0u64, 0u64);
+        for &(size, many) in &classes {
+            count = count.saturating_add(many);
+            sum = sum.saturating_add(size.saturating_mul(many));
+            before.push((count, sum));
         }
-        Self(sums)
-    }
-
-    fn count(&self) -> u64 {
-        self.0.len() as u64 - 1
+        Self { classes, before }
     }
 
     /// What the first `n` have.
     fn first(&self, n: u64) -> u64 {
-        let n = usize::try_from(n).unwrap_or(usize::MAX).min(self.0.len() - 1);
-        self.0.get(n).copied().unwrap_or(0)
+        let at = self.before.partition_point(|b| b.0 <= n).saturating_sub(1);
+        let (count, sum) = self.before.get(at).copied().unwrap_or_default();
+        let size = self.classes.get(at).map_or(0, |class| class.0);
+        sum.saturating_add(size.saturating_mul(n - count))
     }
 
-    /// Fewest that have `demand`.
-    fn fewest(&self, demand: u64) -> u64 {
-        self.0.partition_point(|&sum| sum < demand) as u64
-    }
-}
-
-impl Sizes {
-    fn new(mut sizes: Vec<u64>, new: u64, news: u64) -> Self {
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let split = if news == 0 {
-            sizes.len()
-        } else {
-            sizes.partition_point(|&size| size >= new)
-        };
-        let (larger, smaller) = sizes.split_at(split);
-        Self {
-            new,
-            larger: Sums::of(larger),
-            smaller: Sums::of(smaller),
-        }
+    /// Fewest that have `demand`; `None` if all together do not.
+    fn fewest(&self, demand: u64) -> Option<u64> {
+        let at = self.before.partition_point(|b| b.1 < demand);
+        let (count, sum) = self.before.get(at.checked_sub(1)?).copied()?;
+        let &(size, _) = self.classes.get(at - 1)?;
+        Some(count + (demand - sum).div_ceil(size.max(1)))
     }
 }
 
@@ -72,24 +55,70 @@ impl Fleet {
     /// Of a question.
     #[must_use]
     pub fn of(instance: &Instance) -> Self {
-        let usable = |a: Amount| a.cpu > 0 && a.mem > 0;
-        let existing = || instance.vms.iter().map(|v| v.capacity).filter(|a| usable(*a));
-        let news = match instance.new_vm_limit() {
-            _ if !usable(instance.new_vm) => 0,
+        Self::among(instance, |_, _| Some(None))
+    }
+
+    /// The VMs that a tier may be on by its rules: of each failure domain, the largest.
+    #[must_use]
+    pub fn of_tier(instance: &Instance, tier: &Tier) -> Self {
+        let (allowed, domains) = (tier.rules.allowed.as_deref(), tier.rules.domains.as_deref());
+        Self::among(instance, |existing, at| {
+            let may = allowed.is_none_or(|all| said(all, existing, at).unwrap_or(false));
+            match domains.map(|all| said(all, existing, at).flatten()) {
+                None => may.then_some(None),
+                Some(None) => None,
+                Some(domain) => may.then_some(domain),
+            }
+        })
+    }
+
+    /// `counts` says of an existing VM, or of a shape, whether it counts and in which domain it is.
+    fn among(instance: &Instance, counts: impl Fn(bool, usize) -> Option<Option<u32>>) -> Self {
+        let usable = |a: &Amount| a.cpu > 0 && a.mem > 0;
+        let limit = match instance.new_vm_limit() {
             Some(n) => u64::from(n),
             None => u64::MAX / 4,
         };
-        let all = news + existing().count() as u64;
-        let count = instance.max_vms.map_or(all, |m| all.min(u64::from(m)));
+        let mut classes: Vec<(Amount, u64, Option<u32>)> = Vec::new();
+        for (at, vm) in instance.vms.iter().enumerate() {
+            if let (room, Some(domain)) = (instance.room(vm), counts(true, at)) {
+                classes.push((room, 1, domain));
+            }
+        }
+        let mut news = 0u64;
+        for (at, shape) in instance.shapes.iter().enumerate() {
+            let most = shape.max.map_or(limit, |max| limit.min(u64::from(max)));
+            if let Some(domain) = counts(false, at).filter(|_| usable(&shape.capacity) && most > 0) {
+                news = news.saturating_add(if domain.is_some() { 1 } else { most });
+                classes.push((shape.capacity, most, domain));
+            }
+        }
+        let news = news.min(limit);
+        classes.retain(|class| usable(&class.0));
         let sizes = |part: fn(Amount) -> u32| {
-            let sizes = existing().map(|a| u64::from(part(a))).collect();
-            Sizes::new(sizes, u64::from(part(instance.new_vm)), news)
+            let mut seen = BTreeSet::new();
+            let mut list: Vec<(u64, u64, Option<u32>)> = classes
+                .iter()
+                .map(|&(a, many, domain)| (u64::from(part(a)), many, domain))
+                .collect();
+            list.sort_by_key(|class| std::cmp::Reverse(class.0));
+            let one_each = list.into_iter().filter_map(|(size, many, domain)| match domain {
+                None => Some((size, many)),
+                Some(domain) => seen.insert(domain).then_some((size, 1)),
+            });
+            Sizes::new(one_each.collect())
         };
+        let cpu = sizes(CPU);
+        let existing = instance.vms.len() as u64;
+        let all = cpu
+            .before
+            .last()
+            .map_or(0, |b| b.0)
+            .min(news.saturating_add(existing));
         Self {
-            count,
-            news,
-            cpu: sizes(CPU),
+            count: instance.max_vms.map_or(all, |m| all.min(u64::from(m))),
             mem: sizes(MEM),
+            cpu,
         }
     }
 
@@ -100,47 +129,26 @@ impl Fleet {
     /// Fewest VMs that hold `demand` of one resource; `None` if all together do not.
     #[must_use]
     pub fn fewest(&self, demand: u32, cpu: bool) -> Option<u64> {
-        let sizes = self.sizes(cpu);
-        let demand = u64::from(demand);
-        let first = sizes.larger.fewest(demand).min(sizes.larger.count());
-        let mut count = first;
-        let mut left = demand.saturating_sub(sizes.larger.first(first));
-        if left > 0 && self.news > 0 && sizes.new > 0 {
-            let take = left.div_ceil(sizes.new).min(self.news);
-            left = left.saturating_sub(take.saturating_mul(sizes.new));
-            count += take;
-        }
-        if left > 0 {
-            if left > sizes.smaller.first(sizes.smaller.count()) {
-                return None;
-            }
-            count += sizes.smaller.fewest(left);
-        }
+        let count = self.sizes(cpu).fewest(u64::from(demand))?;
         (count <= self.count).then_some(count)
     }
 
     /// The most of one resource that the VMs in use can have together.
     #[must_use]
     pub fn most(&self, cpu: bool) -> u64 {
-        let sizes = self.sizes(cpu);
-        let first = sizes.larger.count().min(self.count);
-        let news = self.news.min(self.count - first);
-        let rest = self.count - first - news;
-        sizes
-            .larger
-            .first(first)
-            .saturating_add(news.saturating_mul(sizes.new))
-            .saturating_add(sizes.smaller.first(rest))
+        self.sizes(cpu).first(self.count)
     }
 
     /// The most of one resource that one VM has.
     #[must_use]
     pub fn largest(&self, cpu: bool) -> u32 {
-        let sizes = self.sizes(cpu);
-        let new = if self.news > 0 { sizes.new } else { 0 };
-        let largest = sizes.larger.first(1).max(sizes.smaller.first(1)).max(new);
-        u32::try_from(largest).unwrap_or(u32::MAX)
+        u32::try_from(self.sizes(cpu).first(1)).unwrap_or(u32::MAX)
     }
+}
+
+fn said<T: Copy>(all: &PerVm<T>, existing: bool, at: usize) -> Option<T> {
+    let list = if existing { &all.vms } else { &all.shapes };
+    list.get(at).copied()
 }
 
 /// The cpu part of an amount.

@@ -3,7 +3,7 @@
 //! Shares nothing with the solver. For each tier it tries each set of VMs; whether amounts
 //! exist is decided by enumerating them, smallest case first, not by a flow argument.
 
-use mapek_solve::{HostPort, Instance};
+use mapek_solve::{Amount, HostPort, Instance, PerVm};
 
 fn clash(a: &HostPort, b: &HostPort) -> bool {
     a.port == b.port
@@ -14,6 +14,8 @@ fn clash(a: &HostPort, b: &HostPort) -> bool {
 struct Brute<'a> {
     instance: &'a Instance,
     caps: Vec<[i64; 2]>,
+    /// Of which shape each VM is that does not exist yet; those come last.
+    shapes: Vec<usize>,
     /// For each tier the set of VMs chosen so far.
     sets: Vec<u32>,
     best: Option<u64>,
@@ -22,19 +24,20 @@ struct Brute<'a> {
 /// The least cost of any placement; `None` if there is none. Extra VMs beyond `news` new ones
 /// must be useless for the caller's instances.
 pub fn optimum(instance: &Instance, news: usize) -> Option<u64> {
-    let mut caps: Vec<[i64; 2]> = instance
-        .vms
-        .iter()
-        .map(|v| [i64::from(v.capacity.cpu), i64::from(v.capacity.mem)])
-        .collect();
-    let limit = instance.max_new.map_or(news, |m| news.min(m as usize));
-    for _ in 0..limit {
-        caps.push([i64::from(instance.new_vm.cpu), i64::from(instance.new_vm.mem)]);
+    let pair = |a: Amount| [i64::from(a.cpu), i64::from(a.mem)];
+    let mut caps: Vec<[i64; 2]> = instance.vms.iter().map(|v| pair(v.capacity)).collect();
+    let mut shapes = Vec::new();
+    for (at, shape) in instance.shapes.iter().enumerate() {
+        let limits = [instance.max_new, shape.max].into_iter().flatten();
+        let most = limits.fold(news, |n, max| n.min(max as usize));
+        shapes.extend(vec![at; most]);
+        caps.extend(vec![pair(shape.capacity); most]);
     }
     let mut brute = Brute {
         instance,
         sets: vec![0; instance.tiers.len()],
         caps,
+        shapes,
         best: None,
     };
     brute.choose(0);
@@ -64,14 +67,55 @@ impl Brute<'_> {
             {
                 continue;
             }
+            if !self.by_rules(tier, set) {
+                continue;
+            }
             self.sets[tier] = set;
             self.choose(tier + 1);
         }
         self.sets[tier] = 0;
     }
 
+    /// What is said of a VM.
+    fn said<T: Copy>(&self, all: &PerVm<T>, vm: usize) -> T {
+        match vm.checked_sub(self.instance.vms.len()) {
+            None => all.vms[vm],
+            Some(new) => all.shapes[self.shapes[new]],
+        }
+    }
+
+    /// Whether a tier may be on these VMs.
+    fn by_rules(&self, tier: usize, set: u32) -> bool {
+        let rules = &self.instance.tiers[tier].rules;
+        let vms: Vec<usize> = (0..self.caps.len()).filter(|v| set >> v & 1 == 1).collect();
+        let mut domains = Vec::new();
+        for &vm in &vms {
+            if rules.allowed.as_ref().is_some_and(|all| !self.said(all, vm)) {
+                return false;
+            }
+            if let Some(all) = &rules.domains {
+                let Some(domain) = self.said(all, vm) else {
+                    return false;
+                };
+                if domains.contains(&domain) {
+                    return false;
+                }
+                domains.push(domain);
+            }
+            let shut = |v: &mapek_solve::Vm| v.cordoned && v.held.iter().all(|h| h.0 != tier);
+            if self.instance.vms.get(vm).is_some_and(shut) {
+                return false;
+            }
+        }
+        true
+    }
+
     fn allowed(&self) -> bool {
         let used = self.sets.iter().fold(0, |a, s| a | s);
+        let new = used >> self.instance.vms.len();
+        if self.instance.max_new.is_some_and(|m| new.count_ones() > m) {
+            return false;
+        }
         if self.instance.max_vms.is_some_and(|m| used.count_ones() > m) {
             return false;
         }
@@ -86,6 +130,14 @@ impl Brute<'_> {
         }
         (0..2).all(|r| {
             let mut free: Vec<i64> = self.caps.iter().map(|c| c[r]).collect();
+            for (vm, spec) in self.instance.vms.iter().enumerate().filter(|(_, v)| v.cordoned) {
+                let placed = spec
+                    .held
+                    .iter()
+                    .filter(|h| !self.instance.tiers[h.0].demand.is_zero());
+                let held: u32 = placed.map(|h| if r == 0 { h.1.cpu } else { h.1.mem }).sum();
+                free[vm] = free[vm].min(i64::from(held));
+            }
             self.amounts(r, 0, &mut free)
         })
     }
@@ -132,7 +184,8 @@ impl Brute<'_> {
             let used = (0..self.sets.len()).any(here);
             let Some(existing) = self.instance.vms.get(vm) else {
                 if used {
-                    cost += u64::from(w.vm_create);
+                    let shape = &self.instance.shapes[self.shapes[vm - self.instance.vms.len()]];
+                    cost += u64::from(shape.price.unwrap_or(w.vm_create));
                     let n = (0..self.sets.len()).filter(|&t| here(t)).count() as u64;
                     cost += n * u64::from(w.container_create);
                 }
@@ -165,7 +218,14 @@ impl Brute<'_> {
         let w = &self.instance.weights;
         let used = |vm: usize| self.sets.iter().any(|set| set >> vm & 1 == 1);
         let existing = self.instance.vms.len();
-        let all = self.caps.len() as u32;
+        let limit = self.instance.max_new.unwrap_or(u32::MAX);
+        let all = existing as u32 + limit.min(self.shapes.len() as u32);
+        let several = self.instance.shapes.len() > 1;
+        let lasting = self.instance.shapes.iter().filter(|s| s.max.is_none());
+        let make = match several {
+            true => lasting.map(|s| s.price.unwrap_or(w.vm_create)).min().unwrap_or(0),
+            false => w.vm_create,
+        };
         let least = self
             .instance
             .min_vms
@@ -179,12 +239,15 @@ impl Brute<'_> {
                 .filter(|&vm| !used(vm) && spare(vm) == kind)
                 .count() as u32
         };
-        let (old, new) = (unused(false), unused(true));
+        let made = (existing..self.caps.len()).filter(|&vm| used(vm)).count() as u32;
+        let spares = self.instance.vms.iter().filter(|vm| vm.spare).count() as u32;
+        let new = unused(true).min(limit.saturating_sub(made).saturating_add(spares));
+        let old = unused(false);
         (0..=missing.min(old))
             .filter(|kept| missing - kept <= new)
             .map(|kept| {
                 let old = i64::from(kept) * (i64::from(w.vm_use) - i64::from(w.vm_delete));
-                old + i64::from(missing - kept) * i64::from(w.vm_create)
+                old + i64::from(missing - kept) * i64::from(make)
             })
             .min()
             .unwrap_or(0)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use mapek_solve::{Amount, HostPort, Instance, Protocol, SolveError, Tier, Vm, Weights};
+use mapek_solve::{Amount, HostPort, Instance, Protocol, Shape, SolveError, Tier, Vm, Weights};
 
 use crate::brute;
 use crate::generate::Dice;
@@ -27,6 +27,7 @@ pub fn tiny(seed: u64) -> Instance {
             },
             max_node: dice.chance(35).then(|| 1 + dice.below(3)),
             ports: ports(&mut dice),
+            rules: Default::default(),
         })
         .collect();
     let vms_now = (0..existing)
@@ -50,13 +51,14 @@ pub fn tiny(seed: u64) -> Instance {
                 capacity,
                 held,
                 spare,
+                cordoned: false,
             }
         })
         .collect();
     Instance {
         tiers,
         vms: vms_now,
-        new_vm,
+        shapes: vec![Shape::of(new_vm)],
         max_new: Some((vms - existing) as u32),
         max_vms: dice.chance(30).then(|| 1 + dice.below(3)),
         min_vms: 0,

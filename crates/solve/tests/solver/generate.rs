@@ -1,6 +1,6 @@
 //! Instances like those of real planners, from a seed: fresh plans, re-plans, pinned tiers.
 
-use mapek_solve::{Amount, Instance, Tier, Vm, Weights};
+use mapek_solve::{Amount, Instance, Shape, Tier, Vm, Weights};
 
 /// `SplitMix64`, so that a seed means the same instance everywhere.
 pub struct Dice(pub u64);
@@ -32,6 +32,7 @@ fn tier(ix: usize, cpu: u32, mem: u32, max_node: Option<u32>) -> Tier {
         min_node: 1,
         max_node,
         ports: Default::default(),
+        rules: Default::default(),
     }
 }
 
@@ -39,7 +40,7 @@ fn base(tiers: Vec<Tier>, vms: Vec<Vm>, new_vm: Amount) -> Instance {
     Instance {
         tiers,
         vms,
-        new_vm,
+        shapes: vec![Shape::of(new_vm)],
         max_new: None,
         max_vms: None,
         min_vms: 0,
@@ -130,6 +131,7 @@ pub fn replan(n: usize, seed: u64) -> Instance {
             capacity: shape,
             held,
             spare: false,
+            cordoned: false,
         })
         .collect();
     base(tiers, vms, shape)

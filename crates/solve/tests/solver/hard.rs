@@ -9,8 +9,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mapek_solve::{
-    Amount, Answer, EndedBy, HostPort, Instance, Limits, Protocol, ReasonCode, SolveError, Tier, Vm, VmRef,
-    Weights, solve,
+    Amount, Answer, EndedBy, HostPort, Instance, Limits, Protocol, ReasonCode, Shape, SolveError, Tier, Vm,
+    VmRef, Weights, solve,
 };
 
 use crate::brute;
@@ -49,6 +49,7 @@ pub fn tier(name: &str, cpu: u32, mem: u32) -> Tier {
         min_node: 0,
         max_node: None,
         ports: BTreeSet::new(),
+        rules: Default::default(),
     }
 }
 
@@ -56,7 +57,7 @@ pub fn question(tiers: Vec<Tier>, vms: Vec<Vm>, new_vm: Amount) -> Instance {
     Instance {
         tiers,
         vms,
-        new_vm,
+        shapes: vec![Shape::of(new_vm)],
         max_new: None,
         max_vms: None,
         min_vms: 0,
@@ -72,6 +73,7 @@ fn vm(name: &str, cpu: u32, mem: u32, held: Vec<(usize, Amount)>) -> Vm {
         capacity: Amount::new(cpu, mem),
         held,
         spare: false,
+        cordoned: false,
     }
 }
 

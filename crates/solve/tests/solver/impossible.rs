@@ -1,6 +1,6 @@
 //! Plans without a placement: the reasons in words, and the repair, which must work.
 
-use mapek_solve::{Amount, Infeasible, Instance, ReasonCode, SolveError, Tier, Weights};
+use mapek_solve::{Amount, Infeasible, Instance, ReasonCode, Shape, SolveError, Tier, Weights};
 
 use crate::exact::tiny;
 use crate::solved;
@@ -12,6 +12,7 @@ fn tier(name: &str, cpu: u32, mem: u32) -> Tier {
         min_node: 1,
         max_node: None,
         ports: Default::default(),
+        rules: Default::default(),
     }
 }
 
@@ -19,7 +20,7 @@ fn on(new_vm: Amount, tiers: Vec<Tier>) -> Instance {
     Instance {
         tiers,
         vms: Vec::new(),
-        new_vm,
+        shapes: vec![Shape::of(new_vm)],
         max_new: None,
         max_vms: None,
         min_vms: 0,

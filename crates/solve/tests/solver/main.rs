@@ -16,6 +16,7 @@ mod hard;
 mod impossible;
 mod properties;
 mod regressions;
+mod ruled;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

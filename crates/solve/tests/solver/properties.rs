@@ -15,13 +15,14 @@ fn applied(instance: &Instance, answer: &Answer) -> Instance {
         .map(|placed| {
             let (name, capacity) = match placed.vm {
                 VmRef::Existing(v) => (instance.vms[v].name.clone(), instance.vms[v].capacity),
-                VmRef::New(k) => (format!("new_vm{k}"), instance.new_vm),
+                VmRef::New { number, shape } => (format!("new_vm{number}"), instance.shapes[shape].capacity),
             };
             Vm {
                 name,
                 capacity,
                 held: placed.containers.clone(),
                 spare: false,
+                cordoned: false,
             }
         })
         .collect();
@@ -96,7 +97,7 @@ proptest! {
     fn a_vm_of_no_use_costs_its_removal_and_nothing_else(seed in any::<u64>()) {
         let instance = tiny(seed);
         let mut more = instance.clone();
-        more.vms.push(Vm { name: "useless".into(), capacity: Amount::new(0, 0), held: Vec::new(), spare: false });
+        more.vms.push(Vm { name: "useless".into(), capacity: Amount::new(0, 0), held: Vec::new(), spare: false, cordoned: false });
         match (solved(&instance), solved(&more)) {
             (Ok(a), Ok(b)) => {
                 prop_assert_eq!(a.objective + u64::from(instance.weights.vm_delete), b.objective);
@@ -113,7 +114,9 @@ proptest! {
         let instance = tiny(seed);
         let finer = |amount: Amount| Amount::new(amount.cpu * 3, amount.mem * 3);
         let mut next = instance.clone();
-        next.new_vm = finer(next.new_vm);
+        for shape in &mut next.shapes {
+            shape.capacity = finer(shape.capacity);
+        }
         for tier in &mut next.tiers {
             tier.demand = finer(tier.demand);
         }

@@ -1,6 +1,6 @@
 //! Defects of the predecessor's solver that must not come back.
 
-use mapek_solve::{Amount, Instance, SolveError, Tier, Vm, Weights};
+use mapek_solve::{Amount, Instance, Shape, SolveError, Tier, Vm, Weights};
 
 use crate::solved;
 
@@ -12,12 +12,13 @@ fn three_tiers(max_node: Option<u32>) -> Instance {
             min_node: 1,
             max_node,
             ports: Default::default(),
+            rules: Default::default(),
         })
         .collect();
     Instance {
         tiers,
         vms: Vec::new(),
-        new_vm: Amount::new(2, 8),
+        shapes: vec![Shape::of(Amount::new(2, 8))],
         max_new: None,
         max_vms: None,
         min_vms: 0,
@@ -78,6 +79,7 @@ fn a_plan_that_removes_all_there_is_has_an_answer_whatever_vms_cost() {
         capacity: Amount::new(1, 1),
         held: vec![(0, Amount::new(1, 1))],
         spare: false,
+        cordoned: false,
     }];
     instance.weights.vm_use = 0;
     let answer = solved(&instance).unwrap();
@@ -97,6 +99,7 @@ fn idle_vms_that_are_cheaper_kept_than_deleted_are_priced_as_they_go_or_stay() {
             capacity: Amount::new(1, 1),
             held: Vec::new(),
             spare: false,
+            cordoned: false,
         })
         .collect();
     instance.max_vms = Some(1);

@@ -4,6 +4,7 @@
 //! what they and the VM cost. No VM is worth more than its most valuable load.
 
 use super::{Question, part};
+use crate::instance::Amount;
 
 /// Entries of the table for one VM, times tiers, times VMs: a tenth of a second's work at most.
 const MOST_ENTRIES: u64 = 20_000_000;
@@ -11,26 +12,25 @@ const MOST_ENTRIES: u64 = 20_000_000;
 /// Whether `bound` (relative to deleting everything) follows from values of one over `scale` each, and
 /// from there being no more than `news` new VMs. Where the tables would be too large, the bound is
 /// taken as it is.
-pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: usize, bound: i64) -> bool {
+pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: &[usize], bound: i64) -> bool {
     let instance = question.instance;
     let pinned = |n: u32| n <= 1;
     let tiers = &question.tiers;
     let on_one = tiers.iter().all(|(_, t, _)| {
         pinned(t.min_node) && pinned(t.max_node.unwrap_or(u32::MAX).min(t.demand.cpu.min(t.demand.mem)))
     });
-    if !on_one || scale < 1 || values.len() != tiers.len() {
+    if !on_one || scale < 1 || values.len() != tiers.len() || question.shapes.len() > 1 {
         return false;
     }
+    let new = question.shapes.first();
+    let new_vm = new.map_or(Amount::default(), |shape| shape.capacity);
+    let news = news.first().copied().unwrap_or(0);
     // Rounding sizes down leaves more room than there is, so it only lowers the bound.
     let largest = [0, 1].map(|r| question.largest(r));
     let unit = [0, 1].map(|r| {
         let sizes = tiers.iter().map(|(_, t, _)| part(t.demand, r));
-        let rooms = instance.vms.iter().map(|vm| part(vm.capacity, r));
-        sizes
-            .chain(rooms)
-            .chain([part(instance.new_vm, r)])
-            .fold(0, gcd)
-            .max(1)
+        let rooms = question.rooms.iter().map(|room| part(*room, r));
+        sizes.chain(rooms).chain([part(new_vm, r)]).fold(0, gcd).max(1)
     });
     let states = largest
         .iter()
@@ -57,11 +57,12 @@ pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: us
         (best_load(items, room) - price * scale).max(0)
     };
     let mut proven: i64 = values.iter().sum();
-    let room = [0, 1].map(|r| part(instance.new_vm, r));
+    let room = [0, 1].map(|r| part(new_vm, r));
     if news > 0 {
-        proven -= worth(room, i64::from(w.vm_create), &|_| create) * news as i64;
+        proven -= worth(room, question.make_price(), &|_| create) * news as i64;
     }
-    for (vm, use_price) in instance.vms.iter().zip(question.use_prices()) {
+    let vms = instance.vms.iter().zip(&question.rooms);
+    for ((vm, has), use_price) in vms.zip(question.use_prices()) {
         let kept = |at: usize| {
             let Some((ix, tier, _)) = tiers.get(at) else {
                 return create;
@@ -72,14 +73,14 @@ pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: us
                 create
             }
         };
-        proven -= worth([0, 1].map(|r| part(vm.capacity, r)), use_price, &kept);
+        proven -= worth([0, 1].map(|r| part(*has, r)), use_price, &kept);
     }
     let keep = i64::from(w.vm_use) - i64::from(w.vm_delete);
     let standing = instance.vms.iter().filter(|vm| !vm.spare).count() as i64;
     let kept_idle = keep.min(0) * i64::from(instance.min_vms).min(standing);
     // All prices are a constant and multiples of this, so a bound between two of them is as good as
     // the higher one.
-    let mut step = i64::from(w.vm_create).unsigned_abs();
+    let mut step = question.make_price().unsigned_abs();
     for price in question.use_prices() {
         step = gcd(step, price.unsigned_abs());
     }
