@@ -6,18 +6,20 @@ use crate::model::{Allocation, Container, TierId, VmId};
 use crate::translate::Action;
 
 use super::effect::real_name;
+use super::page::Page;
 use super::perform::{Failure, unknown};
 use super::record::Execution;
 use super::spec;
 use super::world::{View, World};
 
 /// Makes sure, before a container is created or replaced, that what it depends on runs and is healthy. Other
-/// actions wait for nothing.
+/// actions wait for nothing. What is started again for that is on the action's page before.
 pub async fn await_dependencies(
     world: &World,
     view: &View,
     execution: &Execution,
     action: &Action,
+    page: &Page<'_>,
 ) -> Result<(), Failure> {
     let (Action::CreateContainer { container, .. } | Action::ReplaceContainer { container, .. }) = action
     else {
@@ -34,7 +36,7 @@ pub async fn await_dependencies(
         .get(container)
         .ok_or_else(|| unknown(container))?;
     for dependency in &tier.depends_on {
-        await_dependency(world, view, target, dependency).await?;
+        await_dependency(world, view, target, dependency, page).await?;
     }
     Ok(())
 }
@@ -46,6 +48,7 @@ async fn await_dependency(
     view: &View,
     target: &Allocation,
     dependency: &TierId,
+    page: &Page<'_>,
 ) -> Result<(), Failure> {
     let mut down = Ok(());
     let stays = |vm: &VmId| {
@@ -60,7 +63,7 @@ async fn await_dependency(
         if !stays(vm) {
             continue;
         }
-        match is_up(world, view, vm, dependency, held).await {
+        match is_up(world, view, vm, dependency, held, page).await {
             Ok(()) => return Ok(()),
             failure => down = failure,
         }
@@ -74,6 +77,7 @@ async fn is_up(
     vm: &VmId,
     dependency: &TierId,
     held: &Container,
+    page: &Page<'_>,
 ) -> Result<(), Failure> {
     let (_, engine) = world.engine(view, vm)?;
     let seen = engine.find(dependency.as_str()).await?;
@@ -89,6 +93,8 @@ async fn is_up(
         Some((State::Created | State::Removing | State::Exited | State::Dead, _)) | None => {
             let spec = spec::held(&world.topology, dependency, vm, held, &view.allocation)
                 .ok_or_else(|| unknown(dependency))?;
+            let doing = format!("starting container '{dependency}' on vm '{vm}' again, which it depends on");
+            page.begin(doing).await?;
             engine.ensure_running(&spec).await?;
             return Ok(());
         }

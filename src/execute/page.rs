@@ -96,6 +96,18 @@ impl<'r> Page<'r> {
         }
     }
 
+    /// Records what is about to be done for the action besides what its own text says. It is on disk when this
+    /// answers.
+    pub(super) async fn begin(&self, doing: String) -> Result<(), Fault> {
+        tracing::info!(execution = %self.run.id, action = self.action, "{doing}");
+        let event = Event::ActionProgressed {
+            action: self.action,
+            progress: doing,
+            hook: None,
+        };
+        self.run.record(event).await
+    }
+
     /// The run of a hook that was begun last, by whichever process.
     pub(super) fn hook(&self) -> Option<HookRun> {
         self.lock_hook().clone()

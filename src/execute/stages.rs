@@ -218,7 +218,7 @@ impl Run {
         execution: &Execution,
     ) -> Result<Finding, Failure> {
         let view = self.ledger.view();
-        await_dependencies(&self.world, &view, execution, action).await?;
+        await_dependencies(&self.world, &view, execution, action, page).await?;
         let whereabouts = match action {
             Action::CreateContainer { .. } | Action::ReplaceContainer { .. } => {
                 &execution.lasting(&view.allocation, &view.bindings)

@@ -19,6 +19,8 @@ use crate::machine::Machine;
 pub struct Known {
     pub actions: Vec<Action>,
     pub begun: BTreeMap<usize, Duration>,
+    /// Machines on which a dependency is started again for an action on another one.
+    pub helped: BTreeSet<String>,
     /// Actions that this very process is at.
     pub running: BTreeSet<usize>,
     pub bindings: Bindings,
@@ -179,16 +181,8 @@ impl Checks {
             };
             // A way back ends with a look at all VMs that the way out would have been about.
             let looked_at = known.back && (0..known.actions.len()).any(|index| on_machine(&index));
-            // What is started may find that what it depends on went down, and has that started first, wherever it is.
-            let depended_on = matches!(call, Call::Start(_) | Call::Update(..))
-                && known.running.iter().any(|index| {
-                    let action = known.actions.get(*index);
-                    matches!(
-                        action,
-                        Some(Action::CreateContainer { .. } | Action::ReplaceContainer { .. })
-                    )
-                });
-            !known.ended && (looked_at || depended_on || known.begun.keys().any(on_machine))
+            let helped = known.helped.contains(&machine.name);
+            !known.ended && (looked_at || helped || known.begun.keys().any(on_machine))
         });
         (!recorded).then(|| format!("{} is asked {call:?}, and no record says so", machine.name))
     }
@@ -229,6 +223,7 @@ impl Checks {
         let known = Known {
             actions: frozen.stages.iter().flatten().cloned().collect(),
             begun: BTreeMap::new(),
+            helped: BTreeSet::new(),
             running: BTreeSet::new(),
             bindings: Bindings::new(),
             cancelled: false,
@@ -334,8 +329,13 @@ impl Checks {
                     .or_else(|| known.unreached(*outcome, machines, self.owner))
                     .map(|what| format!("{name} ends as {}, but {what}", outcome.as_str()));
             }
-            Event::ActionProgressed { .. }
-            | Event::CloudNoted { .. }
+            Event::ActionProgressed { progress, .. } => {
+                if let Some(at) = progress.strip_prefix("starting container '") {
+                    let vm = at.split("' on vm '").nth(1).and_then(|at| at.split('\'').next());
+                    known.helped.extend(vm.map(str::to_owned));
+                }
+            }
+            Event::CloudNoted { .. }
             | Event::Pulling { .. }
             | Event::ActionSkipped { .. }
             | Event::ReplanFailed(_)

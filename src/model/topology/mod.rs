@@ -8,6 +8,7 @@ mod apps;
 mod cloud;
 mod docker_names;
 mod graph;
+mod healthcheck;
 mod image;
 mod infrastructure;
 mod linux;
@@ -31,8 +32,9 @@ use super::ids::TierId;
 use super::revision::Revisions;
 
 pub use access::{DockerAccess, Tls};
-pub use apps::{Healthcheck, HookName, Tier};
+pub use apps::{HookName, Tier};
 pub use cloud::{AutoScaling, Cloud, Host};
+pub use healthcheck::Healthcheck;
 pub use image::{Login, Pull, registry_of};
 pub use infrastructure::{
     CpuMode, Hooks, HooksSource, Infrastructure, OnFailure, OnForeign, OnShortage, Weights,

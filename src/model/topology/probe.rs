@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::reader::{At, Fields, Notes, join};
 
-use super::apps::Healthcheck;
+use super::healthcheck::Healthcheck;
 use super::ports::{PortBinding, Protocol};
 
 /// Longest time that a probe's settings may say, in seconds.
