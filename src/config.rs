@@ -16,9 +16,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use backup::{BackupOptions, RestoreOptions};
 use client::{
-    AdoptOptions, ClientOptions, CompletionsOptions, DiffOptions, EventsOptions, ExecuteOptions,
-    ExecutionArgument, ExecutionsOptions, GiveUpOptions, HowOptions, LogsOptions, TopOptions,
-    TopologyCommand, TranslateOptions,
+    AdoptOptions, CandidatesOptions, ClientOptions, CompletionsOptions, DiffOptions, DrainOptions,
+    EventsOptions, ExecuteOptions, ExecutionArgument, ExecutionsOptions, GiveUpOptions, HowOptions,
+    LogsOptions, MigrateOptions, NodesArgument, NodesOptions, TopOptions, TopologyCommand, TranslateOptions,
 };
 use offline::ValidateOptions;
 
@@ -82,6 +82,18 @@ pub enum Command {
     Allocation,
     /// Show what runs, live from the engines
     Inspect,
+    /// Show every VM that could be used: how it stands, what is free on it, what it is able to do
+    Nodes(NodesOptions),
+    /// Show which nodes could take a tier now, and why the others could not
+    Candidates(CandidatesOptions),
+    /// Let nodes take nothing new; what is on them stays
+    Cordon(NodesArgument),
+    /// Let nodes be used again
+    Uncordon(NodesArgument),
+    /// Let nodes take nothing new, and move everything away from them
+    Drain(DrainOptions),
+    /// Move a container of a tier to another node
+    Migrate(MigrateOptions),
     /// Show a container's output
     Logs(LogsOptions),
     /// Show what the containers use of their limits, measured by the engines
@@ -138,6 +150,12 @@ impl Command {
             | Self::Execute(_)
             | Self::Allocation
             | Self::Inspect
+            | Self::Nodes(_)
+            | Self::Candidates(_)
+            | Self::Cordon(_)
+            | Self::Uncordon(_)
+            | Self::Drain(_)
+            | Self::Migrate(_)
             | Self::Executions(_)
             | Self::Events(_)
             | Self::Cancel(_)

@@ -25,7 +25,9 @@
 //!
 //! | module | purpose | pure |
 //! |---|---|---|
-//! | [`model`] | topology, plan, allocation as valid types | yes |
+//! | [`require`] | expressions over a node: where a tier may be, and would rather be | yes |
+//! | [`model`] | topology, plan, allocation, node as valid types | yes |
+//! | [`nodes`] | what was heard of each node, and how it stands | yes |
 //! | [`solve`] | the cheapest placement, with a proof; the solver is the crate `mapek-solve` | yes |
 //! | [`translate`] | two allocations to stages of actions | yes |
 //! | [`fault`] | what a person is told when something can't be done | yes |
@@ -57,8 +59,10 @@ pub mod journal;
 pub mod listen;
 pub mod meter;
 pub mod model;
+pub mod nodes;
 pub mod outside;
 pub mod pem;
+pub mod require;
 pub mod service;
 pub mod solve;
 pub mod startup;

@@ -147,6 +147,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         max_what_if: config.max_what_if,
     };
     let service = Service::open(journal, Arc::new(platform), settings)?;
+    service.carry_out_intents();
     service.keep_history(Retention {
         executions: config.keep_executions,
         days: config.keep_days,

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 /// What each room may use of the others.
 fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     [
-        ("model", &[][..]),
+        ("require", &[][..]),
+        ("model", &["require"]),
+        ("nodes", &["model"]),
         ("fault", &["model"]),
         ("meter", &[]),
         ("outside", &[]),
@@ -42,6 +44,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             &[
                 "meter",
                 "model",
+                "nodes",
+                "require",
                 "fault",
                 "outside",
                 "solve",
@@ -59,6 +63,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             "api",
             &[
                 "meter",
+                "require",
                 "model",
                 "fault",
                 "engine",
@@ -114,7 +119,9 @@ const EFFECTS: &[&str] = &[
 ];
 
 const PURE: &[&str] = &[
+    "src/require",
     "src/model",
+    "src/nodes",
     "src/solve",
     "crates/solve/src",
     "src/translate",
@@ -147,6 +154,7 @@ const PURE: &[&str] = &[
     "src/service/placement.rs",
     "src/service/phase.rs",
     "src/service/redact.rs",
+    "src/service/requirements.rs",
     "src/service/replay.rs",
 ];
 

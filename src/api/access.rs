@@ -16,7 +16,7 @@ pub fn needed(method: &Method, path: &str) -> Option<Role> {
         "/healthz" | "/readyz" | "/openapi.json" | "/" if looks => None,
         path if looks && (path == "/docs" || OPEN.iter().any(|folder| path.starts_with(folder))) => None,
         // They change nothing.
-        "/api/translate" | "/api/solve" => Some(Role::Read),
+        "/api/translate" | "/api/solve" | "/api/candidates" => Some(Role::Read),
         _ if looks => Some(Role::Read),
         _ => Some(Role::Write),
     }

@@ -7,6 +7,7 @@ mod allocation;
 mod answer;
 mod body;
 mod by;
+mod candidates;
 mod cors;
 mod dashboard;
 mod door;
@@ -18,9 +19,11 @@ mod gate;
 mod health;
 mod host;
 mod inspect;
+mod intents;
 mod limit;
 mod logs;
 mod measure;
+mod nodes;
 mod openapi;
 mod plan;
 mod query;
@@ -73,6 +76,28 @@ pub fn routes(config: &mut web::ServiceConfig) {
             route("/api/usage")
                 .get(usage::get)
                 .route(web::head().to(usage::get)),
+        )
+        .service(
+            route("/api/nodes")
+                .get(nodes::list)
+                .route(web::head().to(nodes::list)),
+        )
+        .service(
+            route("/api/nodes/{id}")
+                .get(nodes::get)
+                .route(web::head().to(nodes::get)),
+        )
+        .service(route("/api/candidates").post(candidates::post))
+        .service(
+            route("/api/intents")
+                .get(intents::list)
+                .route(web::head().to(intents::list))
+                .post(intents::post),
+        )
+        .service(
+            route("/api/intents/{id}")
+                .get(intents::get)
+                .route(web::head().to(intents::get)),
         )
         .service(route("/api/logs/{vm}/{container}").get(logs::get))
         .service(route("/api/plan").get(plan::get).route(web::head().to(plan::get)))

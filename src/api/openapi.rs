@@ -38,8 +38,14 @@ use merge::merge;
         super::allocation::get,
         super::allocation::delete,
         super::adopt::post,
+        super::candidates::post,
         super::inspect::get,
+        super::intents::post,
+        super::intents::list,
+        super::intents::get,
         super::logs::get,
+        super::nodes::list,
+        super::nodes::get,
         super::plan::get,
         super::usage::get,
         super::translate::put,
@@ -61,6 +67,7 @@ use merge::merge;
     tags(
         (name = "state", description = "What is, and what it is made of."),
         (name = "plans", description = "From a plan to containers."),
+        (name = "intents", description = "What is wanted of nodes, and of where tiers are."),
         (name = "executions", description = "What was and is being done."),
         (name = "service", description = "The service itself.")
     )

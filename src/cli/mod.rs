@@ -12,7 +12,9 @@ mod execute;
 mod executions;
 mod http;
 mod input;
+mod intents;
 mod logs;
+mod nodes;
 mod plan;
 mod problem;
 mod progress;
@@ -79,6 +81,12 @@ async fn dispatch(command: &Command, options: &ClientOptions, home: Option<PathB
         Command::Execute(options) => execute::execute(&client()?, options, output).await,
         Command::Allocation => state::allocation(&client()?, output).await,
         Command::Inspect => state::inspect(&client()?, output).await,
+        Command::Nodes(options) => nodes::nodes(&client()?, options, output).await,
+        Command::Candidates(options) => nodes::candidates(&client()?, options, output).await,
+        Command::Cordon(nodes) => intents::cordon(&client()?, "cordon", nodes, output).await,
+        Command::Uncordon(nodes) => intents::cordon(&client()?, "uncordon", nodes, output).await,
+        Command::Drain(options) => intents::drain(&client()?, options, output).await,
+        Command::Migrate(options) => intents::migrate(&client()?, options, output).await,
         Command::Adopt(options) => state::adopt(&client()?, &options.owner, output).await,
         Command::Executions(options) => executions::executions(&client()?, options, output).await,
         Command::Events(options) => executions::events(&client()?, options, output).await,

@@ -92,6 +92,7 @@ mod tests {
             version: String::new(),
             gateway: None,
             identity: Identity::default(),
+            about: crate::model::About::default(),
         }
     }
 

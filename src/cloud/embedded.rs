@@ -20,6 +20,7 @@ pub fn embedded(endpoint: &str, infrastructure: &Infrastructure, engines: Arc<dy
         name: VmId::new(LOCALHOST),
         docker: endpoint.to_owned(),
         ip: None,
+        labels: std::collections::BTreeMap::new(),
         cpu: None,
         mem: None,
     };

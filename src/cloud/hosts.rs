@@ -9,7 +9,7 @@ use super::{Cloud, CloudError, CloudErrorKind, CloudVm, Notebook, Offer, Standin
 use crate::engine::endpoint::Endpoint;
 use crate::engine::{Effect, Engine, EngineError, EngineErrorKind, Engines};
 use crate::model::topology::{Host, Infrastructure, Tls};
-use crate::model::{Size, VmId};
+use crate::model::{About, Size, VmId};
 
 /// The hosts of a topology.
 pub struct Hosts {
@@ -72,6 +72,7 @@ impl Cloud for Hosts {
                 ip,
                 endpoint: host.docker.clone(),
                 standing: Standing::Ready,
+                about: about(host),
             })
         });
         Ok(Offer::of_named(futures_util::future::try_join_all(vms).await?))
@@ -99,6 +100,7 @@ impl Cloud for Hosts {
             ip: Some(written_address(host).unwrap_or_else(|| local_address(machine.gateway))),
             endpoint: host.docker.clone(),
             standing: Standing::Ready,
+            about: about(host),
         })
     }
 
@@ -127,6 +129,14 @@ impl Cloud for Hosts {
             kind: CloudErrorKind::Refused,
             effect: Effect::None,
         })
+    }
+}
+
+/// What the topology says of it.
+fn about(host: &Host) -> About {
+    About {
+        labels: host.labels.clone(),
+        ..About::default()
     }
 }
 

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::model::VmId;
+use crate::model::{About, VmId};
 
 /// Where VMs come from.
 #[async_trait]
@@ -152,6 +152,8 @@ pub struct CloudVm {
     pub endpoint: String,
     /// Whether it can be used.
     pub standing: Standing,
+    /// What the cloud says of it besides: labels, and what it is able to do.
+    pub about: About,
 }
 
 /// Whether a VM that exists can be used.

@@ -230,6 +230,64 @@ pub struct GiveUpOptions {
     pub yes: bool,
 }
 
+/// Options of `mapek nodes`.
+#[derive(Debug, Args)]
+pub struct NodesOptions {
+    /// Only this node, with all that is known of it
+    pub id: Option<String>,
+}
+
+/// Options of `mapek candidates`.
+#[derive(Debug, Args)]
+pub struct CandidatesOptions {
+    /// The tier, by its flat name APP_TIER
+    pub tier: String,
+    /// Cores that its container is to have [default: the fewest]
+    #[arg(long, value_name = "CORES")]
+    pub cpu_cores: Option<f64>,
+    /// Memory units that its container is to have [default: 1]
+    #[arg(long, value_name = "UNITS")]
+    pub mem_units: Option<u32>,
+}
+
+/// Some nodes.
+#[derive(Debug, Args)]
+pub struct NodesArgument {
+    /// The nodes
+    #[arg(required = true, value_name = "NODE")]
+    pub nodes: Vec<String>,
+}
+
+/// Options of `mapek drain`.
+#[derive(Debug, Args)]
+pub struct DrainOptions {
+    /// The nodes
+    #[arg(required = true, value_name = "NODE")]
+    pub nodes: Vec<String>,
+    /// Do not wait for the end: show the intents' ids, and leave
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// Options of `mapek migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateOptions {
+    /// The tier, by its flat name APP_TIER
+    pub tier: String,
+    /// The node that it leaves; needed where the tier is on several
+    #[arg(long, value_name = "NODE")]
+    pub from: Option<String>,
+    /// A node that it may go to; give it several times for several
+    #[arg(long, value_name = "NODE", required_unless_present = "to_where")]
+    pub to: Vec<String>,
+    /// It may go to a node of which this expression is true
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "to")]
+    pub to_where: Option<String>,
+    /// Do not wait for the end: show the intent's id, and leave
+    #[arg(long)]
+    pub detach: bool,
+}
+
 /// Options of `mapek logs`.
 #[derive(Debug, Args)]
 pub struct LogsOptions {

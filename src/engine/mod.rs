@@ -22,7 +22,7 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::model::topology::{Healthcheck, Login, PortBinding, RuntimeOptions, Tls, Variable};
-use crate::model::{CoreSet, Cpu, Handover, RevisionId};
+use crate::model::{About, CoreSet, Cpu, Handover, RevisionId};
 
 pub use owners::Owners;
 
@@ -246,6 +246,9 @@ pub struct Machine {
     pub gateway: Option<String>,
     /// What tells this engine from all others.
     pub identity: Identity,
+    /// Its labels, and what it is able to do.
+    #[serde(skip)]
+    pub about: About,
 }
 
 /// What tells an engine from all others.

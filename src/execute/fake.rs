@@ -111,6 +111,7 @@ impl Fake {
             plan_id: None,
             requested_by: By::default(),
             reconcile: None,
+            intent: None,
             stages,
         };
         let mut engineering = Engineering::default();
@@ -170,6 +171,7 @@ impl Fake {
                 ip: None,
                 endpoint: name.to_string(),
                 standing: Standing::Ready,
+                about: crate::model::About::default(),
             };
             (name.clone(), vm)
         };
@@ -345,6 +347,7 @@ impl Cloud for Handle {
                 ip: None,
                 endpoint: name.to_string(),
                 standing: Standing::Ready,
+                about: crate::model::About::default(),
             });
         }
         while notebook.wish() == Wish::Go {

@@ -62,6 +62,9 @@ pub struct Frozen {
     /// Why the service began it by itself, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<Reconcile>,
+    /// The intent that it carries out, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Uuid>,
 }
 
 impl Frozen {

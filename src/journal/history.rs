@@ -11,8 +11,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::execute::{Frozen, Stamped, Standing, Summary};
+use crate::model::intent::Intent;
 
 use super::error::JournalError;
+use super::intents::{self, IntentPage};
 use super::rows::{self, counter, id_of, number, read, time};
 
 /// Connections that are kept open for the next reader.
@@ -123,6 +125,21 @@ pub trait History: Send + Sync {
     ///
     /// When the record can't be read.
     fn reach(&self, seq: u64) -> Result<Reach, JournalError>;
+
+    /// A page of the intents, newest first, and whether there are more. None where there is no intent of the
+    /// id that the page begins before.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn intents(&self, page: &IntentPage) -> Result<Option<(Vec<Intent>, bool)>, JournalError>;
+
+    /// One intent.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn intent(&self, id: Uuid) -> Result<Option<Intent>, JournalError>;
 }
 
 /// The history in SQLite.
@@ -288,6 +305,14 @@ impl History for SqliteHistory {
 
     fn dropped_to(&self) -> Result<u64, JournalError> {
         self.read(dropped_to)
+    }
+
+    fn intents(&self, page: &IntentPage) -> Result<Option<(Vec<Intent>, bool)>, JournalError> {
+        self.read(|connection| intents::page(connection, page))
+    }
+
+    fn intent(&self, id: Uuid) -> Result<Option<Intent>, JournalError> {
+        self.read(|connection| intents::one(connection, id))
     }
 
     fn reach(&self, seq: u64) -> Result<Reach, JournalError> {

@@ -11,9 +11,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Seal, Stamped};
+use crate::model::intent::{Cordon, Intent};
 use crate::model::{Change, RevisionKey, VmId};
 
-use super::{History, Journal, JournalError, Kept, Pruned, Retention};
+use super::{CordonChange, History, Journal, JournalError, Kept, Pruned, Retention};
 
 /// A journal around another one.
 pub struct KillingJournal<J> {
@@ -179,6 +180,23 @@ impl<J: Journal> Journal for KillingJournal<J> {
 
     fn newest(&self, outcome: Option<Outcome>) -> Result<Option<Uuid>, JournalError> {
         self.inner.newest(outcome)
+    }
+
+    fn keep_intent(
+        &mut self,
+        intent: &Intent,
+        cordon: Option<&CordonChange>,
+        event: &Value,
+    ) -> Result<(), JournalError> {
+        self.around(None, |inner| inner.keep_intent(intent, cordon, event))
+    }
+
+    fn open_intents(&self) -> Result<Vec<Intent>, JournalError> {
+        self.inner.open_intents()
+    }
+
+    fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
+        self.inner.cordons()
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {

@@ -7,7 +7,7 @@ use crate::execute::{Execution, Frozen, Pinned, Stamped};
 use crate::model::{Allocation, Change};
 
 use super::error::JournalError;
-use super::{rows, schema};
+use super::{intents, rows, schema};
 
 /// What version 1 lacks of version 2: plans as they were shown.
 const SEALS: &str = "
@@ -32,7 +32,7 @@ CREATE TABLE topologies (
 INSERT INTO topologies SELECT generation, topology FROM state WHERE topology IS NOT NULL;
 ";
 
-/// Tables of version 2, out of the way of those of version 3. The indices keep their names.
+/// Tables of version 2, out of the way of those of today. The indices keep their names.
 const ASIDE: &str = "
 DROP INDEX executions_unfinished;
 DROP INDEX events_of_execution;
@@ -63,9 +63,12 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), Jo
         "bringing the journal from format {version} to {}",
         schema::VERSION
     );
-    if version == 3 {
-        transaction.execute_batch(TOPOLOGIES)?;
-        schema::make_key(transaction)?;
+    if matches!(version, 3 | 4) {
+        if version == 3 {
+            transaction.execute_batch(TOPOLOGIES)?;
+            schema::make_key(transaction)?;
+        }
+        transaction.execute_batch(intents::TABLES)?;
         transaction.pragma_update(None, "user_version", schema::VERSION)?;
         return Ok(());
     }

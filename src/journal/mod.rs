@@ -11,6 +11,7 @@ mod backup;
 mod error;
 mod folder;
 mod history;
+mod intents;
 #[cfg(debug_assertions)]
 mod killing;
 mod migrate;
@@ -29,12 +30,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Seal, Stamped};
+use crate::model::intent::{Cordon, Intent};
 use crate::model::{Allocation, Change, RevisionKey, VmId};
 
 pub use backup::{backup, restore};
 pub use error::JournalError;
 pub use folder::JOURNAL_FILE;
 pub use history::{Entry, History, Listed, Page, Reach, SqliteHistory};
+pub use intents::{CordonChange, IntentPage};
 #[cfg(debug_assertions)]
 pub use killing::{KillAt, KillingJournal};
 pub use retention::{KEY_HOURS, Pruned, Retention};
@@ -183,6 +186,33 @@ pub trait Journal: Send {
     ///
     /// When the record can't be read.
     fn newest(&self, outcome: Option<Outcome>) -> Result<Option<Uuid>, JournalError>;
+
+    /// Keeps an intent, in the place of what was kept of it before, with what it does to the cordon of a node,
+    /// and the event that tells of it.
+    ///
+    /// # Errors
+    ///
+    /// When they are not surely on disk.
+    fn keep_intent(
+        &mut self,
+        intent: &Intent,
+        cordon: Option<&CordonChange>,
+        event: &Value,
+    ) -> Result<(), JournalError>;
+
+    /// Intents that are not over, in the order in which they were taken.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn open_intents(&self) -> Result<Vec<Intent>, JournalError>;
+
+    /// The nodes that take nothing new.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError>;
 
     /// Executions that have begun and not ended, in the order in which they began.
     ///

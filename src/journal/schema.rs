@@ -4,10 +4,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::error::JournalError;
-use super::migrate;
+use super::{intents, migrate};
 
 /// The version that this program writes.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 /// The program that writes it.
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
@@ -94,6 +94,7 @@ CREATE TABLE seals (
 /// Makes the tables, with nothing in them.
 pub(super) fn make(transaction: &Transaction<'_>) -> Result<(), JournalError> {
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(intents::TABLES)?;
     transaction.execute(
         "INSERT INTO about VALUES (1, ?1, ?2, ?3, 0)",
         params![Uuid::now_v7().to_string(), Uuid::now_v7().to_string(), PROGRAM],

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::execute::{Event, Frozen, Outcome, Seal, Stamped, Standing};
+use crate::model::intent::{Cordon, Intent};
 use crate::model::{Change, RevisionKey, VmId};
 use crate::translate::Stage;
 
 use super::error::JournalError;
 use super::folder::Folder;
 use super::history::{History, SqliteHistory};
+use super::intents::{self, CordonChange};
 use super::retention::{self, Pruned, Retention};
 use super::rows::{self, counter, id_of, read, time, write};
 use super::{Journal, Kept, schema};
@@ -329,6 +331,27 @@ impl Journal for SqliteJournal {
             })
             .optional()?;
         id.map(|text| id_of(&text)).transpose()
+    }
+
+    fn keep_intent(
+        &mut self,
+        intent: &Intent,
+        cordon: Option<&CordonChange>,
+        noted: &Value,
+    ) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        intents::keep(&transaction, intent, cordon)?;
+        event(&transaction, None, &write(noted)?, &[])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn open_intents(&self) -> Result<Vec<Intent>, JournalError> {
+        intents::open(&self.connection)
+    }
+
+    fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
+        intents::cordons(&self.connection)
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {

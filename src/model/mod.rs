@@ -8,7 +8,9 @@ pub mod allocation;
 mod allocation_parse;
 mod change;
 pub mod ids;
+pub mod intent;
 pub mod json;
+pub mod node;
 pub mod plan;
 pub mod problem;
 mod reader;
@@ -20,6 +22,7 @@ pub use allocation::{Allocation, Container, CoreSet, Foreign, Owed, Since, Vm};
 pub use allocation_parse::VmGiven;
 pub use change::Change;
 pub use ids::{RevisionId, TierId, VmId};
+pub use node::{About, Node};
 pub use plan::Plan;
 pub use problem::{Problem, Problems, Warning};
 #[cfg(test)]

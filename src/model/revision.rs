@@ -195,6 +195,10 @@ fn fingerprint(topology: &Topology, tier: &Tier, key: &RevisionKey) -> RevisionI
         labels,
         user,
         runtime,
+        // Where it may be says nothing of what is made there.
+        requires: _,
+        prefers: _,
+        spread: _,
     } = tier;
     add("name", json!(id));
     add("app", json!(app));

@@ -14,7 +14,8 @@ use crate::model::{TierId, Topology, VmId};
 use crate::translate::{Action, Stage};
 
 use super::keys::{Turn, fingerprint};
-use super::propose::Seen;
+use super::propose::{Seen, Wishes};
+use super::requirements::Confine;
 use super::running::{Ended, Launch};
 use super::sealed::Course;
 use super::{Service, Snapshot};
@@ -39,6 +40,10 @@ pub struct Request {
     pub reconcile: Option<Reconcile>,
     /// Containers that are to be restarted where they are, if they are still unhealthy.
     pub restart: BTreeSet<(VmId, TierId)>,
+    /// What is wanted of where things are, besides what the tiers say.
+    pub confine: Confine,
+    /// The intent that this carries out.
+    pub intent: Option<Uuid>,
 }
 
 /// What a request comes to, with all that it needs at hand.
@@ -169,6 +174,7 @@ impl Service {
                 plan_id: request.plan_id.clone(),
                 requested_by: request.by.clone(),
                 reconcile: request.reconcile.clone(),
+                intent: request.intent,
             };
             let id = frozen.id;
             let launch = Launch {
@@ -210,6 +216,7 @@ impl Service {
         let needs_hooks = needs_hooks(&course.stages) || (other_ways && names_hooks(&topology));
         let world = self.world(&topology, &course.seen, needs_hooks).await?;
         refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
+        refuse(cordoned(snapshot, &course))?;
         refuse(unseen(&course))?;
         refuse(unconfirmed(&course))?;
         Ok(Prepared {
@@ -230,7 +237,11 @@ impl Service {
         }
         let missing = || Fault::new(Code::JsonUnreadable, "the body is empty; it should be a plan");
         let plan = request.plan.clone().ok_or_else(missing)?;
-        let proposal = self.propose(snapshot, &plan, &request.restart).await?;
+        let wishes = Wishes {
+            restart: &request.restart,
+            confine: &request.confine,
+        };
+        let proposal = self.propose(snapshot, &plan, wishes).await?;
         Ok((plan, proposal.into()))
     }
 
@@ -270,6 +281,20 @@ pub(super) fn needs_hooks(stages: &[Stage]) -> bool {
         _ => false,
     };
     stages.iter().flatten().any(hook)
+}
+
+/// Containers that are to be put on nodes that take nothing new: those were cordoned after a plan was sealed.
+fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
+    let actions = course.stages.iter().flatten();
+    let put = actions.filter_map(|action| match action {
+        Action::CreateContainer { vm, .. } => Some((action, vm, snapshot.cordons.get(vm)?)),
+        _ => None,
+    });
+    put.map(|(action, vm, cordon)| {
+        let message = format!("{action}: node '{vm}' is {}", cordon.reason());
+        Fault::new(Code::PlanMoved, message).with([json!({ "vm": vm, "cordoned": cordon.since })])
+    })
+    .collect()
 }
 
 /// VMs that are to be taken into use, and that could not be looked at when the plan was placed: what

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::execute::{By, Event, Execution, Frozen, Illegal, Outcome, Progress, Seal, Stamped, confirmed};
 use crate::fault::{Code, Fault};
-use crate::journal::{Journal, JournalError, Pruned, Retention};
+use crate::journal::{CordonChange, Journal, JournalError, Pruned, Retention};
+use crate::model::intent::{Intent, State};
 use crate::model::{Allocation, Change, TierId, Topology, VmId};
 use crate::outside::Outside;
 use crate::translate::Action;
@@ -71,16 +72,19 @@ impl Book {
         revisions::recall(journal.as_ref(), &mut now, frozen)?;
         let running = record.map(|record| take_up(record, &mut now)).transpose()?;
         (now.desired, now.reached) = plans(journal.as_ref())?;
+        now.cordons = Arc::new(journal.cordons()?);
+        now.intents = Arc::new(journal.open_intents()?);
         let (now, snapshot) = watch::channel(Arc::new(now));
-        Ok((
-            Self {
-                journal,
-                now,
-                running,
-                outside,
-            },
-            snapshot,
-        ))
+        let mut book = Self {
+            journal,
+            now,
+            running,
+            outside,
+        };
+        if let Some(frozen) = book.running.as_ref().map(|running| running.frozen.clone()) {
+            book.carries_out(&frozen);
+        }
+        Ok((book, snapshot))
     }
 
     /// What is, right now.
@@ -152,6 +156,61 @@ impl Book {
         self.publish(|now| now.differences = Arc::new(differences));
     }
 
+    /// Notes on the intent of an execution that it is being carried out. Where that can't be written, the next
+    /// start does it.
+    fn carries_out(&mut self, frozen: &Frozen) {
+        let open = self.open_intents();
+        let waits = |intent: &&Intent| Some(intent.id) == frozen.intent && intent.execution.is_none();
+        let Some(mut intent) = open.iter().find(waits).cloned() else {
+            return;
+        };
+        (intent.state, intent.execution) = (State::Running, Some(frozen.id));
+        intent.reasons.clear();
+        if let Err(error) = self.keep_intent(intent, None) {
+            tracing::warn!(%error, "could not note that an intent is being carried out");
+        }
+    }
+
+    /// Intents that are not over.
+    pub fn open_intents(&self) -> Arc<Vec<Intent>> {
+        Arc::clone(&self.now.borrow().intents)
+    }
+
+    /// Keeps an intent, new or changed, with what it does to the cordon of a node.
+    pub fn keep_intent(
+        &mut self,
+        mut intent: Intent,
+        cordon: Option<&CordonChange>,
+    ) -> Result<Intent, Fault> {
+        intent.changed_at = self.outside.now();
+        let event = json!({ "intent": intent.id, "kind": intent.wanted.kind(), "state": intent.state,
+            "node": intent.wanted.node(), "execution": intent.execution, "reasons": intent.reasons, "by": intent.by });
+        let event = self.dated("intent", event);
+        self.journal.keep_intent(&intent, cordon, &event)?;
+        self.publish(|now| {
+            match cordon {
+                None => {}
+                Some(CordonChange::Put(node, cordon)) => {
+                    Arc::make_mut(&mut now.cordons).insert(node.clone(), cordon.clone());
+                }
+                Some(CordonChange::Lift(node)) => drop(Arc::make_mut(&mut now.cordons).remove(node)),
+            }
+            let open = Arc::make_mut(&mut now.intents);
+            let place = open.iter().position(|known| known.id == intent.id);
+            match (place, intent.state.is_over()) {
+                (Some(place), true) => drop(open.remove(place)),
+                (Some(place), false) => {
+                    if let Some(known) = open.get_mut(place) {
+                        known.clone_from(&intent);
+                    }
+                }
+                (None, true) => {}
+                (None, false) => open.push(intent.clone()),
+            }
+        });
+        Ok(intent)
+    }
+
     /// Whether the record can be written.
     pub fn check(&mut self) -> Result<(), Fault> {
         Ok(self.journal.check()?)
@@ -181,12 +240,13 @@ impl Book {
     pub fn begin(&mut self, frozen: &Frozen, planned_on: &Snapshot) -> Result<(), Fault> {
         let now = self.now();
         now.idle()?;
-        if (now.generation, now.revision) != (planned_on.generation, planned_on.revision) {
-            let message =
-                "the topology or the allocation changed while the plan was worked out; send it again";
+        let planned = (planned_on.generation, planned_on.revision, &planned_on.cordons);
+        if (now.generation, now.revision, &now.cordons) != planned {
+            let message = "the topology, the allocation or a cordon changed while the plan was worked out; send it again";
             return Err(Fault::new(Code::Conflict, message));
         }
         self.journal.begin(frozen)?;
+        self.carries_out(frozen);
         let from = Allocation::from(frozen.from.clone());
         let changes = Change::between(&now.allocation, &from);
         drop(now);

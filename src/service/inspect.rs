@@ -237,8 +237,13 @@ impl Service {
             .platform
             .engines()
             .at(&endpoint, topology.infrastructure.docker.tls.as_ref())?;
-        let (identity, mut seen) = look(engine.as_ref()).await?;
-        refuse_changed(&snapshot.allocation, &snapshot.engines, id, &identity)?;
+        let looked = look(engine.as_ref()).await;
+        let looked = looked.and_then(|(machine, seen)| {
+            refuse_changed(&snapshot.allocation, &snapshot.engines, id, &machine.identity)?;
+            Ok((machine, seen))
+        });
+        self.note_look(id, looked.as_ref());
+        let (_, mut seen) = looked?;
         self.take_over(id, &self.on_record(snapshot).await?, &mut seen);
         Ok((engine, seen))
     }

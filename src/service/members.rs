@@ -100,6 +100,7 @@ mod tests {
             ip: Some("10.0.0.1".to_owned()),
             endpoint: "tcp://10.0.0.1:2375".to_owned(),
             standing,
+            about: crate::model::About::default(),
         }
     }
 

@@ -16,11 +16,16 @@
 //! | `recovery` | what becomes of an execution that was cut off |
 //! | `desired` | the plan that holds; pure |
 //! | `observation`, `reconciler` | what differs from it, since when, and what is done about it |
+//! | `nodes` | every VM that could be used, and how it stands |
+//! | `candidates` | which nodes could take a tier |
+//! | `requirements` | which nodes tiers may be on, and why not the others; pure |
+//! | `intents` | what is wanted besides plans: recorded first, then carried out |
 //! | `retention` | drops what is kept of the history no longer |
 
 mod admission;
 mod adopt;
 mod book;
+mod candidates;
 mod crowd;
 mod desired;
 mod document;
@@ -28,12 +33,14 @@ mod drift;
 mod give_up;
 mod identity;
 mod inspect;
+mod intents;
 mod keys;
 mod ledger;
 mod leftovers;
 mod logs;
 mod members;
 mod metrics;
+mod nodes;
 mod observation;
 mod phase;
 mod placement;
@@ -47,6 +54,7 @@ mod recovery;
 mod redact;
 mod replan;
 mod replay;
+mod requirements;
 mod retention;
 mod revisions;
 mod running;
@@ -78,6 +86,7 @@ use crate::outside::{Outside, off_async};
 
 pub use admission::{Begun, Request};
 pub use adopt::Adopted;
+pub use candidates::{Candidates, Wanted as CandidatesWanted};
 pub use desired::PlanThatHolds;
 pub use document::{Document, Tags};
 pub use inspect::{Inspected, Inspection};
@@ -142,6 +151,8 @@ struct Inner {
     what_ifs: turns::Turns,
     ready: tokio::sync::Mutex<Option<(tokio::time::Instant, Readiness)>>,
     metrics: metrics::Metrics,
+    /// What was heard of the nodes, by whoever looked.
+    nodes: nodes::Registered,
 }
 
 impl Service {
@@ -171,6 +182,7 @@ impl Service {
             what_ifs,
             ready: tokio::sync::Mutex::default(),
             metrics,
+            nodes: nodes::Registered::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cloud::CloudVm;
+use crate::cloud::{CloudVm, More, Offer};
 use crate::engine::Observed;
 use crate::execute::no_limits;
 use crate::fault::{Code, Fault};
@@ -15,12 +15,13 @@ use crate::model::problem::Warning;
 use crate::model::topology::OnForeign;
 use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
 use crate::solve::Answer;
-use crate::solve::conditions::Conditions;
 use crate::translate::{Action, Stage, Translation};
 
 use super::crowd::{crowded_out, overfull};
 use super::leftovers::{Strays, remove_first, sweep, without_strays};
+use super::nodes::{Nodes, source};
 use super::reality::{Unlimited, told};
+use super::requirements::{Asked, Confine, Unknown, asked, confined, fresh};
 use super::topology::invalid;
 use super::turns::Turns;
 use super::work_out::{Supply, work_out};
@@ -51,6 +52,30 @@ pub struct Proposal {
     pub hooks_revision: Option<String>,
     /// Whether the answer tells how the search went.
     pub trace: bool,
+}
+
+/// What a request wants besides a plan.
+#[derive(Clone, Copy)]
+pub(super) struct Wishes<'r> {
+    /// Containers that are to be restarted where they are, if they are still unhealthy.
+    pub restart: &'r BTreeSet<(VmId, TierId)>,
+    /// Where things are to be, or not.
+    pub confine: &'r Confine,
+}
+
+impl Wishes<'static> {
+    /// Nothing.
+    pub fn none() -> Self {
+        static RESTART: BTreeSet<(VmId, TierId)> = BTreeSet::new();
+        static CONFINE: Confine = Confine {
+            leave: BTreeMap::new(),
+            only: BTreeMap::new(),
+        };
+        Self {
+            restart: &RESTART,
+            confine: &CONFINE,
+        }
+    }
 }
 
 /// What is, as far as it could be seen.
@@ -104,6 +129,39 @@ fn for_lack_of(fault: Fault, unusable: Vec<Fault>) -> Fault {
         message: format!("{}; {}", messages.join("; "), fault.message),
         ..fault
     }
+}
+
+/// Says which nodes are none for which tiers, where no placement was found.
+fn rejected(mut fault: Fault, asked: &Asked) -> Fault {
+    if fault.code == Code::Infeasible {
+        let lonely = asked.lonely();
+        if !lonely.is_empty() {
+            fault.message = format!("{}; {}", lonely.join("; "), fault.message);
+        }
+        fault.details.extend(asked.rejections());
+    }
+    fault
+}
+
+/// What the tiers of a plan ask of the nodes of an offer, and of those that it could give besides.
+pub(super) fn asked_of(
+    topology: &Topology,
+    plan: &Plan,
+    nodes: &Nodes,
+    offer: &Offer,
+    confine: &Confine,
+    unknown: Unknown,
+) -> Asked {
+    let more = match offer.more {
+        More::Named => false,
+        More::Anonymous { at_most } => at_most != Some(0),
+    };
+    let fresh = if more {
+        fresh(nodes, source(topology), &topology.infrastructure.kinds())
+    } else {
+        Vec::new()
+    };
+    asked(topology, &plan.tiers, nodes, fresh, confine, unknown)
 }
 
 /// Containers without limits on the VMs that a placement sets out from or uses: as warnings, or, where the
@@ -184,7 +242,7 @@ impl Service {
         &self,
         snapshot: &Snapshot,
         plan: &Value,
-        restart: &BTreeSet<(VmId, TierId)>,
+        wishes: Wishes<'_>,
     ) -> Result<Proposal, Fault> {
         let topology = snapshot.topology()?;
         let (plan, warnings) =
@@ -197,18 +255,31 @@ impl Service {
             trace: false,
         };
         let mut reality = self.reality(snapshot, &topology, &offer, &plan.tiers).await?;
-        reality.restart(restart);
+        reality.restart(wishes.restart);
         let bounds = offer.bounds.clone();
         let spares = std::mem::take(&mut reality.spares);
         let unusable = spares.unusable.clone();
         let overfull = overfull(&reality.allocation, &reality.crowds);
+        let asked = asked_of(
+            &topology,
+            &plan,
+            &reality.nodes,
+            &offer,
+            wishes.confine,
+            Unknown::IsFalse,
+        );
         let supply = Supply {
             offer,
             spares,
-            conditions: Conditions::default(),
+            conditions: asked.conditions(snapshot.cordons.keys().cloned().collect()),
+        };
+        let placed_for = if wishes.confine.only.is_empty() {
+            Arc::clone(&topology)
+        } else {
+            Arc::new(confined(&topology, wishes.confine))
         };
         let place = |allocation, supply| {
-            let topology = Arc::clone(&topology);
+            let topology = Arc::clone(&placed_for);
             self.place(
                 &self.inner.solvers,
                 topology,
@@ -228,9 +299,11 @@ impl Service {
         }
         let mut proposal = placed
             .map_err(|fault| crowded_out(fault, &reality.crowds))
+            .map_err(|fault| rejected(fault, &asked))
             .map_err(|fault| for_lack_of(bounded(fault, &bounds), unusable))?;
         proposal.seen.allocation = reality.allocation;
         proposal.warnings.extend(overfull.into_iter().map(told));
+        proposal.warnings.extend(asked.lonely().into_iter().map(told));
         let open = unlimited(&topology, &proposal, &reality.unlimited)?;
         proposal.warnings.extend(open);
         sweep(

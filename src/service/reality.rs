@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::cloud::{CloudVm, More, Offer, Standing, check_shape};
-use crate::engine::{Engine, EngineError, EngineErrorKind, Health, Identity, Machine, Observed};
+use crate::engine::{Engine, EngineError, EngineErrorKind, Health, Machine, Observed};
 use crate::execute::{as_seen, lacking, others, real_name};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
@@ -20,6 +20,7 @@ use super::crowd::Crowd;
 use super::identity::{self, refuse_changed, refuse_shared};
 use super::leftovers::{is_stray, left_behind, surplus};
 use super::members::members;
+use super::nodes::Nodes;
 use super::{Service, Snapshot};
 
 /// VMs that are looked at at the same time.
@@ -49,6 +50,8 @@ pub(super) struct Reality {
     pub crowds: Vec<Crowd>,
     /// VMs in use that could not be looked at, and why: they are taken to be as confirmed.
     pub silent: BTreeMap<VmId, Fault>,
+    /// The same VMs as nodes, for what tiers require of them.
+    pub nodes: Nodes,
     /// What the plan's author should know.
     pub warnings: Vec<Warning>,
 }
@@ -86,10 +89,10 @@ enum Role {
 }
 
 /// What one VM's engine told.
-struct Look {
-    vm: CloudVm,
+pub(super) struct Look {
+    pub vm: CloudVm,
     role: Role,
-    result: Result<(Identity, Vec<Observed>), Fault>,
+    pub result: Result<(Machine, Vec<Observed>), Fault>,
 }
 
 /// A warning about the world, not about a place in a document.
@@ -138,6 +141,10 @@ impl Service {
         let vms = offer.vms.iter();
         let vms: Vec<(CloudVm, Role)> = vms.filter_map(|vm| Some((vm.clone(), role(vm)?))).collect();
         let looks = self.look_at(topology, vms).await?;
+        for look in &looks {
+            self.note_look(&look.vm.name, look.result.as_ref());
+        }
+        reality.nodes = self.nodes_of(snapshot, topology, offer, &looks);
         if named {
             self.know_engines(snapshot, &looks).await?;
         }
@@ -243,7 +250,7 @@ impl Service {
                                     infrastructure.mem_unit_mb,
                                 )
                                 .map_err(|problem| Fault::new(Code::ShapeTooLarge, problem))?;
-                                Ok((machine.identity, seen))
+                                Ok((machine, seen))
                             }
                         }
                     };
@@ -267,7 +274,12 @@ impl Service {
     async fn know_engines(&self, snapshot: &Snapshot, looks: &[Look]) -> Result<(), Fault> {
         let seen: identity::Engines = looks
             .iter()
-            .filter_map(|look| Some((look.vm.name.clone(), look.result.as_ref().ok()?.0.clone())))
+            .filter_map(|look| {
+                Some((
+                    look.vm.name.clone(),
+                    look.result.as_ref().ok()?.0.identity.clone(),
+                ))
+            })
             .collect();
         refuse_shared(&seen)?;
         for (vm, now) in &seen {
@@ -285,12 +297,11 @@ fn late() -> String {
     format!("no answer within {} s", PATIENCE.as_secs())
 }
 
-/// Which engine it is, and what it runs. Whoever asks waits for the answer: one that is late is not
+/// What it is, and what it runs. Whoever asks waits for the answer: one that is late is not
 /// asked again.
-pub(super) async fn look(engine: &dyn Engine) -> Result<(Identity, Vec<Observed>), Fault> {
+pub(super) async fn look(engine: &dyn Engine) -> Result<(Machine, Vec<Observed>), Fault> {
     let passes = |error: &EngineError| error.may_pass() && error.kind != EngineErrorKind::TimedOut;
-    let (machine, seen) = look_again(engine, passes).await?;
-    Ok((machine.identity, seen))
+    Ok(look_again(engine, passes).await?)
 }
 
 /// Asks an engine what it is and what it runs, and once more after a failure that `passes`: one broken

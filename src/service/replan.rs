@@ -12,13 +12,13 @@ use crate::execute::{Event, Pinned, World, preflight};
 use crate::fault::{Code, Fault};
 use crate::model::topology::Infrastructure;
 use crate::model::{Plan, Topology};
-use crate::solve::conditions::Conditions;
 use crate::translate::Action;
 
 use super::Service;
 use super::admission::refuse;
 use super::leftovers::{Strays, sweep};
-use super::propose::{Effort, bounded};
+use super::propose::{Effort, asked_of, bounded};
+use super::requirements::{Confine, Unknown};
 use super::topology::invalid;
 use super::work_out::Supply;
 
@@ -52,6 +52,15 @@ impl Service {
             exact: false,
             trace: false,
         };
+        let confine = Confine::default();
+        let asked = asked_of(
+            topology,
+            &plan,
+            &reality.nodes,
+            &offer,
+            &confine,
+            Unknown::IsFalse,
+        );
         let mut proposal = self
             .place(
                 &self.inner.solvers,
@@ -61,7 +70,7 @@ impl Service {
                 Supply {
                     offer,
                     spares: std::mem::take(&mut reality.spares),
-                    conditions: Conditions::default(),
+                    conditions: asked.conditions(snapshot.cordons.keys().cloned().collect()),
                 },
                 effort,
             )

@@ -12,7 +12,7 @@ use crate::model::{Allocation, Foreign, Plan, Size, TierId, VmId};
 use crate::translate::Stage;
 
 use super::admission::needs_hooks;
-use super::propose::{Proposal, Seen};
+use super::propose::{Proposal, Seen, Wishes};
 use super::reality::told;
 use super::topology::invalid;
 use super::{Service, Snapshot};
@@ -46,7 +46,7 @@ impl Service {
     pub async fn translate(&self, plan: Value) -> Result<Proposal, Fault> {
         let snapshot = self.snapshot();
         let topology = snapshot.topology()?;
-        let mut proposal = self.propose(&snapshot, &plan, &BTreeSet::new()).await?;
+        let mut proposal = self.propose(&snapshot, &plan, Wishes::none()).await?;
         let stages = proposal.translation.stages.clone();
         let (service, seen) = (self.clone(), proposal.seen.clone());
         let look = {

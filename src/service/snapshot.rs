@@ -1,6 +1,6 @@
 //! The current state, as everyone sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::execute::{Bindings, View};
 use crate::fault::{Code, Fault};
+use crate::model::intent::{Cordon, Intent, State, Wanted};
 use crate::model::{Allocation, Change, Topology, VmId};
 
 use super::desired::{Desired, PlanThatHolds};
@@ -39,6 +40,10 @@ pub struct Snapshot {
     pub differences: Arc<Vec<Difference>>,
     /// Real names of VMs that the running execution has made.
     pub bindings: Arc<Bindings>,
+    /// Nodes that take nothing new.
+    pub cordons: Arc<BTreeMap<VmId, Cordon>>,
+    /// Intents that are not over, in the order in which they were taken.
+    pub intents: Arc<Vec<Intent>>,
     /// The ids of the VMs' engines, as they were last recorded.
     pub(super) engines: Arc<Known>,
     /// Whether containers without an owner may be ours, since an earlier version made them.
@@ -71,6 +76,23 @@ impl Snapshot {
             .vms
             .retain(|vm, _| !vms.contains(vm));
         without
+    }
+
+    /// Nodes that everything is to leave, with the intents that want it.
+    #[must_use]
+    pub(super) fn draining(&self) -> BTreeMap<VmId, String> {
+        let open = self.intents.iter().filter(|intent| !intent.state.is_over());
+        let draining = open.filter_map(|intent| match &intent.wanted {
+            Wanted::Drain { node } => {
+                let why = match intent.state {
+                    State::Running => "is being drained",
+                    _ => "is to be drained",
+                };
+                Some((node.clone(), format!("it {why} (intent {})", intent.id)))
+            }
+            Wanted::Cordon { .. } | Wanted::Uncordon { .. } | Wanted::Migrate { .. } => None,
+        });
+        draining.collect()
     }
 
     /// The topology.

@@ -5,13 +5,17 @@ use serde_json::{Value, json};
 use crate::engine::secret;
 use crate::execute::By;
 use crate::fault::{Code, Fault};
+use crate::model::node::Standing;
 use crate::model::problem::Warning;
-use crate::model::topology::{Cloud, Variable};
-use crate::model::{Allocation, Problem, Problems, Topology, path};
+use crate::model::topology::{Cloud, Spread, Variable};
+use crate::model::{Allocation, Plan, Problem, Problems, Topology, path};
 
 use super::Service;
 use super::document::Tags;
+use super::propose::asked_of;
+use super::reality::told;
 use super::redact::{with_secrets, without_secrets};
+use super::requirements::{Confine, Unknown};
 
 /// The answer to a topology.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +76,7 @@ impl Service {
             let now = service.with_book(put).await?;
             let generation = now.generation;
             tracing::info!(generation, by = name, warnings = warnings.len(), "topology taken");
+            warnings.extend(service.lonely_tiers().await);
             let tag = now.topology_document().tag.clone();
             Ok(PutTopology {
                 generation,
@@ -84,6 +89,35 @@ impl Service {
 }
 
 impl Service {
+    /// Tiers for which there is no node, or just one, as far as nodes answer.
+    async fn lonely_tiers(&self) -> Vec<Warning> {
+        let Some(topology) = self.snapshot().topology.clone() else {
+            return Vec::new();
+        };
+        let tiers = topology.tiers.values();
+        if tiers
+            .clone()
+            .all(|tier| tier.requires.is_none() && tier.spread == Spread::Node)
+        {
+            return Vec::new();
+        }
+        // Who is asked and does not answer says nothing for or against it.
+        let Ok(cloud) = self.inner.platform.cloud(&topology) else {
+            return Vec::new();
+        };
+        let (Ok(offer), Ok(mut nodes)) = (cloud.offer().await, self.nodes_here().await) else {
+            return Vec::new();
+        };
+        nodes.retain(|_, node| node.standing != Standing::Silent && node.standing != Standing::Lost);
+        let some = crate::model::Size::new(1, 1);
+        let plan = Plan {
+            tiers: tiers.map(|tier| (tier.id.clone(), some)).collect(),
+        };
+        let confine = Confine::default();
+        let asked = asked_of(&topology, &plan, &nodes, &offer, &confine, Unknown::IsFalse);
+        asked.lonely().into_iter().map(told).collect()
+    }
+
     /// The topology of a generation as it was put, without its secrets.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What-ifs: placements of a question that brings everything with it. No state, no engine, no cloud.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -10,10 +11,13 @@ use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::topology::Cloud as CloudSpec;
-use crate::model::{Allocation, Plan, Topology, VmGiven, VmId};
+use crate::model::{About, Allocation, Plan, Topology, VmGiven, VmId};
 
 use super::Service;
-use super::propose::{Effort, Proposal};
+use super::nodes;
+use super::propose::{Effort, Proposal, asked_of};
+use super::reality::told;
+use super::requirements::{Confine, Unknown};
 use super::topology::invalid;
 use super::work_out::{Supply, work_out};
 
@@ -32,9 +36,10 @@ impl Service {
             allocation,
             plan,
             effort,
-            warnings,
+            mut warnings,
         } = what_if;
-        let supply = Supply::unseen(imagined(&topology), &allocation);
+        let (supply, lonely) = supply(&topology, &allocation, &plan);
+        warnings.extend(lonely);
         let mut proposal = self
             .place(&self.inner.what_ifs, topology, allocation, plan, supply, effort)
             .await?;
@@ -54,9 +59,10 @@ pub fn what_if(question: &Value, deadline: Duration, stop: &AtomicBool) -> Resul
         allocation,
         plan,
         effort,
-        warnings,
+        mut warnings,
     } = WhatIf::parse(question, deadline)?;
-    let supply = Supply::unseen(imagined(&topology), &allocation);
+    let (supply, lonely) = supply(&topology, &allocation, &plan);
+    warnings.extend(lonely);
     let mut proposal = work_out(&topology, &allocation, &plan, supply, effort, stop)?;
     proposal.warnings.extend(warnings);
     Ok(proposal)
@@ -182,13 +188,30 @@ impl WhatIf {
     }
 }
 
+/// The VMs that a what-if may use, and what its author should know of them. Nobody can look at them, so that what
+/// a tier requires of capabilities is taken to be so.
+fn supply(topology: &Topology, allocation: &Allocation, plan: &Plan) -> (Supply, Vec<Warning>) {
+    let offer = imagined(topology);
+    let nodes = nodes::imagined(topology, allocation, &offer);
+    let confine = Confine::default();
+    let asked = asked_of(topology, plan, &nodes, &offer, &confine, Unknown::IsFine);
+    let mut supply = Supply::unseen(offer, allocation);
+    supply.conditions = asked.conditions(BTreeSet::new());
+    (supply, asked.lonely().into_iter().map(told).collect())
+}
+
 /// What the cloud of a what-if could give: no driver is asked.
 fn imagined(topology: &Topology) -> Offer {
-    let named = |name: VmId, ip: Option<String>| CloudVm {
+    let named = |name: VmId, ip: Option<String>, about: About| CloudVm {
         name,
         ip,
         endpoint: String::new(),
         standing: Standing::Ready,
+        about,
+    };
+    let labels = |host: &crate::model::topology::Host| About {
+        labels: host.labels.clone(),
+        ..About::default()
     };
     match &topology.infrastructure.cloud {
         // VMs of these shapes are only thought of, so there are as many as wanted.
@@ -196,11 +219,15 @@ fn imagined(topology: &Topology) -> Offer {
             more: More::Anonymous { at_most: None },
             ..Offer::of_named(Vec::new())
         },
-        CloudSpec::Embedded => Offer::of_named(vec![named(VmId::new(crate::cloud::LOCALHOST), None)]),
+        CloudSpec::Embedded => Offer::of_named(vec![named(
+            VmId::new(crate::cloud::LOCALHOST),
+            None,
+            About::default(),
+        )]),
         CloudSpec::Hosts(hosts) => Offer::of_named(
             hosts
                 .iter()
-                .map(|host| named(host.name.clone(), host.ip.clone()))
+                .map(|host| named(host.name.clone(), host.ip.clone(), labels(host)))
                 .collect(),
         ),
         CloudSpec::AutoScaling(_) => Offer {

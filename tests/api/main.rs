@@ -32,6 +32,7 @@ mod host;
 mod hostile;
 mod limits;
 mod metrics;
+mod nodes;
 mod old_clients;
 mod openapi;
 mod overtaken;

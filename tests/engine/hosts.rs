@@ -59,6 +59,7 @@ fn host(name: &str, docker: &str, ip: Option<&str>) -> Host {
         ip: ip.map(str::to_owned),
         cpu: None,
         mem: None,
+        labels: std::collections::BTreeMap::new(),
     }
 }
 

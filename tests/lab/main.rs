@@ -78,6 +78,7 @@ mod leaving;
 mod leftovers;
 mod limits;
 mod metrics;
+mod nodes;
 mod package;
 mod planner;
 mod pulling;

@@ -40,7 +40,8 @@ def in_the_lab(topology):
             tier["entrypoint_params"] = "sleep 1000"
             tier["stop_grace_s"] = 0
             for field in ("command", "user", "volumes", "ports", "port_bindings", "healthcheck", "run_parameters",
-                          "on_node_scale", "on_dependency_scale", "environment", "labels"):
+                          "on_node_scale", "on_dependency_scale", "environment", "labels",
+                          "requires", "prefers", "spread"):
                 tier.pop(field, None)
 
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mapek::execute::{Bindings, Event, Frozen, Outcome, real_name};
-use mapek::model::Allocation;
+use mapek::model::{Allocation, VmId};
 use mapek::translate::{Action, Stage};
 use serde_json::Value;
 use uuid::Uuid;
@@ -60,6 +60,12 @@ pub struct Checks {
     pub owner: Option<Uuid>,
     /// The plan that was reached last, by the order in which things happened.
     reached: Option<Value>,
+    /// Intents that were answered as taken.
+    intended: BTreeSet<Uuid>,
+    /// Nodes that surely take nothing new: that was answered, and nobody has asked since that it ends.
+    cordoned: BTreeSet<VmId>,
+    /// How often somebody has asked that a node may be used again.
+    lifted: u64,
 }
 
 /// Longer than it takes from a look at what is to the execution that sets out from it.
@@ -72,6 +78,32 @@ impl Checks {
             Some(index) => format!("e{index}"),
             None => "an unknown execution".to_owned(),
         }
+    }
+
+    /// An intent was answered as taken.
+    pub fn intended(&mut self, id: Uuid) {
+        self.intended.insert(id);
+    }
+
+    /// That a node takes nothing new was answered.
+    pub fn cordoned(&mut self, node: VmId) {
+        self.cordoned.insert(node);
+    }
+
+    /// Somebody asks that a node may be used again.
+    pub fn uncordoned(&mut self, node: &VmId) {
+        self.cordoned.remove(node);
+        self.lifted += 1;
+    }
+
+    /// How often somebody has asked that.
+    pub fn lifted(&self) -> u64 {
+        self.lifted
+    }
+
+    /// All intents that were answered as taken.
+    pub fn all_intended(&self) -> Vec<Uuid> {
+        self.intended.iter().copied().collect()
     }
 
     pub fn new_life(&mut self) {
@@ -195,6 +227,15 @@ impl Checks {
     /// Before an execution is recorded.
     pub fn begin(&mut self, frozen: &Frozen, now: Duration, desired: Option<u32>) -> Option<String> {
         self.looked_at = now.saturating_sub(LOOK);
+        let mut actions = frozen.actions().map(|(_, action)| action);
+        let put = actions.find(|action| {
+            matches!(action, Action::CreateContainer { .. }) && self.cordoned.contains(action.vm())
+        });
+        if let Some(action) = put {
+            return Some(format!(
+                "an execution is begun that is to {action}, though that is cordoned"
+            ));
+        }
         if let Some((id, _)) = self.executions.iter().find(|(_, known)| !known.ended) {
             return Some(format!(
                 "an execution is begun while {} is unfinished",

@@ -5,7 +5,8 @@ use std::time::Duration;
 use mapek::execute::{By, Direction};
 use mapek::fault::{Code, Fault};
 use mapek::journal::Page;
-use mapek::model::VmId;
+use mapek::model::intent::{Destination, Wanted};
+use mapek::model::{TierId, VmId};
 use mapek::service::{Request, Service};
 use serde_json::Value;
 use uuid::Uuid;
@@ -77,6 +78,29 @@ impl Clients {
                     .await
                     .map(|_| vm.to_string())
             }),
+            Ask::Intend { kind, node, tier } => {
+                self.tell("intend", service, move |service, world| async move {
+                    let Some(wanted) = wanted(&service, kind, node, tier) else {
+                        return Ok("nothing".to_owned());
+                    };
+                    if let Wanted::Uncordon { node } = &wanted {
+                        world.lock().checks.uncordoned(node);
+                    }
+                    let lifted = world.lock().checks.lifted();
+                    let intent = service.intend(wanted, client()).await?;
+                    let state = &mut *world.lock();
+                    if !state.dead {
+                        state.checks.intended(intent.id);
+                        // Answers overtake one another.
+                        if let Wanted::Cordon { node } | Wanted::Drain { node } = &intent.wanted
+                            && state.checks.lifted() == lifted
+                        {
+                            state.checks.cordoned(node.clone());
+                        }
+                    }
+                    Ok(format!("{} is {}", intent.wanted.kind(), intent.state.as_str()))
+                })
+            }
             Ask::Adopt => self.tell("adopt", service, |service, world| async move {
                 adopt(&service, &world).await.map(|()| "done".to_owned())
             }),
@@ -222,6 +246,27 @@ impl Clients {
             }
         });
     }
+}
+
+/// Something that makes sense where things are now.
+fn wanted(service: &Service, kind: u8, node: usize, tier: usize) -> Option<Wanted> {
+    let allocation = service.snapshot().allocation.clone();
+    let names: Vec<&VmId> = allocation.vms.keys().collect();
+    let pick = |index: usize| names.get(index % names.len().max(1)).map(|name| (*name).clone());
+    let node = pick(node)?;
+    Some(match kind {
+        0 => Wanted::Cordon { node },
+        1 => Wanted::Uncordon { node },
+        2 | 3 => Wanted::Drain { node },
+        _ => {
+            let tiers: Vec<TierId> = allocation.totals().into_keys().collect();
+            Wanted::Migrate {
+                tier: tiers.get(tier % tiers.len().max(1))?.clone(),
+                from: (kind == 4).then_some(node),
+                to: Destination::Nodes(vec![pick(tier)?]),
+            }
+        }
+    })
 }
 
 /// Has the service take over what all lost records had.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mapek::execute::{Event, Frozen, Outcome, Seal, Stamped};
-use mapek::journal::{History, Journal, JournalError, Kept, Pruned, Retention, SqliteJournal};
+use mapek::journal::{CordonChange, History, Journal, JournalError, Kept, Pruned, Retention, SqliteJournal};
+use mapek::model::intent::{Cordon, Intent};
 use mapek::model::{Change, RevisionKey, VmId};
 use serde_json::Value;
 use uuid::Uuid;
@@ -178,6 +179,23 @@ impl Journal for SimulatedDisk {
 
     fn newest(&self, outcome: Option<Outcome>) -> Result<Option<Uuid>, JournalError> {
         self.journal.newest(outcome)
+    }
+
+    fn keep_intent(
+        &mut self,
+        intent: &Intent,
+        cordon: Option<&CordonChange>,
+        event: &Value,
+    ) -> Result<(), JournalError> {
+        self.write(|_| None, |journal| journal.keep_intent(intent, cordon, event))
+    }
+
+    fn open_intents(&self) -> Result<Vec<Intent>, JournalError> {
+        self.journal.open_intents()
+    }
+
+    fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
+        self.journal.cordons()
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use mapek::engine::{CpuLimit, LABEL_OWNER, LABEL_REVISION, State as Doing};
 use mapek::execute::Direction;
 use mapek::fault::Code;
-use mapek::model::{Plan, RevisionId, TierId};
+use mapek::model::intent::Wanted;
+use mapek::model::{Plan, RevisionId, TierId, VmId};
 use mapek::service::{Request, Service};
 
 use crate::clients::{adopt, client};
@@ -52,6 +53,14 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
     let lost = !world.lock().lost_owners.is_empty();
     if lost && let Err(fault) = adopt(service, world).await {
         world.note(&format!("what was lost is not adopted: {}", fault.message));
+    }
+    match intents(world, service).await {
+        Ok(()) => {}
+        Err(Waits::Undecided) => return Ending::Undecided,
+        Err(Waits::Wrong(wrong)) => {
+            world.broken(wrong);
+            return Ending::Told;
+        }
     }
     let mut said = "it was never sent".to_owned();
     let mut moved = false;
@@ -109,6 +118,55 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
         ));
     }
     Ending::Told
+}
+
+/// Why the end of the intents is not reached.
+enum Waits {
+    /// No placement was found for one so quickly: it takes more patience.
+    Undecided,
+    /// A promise is broken.
+    Wrong(String),
+}
+
+/// Every intent that was answered as taken is on record and comes to its end. Then all nodes may be used again.
+async fn intents(world: &World, service: &Service) -> Result<(), Waits> {
+    for _ in 0..ATTEMPTS {
+        if service.snapshot().intents.is_empty() {
+            break;
+        }
+        rest(world, None).await;
+    }
+    let wrong = |wrong: String| Err(Waits::Wrong(wrong));
+    let taken = world.lock().checks.all_intended();
+    for id in taken {
+        match service.intent(id).await {
+            Ok(intent) if intent.state.is_over() => {}
+            // Without a topology nothing can be carried out, and an execution that is held is in the way.
+            Ok(_) if service.snapshot().topology.is_none() || service.snapshot().running.is_some() => {}
+            Ok(intent)
+                if intent
+                    .reasons
+                    .iter()
+                    .any(|why| why.contains("no placement was found")) =>
+            {
+                return Err(Waits::Undecided);
+            }
+            Ok(intent) => {
+                return wrong(format!(
+                    "nothing goes wrong any more, and an intent waits: {intent:?}"
+                ));
+            }
+            Err(fault) => return wrong(format!("an intent was taken, and is gone: {}", fault.message)),
+        }
+    }
+    let cordoned: Vec<VmId> = service.snapshot().cordons.keys().cloned().collect();
+    for node in cordoned {
+        world.lock().checks.uncordoned(&node);
+        if let Err(fault) = service.intend(Wanted::Uncordon { node }, client()).await {
+            return wrong(format!("a cordon can't be lifted: {}", fault.message));
+        }
+    }
+    Ok(())
 }
 
 /// An execution that is held waits for somebody to say what becomes of it.

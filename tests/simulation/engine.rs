@@ -284,6 +284,7 @@ impl Engine for SimulatedEngine {
                 id: format!("engine-{}", machine.name),
                 home: machine.name.clone(),
             },
+            about: mapek::model::About::default(),
         })
     }
 

@@ -148,6 +148,7 @@ pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Re
         outside: Arc::new(world.clone()),
     };
     let service = Service::open(Box::new(journal), Arc::new(platform), settings)?;
+    service.carry_out_intents();
     service.watch_for_drift(LOOK_EVERY);
     if setting.forgetful {
         service.keep_history(Retention {

@@ -106,6 +106,15 @@ pub enum Ask {
     GiveUp {
         vm: usize,
     },
+    /// Wants something of a node, or that a tier goes elsewhere.
+    Intend {
+        /// What: cordon, uncordon, drain or migrate.
+        kind: u8,
+        /// Of the VMs in use, the one that it is about.
+        node: usize,
+        /// The tier, of those that run; and of the VMs in use, the one that it is to go to.
+        tier: usize,
+    },
     /// Takes over what a lost record had.
     Adopt,
     /// Everything that only looks.

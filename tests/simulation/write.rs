@@ -315,7 +315,12 @@ fn ask(dice: &mut Dice, setting: &Setting) -> Ask {
     let times = if dice.percent(25) { 3 } else { 1 };
     match dice.below(100) {
         0..52 => execute(dice, setting),
-        52..68 => Ask::Cancel { times },
+        52..62 => Ask::Cancel { times },
+        62..68 => Ask::Intend {
+            kind: u8::try_from(dice.below(6)).unwrap(),
+            node: usize::try_from(dice.below(4)).unwrap(),
+            tier: usize::try_from(dice.below(4)).unwrap(),
+        },
         68..75 => Ask::Resume { times },
         75..82 => Ask::RollBack { times },
         82..93 => Ask::Put {

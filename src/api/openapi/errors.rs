@@ -49,6 +49,35 @@ pub fn errors(operation: &str) -> Vec<Code> {
             JournalUnavailable,
         ]],
         "inspect" | "usage" => &[WORLD],
+        "intend" => &[
+            &[
+                JsonUnreadable,
+                BodyTooLarge,
+                RequestTimeout,
+                RequestInvalid,
+                NotFound,
+                TopologyMissing,
+                Overloaded,
+                JournalUnavailable,
+            ],
+            WORLD,
+        ],
+        "list_intents" => &[&[RequestInvalid, JournalUnavailable]],
+        "get_intent" => &[&[NotFound, JournalUnavailable]],
+        "candidates" => &[
+            &[
+                JsonUnreadable,
+                BodyTooLarge,
+                RequestTimeout,
+                RequestInvalid,
+                NotFound,
+                TopologyMissing,
+                Overloaded,
+            ],
+            WORLD,
+        ],
+        "list_nodes" => &[&[RequestInvalid], WORLD],
+        "get_node" => &[&[NotFound], WORLD],
         "get_log" => &[
             &[
                 RequestInvalid,

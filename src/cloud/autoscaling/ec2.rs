@@ -22,7 +22,7 @@ use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_xml::decode::{Document, XmlDecodeError, try_data};
+use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
 
 use super::calls::{self, Call};
 use super::connect::written_endpoint;
@@ -30,6 +30,7 @@ use super::errors::{misconfigured, told, without_credentials};
 use super::group::Addresses;
 use super::measure::Measure;
 use crate::cloud::CloudError;
+use crate::model::About;
 
 /// How the SDKs name it in settings.
 pub const SERVICE: &str = "EC2";
@@ -251,6 +252,9 @@ fn read_page(text: &str) -> Result<Page, XmlDecodeError> {
                         while let Some(mut instance) = part.next_tag() {
                             let (mut id, mut addresses) = (None, Addresses::default());
                             while let Some(mut field) = instance.next_tag() {
+                                if read_about(&mut field, &mut addresses.about)? {
+                                    continue;
+                                }
                                 let place = match field.start_el().local() {
                                     "instanceId" => &mut id,
                                     "privateIpAddress" => &mut addresses.private_ip,
@@ -270,6 +274,40 @@ fn read_page(text: &str) -> Result<Page, XmlDecodeError> {
         }
     }
     Ok(page)
+}
+
+/// Takes in a field that says what an instance is; false for all others.
+fn read_about(field: &mut ScopedDecoder<'_, '_>, about: &mut About) -> Result<bool, XmlDecodeError> {
+    let capabilities = &mut about.capabilities;
+    match field.start_el().local() {
+        "instanceType" => {
+            let kind = try_data(field)?.into_owned();
+            capabilities.insert("instance_type".to_owned(), kind.into());
+        }
+        "placement" => {
+            while let Some(mut part) = field.next_tag() {
+                if part.start_el().local() == "availabilityZone" {
+                    let zone = try_data(&mut part)?.into_owned();
+                    capabilities.insert("zone".to_owned(), zone.into());
+                }
+            }
+        }
+        "tagSet" => {
+            while let Some(mut item) = field.next_tag() {
+                let (mut name, mut value) = (String::new(), String::new());
+                while let Some(mut part) = item.next_tag() {
+                    match part.start_el().local() {
+                        "key" => name = try_data(&mut part)?.into_owned(),
+                        "value" => value = try_data(&mut part)?.into_owned(),
+                        _ => {}
+                    }
+                }
+                about.labels.insert(name, value);
+            }
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// `<Response><Errors><Error><Code>…</Code><Message>…</Message></Error></Errors></Response>`.
@@ -317,7 +355,9 @@ mod tests {
             <privateIpAddress>10.0.0.9</privateIpAddress></item></networkInterfaceSet>\
             <privateIpAddress>10.0.0.1</privateIpAddress></item></instancesSet></item>\
             <item><instancesSet><item><instanceId>i-2</instanceId><privateDnsName/><ipAddress>192.0.2.1</ipAddress>\
-            </item></instancesSet></item></reservationSet><nextToken>more</nextToken></DescribeInstancesResponse>";
+            <instanceType>m5.large</instanceType><placement><tenancy>default</tenancy>\
+            <availabilityZone>eu-west-1a</availabilityZone></placement><tagSet><item><key>team</key><value>shop</value>\
+            </item></tagSet></item></instancesSet></item></reservationSet><nextToken>more</nextToken></DescribeInstancesResponse>";
         let page = read_page(text).unwrap();
         assert_eq!(page.next.as_deref(), Some("more"));
         assert_eq!(page.found["i-1"].private_ip.as_deref(), Some("10.0.0.1"));
@@ -327,6 +367,10 @@ mod tests {
         );
         assert_eq!(page.found["i-2"].public_ip.as_deref(), Some("192.0.2.1"));
         assert_eq!(page.found["i-2"].private_dns, None);
+        let about = &page.found["i-2"].about;
+        assert_eq!(about.capabilities["instance_type"], "m5.large");
+        assert_eq!(about.capabilities["zone"], "eu-west-1a");
+        assert_eq!(about.labels["team"], "shop");
         assert!(read_page("no XML").is_err());
     }
 

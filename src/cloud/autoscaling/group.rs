@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cloud::Standing;
-use crate::model::VmId;
+use crate::model::{About, VmId};
 
 /// A group, as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Group {
     }
 }
 
-/// Where an instance is reached.
+/// Where an instance is reached, and what it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// In its VPC.
@@ -137,6 +137,8 @@ pub struct Addresses {
     pub public_ip: Option<String>,
     /// Name in its VPC.
     pub private_dns: Option<String>,
+    /// Its tags as labels, its type and zone.
+    pub about: About,
 }
 
 impl Addresses {

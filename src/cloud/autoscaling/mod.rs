@@ -184,6 +184,7 @@ impl AutoScalingGroup {
             ip: Some(addresses.ip()?.to_owned()),
             endpoint: addresses.fill(&self.template, instance)?,
             standing,
+            about: addresses.about.clone(),
         })
     }
 
@@ -214,6 +215,7 @@ impl Cloud for AutoScalingGroup {
                     Standing::Ready => Standing::Aside("it has no address yet".to_owned()),
                     standing => standing,
                 },
+                about: crate::model::About::default(),
             })
         });
         let managed = self.spec.manage_max_size;

@@ -227,7 +227,7 @@ proptest! {
 
     #[test]
     fn templates_are_filled_or_not_at_all(private in prop::option::of("[0-9.]{1,8}"), public in prop::option::of("[0-9.]{1,8}")) {
-        let addresses = Addresses { private_ip: private.clone(), public_ip: public.clone(), private_dns: None };
+        let addresses = Addresses { private_ip: private.clone(), public_ip: public.clone(), private_dns: None, ..Addresses::default() };
         let filled = addresses.fill("https://{private_ip}:2376/{instance_id}", "i-1");
         prop_assert_eq!(filled, private.map(|ip| format!("https://{ip}:2376/i-1")));
         prop_assert_eq!(addresses.fill("tcp://{public_ip}:1", "i-1"), public.map(|ip| format!("tcp://{ip}:1")));

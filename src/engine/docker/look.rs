@@ -5,6 +5,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::call::Caller;
+use super::capabilities;
 use super::read;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Identity, LABEL_PROBE, Machine, Observed, State};
 use crate::fault::Secrets;
@@ -59,6 +60,7 @@ pub async fn machine(caller: &Caller) -> Result<(Machine, bool), EngineError> {
         .ok()
         .and_then(|network| network.ipam)
         .and_then(|ipam| read::gateway(&ipam.config.unwrap_or_default()));
+    let about = capabilities::about(&info);
     let identity = Identity {
         id: info.id.unwrap_or_default(),
         home: [info.name, info.docker_root_dir]
@@ -71,6 +73,7 @@ pub async fn machine(caller: &Caller) -> Result<(Machine, bool), EngineError> {
         version: info.server_version.unwrap_or_default(),
         gateway,
         identity,
+        about,
     };
     Ok((machine, info.swap_limit.unwrap_or(true)))
 }

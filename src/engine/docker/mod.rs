@@ -7,6 +7,7 @@
 mod archive;
 mod call;
 mod calls;
+mod capabilities;
 mod connect;
 mod ensure;
 mod exec;

@@ -71,6 +71,7 @@ impl Course {
             plan_id: None,
             requested_by: By::default(),
             reconcile: None,
+            intent: None,
         };
         // As it is read back from the record.
         let now = Allocation::from(frozen.from.clone());

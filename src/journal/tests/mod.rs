@@ -12,6 +12,7 @@ mod backup;
 mod cost;
 mod full;
 mod history;
+mod intents;
 mod migrate;
 mod model;
 mod retention;
@@ -51,6 +52,7 @@ fn frozen() -> Frozen {
             ..By::default()
         },
         reconcile: None,
+        intent: None,
     }
 }
 

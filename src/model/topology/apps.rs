@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use crate::model::ids::TierId;
 use crate::model::reader::{At, Fields, Notes, join, nearest};
+use crate::require::{Prefers, Requires};
 
+use super::constraints::{self, Spread};
 use super::docker_names;
 use super::healthcheck::{self, Healthcheck};
 use super::image::Pull;
@@ -103,6 +105,16 @@ pub struct Tier {
     /// User that the containers run as.
     #[schema(pattern = r"\S", example = "nobody")]
     pub user: Option<String>,
+    /// What must be true of a node for the tier to be on it: an expression in the Common Expression Language.
+    #[schema(value_type = Option<String>, pattern = r"\S", max_length = 2000,
+        example = "node.capabilities.arch == 'amd64' && node.mem_units >= 8")]
+    pub requires: Option<Requires>,
+    /// How good a node is for the tier: an expression that gives a number; more is better.
+    #[schema(value_type = Option<String>, pattern = r"\S", max_length = 2000, example = "'ssd' in node.labels ? 1 : 0")]
+    pub prefers: Option<Prefers>,
+    /// What no two containers of the tier share: a `node`, or nodes with the same value of the label of this name.
+    #[schema(value_type = Option<String>, pattern = r"\S", max_length = 256, example = "zone")]
+    pub spread: Spread,
     /// What its processes may do and use, and how they are stopped.
     #[serde(flatten)]
     pub runtime: RuntimeOptions,
@@ -193,6 +205,9 @@ impl Tier {
             .get("labels")
             .map_or_else(BTreeMap::new, |at| read_labels(notes, at));
         let user = fields.text(notes, "user");
+        let requires = constraints::compiled(notes, &mut fields, "requires", Requires::compile);
+        let prefers = constraints::compiled(notes, &mut fields, "prefers", Prefers::compile);
+        let spread = Spread::read(notes, &mut fields);
         let runtime = RuntimeOptions::read(notes, &mut fields, &volumes);
         fields.finish(notes);
         Some(Self {
@@ -220,6 +235,9 @@ impl Tier {
             stop_grace_s,
             labels,
             user,
+            requires,
+            prefers,
+            spread,
             runtime,
         })
     }

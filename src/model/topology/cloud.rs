@@ -1,5 +1,6 @@
 //! Where VMs come from: the `cloud_driver` of a topology's infrastructure.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use utoipa::ToSchema;
@@ -8,8 +9,10 @@ use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, join};
 use crate::model::units::Cpu;
 
+use super::constraints::read_labels;
 use super::infrastructure::{MOST_CORES, MOST_MEM_UNITS, read_switch};
 use super::names;
+use super::written::Scalar;
 
 /// Where VMs come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub struct Host {
     /// The address at which its published ports are reached.
     #[schema(format = "ipv4", example = "10.0.0.1")]
     pub ip: Option<String>,
+    /// Labels, for `requires`, `prefers` and `spread`.
+    #[schema(value_type = Option<BTreeMap<String, Scalar>>, example = json!({ "zone": "a" }))]
+    pub labels: BTreeMap<String, String>,
     /// Cores that it has; those of the infrastructure unless given.
     #[schema(rename = "cpu_cores", value_type = Option<f64>, minimum = 0, maximum = 10000, example = 8)]
     pub cpu: Option<Cpu>,
@@ -160,6 +166,7 @@ fn read_hosts(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vec<Host>> {
         {
             notes.problem(&join(&host.path, "ip"), format!("{ip:?} is not an IP address"));
         }
+        let labels = read_labels(notes, &mut host);
         let cpu = host.get("cpu_cores").and_then(|at| {
             let read = at.cores(notes, step, MOST_CORES)?;
             if read == Cpu::ZERO {
@@ -176,6 +183,7 @@ fn read_hosts(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vec<Host>> {
                 name: VmId::new(name),
                 docker,
                 ip,
+                labels,
                 cpu,
                 mem,
             });

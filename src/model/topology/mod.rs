@@ -6,6 +6,7 @@
 mod access;
 mod apps;
 mod cloud;
+mod constraints;
 mod docker_names;
 mod graph;
 mod healthcheck;
@@ -34,6 +35,7 @@ use super::revision::Revisions;
 pub use access::{DockerAccess, Tls};
 pub use apps::{HookName, Tier};
 pub use cloud::{AutoScaling, Cloud, Host};
+pub use constraints::Spread;
 pub use healthcheck::Healthcheck;
 pub use image::{Login, Pull, registry_of};
 pub use infrastructure::{

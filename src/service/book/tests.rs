@@ -62,6 +62,7 @@ fn frozen(from: &Allocation, actions: Vec<Action>) -> Frozen {
         plan_id: None,
         requested_by: By::itself(),
         reconcile: None,
+        intent: None,
     }
 }
 

@@ -43,7 +43,6 @@ impl Scene {
             hooks: None,
             vm: Size::new(4, 4),
             shapes: Vec::new(),
-            registries: BTreeMap::new(),
             mem_unit_mb: 512,
             max_vms: None,
             min_vms: 0,
@@ -118,6 +117,9 @@ impl Scene {
             stop_grace_s: None,
             labels: BTreeMap::new(),
             user: None,
+            requires: None,
+            prefers: None,
+            spread: crate::model::topology::Spread::Node,
             runtime: Default::default(),
         })
     }

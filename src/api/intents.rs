@@ -1,0 +1,185 @@
+//! `/api/intents`
+
+use std::str::FromStr;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use strum::VariantNames;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::fault::{Code, Fault};
+use crate::journal::IntentPage;
+use crate::model::intent::{Intent, State, Wanted};
+
+use super::Handle;
+use super::answer::Timer;
+use super::body::JsonBody;
+use super::by::Asked;
+
+/// One intent, and the `time` spent.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "kind": "cordon", "node": "vm1", "state": "done",
+    "execution": null, "reasons": [], "by": "operator", "created_at": "2026-11-21T06:00:00Z",
+    "changed_at": "2026-11-21T06:00:00Z", "time": "0.01" }))]
+pub struct IntentShown {
+    #[serde(flatten)]
+    intent: Intent,
+}
+
+/// A page of the intents, newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "intents": [], "next": null, "time": "0.00" }))]
+#[serde(deny_unknown_fields)]
+pub struct Intents {
+    /// The intents of this page.
+    intents: Vec<Intent>,
+    /// What to give as `before` for the page after this one; null where there is none.
+    #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    next: Option<Uuid>,
+}
+
+/// Intents that an answer lists where the client does not say, and at most.
+const LIMIT: u32 = 200;
+const MOST: u32 = 1000;
+
+/// Wants something of nodes, or of where a tier is.
+///
+/// `cordon`: the node takes nothing new. `uncordon`: it may be used again. `drain`: it takes nothing new, and
+/// everything on it goes elsewhere. `migrate`: a container of the tier goes to another node; it is started there
+/// and healthy, and the dependency hooks run, before the one that it replaces is stopped, and all of that is undone
+/// where it does not come up. What is wanted is on record when this answers. Where the same is wanted already and
+/// not done yet, that one is the answer.
+#[utoipa::path(post, path = "/api/intents", operation_id = "intend", tag = "intents",
+    request_body(content = Wanted, content_type = "application/json"),
+    responses((status = 202, description = "It was taken.", body = IntentShown,
+        headers(("Location" = String, description = "Where to look for it.")))))]
+pub async fn post(service: Handle, timer: Timer, Asked(by): Asked, JsonBody(body): JsonBody) -> HttpResponse {
+    let taken = match body.and_then(|body| read(&body)) {
+        Ok(wanted) => service.intend(wanted, by).await,
+        Err(fault) => Err(fault),
+    };
+    match taken {
+        Ok(intent) => {
+            let location = format!("/api/intents/{}", intent.id);
+            let mut response = timer.send(StatusCode::ACCEPTED, json!(intent));
+            if let Ok(value) = header::HeaderValue::from_str(&location) {
+                response.headers_mut().insert(header::LOCATION, value);
+            }
+            response
+        }
+        Err(fault) => timer.fail(&fault),
+    }
+}
+
+/// What a body wants. A member that is not known there is refused, as everywhere.
+fn read(body: &Value) -> Result<Wanted, Fault> {
+    const KINDS: [(&str, &[&str]); 4] = [
+        ("cordon", &["kind", "node"]),
+        ("uncordon", &["kind", "node"]),
+        ("drain", &["kind", "node"]),
+        ("migrate", &["kind", "tier", "from", "to"]),
+    ];
+    let bad = |message: String| Fault::new(Code::RequestInvalid, message);
+    let members = body.as_object().ok_or_else(|| {
+        bad("should be an object such as {\"kind\": \"drain\", \"node\": \"vm1\"}".to_owned())
+    })?;
+    let kind = members.get("kind").and_then(Value::as_str);
+    let Some((_, known)) = KINDS.iter().find(|(name, _)| Some(*name) == kind) else {
+        let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+        return Err(bad(format!("kind should be one of {}", names.join(", "))));
+    };
+    if let Some(stray) = members.keys().find(|member| !known.contains(&member.as_str())) {
+        return Err(Fault::unknown("member of this intent", stray, known));
+    }
+    let wrong = |error: serde_json::Error| match kind {
+        Some("migrate") => bad(format!(
+            "a migrate names a tier, where it goes to (a list of nodes, or an expression), and, where the tier \
+                 is on several nodes, from which: {error}"
+        )),
+        _ => bad(format!("names no node: {error}")),
+    };
+    serde_json::from_value(body.clone()).map_err(wrong)
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Query {
+    limit: Option<String>,
+    before: Option<String>,
+    state: Option<String>,
+}
+
+/// A page of the intents, newest first.
+#[utoipa::path(get, path = "/api/intents", operation_id = "list_intents", tag = "intents",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
+            description = "So many at most; 200 unless given."),
+        ("before" = Option<String>, Query, format = "uuid",
+            description = "Only intents that were taken before this one."),
+        ("state" = Option<State>, Query, description = "Only intents in this state."),
+    ),
+    responses((status = 200, description = "A page of the intents.", body = Intents)))]
+pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
+    let listed = match page(request.query_string()) {
+        Ok(page) => service.intents(page).await,
+        Err(fault) => Err(fault),
+    };
+    timer.give(listed.map(|(intents, more)| {
+        let last = intents.last().map(|last| last.id);
+        Intents {
+            intents,
+            next: last.filter(|_| more),
+        }
+    }))
+}
+
+fn page(query: &str) -> Result<IntentPage, Fault> {
+    let bad = |message: String| Fault::new(Code::RequestInvalid, message);
+    let query = web::Query::<Query>::from_query(query)
+        .map_err(|error| bad(format!("the query can't be read: {error}")))?
+        .into_inner();
+    let limit = match &query.limit {
+        None => LIMIT,
+        Some(text) => {
+            let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+            limit.ok_or_else(|| {
+                bad(format!(
+                    "limit should be a whole number from 1 to {MOST}, is {text:?}"
+                ))
+            })?
+        }
+    };
+    let before = match &query.before {
+        None => None,
+        Some(text) => {
+            Some(id_of(text).map_err(|_| bad(format!("before should be the id of an intent, is {text:?}")))?)
+        }
+    };
+    let state = match &query.state {
+        None => None,
+        Some(text) => Some(State::from_str(text).map_err(|_| {
+            let names = State::VARIANTS.join(", ");
+            bad(format!("state should be one of {names}, is {text:?}"))
+        })?),
+    };
+    Ok(IntentPage { limit, before, state })
+}
+
+/// One intent, and what came of it.
+#[utoipa::path(get, path = "/api/intents/{id}", operation_id = "get_intent", tag = "intents",
+    params(("id" = String, Path, description = "Its id.", format = "uuid")),
+    responses((status = 200, description = "The intent.", body = IntentShown)))]
+pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
+    let intent = match id_of(&id) {
+        Ok(id) => service.intent(id).await,
+        Err(fault) => Err(fault),
+    };
+    timer.give(intent.map(|intent| IntentShown { intent }))
+}
+
+fn id_of(text: &str) -> Result<Uuid, Fault> {
+    let unknown = || Fault::new(Code::NotFound, format!("there is no intent {text}"));
+    text.parse().map_err(|_| unknown())
+}

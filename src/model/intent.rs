@@ -1,0 +1,211 @@
+//! Intents: what somebody wants of nodes and of where tiers are, besides plans. On record before anything is done.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::ids::{TierId, VmId};
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = IntentWanted, example = json!({ "kind": "drain", "node": "vm1" }))]
+pub enum Wanted {
+    /// The node takes nothing new; what is on it stays.
+    Cordon {
+        /// The node.
+        #[schema(value_type = String, example = "vm1")]
+        node: VmId,
+    },
+    /// The node may be used again.
+    Uncordon {
+        /// The node.
+        #[schema(value_type = String, example = "vm1")]
+        node: VmId,
+    },
+    /// The node takes nothing new, and everything leaves it.
+    Drain {
+        /// The node.
+        #[schema(value_type = String, example = "vm1")]
+        node: VmId,
+    },
+    /// A container of the tier goes to another node.
+    Migrate {
+        /// The tier, by its flat name.
+        #[schema(value_type = String, example = "rubis_db")]
+        tier: TierId,
+        /// The node that it leaves; needed where the tier is on several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>, example = "vm1")]
+        from: Option<VmId>,
+        /// Where it may go.
+        to: Destination,
+    },
+}
+
+/// Where something may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = IntentDestination, example = json!(["vm2", "vm3"]))]
+pub enum Destination {
+    /// To one of these nodes.
+    #[schema(value_type = Vec<String>)]
+    Nodes(Vec<VmId>),
+    /// To a node of which this expression is true.
+    Expression(String),
+}
+
+impl Wanted {
+    /// What it is called.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Cordon { .. } => "cordon",
+            Self::Uncordon { .. } => "uncordon",
+            Self::Drain { .. } => "drain",
+            Self::Migrate { .. } => "migrate",
+        }
+    }
+
+    /// The node that it is about, where it is about one.
+    #[must_use]
+    pub const fn node(&self) -> Option<&VmId> {
+        match self {
+            Self::Cordon { node } | Self::Uncordon { node } | Self::Drain { node } => Some(node),
+            Self::Migrate { .. } => None,
+        }
+    }
+}
+
+/// How what is wanted is described among the fields of an intent, whichever kind it is.
+#[derive(ToSchema)]
+#[schema(as = IntentShownWanted, example = json!({ "kind": "drain", "node": "vm1" }))]
+#[expect(dead_code, reason = "only its shape is of interest")]
+pub(crate) struct Shown {
+    /// What is wanted.
+    #[schema(example = "drain")]
+    kind: Kind,
+    /// The node, where it is about one.
+    #[schema(example = "vm1")]
+    node: Option<String>,
+    /// The tier that is to go elsewhere.
+    #[schema(example = "rubis_db")]
+    tier: Option<String>,
+    /// The node that it leaves.
+    #[schema(example = "vm1")]
+    from: Option<String>,
+    /// Where it may go.
+    to: Option<Destination>,
+}
+
+/// What can be wanted: that a node takes nothing new, that it may be used again, that everything leaves it, that a
+/// tier goes elsewhere.
+#[derive(ToSchema)]
+#[schema(as = IntentKind, rename_all = "snake_case", example = "drain")]
+#[expect(dead_code, reason = "only its shape is of interest")]
+pub(crate) enum Kind {
+    Cordon,
+    Uncordon,
+    Drain,
+    Migrate,
+}
+
+/// How far an intent is: not begun; being carried out, by an execution; what was wanted is so; nothing was done,
+/// and the reasons say why; its execution did not succeed.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::EnumString,
+    strum::VariantNames,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = IntentState, example = "running")]
+pub enum State {
+    /// It is not begun.
+    Pending,
+    /// An execution carries it out.
+    Running,
+    /// What was wanted is so.
+    Done,
+    /// Nothing was done.
+    Refused,
+    /// Its execution did not succeed.
+    Failed,
+}
+
+impl State {
+    /// Whether nothing more comes of it.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Pending | Self::Running => false,
+            Self::Done | Self::Refused | Self::Failed => true,
+        }
+    }
+
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What somebody wants, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "kind": "drain", "node": "vm1", "state": "running",
+    "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c1", "reasons": [], "by": "operator",
+    "created_at": "2026-11-21T06:00:00Z", "changed_at": "2026-11-21T06:00:01Z" }))]
+pub struct Intent {
+    /// Its id.
+    #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
+    pub id: Uuid,
+    /// What is wanted.
+    #[serde(flatten)]
+    #[schema(value_type = Shown)]
+    pub wanted: Wanted,
+    /// How far it is.
+    pub state: State,
+    /// The execution that carries it out; null where there is none.
+    #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c1")]
+    pub execution: Option<Uuid>,
+    /// Why it was refused, failed, or waits.
+    #[schema(example = json!([]))]
+    pub reasons: Vec<String>,
+    /// The name of the token that asked for it; `anonymous` without one.
+    #[schema(example = "operator")]
+    pub by: String,
+    /// When it was taken.
+    #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
+    pub created_at: Timestamp,
+    /// When it changed last.
+    #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:01Z")]
+    pub changed_at: Timestamp,
+}
+
+/// That a node takes nothing new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cordon {
+    /// The intent that asked for it.
+    pub intent: Uuid,
+    /// Who asked.
+    pub by: String,
+    /// Since when, for people.
+    pub since: Timestamp,
+}
+
+impl Cordon {
+    /// In a sentence.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        format!("cordoned by {} at {}", self.by, self.since)
+    }
+}

@@ -1,0 +1,341 @@
+//! What tiers ask of nodes, worked out for the nodes that there are: where each may be, how far apart its
+//! containers are kept, which nodes it would rather be on, and why it may not be on the others. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::model::node::{Source, Standing};
+use crate::model::topology::{Shape, Spread, Tier};
+use crate::model::{About, Node, Size, TierId, Topology, VmId};
+use crate::require::Facts;
+use crate::solve::conditions::{Ask, Candidate, Conditions};
+
+use super::nodes::Nodes;
+
+/// What one request wants of where things are, besides what the tiers say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Confine {
+    /// Everything is to leave these, for this reason.
+    pub leave: BTreeMap<VmId, String>,
+    /// These tiers are to be on so many of these VMs and no others.
+    pub only: BTreeMap<TierId, (u32, BTreeSet<VmId>)>,
+}
+
+/// Whether expressions that can't be evaluated count as false. They do on nodes that ever answered; of those of a
+/// what-if nobody knows the capabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// They do.
+    IsFalse,
+    /// They don't.
+    IsFine,
+}
+
+/// What one tier asks of the nodes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asks {
+    /// Why it may not be on these; it may be on the others.
+    pub refused: BTreeMap<Candidate, Vec<String>>,
+    /// How good each is, where it prefers some.
+    scores: BTreeMap<Candidate, f64>,
+    /// The label that it is spread by.
+    spread: Option<String>,
+}
+
+/// What the tiers of a plan ask of the nodes that there are, and of those that could be made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// By tier; those that ask for nothing are left out.
+    pub tiers: BTreeMap<TierId, Asks>,
+    /// All that could be used.
+    pub candidates: BTreeMap<Candidate, Node>,
+}
+
+/// What the tiers of a plan ask of nodes.
+#[must_use]
+pub fn asked(
+    topology: &Topology,
+    tiers: &BTreeMap<TierId, Size>,
+    nodes: &Nodes,
+    fresh: Vec<(String, Node)>,
+    confine: &Confine,
+    unknown: Unknown,
+) -> Asked {
+    let there = nodes
+        .iter()
+        .map(|(id, node)| (Candidate::Vm(id.clone()), node.clone()));
+    let fresh = fresh
+        .into_iter()
+        .map(|(shape, node)| (Candidate::Shape(shape), node));
+    let candidates: BTreeMap<Candidate, Node> = there.chain(fresh).collect();
+    let wanted = tiers.iter().filter(|(_, size)| **size != Size::ZERO);
+    let wanted = wanted.filter_map(|(id, _)| topology.tiers.get(id));
+    // Many tiers may ask the same, and asking nodes takes time.
+    let mut known: Vec<(&Tier, Asks)> = Vec::new();
+    let mut facts: Option<BTreeMap<&Candidate, Facts>> = None;
+    let mut all = BTreeMap::new();
+    for tier in wanted {
+        let same = |other: &Tier| {
+            (&other.requires, &other.prefers, &other.spread) == (&tier.requires, &tier.prefers, &tier.spread)
+        };
+        let nothing = tier.requires.is_none() && tier.prefers.is_none() && tier.spread == Spread::Node;
+        let mut asks = match known.iter().find(|(other, _)| same(other)) {
+            _ if nothing => Asks::default(),
+            Some((_, asks)) => asks.clone(),
+            None => {
+                let facts = facts.get_or_insert_with(|| {
+                    let each = candidates.iter();
+                    each.map(|(candidate, node)| (candidate, node.facts())).collect()
+                });
+                let asks = asks_of(tier, &candidates, facts, unknown);
+                known.push((tier, asks.clone()));
+                asks
+            }
+        };
+        for (vm, why) in &confine.leave {
+            let refused = asks.refused.entry(Candidate::Vm(vm.clone()));
+            refused.or_default().push(why.clone());
+        }
+        if let Some((_, only)) = confine.only.get(&tier.id) {
+            let elsewhere = |candidate: &&Candidate| match candidate {
+                Candidate::Vm(id) => !only.contains(id),
+                Candidate::Shape(_) => true,
+            };
+            for candidate in candidates.keys().filter(elsewhere) {
+                let why = format!("it is not where {} is to be", tier.id);
+                asks.refused.entry(candidate.clone()).or_default().push(why);
+            }
+        }
+        if asks != Asks::default() {
+            all.insert(tier.id.clone(), asks);
+        }
+    }
+    Asked {
+        tiers: all,
+        candidates,
+    }
+}
+
+fn asks_of(
+    tier: &Tier,
+    candidates: &BTreeMap<Candidate, Node>,
+    facts: &BTreeMap<&Candidate, Facts>,
+    unknown: Unknown,
+) -> Asks {
+    let mut asks = Asks::default();
+    if let Some(requires) = &tier.requires {
+        for (candidate, facts) in facts {
+            // One that never answered may be what is required; nothing is begun on it before it is seen.
+            let unheard = candidates
+                .get(*candidate)
+                .is_none_or(|node| node.capabilities.is_empty());
+            let reasons = if unheard || unknown == Unknown::IsFine {
+                requires.refuted(facts)
+            } else {
+                requires.unmet(facts)
+            };
+            if !reasons.is_empty() {
+                asks.refused.insert((*candidate).clone(), reasons);
+            }
+        }
+    }
+    if let Some(prefers) = &tier.prefers {
+        let score = |facts: &Facts| prefers.score(facts).unwrap_or_default();
+        let scores = facts
+            .iter()
+            .map(|(candidate, facts)| ((*candidate).clone(), score(facts)));
+        asks.scores = scores.collect();
+    }
+    if let Spread::Label(label) = &tier.spread {
+        asks.spread = Some(label.clone());
+        for (candidate, node) in candidates {
+            if domain(node, label).is_none() {
+                let refused = asks.refused.entry(candidate.clone()).or_default();
+                refused.push(format!("spread: it has no label {label}"));
+            }
+        }
+    }
+    asks
+}
+
+/// The failure domain of a node by a label; where it has no label of that name, by a capability, such as the zone
+/// that a cloud tells of.
+#[must_use]
+pub fn domain(node: &Node, label: &str) -> Option<String> {
+    let told = || node.capabilities.get(label).and_then(Value::as_str);
+    let label = node.labels.get(label).map(String::as_str).or_else(told)?;
+    Some(label.to_owned())
+}
+
+/// What VMs are like that are still to be made, one for each shape: what all that there are have in common, and
+/// the labels of the shape.
+#[must_use]
+pub fn fresh(nodes: &Nodes, source: Source, shapes: &[Shape]) -> Vec<(String, Node)> {
+    let mut common: Option<About> = None;
+    let told = nodes.values().filter(|node| !node.capabilities.is_empty());
+    for node in told {
+        let about = About {
+            labels: node.labels.clone(),
+            capabilities: node.capabilities.clone(),
+        };
+        common = Some(match common {
+            None => about,
+            Some(common) => common.alike(&about),
+        });
+    }
+    let common = common.unwrap_or_default();
+    let node = |shape: &Shape| {
+        let mut labels = common.labels.clone();
+        labels.extend(
+            shape
+                .labels
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        let node = Node {
+            id: VmId::new_vm(0),
+            source,
+            standing: Standing::Ready,
+            reason: None,
+            since: jiff::Timestamp::UNIX_EPOCH,
+            ip: None,
+            size: shape.size,
+            used: None,
+            labels,
+            capabilities: common.capabilities.clone(),
+            health: serde_json::Map::new(),
+            epoch: None,
+        };
+        (shape.name.clone(), node)
+    };
+    shapes.iter().map(node).collect()
+}
+
+impl Asked {
+    /// The same for the solver. `cordoned` take nothing new.
+    #[must_use]
+    pub fn conditions(&self, cordoned: BTreeSet<VmId>) -> Conditions {
+        let mut shared: Vec<(&Asks, Arc<Ask>)> = Vec::new();
+        let mut asks = BTreeMap::new();
+        let mut by_label: BTreeSet<&String> = BTreeSet::new();
+        for (tier, of) in &self.tiers {
+            by_label.extend(&of.spread);
+            let ask = match shared.iter().find(|(other, _)| *other == of) {
+                Some((_, ask)) => Arc::clone(ask),
+                None => {
+                    let ask = Arc::new(self.ask(of));
+                    shared.push((of, Arc::clone(&ask)));
+                    ask
+                }
+            };
+            asks.insert(tier.clone(), ask);
+        }
+        let mut labels: BTreeMap<VmId, BTreeMap<String, String>> = BTreeMap::new();
+        for (candidate, node) in &self.candidates {
+            if let Candidate::Vm(id) = candidate {
+                let domains = by_label
+                    .iter()
+                    .filter_map(|label| Some(((*label).clone(), domain(node, label)?)));
+                labels.insert(id.clone(), domains.collect());
+            }
+        }
+        Conditions {
+            cordoned,
+            labels,
+            asks,
+        }
+    }
+
+    fn ask(&self, of: &Asks) -> Ask {
+        let admitted = self
+            .candidates
+            .keys()
+            .filter(|candidate| !of.refused.contains_key(*candidate));
+        Ask {
+            admits: (!of.refused.is_empty()).then(|| admitted.cloned().collect()),
+            scores: of.scores.clone(),
+            spread: of.spread.clone(),
+        }
+    }
+
+    /// What a plan's author should know: tiers that hang on one node, or have none.
+    #[must_use]
+    pub fn lonely(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (tier, asks) in self.tiers.iter().filter(|(_, asks)| !asks.refused.is_empty()) {
+            let mut left = self
+                .candidates
+                .keys()
+                .filter(|candidate| !asks.refused.contains_key(*candidate));
+            match (left.next(), left.next()) {
+                (None, _) => {
+                    let why = self.few(asks);
+                    warnings.push(format!("there is no node that {tier} may be on: {why}"));
+                }
+                (Some(Candidate::Vm(only)), None) if self.candidates.len() > 1 => warnings.push(format!(
+                    "{tier} may be on one node only, '{only}': where that is lost, it can't be placed"
+                )),
+                _ => {}
+            }
+        }
+        warnings
+    }
+
+    /// Why a few of the nodes are none for a tier.
+    fn few(&self, asks: &Asks) -> String {
+        /// So many are told of.
+        const FEW: usize = 3;
+        let told: Vec<String> = asks
+            .refused
+            .iter()
+            .take(FEW)
+            .map(|(candidate, reasons)| format!("{}: {}", named(candidate), reasons.join(", ")))
+            .collect();
+        match asks.refused.len().saturating_sub(FEW) {
+            0 => told.join("; "),
+            more => format!("{}; and {more} more", told.join("; ")),
+        }
+    }
+
+    /// The reasons of nodes that are none for a tier, as details of an answer that there is no placement.
+    #[must_use]
+    pub fn rejections(&self) -> Vec<Value> {
+        /// So many are told of for a tier.
+        const MOST: usize = 30;
+        let of = |(tier, asks): (&TierId, &Asks)| {
+            let refused = asks.refused.iter().take(MOST);
+            let told = refused.map(|(candidate, reasons)| {
+                let node = match candidate {
+                    Candidate::Vm(id) => Some(id),
+                    Candidate::Shape(_) => None,
+                };
+                json!({ "code": "rejected", "tier": tier, "node": node, "reasons": reasons })
+            });
+            told.collect::<Vec<Value>>()
+        };
+        self.tiers.iter().flat_map(of).collect()
+    }
+}
+
+fn named(candidate: &Candidate) -> String {
+    match candidate {
+        Candidate::Vm(id) => format!("'{id}'"),
+        Candidate::Shape(name) if name.is_empty() => "a new VM".to_owned(),
+        Candidate::Shape(name) => format!("a new VM of shape {name}"),
+    }
+}
+
+/// The topology with the numbers of nodes that a request wants of its tiers.
+#[must_use]
+pub fn confined(topology: &Topology, confine: &Confine) -> Topology {
+    let mut topology = topology.clone();
+    for (tier, (count, _)) in &confine.only {
+        if let Some(tier) = topology.tiers.get_mut(tier) {
+            tier.min_node = *count;
+            tier.max_node = Some(*count);
+        }
+    }
+    topology
+}
