@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use mapek::model::{Allocation, Plan, Topology};
+use mapek::solve::conditions::Conditions;
 use mapek::solve::pose::pose;
 use mapek::solve::{Amount, Instance, Limits, SolveError, solve};
 use serde_json::{Value, json};
@@ -92,7 +93,16 @@ fn read(body: &Value) -> anyhow::Result<Instance> {
     let topology = Topology::parse(&part("topology")).map_err(problems)?.topology;
     let (plan, _) = Plan::parse(&part("plan"), &topology).map_err(problems)?;
     let allocation: Allocation = serde_json::from_value(part("allocation"))?;
-    Ok(pose(&topology, &allocation, &BTreeMap::new(), &plan, None, None)?.instance)
+    Ok(pose(
+        &topology,
+        &allocation,
+        &BTreeMap::new(),
+        &plan,
+        None,
+        None,
+        &Conditions::default(),
+    )?
+    .instance)
 }
 
 /// A request body that asks for `instance` (without ports, which generated ones have none of).
@@ -123,7 +133,12 @@ fn body(instance: &Instance) -> Value {
         entry["used"] = used.into();
         allocation.insert(vm.name.clone(), entry);
     }
-    let mut infrastructure = size(instance.new_vm);
+    // Generated instances have one shape.
+    let shape = instance
+        .shapes
+        .first()
+        .map_or(Amount::default(), |shape| shape.capacity);
+    let mut infrastructure = size(shape);
     infrastructure["cloud_driver"] = json!({"autoscaling_groupname": "what-if"});
     let apps: Vec<Value> = apps
         .into_iter()

@@ -1,5 +1,5 @@
 //! Expressions: good ones, wrong ones, hostile ones.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::time::Duration;
 

@@ -43,6 +43,7 @@ impl Scene {
             hooks: None,
             vm: Size::new(4, 4),
             shapes: Vec::new(),
+            registries: BTreeMap::new(),
             mem_unit_mb: 512,
             max_vms: None,
             min_vms: 0,
