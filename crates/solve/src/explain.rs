@@ -149,10 +149,12 @@ fn of_tier(tier: &Tier, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String
         found.push((ReasonCode::MinAboveMax, text));
     }
     if u64::from(min) > fleet.count {
-        let text = format!(
-            "{name} has min_node {min}, but there can be only {} VMs",
-            fleet.count
-        );
+        // A tier that does not say how many VMs it needs still needs one.
+        let text = match (min, fleet.count) {
+            (1, _) => format!("{name} needs a VM, but there can be none with room for a container"),
+            (_, 1) => format!("{name} has min_node {min}, but there can be only 1 VM"),
+            (_, count) => format!("{name} has min_node {min}, but there can be only {count} VMs"),
+        };
         found.push((ReasonCode::TooFewVms, text));
     }
     let of = |part: fn(Amount) -> u32| {

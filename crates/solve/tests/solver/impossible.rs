@@ -126,3 +126,14 @@ fn every_repair_of_a_tiny_instance_works() {
         "only {repaired} of {refused} have a repair"
     );
 }
+
+#[test]
+fn a_limit_that_nobody_has_set_is_not_named() {
+    let mut instance = on(Amount::new(2, 8), vec![tier("shop_app", 1, 1)]);
+    instance.max_vms = Some(0);
+    let why = refused(&instance);
+    assert!(
+        texts(&why).contains(&"shop_app needs a VM, but there can be none with room for a container"),
+        "{why:?}"
+    );
+}
