@@ -22,7 +22,7 @@ pub struct Options {
     /// Further names and addresses under which clients reach the service, separated by commas; requests to any other are refused
     #[arg(long, env = "MAPEK_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub allowed_hosts: Option<Vec<String>>,
-    /// File of tokens, one line each: NAME ROLE TOKEN [EXPIRES], where ROLE is read or write; reread on SIGHUP
+    /// File of tokens, one line each: NAME ROLE TOKEN and, if it expires, EXPIRES; ROLE is read or write; reread on SIGHUP
     #[arg(long, env = "MAPEK_TOKENS_FILE", value_name = "FILE")]
     pub tokens_file: Option<PathBuf>,
     /// Tokens, separated by commas; other users can see flags, so prefer the environment or a file
@@ -46,7 +46,7 @@ pub struct Options {
     /// Authorities that sign clients' certificates (PEM); clients without such a certificate are refused
     #[arg(long, env = "MAPEK_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
-    /// Origins whose web pages may use the service, such as https://planner.example, separated by commas
+    /// Origins whose web pages may use the service, each with its scheme, separated by commas
     #[arg(long, env = "MAPEK_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origin: Option<Vec<String>>,
     /// Most connections at the same time; the ones idle longest are closed to make room

@@ -158,7 +158,7 @@ impl HookSet {
         missing
     }
 
-    /// All files as a tar archive to be unpacked at a container's [`ROOT`]. Everyone may read and run
+    /// All files as a tar archive to be unpacked at a container's `/ecoware`. Everyone may read and run
     /// them, whatever their mode was: the container's user need not be root. The same files give
     /// the same bytes.
     ///
