@@ -71,6 +71,12 @@ fn reason(topology: &Topology, progress: &Progress, tier: TierNo, delete: OpNo, 
         let ops = work.tiers[tier].ops.iter().copied();
         ops.filter(|op| work.ops[*op].kind == Kind::Create)
     };
+    if creates().any(|create| work.ops[create].vm == work.ops[delete].vm) {
+        return format!(
+            "the one on '{here}' has to go before the new one can be made there: it holds a port that another \
+             tier needs, or it does not run"
+        );
+    }
     let obstacles: Vec<String> = creates()
         .filter_map(|create| obstacle(topology, progress, create))
         .collect();
@@ -131,8 +137,11 @@ fn port(topology: &Topology, holder: Option<&TierId>, tier: Option<&TierId>) -> 
     let held = ports(holder)
         .into_iter()
         .find(|held| own.iter().any(|port| port.conflicts(held)));
-    let number = held.map_or_else(String::new, |port| format!(" {}", port.host));
-    format!("port{number} is held by {}", name(holder))
+    // One that the holder published in an earlier revision only has no number here.
+    held.map_or_else(
+        || format!("{} holds a port that it needs", name(holder)),
+        |port| format!("port {} is held by {}", port.host, name(holder)),
+    )
 }
 
 /// `2 cores, 1 mem_unit` with `, ` between, leaving out what is zero.

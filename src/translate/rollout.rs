@@ -18,18 +18,70 @@ use super::work::conflict;
 use super::{Action, Interrupt, Stage, Way, cores, moves};
 
 /// The whole way: rollouts that come first, sizes and places, the other rollouts.
+///
+/// What holds a port that something else on its VM needs is replaced before all else, as long as what it needs itself is
+/// free, so that a port passes from one to the next and no container goes before its successor is up. Only where ports
+/// are exchanged in a ring is there no such order.
 pub(super) fn way(topology: &Topology, from: &Allocation, to: &Allocation) -> Way {
+    let plain = settled(topology, from, to);
+    let mut passed = Vec::new();
+    let mut now = from.clone();
+    loop {
+        let next = Rollout::between(topology, &now, to, |tier| {
+            dependencies_run(topology, (&now, to), tier) && lets_go(topology, (&now, to), tier)
+        });
+        let next = next.way(Manner::Unblocked);
+        if next.stages.is_empty() {
+            break;
+        }
+        now = next.target.clone();
+        passed.push(next);
+    }
+    if passed.is_empty() {
+        return plain;
+    }
+    passed.push(settled(topology, &now, to));
+    let passed = joined(passed);
+    if passed.interrupts.len() > plain.interrupts.len() {
+        plain
+    } else {
+        passed
+    }
+}
+
+/// Whether an outdated container of the tier holds a port that another on its VM needs in the end.
+fn lets_go(topology: &Topology, (now, to): (&Allocation, &Allocation), tier: &TierId) -> bool {
+    to.places(tier).any(|(vm, wanted)| {
+        let held = now.container(vm, tier).filter(|held| held.is_replaced_by(wanted));
+        let others = to
+            .vms
+            .get(vm)
+            .into_iter()
+            .flat_map(|vm| &vm.used)
+            .filter(|(other, _)| *other != tier);
+        let needed = others.flat_map(|(other, wanted)| topology.ports_at(other, wanted.revision.as_ref()));
+        held.is_some_and(|held| conflict(topology.ports_at(tier, held.revision.as_ref()), needed))
+    })
+}
+
+/// Whether what the tier depends on runs, as far as it is to run at all.
+fn dependencies_run(topology: &Topology, (from, to): (&Allocation, &Allocation), tier: &TierId) -> bool {
+    let runs = |other: &TierId| from.places(other).next().is_some() || to.places(other).next().is_none();
+    let spec = topology.tiers.get(tier);
+    spec.is_some_and(|spec| spec.depends_on.iter().all(runs))
+}
+
+/// The way without regard to ports that pass from one to the next.
+fn settled(topology: &Topology, from: &Allocation, to: &Allocation) -> Way {
     let (rest, late) = along(topology, from, to);
     if late.interrupts.is_empty() {
         return joined([rest, late]);
     }
     let candidates: BTreeSet<&TierId> = late.interrupts.iter().map(|one| &one.tier).collect();
     let early = Rollout::between(topology, from, to, |tier| {
-        let runs = |other: &TierId| from.places(other).next().is_some() || to.places(other).next().is_none();
-        let spec = topology.tiers.get(tier);
-        candidates.contains(tier) && spec.is_some_and(|spec| spec.depends_on.iter().all(runs))
+        candidates.contains(tier) && dependencies_run(topology, (from, to), tier)
     })
-    .way(true);
+    .way(Manner::Gently);
     if early.stages.is_empty() {
         return joined([rest, late]);
     }
@@ -40,12 +92,12 @@ pub(super) fn way(topology: &Topology, from: &Allocation, to: &Allocation) -> Wa
 /// Sizes and places, and what is outdated then.
 fn along(topology: &Topology, from: &Allocation, to: &Allocation) -> (Way, Way) {
     let rest = moves(topology, from, to);
-    let late = Rollout::between(topology, &rest.target, to, |_| true).way(false);
+    let late = Rollout::between(topology, &rest.target, to, |_| true).way(Manner::Fully);
     (rest, late)
 }
 
 /// One way after the other. A tier that several interrupt has the first one's reason.
-fn joined<const N: usize>(ways: [Way; N]) -> Way {
+fn joined(ways: impl IntoIterator<Item = Way>) -> Way {
     let mut whole = Way::default();
     let mut interrupts: BTreeMap<TierId, Interrupt> = BTreeMap::new();
     for way in ways {
@@ -57,6 +109,17 @@ fn joined<const N: usize>(ways: [Way; N]) -> Way {
     }
     whole.interrupts = interrupts.into_values().collect();
     whole
+}
+
+/// How much of what is outdated is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Everything.
+    Fully,
+    /// What nothing else on its VM is in the way of.
+    Unblocked,
+    /// Of that, what no tier is interrupted for.
+    Gently,
 }
 
 /// What is to be replaced, and how far that is.
@@ -112,9 +175,8 @@ impl<'a> Rollout<'a> {
         }
     }
 
-    /// Replaces everything; with `gently`, only what no tier is interrupted for, and nothing that something else on its
-    /// VM is in the way of.
-    fn way(mut self, gently: bool) -> Way {
+    /// Replaces what the manner allows.
+    fn way(mut self, manner: Manner) -> Way {
         let order: Vec<&TierId> = {
             let tiers = self
                 .topology
@@ -123,7 +185,7 @@ impl<'a> Rollout<'a> {
                 .map(|tier| &tier.id);
             tiers.filter(|tier| self.open.contains_key(tier)).collect()
         };
-        if gently {
+        if manner != Manner::Fully {
             self.open.retain(|tier, places| {
                 let now = &self.now;
                 let topology = self.topology;
@@ -132,6 +194,8 @@ impl<'a> Rollout<'a> {
                     vm.is_some_and(|vm| !blocked(topology, vm, tier, revision))
                 })
             });
+        }
+        if manner == Manner::Gently {
             let lone: Vec<&TierId> = self
                 .open
                 .keys()

@@ -233,6 +233,41 @@ fn tiers_that_swap_ports_are_made_anew() {
 }
 
 #[test]
+fn a_port_passes_to_who_comes_after_its_holder_is_replaced() {
+    let scene = Scene::new().vm("v1", 2, 2).port("lb", 80);
+    let scene = scene.runs("app", "v1", 1, 1);
+    let scene = scene.wants("app", "v1", 1, 1).wants("lb", "v1", 1, 1);
+    let (stages, interrupts) = told(&scene.outdated(&[("app", 80)]));
+    assert_eq!(stages, [["StartFirst app v1"], ["create lb v1"]]);
+    assert_eq!(interrupts, []);
+}
+
+#[test]
+fn ports_pass_along_a_chain_and_the_old_containers_are_kept() {
+    let scene = Scene::new()
+        .vm("v1", 3, 3)
+        .port("a", 81)
+        .port("b", 82)
+        .port("c", 83);
+    let scene = scene
+        .runs("a", "v1", 1, 1)
+        .runs("b", "v1", 1, 1)
+        .runs("c", "v1", 1, 1);
+    let scene = scene
+        .wants("a", "v1", 1, 1)
+        .wants("b", "v1", 1, 1)
+        .wants("c", "v1", 1, 1);
+    let (stages, interrupts) = told(&scene.outdated(&[("a", 80), ("b", 81), ("c", 82)]));
+    // The VM is full: each is stopped, and kept until its successor is up.
+    assert_eq!(
+        stages,
+        [["StopFirst c v1"], ["StopFirst b v1"], ["StopFirst a v1"]]
+    );
+    let tiers: Vec<&str> = interrupts.iter().map(|one| one.tier.as_str()).collect();
+    assert_eq!(tiers, ["a", "b", "c"]);
+}
+
+#[test]
 fn what_is_outdated_and_does_not_run_is_replaced_and_not_set_going() {
     let mut scene = Scene::new()
         .vm("v1", 2, 2)
