@@ -15,7 +15,7 @@ use super::{ensure, resize, runtime, spec, wait};
 use crate::engine::{
     ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, successor,
 };
-use crate::model::Handover;
+use crate::model::{Handover, RevisionId};
 
 /// Rounds of look-and-act before giving up.
 const ROUNDS: usize = 8;
@@ -27,7 +27,7 @@ pub async fn with(
     handover: Handover,
 ) -> Result<Observed, EngineError> {
     let fingerprint = spec::fingerprint(asked);
-    let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked.revision.as_ref());
     let temporary = successor(&asked.name);
     for _ in 0..ROUNDS {
         let old = ours(caller, &asked.name).await?;
@@ -75,7 +75,7 @@ pub async fn prepare(
     handover: Handover,
 ) -> Result<bool, EngineError> {
     let fingerprint = spec::fingerprint(asked);
-    let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked.revision.as_ref());
     let temporary = successor(&asked.name);
     for _ in 0..ROUNDS {
         let old = ours(caller, &asked.name).await?;
@@ -117,6 +117,16 @@ pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
         (None, Some(next)) => rename(caller, &next, name).await,
         (None, None) => Ok(()),
     }
+}
+
+/// Whether a container is the one that is asked for: made alike, and of that revision. Two revisions can be made alike:
+/// a dependency that does not run has no address to be told. The label would name the old one for ever then.
+fn is_as_asked(seen: &Observed, fingerprint: &str, revision: Option<&RevisionId>) -> bool {
+    let alike = seen
+        .labels
+        .get(LABEL_SPEC)
+        .is_some_and(|label| label == fingerprint);
+    alike && (revision.is_none() || seen.revision().as_ref() == revision)
 }
 
 /// Whether a container in this state can be started, or runs.
@@ -168,5 +178,49 @@ async fn rename(caller: &Caller, next: &Found, name: &str) -> Result<(), EngineE
                 _ => Err(failed.error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::LABEL_REVISION;
+
+    fn labelled(labels: &[(&str, &str)]) -> Observed {
+        Observed {
+            name: "app_tier".to_owned(),
+            id: "id".to_owned(),
+            managed: true,
+            image: "image".to_owned(),
+            state: State::Running,
+            health: None,
+            cpuset: String::new(),
+            nano_cpus: 0,
+            memory: 0,
+            memory_swap: 0,
+            exit_code: None,
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ports: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_made_alike_is_another_one_at_another_revision() {
+        let revision = RevisionId::new("new");
+        let asked = |labels: &[(&str, &str)], revision| is_as_asked(&labelled(labels), "spec", revision);
+        let spec = (LABEL_SPEC, "spec");
+        assert!(asked(&[spec, (LABEL_REVISION, "new")], Some(&revision)));
+        assert!(!asked(&[spec, (LABEL_REVISION, "old")], Some(&revision)));
+        // An earlier version made it, or it was adopted.
+        assert!(!asked(&[spec], Some(&revision)));
+        // Nobody keeps revisions.
+        assert!(asked(&[spec], None));
+        assert!(!asked(
+            &[(LABEL_SPEC, "other"), (LABEL_REVISION, "new")],
+            Some(&revision)
+        ));
     }
 }
