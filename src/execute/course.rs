@@ -256,3 +256,35 @@ async fn what_depends_on_an_unhealthy_one_starts_once_that_is_healthy() {
     assert_eq!(outcome, Some(Outcome::Succeeded), "{fault:?}");
     assert_eq!(world.running_on("b"), ["app_web"]);
 }
+
+#[tokio::test]
+async fn an_image_that_can_not_be_had_stops_everything_after_a_kill_too() {
+    let from = holding(&[("a", ""), ("b", "")]);
+    let to = holding(&[("a", "db"), ("b", "web")]);
+    let world = Fake::new((from, to), OnFailure::Stop, nothing);
+    let record = world.record();
+    let (action, last) = record.actions().last().unwrap();
+    assert_eq!(
+        last.to_string().split(" on ").next(),
+        Some("create container 'app_web'")
+    );
+    // The pull failed before anything was done, and then the service was killed.
+    world.happened(Event::ActionStarted { action, attempt: 1 });
+    world.happened(Event::ActionFailed {
+        action,
+        error: "there is no such image".to_owned(),
+        code: "image_unavailable".to_owned(),
+        output: None,
+        left: Some(Left::Nothing),
+        unknown: false,
+    });
+    let (outcome, fault) = world.run(SHORT, 4, unhalted()).await;
+    assert_eq!(outcome, Some(Outcome::Failed));
+    let told = fault.unwrap().message;
+    assert!(told.contains("there is no such image"), "{told}");
+    assert_eq!(
+        world.running_on("a"),
+        [""; 0],
+        "what comes before it is not begun"
+    );
+}
