@@ -117,8 +117,10 @@ pub(super) fn add(
         let was = allocation.container(vm, tier);
         // A successor knows nothing of what its predecessor was told.
         let replaced = was.is_some_and(|was| was.is_replaced_by(is));
+        // A hook without a dependency is never run.
         if let Some(spec) = topology.tiers.get(tier)
             && spec.on_dependency_scale.is_some()
+            && !spec.depends_on.is_empty()
             && (replaced || (was.is_none() && dependency_changed(execution, spec)))
         {
             is.owed.tier = Some(since);

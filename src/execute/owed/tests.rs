@@ -10,7 +10,7 @@ use crate::execute::{
     confirmed,
 };
 use crate::model::topology::{OnFailure, OnShortage};
-use crate::model::{Allocation, CoreSet, Since, Size, TierId, Topology, Vm, VmId};
+use crate::model::{Allocation, CoreSet, RevisionId, Since, Size, TierId, Topology, Vm, VmId};
 use crate::translate::{Action, Stage, check, translate};
 
 /// `web` is told of changes of `db`; both have scale hooks.
@@ -358,5 +358,32 @@ fn what_was_drained_and_stays_is_owed_its_scale_hooks() {
         });
         let held = course.now.container(&VmId::new("w"), &TierId::of("app", "db"));
         assert_eq!(held.unwrap().owed.scale, begun);
+    }
+}
+
+#[test]
+fn a_successor_is_owed_its_dependency_hook_where_it_depends_on_anything() {
+    let made = |revision: &str| {
+        let mut side = holding(&[("v", "db", 1), ("v", "web", 1)]);
+        let web = side.vms.get_mut("v").unwrap().used.get_mut("app_web").unwrap();
+        web.revision = Some(RevisionId::new(revision));
+        side
+    };
+    for depends in [true, false] {
+        let mut course = Course::begin(&made("old"), &made("new"));
+        if !depends {
+            course
+                .topology
+                .tiers
+                .get_mut("app_web")
+                .unwrap()
+                .depends_on
+                .clear();
+        }
+        let replaces = |action: &Action| matches!(action, Action::ReplaceContainer { .. });
+        let action = course.actions().iter().position(replaces).unwrap();
+        course.succeed(action);
+        let held = course.now.container(&VmId::new("v"), &TierId::of("app", "web"));
+        assert_eq!(held.unwrap().owed.tier.is_some(), depends);
     }
 }
