@@ -51,7 +51,7 @@ pub async fn with(
                 if handover == Handover::StopFirst && old.seen.state.holds() {
                     ensure::stop(caller, &old).await?;
                 }
-                up(caller, asked, &next).await?;
+                up(caller, asked, &next, left_to_bake(handover, asked.bake)).await?;
                 ensure::remove(caller, &old).await?;
                 rename(caller, &next, &asked.name).await?;
             }
@@ -86,7 +86,7 @@ pub async fn prepare(
             None => ensure::create(caller, asked, &temporary).await?,
             Some(next) if as_asked(&next) && startable(next.seen.state) => {
                 if handover == Handover::StartFirst {
-                    up(caller, asked, &next).await?;
+                    up(caller, asked, &next, asked.bake).await?;
                 }
                 return Ok(true);
             }
@@ -141,11 +141,20 @@ async fn ours(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError>
     }
 }
 
-/// Starts the successor where it does not run, and sees it up.
-async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found) -> Result<(), EngineError> {
+/// How long a successor that runs must still stay well before the old one goes. One that started first was seen to stay
+/// well when it was prepared, and the old one was drained since: there is no time to lose.
+const fn left_to_bake(handover: Handover, bake: Duration) -> Duration {
+    match handover {
+        Handover::StartFirst => Duration::ZERO,
+        Handover::StopFirst => bake,
+    }
+}
+
+/// Starts the successor where it does not run, and sees it up. One that runs already must stay well for as long as `left`.
+async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found, left: Duration) -> Result<(), EngineError> {
     if next.seen.state == State::Running {
         resize::to(caller, &next.seen, &asked.limits).await?;
-        let up = wait::up(caller, &next.seen, wait::Since::Earlier, asked.bake);
+        let up = wait::up(caller, &next.seen, wait::Since::Earlier, left);
         return up.await.map(drop);
     }
     let made = runtime::difference(&asked.runtime, &next.host, next.stop_signal.as_deref());
@@ -205,6 +214,13 @@ mod tests {
                 .collect(),
             ports: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_successor_that_started_first_is_not_watched_twice() {
+        let bake = Duration::from_secs(60);
+        assert_eq!(left_to_bake(Handover::StartFirst, bake), Duration::ZERO);
+        assert_eq!(left_to_bake(Handover::StopFirst, bake), bake);
     }
 
     #[test]
