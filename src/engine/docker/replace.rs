@@ -13,7 +13,8 @@ use super::look::{self, Found};
 use super::start::{self, Started};
 use super::{ensure, resize, runtime, spec, wait};
 use crate::engine::{
-    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, successor,
+    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_APP, LABEL_SPEC, LABEL_TIER, Observed, State,
+    successor,
 };
 use crate::model::{Handover, RevisionId};
 
@@ -31,7 +32,7 @@ pub async fn with(
     let temporary = successor(&asked.name);
     for _ in 0..ROUNDS {
         let old = ours(caller, &asked.name).await?;
-        let next = ours(caller, &temporary).await?;
+        let next = next_of(caller, &asked.name).await?;
         match (old, next) {
             // It was done before.
             (Some(old), next) if as_asked(&old) => {
@@ -82,7 +83,7 @@ pub async fn prepare(
         if old.is_none_or(|old| as_asked(&old)) {
             return Ok(false);
         }
-        match ours(caller, &temporary).await? {
+        match next_of(caller, &asked.name).await? {
             None => ensure::create(caller, asked, &temporary).await?,
             Some(next) if as_asked(&next) && startable(next.seen.state) => {
                 if handover == Handover::StartFirst {
@@ -100,8 +101,9 @@ pub async fn prepare(
 /// See [`crate::engine::Engine::take_back`].
 pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
     let old = ours(caller, name).await?;
+    // What another tier has under that name stays.
     let next = ours(caller, &successor(name)).await?;
-    match (old, next) {
+    match (old, next.filter(|next| is_successor(&next.seen, name))) {
         (Some(old), next) => {
             if let Some(next) = next {
                 ensure::remove(caller, &next).await?;
@@ -139,6 +141,29 @@ async fn ours(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError>
         Some(found) if !found.seen.managed => Err(look::foreign(caller, &found.seen)),
         found => Ok(found),
     }
+}
+
+/// The successor of a container, where there is one. A tier may have a name that ends as a successor's does: its container
+/// is in the way then, and is left alone.
+async fn next_of(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError> {
+    let next = ours(caller, &successor(name)).await?;
+    match next {
+        Some(next) if !is_successor(&next.seen, name) => {
+            let message = format!(
+                "container '{name}' can't be replaced: its successor needs the name '{}', which the container of another \
+                 tier has; name that tier differently",
+                next.seen.name
+            );
+            Err(caller.error(EngineErrorKind::Refused, Effect::None, message))
+        }
+        next => Ok(next),
+    }
+}
+
+/// Whether a container's labels name the tier whose containers have this name.
+fn is_successor(seen: &Observed, name: &str) -> bool {
+    let label = |label: &str| seen.labels.get(label).map_or("", String::as_str);
+    name == format!("{}_{}", label(LABEL_APP), label(LABEL_TIER))
 }
 
 /// How long a successor that runs must still stay well before the old one goes. One that started first was seen to stay
@@ -221,6 +246,15 @@ mod tests {
         let bake = Duration::from_secs(60);
         assert_eq!(left_to_bake(Handover::StartFirst, bake), Duration::ZERO);
         assert_eq!(left_to_bake(Handover::StopFirst, bake), bake);
+    }
+
+    #[test]
+    fn a_tier_that_is_named_as_a_successor_is_none() {
+        let of = |tier: &str| labelled(&[(LABEL_APP, "shop"), (LABEL_TIER, tier)]);
+        assert!(is_successor(&of("web"), "shop_web"));
+        assert!(!is_successor(&of("web.next"), "shop_web"));
+        assert!(is_successor(&of("web.next"), "shop_web.next"));
+        assert!(!is_successor(&labelled(&[]), "shop_web"));
     }
 
     #[test]
