@@ -69,12 +69,24 @@ pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'
                 return Settled::known(Left::Nothing);
             }
             // A hook that was to drain it must not go on beside the next one.
-            if unsure && matches!(action, Action::DeleteContainer { .. }) {
-                hook(world, view, action, page).await;
-            }
-            match world.engine(view, action.vm()) {
+            let drains = matches!(
+                action,
+                Action::DeleteContainer { .. } | Action::ReplaceContainer { .. }
+            );
+            let drained = if unsure && drains {
+                hook(world, view, action, page).await
+            } else {
+                None
+            };
+            let settled = match world.engine(view, action.vm()) {
                 Ok((_, engine)) => self::container(world, engine.as_ref(), action, container.as_str()).await,
                 Err(fault) => Settled::unknown(None, not_known(&fault.message)),
+            };
+            // What became of its hook is of interest where it stays.
+            let stays = matches!(settled.left, Some(Left::Container { .. }));
+            Settled {
+                remark: settled.remark.or(drained.filter(|_| stays)),
+                ..settled
             }
         }
     }

@@ -54,15 +54,15 @@ fn of_event(
             })
         }
         Event::ActionFailed {
-            action,
+            action: number,
             left: Some(left),
             ..
         }
         | Event::ActionSettled {
-            action,
+            action: number,
             left: Some(left),
         } => {
-            let Some(action) = execution.action(*action) else {
+            let Some(action) = execution.action(*number) else {
                 return Confirmed::default();
             };
             on_one_vm(action, None, allocation, bindings, |allocation, bindings| {
@@ -71,6 +71,7 @@ fn of_event(
                 if owed::sizes(allocation) != was {
                     owed::after(topology, allocation, bindings, action);
                 }
+                owed::drained(topology, execution, allocation, bindings, *number);
             })
         }
         // It may have had its effect: the hooks that it would be owed then are run to be sure.

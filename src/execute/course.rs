@@ -256,3 +256,75 @@ async fn what_depends_on_an_unhealthy_one_starts_once_that_is_healthy() {
     assert_eq!(outcome, Some(Outcome::Succeeded), "{fault:?}");
     assert_eq!(world.running_on("b"), ["app_web"]);
 }
+
+#[tokio::test]
+async fn an_image_that_can_not_be_had_stops_everything_after_a_kill_too() {
+    let from = holding(&[("a", ""), ("b", "")]);
+    let to = holding(&[("a", "db"), ("b", "web")]);
+    let world = Fake::new((from, to), OnFailure::Stop, nothing);
+    let record = world.record();
+    let (action, last) = record.actions().last().unwrap();
+    assert_eq!(
+        last.to_string().split(" on ").next(),
+        Some("create container 'app_web'")
+    );
+    // The pull failed before anything was done, and then the service was killed.
+    world.happened(Event::ActionStarted { action, attempt: 1 });
+    world.happened(Event::ActionFailed {
+        action,
+        error: "there is no such image".to_owned(),
+        code: "image_unavailable".to_owned(),
+        output: None,
+        left: Some(Left::Nothing),
+        unknown: false,
+    });
+    let (outcome, fault) = world.run(SHORT, 4, unhalted()).await;
+    assert_eq!(outcome, Some(Outcome::Failed));
+    let told = fault.unwrap().message;
+    assert!(told.contains("there is no such image"), "{told}");
+    assert_eq!(
+        world.running_on("a"),
+        [""; 0],
+        "what comes before it is not begun"
+    );
+}
+
+#[tokio::test]
+async fn a_hook_that_drained_what_is_not_replaced_after_all_is_seen_to_its_end() {
+    let made = |revision: &str| {
+        let mut side = holding(&[("a", "one")]);
+        for held in side.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+            held.revision = Some(crate::model::RevisionId::new(revision));
+        }
+        side
+    };
+    let world = Fake::new((made("old"), made("new")), OnFailure::Stop, nothing);
+    let texts: Vec<String> = world
+        .record()
+        .actions()
+        .map(|(_, action)| action.to_string())
+        .collect();
+    assert!(
+        texts.len() == 1 && texts[0].starts_with("replace container 'app_one'"),
+        "{texts:?}"
+    );
+    // The service was killed while the old container's hook ran, and the execution was cancelled then.
+    world.happened(Event::ActionStarted {
+        action: 0,
+        attempt: 1,
+    });
+    world.happened(Event::ActionProgressed {
+        action: 0,
+        progress: "running drain".to_owned(),
+        hook: Some(HookRun {
+            number: 0,
+            run: crate::engine::RunId("run".to_owned()),
+        }),
+    });
+    let (outcome, _) = world.run(SHORT, 4, watch::channel(Halt::Cancel).1).await;
+    assert_eq!(outcome, Some(Outcome::Cancelled));
+    assert_eq!(world.running_on("a"), ["app_one"]);
+    // This engine can't say what became of the hook.
+    let told = world.record().progress.actions[0].error.clone().unwrap();
+    assert!(told.contains("its hook may still run in the container"), "{told}");
+}

@@ -152,6 +152,13 @@ impl Fake {
             .collect()
     }
 
+    /// Puts on record what happened in an earlier run.
+    pub fn happened(&self, event: Event) {
+        let at = Timestamp::UNIX_EPOCH;
+        let stamped = Stamped { at, event };
+        lock(&self.execution).progress.apply(&stamped).unwrap();
+    }
+
     /// The record.
     pub fn record(&self) -> Execution {
         lock(&self.execution).clone()

@@ -24,11 +24,39 @@ pub(super) fn after(topology: &Topology, allocation: &mut Allocation, bindings: 
     else {
         return;
     };
+    scale(topology, allocation, bindings, (action.vm(), container));
+}
+
+/// What brings a container's work to an end has begun in it, and it was not removed or replaced then: its scale hooks are
+/// owed, which set it to work again.
+pub(super) fn drained(
+    topology: &Topology,
+    execution: &Execution,
+    allocation: &mut Allocation,
+    bindings: &Bindings,
+    number: usize,
+) {
+    let state = execution.progress.actions.get(number);
+    if state.is_some_and(|state| state.hook.is_some())
+        && let Some(
+            Action::DeleteContainer { vm, container, .. } | Action::ReplaceContainer { vm, container, .. },
+        ) = execution.action(number)
+    {
+        scale(topology, allocation, bindings, (vm, container));
+    }
+}
+
+fn scale(
+    topology: &Topology,
+    allocation: &mut Allocation,
+    bindings: &Bindings,
+    (vm, container): (&VmId, &TierId),
+) {
     let hooks = topology.tiers.get(container).map(|tier| &tier.on_node_scale);
     if hooks.is_none_or(Vec::is_empty) {
         return;
     }
-    let vm = allocation.vms.get_mut(real_name(bindings, action.vm()));
+    let vm = allocation.vms.get_mut(real_name(bindings, vm));
     if let Some(held) = vm.and_then(|vm| vm.used.get_mut(container)) {
         held.owed.scale = true;
     }
@@ -89,8 +117,10 @@ pub(super) fn add(
         let was = allocation.container(vm, tier);
         // A successor knows nothing of what its predecessor was told.
         let replaced = was.is_some_and(|was| was.is_replaced_by(is));
+        // A hook without a dependency is never run.
         if let Some(spec) = topology.tiers.get(tier)
             && spec.on_dependency_scale.is_some()
+            && !spec.depends_on.is_empty()
             && (replaced || (was.is_none() && dependency_changed(execution, spec)))
         {
             is.owed.tier = Some(since);

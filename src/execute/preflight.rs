@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::cloud::Change;
-use crate::engine::Observed;
+use crate::engine::{Observed, successor};
 use crate::fault::{Code, Fault};
 use crate::hooks::Kind;
 use crate::model::{Size, TierId, Topology, VmId, mib};
@@ -33,6 +33,7 @@ pub async fn preflight(
         Err(error) => vec![error.into()],
     };
     let mut creations: BTreeMap<&VmId, BTreeSet<&TierId>> = BTreeMap::new();
+    let mut replaced: BTreeMap<&VmId, BTreeSet<&TierId>> = BTreeMap::new();
     for action in stages.iter().flatten() {
         // A VM without an engine yet has nothing on it that could stand in the way.
         if !world.vms.contains_key(action.vm()) {
@@ -43,10 +44,14 @@ pub async fn preflight(
         {
             names.insert(container);
         }
+        if let Action::ReplaceContainer { container, .. } = action {
+            replaced.entry(action.vm()).or_default().insert(container);
+        }
     }
-    let looks = creations
-        .into_iter()
-        .map(|(vm, names)| look(world, view, seen.get(vm), vm, names));
+    let looks = creations.into_iter().map(|(vm, names)| {
+        let replaced = replaced.remove(vm).unwrap_or_default();
+        look(world, view, seen.get(vm), vm, (names, replaced))
+    });
     let shrinks = stages.iter().flatten().filter_map(|action| match action {
         Action::UpdateContainer {
             vm,
@@ -94,7 +99,7 @@ async fn look(
     view: &View,
     seen: Option<&Vec<Observed>>,
     vm: &VmId,
-    names: BTreeSet<&TierId>,
+    (names, replaced): (BTreeSet<&TierId>, BTreeSet<&TierId>),
 ) -> Vec<Fault> {
     let observed = match (seen, world.engine(view, vm)) {
         (Some(seen), _) => Ok(seen.clone()),
@@ -104,7 +109,11 @@ async fn look(
     match observed {
         Ok(observed) => {
             let others = observed.iter().filter(|container| !container.managed);
-            let clashes = others.flat_map(|foreign| clashes(&world.topology, vm, foreign, &names));
+            let clashes = others.flat_map(|foreign| {
+                let mut faults = clashes(&world.topology, vm, foreign, &names);
+                faults.extend(successor_barred(vm, foreign, &replaced));
+                faults
+            });
             let news = seen.is_none().then(|| otherwise(world, view, vm, &observed));
             clashes.chain(news.flatten()).collect()
         }
@@ -147,6 +156,20 @@ fn otherwise(world: &World, view: &View, vm: &VmId, observed: &[Observed]) -> Op
          plan again"
     );
     (!same).then(|| Fault::new(Code::Conflict, message).with([json!({ "vm": vm })]))
+}
+
+/// That a container of others has the name which a successor needs for a while.
+fn successor_barred(vm: &VmId, foreign: &Observed, replaced: &BTreeSet<&TierId>) -> Option<Fault> {
+    let tier = replaced
+        .iter()
+        .find(|tier| successor(tier.as_str()) == foreign.name)?;
+    let message = format!(
+        "VM '{vm}' has a container named {} that {}, and {tier} can't be replaced beside it; {}",
+        foreign.name,
+        foreign.whose(),
+        foreign.way_out()
+    );
+    Some(Fault::new(Code::NameTaken, message).with([json!({ "vm": vm, "container": tier })]))
 }
 
 /// The names and ports that a container of others takes from these tiers on its VM.
@@ -220,4 +243,31 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
         }
     }
     faults
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::{CpuLimit, Limits};
+    use crate::model::CoreSet;
+
+    #[test]
+    fn a_container_of_others_with_the_name_of_a_successor_is_told_beforehand() {
+        let limits = Limits {
+            cpu: CpuLimit::Cores(CoreSet::default()),
+            memory: 0,
+        };
+        let named = |name: &str| Observed {
+            managed: false,
+            ..crate::execute::fake::container(name, &limits)
+        };
+        let web = TierId::of("app", "web");
+        let barred = |name: &str| successor_barred(&VmId::new("vm1"), &named(name), &[&web].into());
+        let fault = barred("app_web.next").unwrap();
+        assert_eq!(fault.code, Code::NameTaken);
+        assert!(fault.message.contains("named app_web.next"), "{fault}");
+        assert_eq!(barred("app_web"), None);
+        assert_eq!(barred("app_db.next"), None);
+    }
 }

@@ -2,6 +2,7 @@
 //! is touched yet, and nothing waits for a pull between an old container's end and a new one's start.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -16,7 +17,7 @@ use crate::translate::{Action, Stage};
 
 use super::effect::real_name;
 use super::event::{Event, Left};
-use super::record::told;
+use super::record::{Execution, told};
 use super::runner::{Halt, Run};
 use super::spec;
 use super::status::Status;
@@ -41,13 +42,17 @@ struct News {
 impl Run {
     /// Brings the images of the containers that these stages make, the first action of which has the number
     /// `first`, to the VMs that are there. What can't be had fails the action that needs it; answers with the first
-    /// such failure. Once any of the actions has been begun, nothing is done here: then it was done before.
+    /// such failure. Once any of the actions has been begun in its turn, nothing is done here: then it was done before.
     pub(super) async fn pull(&self, first: usize, stages: &[Stage]) -> Result<Option<Fault>, Fault> {
         let execution = self.ledger.execution(self.id).await?;
         let count: usize = stages.iter().map(Vec::len).sum();
-        let mut states = execution.progress.actions.iter().skip(first).take(count);
-        if states.any(|action| action.state != Status::Pending) || self.halted() != Halt::No {
+        let numbers = first..first + count;
+        if is_begun(&execution, numbers.clone()) || self.halted() != Halt::No {
             return Ok(None);
+        }
+        // An earlier run was cut off when it had found that, and nothing more is begun by this one either.
+        if let Some(missing) = execution.failed_among(numbers) {
+            return Ok(Some(missing));
         }
         let view = self.ledger.view();
         let needs = self.needs(&view, first, stages);
@@ -159,6 +164,21 @@ impl Run {
             ..Wanted::named(&tier.image, spec::login(&self.world.topology, &tier.image))
         }
     }
+}
+
+/// Whether any of the actions with these numbers was begun in its turn: not those that have failed for want of an
+/// image, while all others are still to be begun.
+fn is_begun(execution: &Execution, numbers: Range<usize>) -> bool {
+    let actions = execution.actions().zip(&execution.progress.actions);
+    let mut actions = actions.skip(numbers.start).take(numbers.len());
+    actions.any(|((_, action), state)| match state.state {
+        Status::Pending => false,
+        Status::Failed => !matches!(
+            action,
+            Action::CreateContainer { .. } | Action::ReplaceContainer { .. }
+        ),
+        Status::Running | Status::Succeeded | Status::Skipped => true,
+    })
 }
 
 /// By image, what it has to be on all VMs.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Observed, State};
+use crate::engine::{Observed, State, successor};
 use crate::execute::{as_seen, held};
 use crate::model::{Allocation, Size, TierId, Topology, VmId};
 use crate::translate::{Action, Stage};
@@ -110,7 +110,10 @@ pub(super) fn sweep(
                 } else {
                     last.push(removal);
                 }
-            } else if left_behind(container) && target.container(vm, &tier).is_none() {
+            } else if left_behind(container)
+                && target.container(vm, &tier).is_none()
+                && !is_taken_up(stages, vm, container)
+            {
                 at_once.push(removal(topology, vm, container));
             }
         }
@@ -140,6 +143,17 @@ pub(super) fn sweep(
     }
 }
 
+/// Whether a container has the name that a replacement gives to the successor that it makes: it takes up what is there or
+/// removes it itself, and nothing else may remove it meanwhile.
+fn is_taken_up(stages: &[Stage], vm: &VmId, seen: &Observed) -> bool {
+    stages.iter().flatten().any(|action| match action {
+        Action::ReplaceContainer {
+            vm: on, container, ..
+        } => on == vm && successor(container.as_str()) == seen.name,
+        _ => false,
+    })
+}
+
 /// Whether a container publishes a port that one to be created on its VM needs.
 fn in_the_way(topology: &Topology, stages: &[Stage], vm: &VmId, seen: &Observed) -> bool {
     let made = stages.iter().flatten().filter_map(|action| match action {
@@ -162,7 +176,7 @@ mod tests {
 
     use super::*;
     use crate::model::topology::{PortBinding, Protocol};
-    use crate::model::{CoreSet, Size};
+    use crate::model::{CoreSet, Handover, RevisionId, Size};
 
     fn topology() -> Topology {
         let web = json!({ "name": "web", "docker_image": "x", "ports": ["80:80"] });
@@ -231,6 +245,31 @@ mod tests {
         assert_eq!(swept(left, Strays::Last, vec![]), [[OLD]]);
         let theirs = vec![seen("old", false, State::Running, &[80])];
         assert_eq!(swept(theirs, Strays::First, stages()).len(), 2);
+    }
+
+    #[test]
+    fn what_a_replacement_takes_up_is_not_removed_beside_it() {
+        let replace = |tier: &str| Action::ReplaceContainer {
+            vm: VmId::new("vm1"),
+            container: TierId::new(tier),
+            size: Size::new(1, 1),
+            cores: CoreSet::default(),
+            was_cores: CoreSet::default(),
+            handover: Handover::StopFirst,
+            revision: RevisionId::new("new"),
+            was_revision: RevisionId::new("old"),
+            hooks: Vec::new(),
+        };
+        let left = || vec![seen("a_web.next", true, State::Exited, &[])];
+        let removal = "delete container 'a_web.next' from vm 'vm1'".to_owned();
+        let (own, other) = (replace("a_web"), replace("a_db"));
+        let both = vec![other.to_string(), removal.clone()];
+        assert_eq!(
+            swept(left(), Strays::Last, vec![vec![own.clone()]]),
+            [[own.to_string()]]
+        );
+        assert_eq!(swept(left(), Strays::Last, vec![vec![other]]), [both]);
+        assert_eq!(swept(left(), Strays::Last, vec![]), [[removal]]);
     }
 
     #[test]

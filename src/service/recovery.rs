@@ -101,7 +101,9 @@ impl Service {
         let hooks_may_run = halt != Halt::Cancel || execution.progress.back.is_some();
         let wanted = needs_hooks(&execution.frozen.stages) || names_hooks(&topology);
         let hooks = if hooks_may_run && wanted {
-            self.inner.platform.hooks(&topology).await?
+            let pinned = at_commit(&topology, execution.frozen.hooks_revision.as_deref());
+            let topology = pinned.as_ref().unwrap_or(&topology);
+            self.inner.platform.hooks(topology).await?
         } else {
             None
         };
@@ -171,4 +173,42 @@ async fn engines_answer(world: &World, view: &View, execution: &Execution) -> Re
         away.then_some(Fault { message, ..fault })
     });
     refuse(join_all(looks).await.into_iter().flatten().collect())
+}
+
+/// The topology with its hooks at the commit that an execution began with, whatever has been committed since. None where it
+/// began with none, or with those of a plain folder: they can't be asked for again.
+fn at_commit(topology: &Topology, revision: Option<&str>) -> Option<Topology> {
+    let is_commit =
+        |revision: &&str| revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let commit = revision.filter(is_commit)?;
+    let mut pinned = topology.clone();
+    pinned.infrastructure.hooks.as_mut()?.reference = Some(commit.to_owned());
+    Some(pinned)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_execution_goes_on_with_the_hooks_that_it_began_with() {
+        let document = json!({
+            "infrastructure": { "cpu_cores": 1, "mem_units": 1, "hooks_git_repo": "/hooks", "hooks_ref": "main" },
+            "apps": [{ "name": "a", "tiers": { "web": { "docker_image": "x" } } }]
+        });
+        let topology = Topology::parse(&document).unwrap().topology;
+        let reference = |revision: Option<&str>| {
+            let pinned = at_commit(&topology, revision)?;
+            pinned.infrastructure.hooks.and_then(|hooks| hooks.reference)
+        };
+        let commit = "9a7a2870c9a0f2f6f0d1e1b4a3c2d1e0f9a8b7c6";
+        assert_eq!(reference(Some(commit)).as_deref(), Some(commit));
+        // A plain folder has no past.
+        assert_eq!(
+            reference(Some("folder:9a7a2870c9a0f2f6f0d1e1b4a3c2d1e0f9a8b7c6")),
+            None
+        );
+        assert_eq!(reference(None), None);
+    }
 }

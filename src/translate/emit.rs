@@ -37,8 +37,14 @@ pub(super) fn emit(
     let mut target = to.clone();
     for (id, vm) in &mut target.vms {
         vm.stalled.clear();
+        let stalled = from.vms.get(id).map(|vm| &vm.stalled);
         for (tier, container) in &mut vm.used {
             let now = emitter.now.get(id).and_then(|used| used.get(tier));
+            // What is to be replaced yet is not set going before.
+            let outdated = now.is_some_and(|now| now.is_replaced_by(container));
+            if outdated && stalled.is_some_and(|stalled| stalled.contains(tier)) {
+                vm.stalled.insert(tier.clone());
+            }
             container.cores = now.map_or_else(CoreSet::default, |now| now.cores.clone());
             // What is outdated still is: it is replaced after this.
             container.revision = now.map_or_else(|| container.revision.clone(), |now| now.revision.clone());

@@ -316,7 +316,12 @@ impl<'a> Rollout<'a> {
         let running = self.now.places(tier).count();
         let (mut count, mut down) = (0, 0);
         let places = self.open.get(tier).cloned().unwrap_or_default();
-        for (vm, revision) in places {
+        // Those that do not run go first: until they do, the others are all that the tier has.
+        let now = &self.now.vms;
+        let runs = |vm: &VmId| now.get(vm).is_none_or(|vm| !vm.stalled.contains(tier));
+        let (up, mut in_line): (Vec<_>, Vec<_>) = places.into_iter().partition(|(vm, _)| runs(vm));
+        in_line.extend(up);
+        for (vm, revision) in in_line {
             if count == limit {
                 return;
             }

@@ -13,9 +13,10 @@ use super::look::{self, Found};
 use super::start::{self, Started};
 use super::{ensure, resize, runtime, spec, wait};
 use crate::engine::{
-    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, successor,
+    ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_APP, LABEL_SPEC, LABEL_TIER, Observed, State,
+    successor,
 };
-use crate::model::Handover;
+use crate::model::{Handover, RevisionId};
 
 /// Rounds of look-and-act before giving up.
 const ROUNDS: usize = 8;
@@ -27,11 +28,11 @@ pub async fn with(
     handover: Handover,
 ) -> Result<Observed, EngineError> {
     let fingerprint = spec::fingerprint(asked);
-    let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked.revision.as_ref());
     let temporary = successor(&asked.name);
     for _ in 0..ROUNDS {
         let old = ours(caller, &asked.name).await?;
-        let next = ours(caller, &temporary).await?;
+        let next = next_of(caller, &asked.name).await?;
         match (old, next) {
             // It was done before.
             (Some(old), next) if as_asked(&old) => {
@@ -51,7 +52,7 @@ pub async fn with(
                 if handover == Handover::StopFirst && old.seen.state.holds() {
                     ensure::stop(caller, &old).await?;
                 }
-                up(caller, asked, &next).await?;
+                up(caller, asked, &next, left_to_bake(handover, asked.bake)).await?;
                 ensure::remove(caller, &old).await?;
                 rename(caller, &next, &asked.name).await?;
             }
@@ -75,18 +76,18 @@ pub async fn prepare(
     handover: Handover,
 ) -> Result<bool, EngineError> {
     let fingerprint = spec::fingerprint(asked);
-    let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
+    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked.revision.as_ref());
     let temporary = successor(&asked.name);
     for _ in 0..ROUNDS {
         let old = ours(caller, &asked.name).await?;
         if old.is_none_or(|old| as_asked(&old)) {
             return Ok(false);
         }
-        match ours(caller, &temporary).await? {
+        match next_of(caller, &asked.name).await? {
             None => ensure::create(caller, asked, &temporary).await?,
             Some(next) if as_asked(&next) && startable(next.seen.state) => {
                 if handover == Handover::StartFirst {
-                    up(caller, asked, &next).await?;
+                    up(caller, asked, &next, asked.bake).await?;
                 }
                 return Ok(true);
             }
@@ -100,8 +101,9 @@ pub async fn prepare(
 /// See [`crate::engine::Engine::take_back`].
 pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
     let old = ours(caller, name).await?;
+    // What another tier has under that name stays.
     let next = ours(caller, &successor(name)).await?;
-    match (old, next) {
+    match (old, next.filter(|next| is_successor(&next.seen, name))) {
         (Some(old), next) => {
             if let Some(next) = next {
                 ensure::remove(caller, &next).await?;
@@ -119,6 +121,16 @@ pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
     }
 }
 
+/// Whether a container is the one that is asked for: made alike, and of that revision. Two revisions can be made alike:
+/// a dependency that does not run has no address to be told. The label would name the old one for ever then.
+fn is_as_asked(seen: &Observed, fingerprint: &str, revision: Option<&RevisionId>) -> bool {
+    let alike = seen
+        .labels
+        .get(LABEL_SPEC)
+        .is_some_and(|label| label == fingerprint);
+    alike && (revision.is_none() || seen.revision().as_ref() == revision)
+}
+
 /// Whether a container in this state can be started, or runs.
 const fn startable(state: State) -> bool {
     matches!(state, State::Created | State::Running | State::Exited)
@@ -131,11 +143,43 @@ async fn ours(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError>
     }
 }
 
-/// Starts the successor where it does not run, and sees it up.
-async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found) -> Result<(), EngineError> {
+/// The successor of a container, where there is one. A tier may have a name that ends as a successor's does: its container
+/// is in the way then, and is left alone.
+async fn next_of(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError> {
+    let next = ours(caller, &successor(name)).await?;
+    match next {
+        Some(next) if !is_successor(&next.seen, name) => {
+            let message = format!(
+                "container '{name}' can't be replaced: its successor needs the name '{}', which the container of another \
+                 tier has; name that tier differently",
+                next.seen.name
+            );
+            Err(caller.error(EngineErrorKind::Refused, Effect::None, message))
+        }
+        next => Ok(next),
+    }
+}
+
+/// Whether a container's labels name the tier whose containers have this name.
+fn is_successor(seen: &Observed, name: &str) -> bool {
+    let label = |label: &str| seen.labels.get(label).map_or("", String::as_str);
+    name == format!("{}_{}", label(LABEL_APP), label(LABEL_TIER))
+}
+
+/// How long a successor that runs must still stay well before the old one goes. One that started first was seen to stay
+/// well when it was prepared, and the old one was drained since: there is no time to lose.
+const fn left_to_bake(handover: Handover, bake: Duration) -> Duration {
+    match handover {
+        Handover::StartFirst => Duration::ZERO,
+        Handover::StopFirst => bake,
+    }
+}
+
+/// Starts the successor where it does not run, and sees it up. One that runs already must stay well for as long as `left`.
+async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found, left: Duration) -> Result<(), EngineError> {
     if next.seen.state == State::Running {
         resize::to(caller, &next.seen, &asked.limits).await?;
-        let up = wait::up(caller, &next.seen, wait::Since::Earlier, asked.bake);
+        let up = wait::up(caller, &next.seen, wait::Since::Earlier, left);
         return up.await.map(drop);
     }
     let made = runtime::difference(&asked.runtime, &next.host, next.stop_signal.as_deref());
@@ -168,5 +212,65 @@ async fn rename(caller: &Caller, next: &Found, name: &str) -> Result<(), EngineE
                 _ => Err(failed.error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::LABEL_REVISION;
+
+    fn labelled(labels: &[(&str, &str)]) -> Observed {
+        Observed {
+            name: "app_tier".to_owned(),
+            id: "id".to_owned(),
+            managed: true,
+            image: "image".to_owned(),
+            state: State::Running,
+            health: None,
+            cpuset: String::new(),
+            nano_cpus: 0,
+            memory: 0,
+            memory_swap: 0,
+            exit_code: None,
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ports: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_successor_that_started_first_is_not_watched_twice() {
+        let bake = Duration::from_secs(60);
+        assert_eq!(left_to_bake(Handover::StartFirst, bake), Duration::ZERO);
+        assert_eq!(left_to_bake(Handover::StopFirst, bake), bake);
+    }
+
+    #[test]
+    fn a_tier_that_is_named_as_a_successor_is_none() {
+        let of = |tier: &str| labelled(&[(LABEL_APP, "shop"), (LABEL_TIER, tier)]);
+        assert!(is_successor(&of("web"), "shop_web"));
+        assert!(!is_successor(&of("web.next"), "shop_web"));
+        assert!(is_successor(&of("web.next"), "shop_web.next"));
+        assert!(!is_successor(&labelled(&[]), "shop_web"));
+    }
+
+    #[test]
+    fn a_container_that_is_made_alike_is_another_one_at_another_revision() {
+        let revision = RevisionId::new("new");
+        let asked = |labels: &[(&str, &str)], revision| is_as_asked(&labelled(labels), "spec", revision);
+        let spec = (LABEL_SPEC, "spec");
+        assert!(asked(&[spec, (LABEL_REVISION, "new")], Some(&revision)));
+        assert!(!asked(&[spec, (LABEL_REVISION, "old")], Some(&revision)));
+        // An earlier version made it, or it was adopted.
+        assert!(!asked(&[spec], Some(&revision)));
+        // Nobody keeps revisions.
+        assert!(asked(&[spec], None));
+        assert!(!asked(
+            &[(LABEL_SPEC, "other"), (LABEL_REVISION, "new")],
+            Some(&revision)
+        ));
     }
 }

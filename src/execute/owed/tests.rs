@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::engine::RunId;
 use crate::execute::{
-    Bindings, By, Event, Execution, Finding, Frozen, Left, Outcome, Pinned, Progress, Stamped, confirmed,
+    Bindings, By, Event, Execution, Finding, Frozen, HookRun, Left, Outcome, Pinned, Progress, Stamped,
+    confirmed,
 };
 use crate::model::topology::{OnFailure, OnShortage};
-use crate::model::{Allocation, CoreSet, Since, Size, TierId, Topology, Vm, VmId};
+use crate::model::{Allocation, CoreSet, RevisionId, Since, Size, TierId, Topology, Vm, VmId};
 use crate::translate::{Action, Stage, check, translate};
 
 /// `web` is told of changes of `db`; both have scale hooks.
@@ -319,4 +321,69 @@ fn a_container_that_goes_is_owed_nothing() {
     none.vms.get_mut("v").unwrap().used.clear();
     let stages = translate(&topology(), &course.now, &none).stages;
     assert_eq!(hooks(&stages), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_drained_and_stays_is_owed_its_scale_hooks() {
+    let from = holding(&[("v", "db", 1), ("w", "db", 1)]);
+    let mut to = holding(&[("v", "db", 1)]);
+    to.vms.insert(VmId::new("w"), Vm::empty(None, Size::new(8, 8)));
+    for begun in [false, true] {
+        let mut course = Course::begin(&from, &to);
+        let removal = |action: &Action| matches!(action, Action::DeleteContainer { .. });
+        let action = course.actions().iter().position(removal).unwrap();
+        course.record(Event::ActionStarted { action, attempt: 1 });
+        if begun {
+            course.record(Event::ActionProgressed {
+                action,
+                progress: "running drain".to_owned(),
+                hook: Some(HookRun {
+                    number: 0,
+                    run: RunId("run".to_owned()),
+                }),
+            });
+        }
+        // It is there as it was.
+        course.record(Event::ActionFailed {
+            action,
+            error: String::new(),
+            code: "engine_refused".to_owned(),
+            output: None,
+            left: Some(Left::Container {
+                size: Size::new(1, 1),
+                cores: CoreSet([0].into()),
+                revision: None,
+            }),
+            unknown: false,
+        });
+        let held = course.now.container(&VmId::new("w"), &TierId::of("app", "db"));
+        assert_eq!(held.unwrap().owed.scale, begun);
+    }
+}
+
+#[test]
+fn a_successor_is_owed_its_dependency_hook_where_it_depends_on_anything() {
+    let made = |revision: &str| {
+        let mut side = holding(&[("v", "db", 1), ("v", "web", 1)]);
+        let web = side.vms.get_mut("v").unwrap().used.get_mut("app_web").unwrap();
+        web.revision = Some(RevisionId::new(revision));
+        side
+    };
+    for depends in [true, false] {
+        let mut course = Course::begin(&made("old"), &made("new"));
+        if !depends {
+            course
+                .topology
+                .tiers
+                .get_mut("app_web")
+                .unwrap()
+                .depends_on
+                .clear();
+        }
+        let replaces = |action: &Action| matches!(action, Action::ReplaceContainer { .. });
+        let action = course.actions().iter().position(replaces).unwrap();
+        course.succeed(action);
+        let held = course.now.container(&VmId::new("v"), &TierId::of("app", "web"));
+        assert_eq!(held.unwrap().owed.tier.is_some(), depends);
+    }
 }

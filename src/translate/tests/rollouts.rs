@@ -286,6 +286,22 @@ fn what_is_outdated_and_does_not_run_is_replaced_and_not_set_going() {
 }
 
 #[test]
+fn what_does_not_run_is_replaced_before_what_does() {
+    let scene = Scene::new().vm("v1", 2, 2).vm("v2", 2, 2).port("web", 80);
+    let scene = scene
+        .runs("web", "v1", 1, 1)
+        .runs("web", "v2", 1, 1)
+        .wants("web", "v1", 1, 1)
+        .wants("web", "v2", 1, 1);
+    let mut scene = scene.outdated(&[]);
+    scene.from.vms.get_mut("v2").unwrap().stalled.insert("web".into());
+    let expected = [["StopFirst web v2"], ["StopFirst web v1"]];
+    assert_eq!(told(&scene).0, expected);
+    assert_eq!(told(&scene.clone().at_once("web", 2)).0, expected);
+    assert_eq!(told(&scene.current("web")).0, [["update web v2"]]);
+}
+
+#[test]
 fn back_is_as_safe_as_out() {
     let scene = Scene::new().vm("v1", 2, 2).vm("v2", 2, 2).port("web", 80);
     let scene = scene.runs("web", "v1", 1, 1).runs("web", "v2", 1, 1);
