@@ -114,8 +114,8 @@ codes! {
         "The body is larger than the service accepts.",
         "Send less, or raise `--max-body-bytes`.";
     PlanTooLarge, "plan_too_large", 413,
-        "The plan needs more VMs than can be planned for at once.",
-        "Ask for less, or use larger VMs.";
+        "The plan needs more VMs, or asks more of nodes, than can be planned for at once.",
+        "Ask for less, use larger VMs, or let tiers share simpler expressions.";
     HostUnknown, "host_unknown", 421,
         "The `Host` header does not name this service.",
         "Use the address that the service listens on, or name the host with `--allowed-hosts`.";

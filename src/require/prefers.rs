@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cel::{Program, Value};
 
 use super::compile::{Gives, Mistake, compile, scope};
+use super::cost;
 use super::facts::{Facts, shown};
 use super::requires::told;
 
@@ -14,6 +15,7 @@ use super::requires::told;
 pub struct Prefers {
     source: Arc<str>,
     program: Arc<Program>,
+    steps: f64,
 }
 
 impl PartialEq for Prefers {
@@ -38,14 +40,25 @@ impl Prefers {
     /// All that is wrong with it.
     pub fn compile(source: &str) -> Result<Self, Vec<Mistake>> {
         let program = Arc::new(compile(source, Gives::Number)?);
+        let steps = cost::of(program.expression()).unwrap_or(cost::MOST);
         let source = source.into();
-        Ok(Self { source, program })
+        Ok(Self {
+            source,
+            program,
+            steps,
+        })
     }
 
     /// As it was written.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The most steps that it takes for one node.
+    #[must_use]
+    pub const fn steps(&self) -> f64 {
+        self.steps
     }
 
     /// The number for a node. It is finite.

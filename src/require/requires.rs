@@ -8,6 +8,7 @@ use cel::{Context, ExecutionError, Program, Value};
 
 use super::compile::{Gives, Mistake, compile, scope};
 use super::conjuncts::split;
+use super::cost;
 use super::facts::{Facts, shown};
 
 /// An expression that must be true of a node for a tier to be on it.
@@ -15,6 +16,7 @@ use super::facts::{Facts, shown};
 pub struct Requires {
     source: Arc<str>,
     conjuncts: Arc<[Conjunct]>,
+    steps: f64,
 }
 
 /// One part of a conjunction, as it was written.
@@ -45,6 +47,7 @@ impl Requires {
     /// All that is wrong with it.
     pub fn compile(source: &str) -> Result<Self, Vec<Mistake>> {
         let whole = compile(source, Gives::Truth)?;
+        let steps = cost::of(whole.expression()).unwrap_or(cost::MOST);
         let is_conjunction =
             matches!(&whole.expression().expr, Expr::Call(call) if call.func_name == operators::LOGICAL_AND);
         let parts = if is_conjunction { split(source) } else { Vec::new() };
@@ -60,6 +63,7 @@ impl Requires {
         Ok(Self {
             source: source.into(),
             conjuncts: conjuncts.into(),
+            steps,
         })
     }
 
@@ -67,6 +71,12 @@ impl Requires {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The most steps that it takes for one node.
+    #[must_use]
+    pub const fn steps(&self) -> f64 {
+        self.steps
     }
 
     /// Why it is surely not true of a node of which not everything is known: what can't be evaluated may be true.

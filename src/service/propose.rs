@@ -144,6 +144,10 @@ fn rejected(mut fault: Fault, asked: &Asked) -> Fault {
 }
 
 /// What the tiers of a plan ask of the nodes of an offer, and of those that it could give besides.
+///
+/// # Errors
+///
+/// When they ask too much of too many nodes.
 pub(super) fn asked_of(
     topology: &Topology,
     plan: &Plan,
@@ -151,7 +155,7 @@ pub(super) fn asked_of(
     offer: &Offer,
     confine: &Confine,
     unknown: Unknown,
-) -> Asked {
+) -> Result<Asked, Fault> {
     let more = match offer.more {
         More::Named => false,
         More::Anonymous { at_most } => at_most != Some(0),
@@ -267,7 +271,7 @@ impl Service {
             &offer,
             wishes.confine,
             Unknown::IsFalse,
-        );
+        )?;
         let supply = Supply {
             offer,
             spares,

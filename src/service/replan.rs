@@ -60,7 +60,7 @@ impl Service {
             &offer,
             &confine,
             Unknown::IsFalse,
-        );
+        )?;
         let mut proposal = self
             .place(
                 &self.inner.solvers,

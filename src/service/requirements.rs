@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::fault::{Code, Fault};
 use crate::model::node::{Source, Standing};
 use crate::model::topology::{Shape, Spread, Tier};
 use crate::model::{About, Node, Size, TierId, Topology, VmId};
-use crate::require::Facts;
+use crate::require::{Facts, Prefers, Requires};
 use crate::solve::conditions::{Ask, Candidate, Conditions};
 
 use super::nodes::Nodes;
@@ -47,14 +48,48 @@ pub struct Asks {
 /// What the tiers of a plan ask of the nodes that there are, and of those that could be made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
-    /// By tier; those that ask for nothing are left out.
-    pub tiers: BTreeMap<TierId, Asks>,
+    /// By tier; those that ask for nothing are left out. Tiers that ask the same share it.
+    pub tiers: BTreeMap<TierId, Arc<Asks>>,
     /// All that could be used.
     pub candidates: BTreeMap<Candidate, Node>,
 }
 
+/// What asking nodes has taken for one plan. It is done before the search, which alone has a deadline, so it needs
+/// a bound of its own, in time and in memory.
+#[derive(Default)]
+struct Spent {
+    answers: usize,
+    steps: f64,
+}
+
+impl Spent {
+    /// Answers of nodes, one for each node and each kind of tier.
+    const MOST_ANSWERS: usize = 1_000_000;
+    /// Steps of expressions; a second or two.
+    const MOST_STEPS: f64 = 50_000_000.0;
+
+    /// Counts that so many nodes are asked something that takes so many steps for each.
+    fn ask(&mut self, nodes: usize, steps: f64) -> Result<(), Fault> {
+        #[expect(clippy::cast_precision_loss)]
+        let steps = nodes as f64 * steps;
+        self.answers = self.answers.saturating_add(nodes);
+        self.steps += steps;
+        if self.answers <= Self::MOST_ANSWERS && self.steps <= Self::MOST_STEPS {
+            return Ok(());
+        }
+        let message = format!(
+            "it takes too long to find out which of {nodes} nodes the tiers may be on: write simpler \
+             expressions, or let more tiers have the same requires, prefers and spread"
+        );
+        Err(Fault::new(Code::PlanTooLarge, message))
+    }
+}
+
 /// What the tiers of a plan ask of nodes.
-#[must_use]
+///
+/// # Errors
+///
+/// When they ask too much of too many nodes.
 pub fn asked(
     topology: &Topology,
     tiers: &BTreeMap<TierId, Size>,
@@ -62,7 +97,7 @@ pub fn asked(
     fresh: Vec<(String, Node)>,
     confine: &Confine,
     unknown: Unknown,
-) -> Asked {
+) -> Result<Asked, Fault> {
     let there = nodes
         .iter()
         .map(|(id, node)| (Candidate::Vm(id.clone()), node.clone()));
@@ -73,49 +108,67 @@ pub fn asked(
     let wanted = tiers.iter().filter(|(_, size)| **size != Size::ZERO);
     let wanted = wanted.filter_map(|(id, _)| topology.tiers.get(id));
     // Many tiers may ask the same, and asking nodes takes time.
-    let mut known: Vec<(&Tier, Asks)> = Vec::new();
+    let mut known: Vec<(&Tier, Arc<Asks>)> = Vec::new();
     let mut facts: Option<BTreeMap<&Candidate, Facts>> = None;
+    let mut spent = Spent::default();
     let mut all = BTreeMap::new();
     for tier in wanted {
         let same = |other: &Tier| {
             (&other.requires, &other.prefers, &other.spread) == (&tier.requires, &tier.prefers, &tier.spread)
         };
         let nothing = tier.requires.is_none() && tier.prefers.is_none() && tier.spread == Spread::Node;
-        let mut asks = match known.iter().find(|(other, _)| same(other)) {
-            _ if nothing => Asks::default(),
-            Some((_, asks)) => asks.clone(),
+        let shared = match known.iter().find(|(other, _)| same(other)) {
+            Some((_, asks)) => Arc::clone(asks),
             None => {
-                let facts = facts.get_or_insert_with(|| {
-                    let each = candidates.iter();
-                    each.map(|(candidate, node)| (candidate, node.facts())).collect()
-                });
-                let asks = asks_of(tier, &candidates, facts, unknown);
-                known.push((tier, asks.clone()));
+                let mut asks = if nothing {
+                    Asks::default()
+                } else {
+                    spent.ask(candidates.len(), steps_of(tier))?;
+                    let facts = facts.get_or_insert_with(|| {
+                        let each = candidates.iter();
+                        each.map(|(candidate, node)| (candidate, node.facts())).collect()
+                    });
+                    asks_of(tier, &candidates, facts, unknown)
+                };
+                for (vm, why) in &confine.leave {
+                    let refused = asks.refused.entry(Candidate::Vm(vm.clone()));
+                    refused.or_default().push(why.clone());
+                }
+                let asks = Arc::new(asks);
+                known.push((tier, Arc::clone(&asks)));
                 asks
             }
         };
-        for (vm, why) in &confine.leave {
-            let refused = asks.refused.entry(Candidate::Vm(vm.clone()));
-            refused.or_default().push(why.clone());
-        }
-        if let Some((_, only)) = confine.only.get(&tier.id) {
-            let elsewhere = |candidate: &&Candidate| match candidate {
-                Candidate::Vm(id) => !only.contains(id),
-                Candidate::Shape(_) => true,
-            };
-            for candidate in candidates.keys().filter(elsewhere) {
-                let why = format!("it is not where {} is to be", tier.id);
-                asks.refused.entry(candidate.clone()).or_default().push(why);
+        let asks = match confine.only.get(&tier.id) {
+            None => shared,
+            Some((_, only)) => {
+                spent.ask(candidates.len(), 0.0)?;
+                let mut own = Asks::clone(&shared);
+                let elsewhere = |candidate: &&Candidate| match candidate {
+                    Candidate::Vm(id) => !only.contains(id),
+                    Candidate::Shape(_) => true,
+                };
+                for candidate in candidates.keys().filter(elsewhere) {
+                    let why = format!("it is not where {} is to be", tier.id);
+                    own.refused.entry(candidate.clone()).or_default().push(why);
+                }
+                Arc::new(own)
             }
-        }
-        if asks != Asks::default() {
+        };
+        if *asks != Asks::default() {
             all.insert(tier.id.clone(), asks);
         }
     }
-    Asked {
+    Ok(Asked {
         tiers: all,
         candidates,
-    }
+    })
+}
+
+/// The most steps that what a tier asks takes for one node.
+fn steps_of(tier: &Tier) -> f64 {
+    let requires = tier.requires.as_ref().map_or(0.0, Requires::steps);
+    requires + tier.prefers.as_ref().map_or(0.0, Prefers::steps)
 }
 
 fn asks_of(
@@ -217,12 +270,13 @@ impl Asked {
     /// The same for the solver. `cordoned` take nothing new.
     #[must_use]
     pub fn conditions(&self, cordoned: BTreeSet<VmId>) -> Conditions {
-        let mut shared: Vec<(&Asks, Arc<Ask>)> = Vec::new();
+        let mut shared: Vec<(&Arc<Asks>, Arc<Ask>)> = Vec::new();
         let mut asks = BTreeMap::new();
         let mut by_label: BTreeSet<&String> = BTreeSet::new();
         for (tier, of) in &self.tiers {
             by_label.extend(&of.spread);
-            let ask = match shared.iter().find(|(other, _)| *other == of) {
+            let itself = shared.iter().find(|(other, _)| Arc::ptr_eq(other, of));
+            let ask = match itself.or_else(|| shared.iter().find(|(other, _)| *other == of)) {
                 Some((_, ask)) => Arc::clone(ask),
                 None => {
                     let ask = Arc::new(self.ask(of));
@@ -264,17 +318,21 @@ impl Asked {
     #[must_use]
     pub fn lonely(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        let mut known: BTreeMap<*const Asks, Vec<&Candidate>> = BTreeMap::new();
         for (tier, asks) in self.tiers.iter().filter(|(_, asks)| !asks.refused.is_empty()) {
-            let mut left = self
-                .candidates
-                .keys()
-                .filter(|candidate| !asks.refused.contains_key(*candidate));
-            match (left.next(), left.next()) {
-                (None, _) => {
+            // The first two say all that is told of them.
+            let left = known.entry(Arc::as_ptr(asks)).or_insert_with(|| {
+                let left = self.candidates.keys();
+                left.filter(|candidate| !asks.refused.contains_key(*candidate))
+                    .take(2)
+                    .collect()
+            });
+            match left.as_slice() {
+                [] => {
                     let why = self.few(asks);
                     warnings.push(format!("there is no node that {tier} may be on: {why}"));
                 }
-                (Some(Candidate::Vm(only)), None) if self.candidates.len() > 1 => warnings.push(format!(
+                [Candidate::Vm(only)] if self.candidates.len() > 1 => warnings.push(format!(
                     "{tier} may be on one node only, '{only}': where that is lost, it can't be placed"
                 )),
                 _ => {}
@@ -304,7 +362,7 @@ impl Asked {
     pub fn rejections(&self) -> Vec<Value> {
         /// So many are told of for a tier.
         const MOST: usize = 30;
-        let of = |(tier, asks): (&TierId, &Asks)| {
+        let of = |(tier, asks): (&TierId, &Arc<Asks>)| {
             let refused = asks.refused.iter().take(MOST);
             let told = refused.map(|(candidate, reasons)| {
                 let node = match candidate {
@@ -339,3 +397,6 @@ pub fn confined(topology: &Topology, confine: &Confine) -> Topology {
     }
     topology
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,8 +114,10 @@ impl Service {
             tiers: tiers.map(|tier| (tier.id.clone(), some)).collect(),
         };
         let confine = Confine::default();
-        let asked = asked_of(&topology, &plan, &nodes, &offer, &confine, Unknown::IsFalse);
-        asked.lonely().into_iter().map(told).collect()
+        match asked_of(&topology, &plan, &nodes, &offer, &confine, Unknown::IsFalse) {
+            Ok(asked) => asked.lonely().into_iter().map(told).collect(),
+            Err(fault) => vec![told(fault.message)],
+        }
     }
 
     /// The topology of a generation as it was put, without its secrets.

@@ -38,7 +38,7 @@ impl Service {
             effort,
             mut warnings,
         } = what_if;
-        let (supply, lonely) = supply(&topology, &allocation, &plan);
+        let (supply, lonely) = supply(&topology, &allocation, &plan)?;
         warnings.extend(lonely);
         let mut proposal = self
             .place(&self.inner.what_ifs, topology, allocation, plan, supply, effort)
@@ -61,7 +61,7 @@ pub fn what_if(question: &Value, deadline: Duration, stop: &AtomicBool) -> Resul
         effort,
         mut warnings,
     } = WhatIf::parse(question, deadline)?;
-    let (supply, lonely) = supply(&topology, &allocation, &plan);
+    let (supply, lonely) = supply(&topology, &allocation, &plan)?;
     warnings.extend(lonely);
     let mut proposal = work_out(&topology, &allocation, &plan, supply, effort, stop)?;
     proposal.warnings.extend(warnings);
@@ -190,14 +190,18 @@ impl WhatIf {
 
 /// The VMs that a what-if may use, and what its author should know of them. Nobody can look at them, so that what
 /// a tier requires of capabilities is taken to be so.
-fn supply(topology: &Topology, allocation: &Allocation, plan: &Plan) -> (Supply, Vec<Warning>) {
+fn supply(
+    topology: &Topology,
+    allocation: &Allocation,
+    plan: &Plan,
+) -> Result<(Supply, Vec<Warning>), Fault> {
     let offer = imagined(topology);
     let nodes = nodes::imagined(topology, allocation, &offer);
     let confine = Confine::default();
-    let asked = asked_of(topology, plan, &nodes, &offer, &confine, Unknown::IsFine);
+    let asked = asked_of(topology, plan, &nodes, &offer, &confine, Unknown::IsFine)?;
     let mut supply = Supply::unseen(offer, allocation);
     supply.conditions = asked.conditions(BTreeSet::new());
-    (supply, asked.lonely().into_iter().map(told).collect())
+    Ok((supply, asked.lonely().into_iter().map(told).collect()))
 }
 
 /// What the cloud of a what-if could give: no driver is asked.

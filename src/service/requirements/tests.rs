@@ -1,0 +1,94 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+
+/// A topology of one app.
+fn topology(tiers: &Value) -> Topology {
+    let document = json!({
+        "infrastructure": { "cpu_cores": 4, "mem_units": 8, "cloud_driver": { "hosts": { "n": { "docker": "unix:///n" } } } },
+        "apps": [{ "name": "a", "tiers": tiers }]
+    });
+    Topology::parse(&document).unwrap().topology
+}
+
+/// So many nodes, all in zone a: `n0`, `n1`, …
+fn nodes(count: usize) -> Nodes {
+    let node = |number: usize| Node {
+        id: VmId::new(&format!("n{number}")),
+        source: Source::Hosts,
+        standing: Standing::Ready,
+        reason: None,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        ip: None,
+        size: Size::new(4, 8),
+        used: None,
+        labels: [("zone".to_owned(), "a".to_owned())].into(),
+        capabilities: serde_json::Map::new(),
+        health: serde_json::Map::new(),
+        epoch: None,
+    };
+    let nodes = (0..count).map(node);
+    nodes.map(|node| (node.id.clone(), node)).collect()
+}
+
+fn ask(topology: &Topology, nodes: &Nodes, confine: &Confine) -> Result<Asked, Fault> {
+    let tiers = topology.tiers.keys();
+    let tiers: BTreeMap<TierId, Size> = tiers.map(|tier| (tier.clone(), Size::new(1, 1))).collect();
+    asked(topology, &tiers, nodes, Vec::new(), confine, Unknown::IsFine)
+}
+
+fn of<'a>(asked: &'a Asked, tier: &str) -> &'a Arc<Asks> {
+    asked.tiers.get(&TierId::of("a", tier)).unwrap()
+}
+
+/// Why a tier may not be on a node.
+fn why(asked: &Asked, tier: &str, node: &str) -> Vec<String> {
+    let refused = &of(asked, tier).refused;
+    refused
+        .get(&Candidate::Vm(VmId::new(node)))
+        .cloned()
+        .unwrap_or_default()
+}
+
+#[test]
+fn tiers_that_ask_the_same_share_what_the_nodes_answer() {
+    let same = json!({ "docker_image": "x", "requires": "node.labels.zone == 'b'" });
+    let topology = topology(&json!({ "one": same, "two": same, "any": { "docker_image": "x" } }));
+    let nodes = nodes(3);
+    let plain = ask(&topology, &nodes, &Confine::default()).unwrap();
+    assert!(Arc::ptr_eq(of(&plain, "one"), of(&plain, "two")));
+    assert!(!plain.tiers.contains_key(&TierId::of("a", "any")));
+    // Both have no node.
+    assert_eq!(plain.lonely().len(), 2);
+
+    // What is wanted of one of them is not wanted of the other; what is wanted of a node is wanted of all.
+    let confine = Confine {
+        leave: [(VmId::new("n2"), "it is to be drained".to_owned())].into(),
+        only: [(TierId::of("a", "one"), (1, BTreeSet::from([VmId::new("n1")])))].into(),
+    };
+    let confined = ask(&topology, &nodes, &confine).unwrap();
+    assert_eq!(why(&confined, "any", "n2"), ["it is to be drained"]);
+    assert_eq!(why(&confined, "any", "n0"), [""; 0]);
+    let elsewhere = "requires: node.labels.zone == 'b' is false (a)";
+    assert_eq!(why(&confined, "two", "n0"), [elsewhere]);
+    assert_eq!(why(&confined, "two", "n2"), [elsewhere, "it is to be drained"]);
+    assert_eq!(
+        why(&confined, "one", "n0"),
+        [elsewhere, "it is not where a_one is to be"]
+    );
+    assert_eq!(why(&confined, "one", "n1"), [elsewhere]);
+}
+
+#[test]
+fn no_more_is_asked_of_nodes_than_there_is_time_and_memory_for() {
+    let costly = "node.labels.exists(a, node.labels.exists(b, a == b && a != b))";
+    let topology = topology(&json!({ "t": { "docker_image": "x", "requires": costly } }));
+    ask(&topology, &nodes(3), &Confine::default()).unwrap();
+    let fault = ask(&topology, &nodes(1000), &Confine::default()).unwrap_err();
+    assert_eq!(fault.code, Code::PlanTooLarge);
+    assert!(fault.message.contains("1000 nodes"), "{}", fault.message);
+
+    let mut spent = Spent::default();
+    spent.ask(Spent::MOST_ANSWERS, 0.0).unwrap();
+    assert_eq!(spent.ask(1, 0.0).unwrap_err().code, Code::PlanTooLarge);
+}
