@@ -286,8 +286,15 @@ pub(super) fn needs_hooks(stages: &[Stage]) -> bool {
 /// Containers that are to be put on nodes that take nothing new: those were cordoned after a plan was sealed.
 fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
     let actions = course.stages.iter().flatten();
+    // One that is there already, and has to go before its successor is made, is nothing new.
+    let there = |vm: &VmId, container: &TierId| {
+        let vm = course.seen.allocation.vms.get(vm);
+        vm.is_some_and(|vm| vm.used.contains_key(container))
+    };
     let put = actions.filter_map(|action| match action {
-        Action::CreateContainer { vm, .. } => Some((action, vm, snapshot.cordons.get(vm)?)),
+        Action::CreateContainer { vm, container, .. } if !there(vm, container) => {
+            Some((action, vm, snapshot.cordons.get(vm)?))
+        }
         _ => None,
     });
     put.map(|(action, vm, cordon)| {
@@ -344,7 +351,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::{Allocation, Size, TierId, Vm};
+    use crate::model::intent::Cordon;
+    use crate::model::{Allocation, CoreSet, Size, TierId, Vm};
 
     /// A VM that holds something, if `holds`, and does not answer.
     fn course(holds: bool, stages: Vec<Stage>) -> Course {
@@ -378,5 +386,32 @@ mod tests {
         assert!(unconfirmed(&course(false, Vec::new())).is_empty());
         let elsewhere = vec![vec![Action::CreateVm { vm: VmId::new("vm2") }]];
         assert!(unconfirmed(&course(true, elsewhere)).is_empty());
+    }
+
+    #[test]
+    fn nothing_new_is_put_on_a_cordoned_node_and_what_is_there_may_be_made_anew() {
+        let cordon = Cordon {
+            intent: Uuid::nil(),
+            by: "operator".to_owned(),
+            since: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let snapshot = Snapshot {
+            cordons: Arc::new([(VmId::new("vm1"), cordon)].into()),
+            ..Snapshot::default()
+        };
+        let make = |vm: &str, tier: &str| Action::CreateContainer {
+            vm: VmId::new(vm),
+            container: TierId::of("app", tier),
+            size: Size::new(1, 1),
+            cores: CoreSet::default(),
+            revision: None,
+        };
+        let refused = |vm: &str, tier: &str| {
+            let faults = cordoned(&snapshot, &course(true, vec![vec![make(vm, tier)]]));
+            faults.iter().map(|fault| fault.code).collect::<Vec<Code>>()
+        };
+        assert_eq!(refused("vm1", "web"), [Code::PlanMoved]);
+        assert_eq!(refused("vm1", "db"), []);
+        assert_eq!(refused("vm2", "web"), []);
     }
 }
