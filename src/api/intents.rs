@@ -95,10 +95,12 @@ fn read(body: &Value) -> Result<Wanted, Fault> {
         return Err(Fault::unknown("member of this intent", stray, known));
     }
     let wrong = |error: serde_json::Error| match kind {
-        Some("migrate") => bad(format!(
-            "a migrate names a tier, where it goes to (a list of nodes, or an expression), and, where the tier \
-                 is on several nodes, from which: {error}"
-        )),
+        // What is said of `to` there speaks of our types.
+        Some("migrate") => bad(
+            "a migrate names a tier, where it goes to (a list of nodes, or an expression), and, where the \
+             tier is on several nodes, from which"
+                .to_owned(),
+        ),
         _ => bad(format!("names no node: {error}")),
     };
     serde_json::from_value(body.clone()).map_err(wrong)

@@ -24,6 +24,8 @@ use super::{Service, Snapshot};
 const AGAIN: Duration = Duration::from_secs(2);
 /// Intents that may wait at the same time.
 const MOST: usize = 1000;
+/// Nodes that a migrate may name; an expression takes any number.
+const MOST_NAMED: usize = 1000;
 
 impl Service {
     /// Records what somebody wants. A node is cordoned, and may be used again, with that; the rest is carried out
@@ -45,7 +47,8 @@ impl Service {
             // A node that is gone may have left its cordon behind.
             Wanted::Uncordon { node } if snapshot.cordons.contains_key(node) => {}
             Wanted::Cordon { node } | Wanted::Uncordon { node } | Wanted::Drain { node } => {
-                self.node_is_known(&snapshot, &topology, node).await?;
+                self.nodes_are_known(&snapshot, &topology, std::slice::from_ref(node))
+                    .await?;
             }
             Wanted::Migrate { tier, to, .. } => {
                 if !topology.tiers.contains_key(tier) {
@@ -61,11 +64,13 @@ impl Service {
                         let message = "to names no node: give some, or an expression";
                         return Err(Fault::new(Code::RequestInvalid, message));
                     }
-                    Destination::Nodes(nodes) => {
-                        for node in nodes {
-                            self.node_is_known(&snapshot, &topology, node).await?;
-                        }
+                    Destination::Nodes(nodes) if nodes.len() > MOST_NAMED => {
+                        let count = nodes.len();
+                        let message =
+                            format!("to names {count} nodes; {MOST_NAMED} are the most: give an expression");
+                        return Err(Fault::new(Code::RequestInvalid, message));
                     }
+                    Destination::Nodes(nodes) => self.nodes_are_known(&snapshot, &topology, nodes).await?,
                     Destination::Expression(source) => drop(compiled(source)?),
                 }
             }
@@ -122,19 +127,22 @@ impl Service {
         .await
     }
 
-    async fn node_is_known(
+    /// Makes sure that nodes are there. Their source is asked once, and only where that has to be.
+    async fn nodes_are_known(
         &self,
         snapshot: &Snapshot,
         topology: &Arc<Topology>,
-        node: &VmId,
+        nodes: &[VmId],
     ) -> Result<(), Fault> {
-        if snapshot.allocation.vms.contains_key(node) {
+        let used = &snapshot.allocation.vms;
+        if nodes.iter().all(|node| used.contains_key(node)) {
             return Ok(());
         }
         let known = self.known(topology).await?;
-        if known.contains_key(node) {
+        let there = |node: &&VmId| used.contains_key(*node) || known.contains_key(*node);
+        let Some(node) = nodes.iter().find(|node| !there(node)) else {
             return Ok(());
-        }
+        };
         let near = crate::model::nearest(node.as_str(), known.keys().map(VmId::as_str));
         let hint = near
             .map(|near| format!("; did you mean '{near}'?"))
@@ -247,7 +255,11 @@ impl Service {
         match begun {
             // It is on record with the execution.
             Ok(Some(_)) => return Ok(()),
-            Ok(None) => intent.state = State::Done,
+            Ok(None) => {
+                intent.state = State::Done;
+                // What it waited for.
+                intent.reasons.clear();
+            }
             // Somebody else was faster.
             Err(fault)
                 if matches!(
@@ -292,8 +304,7 @@ impl Service {
                     return Ok(None);
                 }
                 Confine {
-                    // All that are to be drained at the same time: nothing goes from one to the other.
-                    leave: snapshot.draining(),
+                    leave: leaving(snapshot, node),
                     only: BTreeMap::new(),
                 }
             }
@@ -412,6 +423,14 @@ impl Service {
     }
 }
 
+/// The node that a drain is about, and why everything is to leave it. Others that are to be drained are cordoned, so
+/// that nothing goes there; they are left one after the other, so that one that does not answer holds up no other.
+fn leaving(snapshot: &Snapshot, node: &VmId) -> BTreeMap<VmId, String> {
+    let mut draining = snapshot.draining();
+    draining.retain(|other, _| other == node);
+    draining
+}
+
 /// The plan of what is held, and whether it is the one that was reached last.
 fn held(snapshot: &Snapshot, topology: &Topology) -> (Value, bool) {
     let totals = snapshot.allocation.totals();
@@ -470,4 +489,32 @@ fn reasons_of(fault: &Fault) -> Vec<String> {
         }
     }
     reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_is_about_one_node_whatever_else_is_to_be_drained() {
+        let drain = |node: &str| Intent {
+            id: Uuid::nil(),
+            wanted: Wanted::Drain {
+                node: VmId::new(node),
+            },
+            state: State::Pending,
+            execution: None,
+            reasons: Vec::new(),
+            by: "operator".to_owned(),
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+            changed_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let snapshot = Snapshot {
+            intents: Arc::new(vec![drain("vm1"), drain("vm2")]),
+            ..Snapshot::default()
+        };
+        let why = |node: &str| leaving(&snapshot, &VmId::new(node));
+        assert!(why("vm2").keys().eq([&VmId::new("vm2")]));
+        assert!(why("vm3").is_empty());
+    }
 }

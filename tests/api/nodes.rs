@@ -161,6 +161,16 @@ async fn intents_that_make_no_sense_are_refused_at_once() {
             "names no node",
         ),
         (
+            json!({ "kind": "migrate", "tier": "rubis_db", "to": vec!["vm1"; 1001] }),
+            400,
+            "to names 1001 nodes",
+        ),
+        (
+            json!({ "kind": "migrate", "tier": "rubis_db", "to": ["vm1", "vm22"] }),
+            404,
+            "there is no node 'vm22'",
+        ),
+        (
             json!({ "kind": "migrate", "tier": "rubis_db", "to": "node.idd == ''" }),
             400,
             "a node has no idd",
@@ -174,6 +184,12 @@ async fn intents_that_make_no_sense_are_refused_at_once() {
             answer.body
         );
     }
+    let mistyped = json!({ "kind": "migrate", "tier": "rubis_db", "to": 5 });
+    let answer = server.post("/api/intents", &mistyped).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    let said = answer.body["error"].as_str().unwrap();
+    assert!(said.contains("a list of nodes, or an expression"), "{said}");
+    assert!(!said.contains("enum"), "{said}");
     // What can't be done is taken, and its record says why not.
     let taken = server
         .post(
