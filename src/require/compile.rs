@@ -103,6 +103,13 @@ impl Mistake {
             problem,
         }
     }
+
+    /// Behind that part of the source.
+    fn behind(before: &str, source: &str, problem: String) -> Self {
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self::at(source, line, column, problem)
+    }
 }
 
 /// What an expression has to give.
@@ -136,6 +143,11 @@ pub fn compile(source: &str, gives: Gives) -> Result<Program, Vec<Mistake>> {
         return Err(vec![Mistake::whole(format!(
             "the expression has {length} bytes; {LONGEST} is the most"
         ))]);
+    }
+    if let Some(at) = conjuncts::broken(source) {
+        let before = source.get(..at).unwrap_or_default();
+        let problem = "it can't be read: the text or operator that begins here is not complete";
+        return Err(vec![Mistake::behind(before, source, problem.to_owned())]);
     }
     let code = conjuncts::code(source);
     let sizes = [
@@ -215,10 +227,7 @@ impl Checker<'_> {
             self.mistakes.push(Mistake::whole(problem));
             return;
         };
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        self.mistakes
-            .push(Mistake::at(self.source, line, column, problem));
+        self.mistakes.push(Mistake::behind(before, self.source, problem));
     }
 
     fn check(&mut self, of: &IdedExpr) {

@@ -7,11 +7,7 @@ pub fn code(source: &str) -> Vec<(usize, u8)> {
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'\'' | b'"' => at = after_text(source, at, byte),
-            b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                let rest = bytes.get(at..).unwrap_or_default();
-                let end = rest.iter().position(|byte| *byte == b'\n');
-                at = end.map_or(bytes.len(), |end| at + end);
-            }
+            b'/' if bytes.get(at + 1) == Some(&b'/') => at = after_comment(bytes, at),
             _ => {
                 code.push((at, byte));
                 at += 1;
@@ -19,6 +15,32 @@ pub fn code(source: &str) -> Vec<(usize, u8)> {
         }
     }
     code
+}
+
+/// Where the first token is that is not complete: a text without its end, with an escape that there is not, or
+/// right behind a name or number; half an operator. The parser skips some of what follows such a thing and reads on
+/// from there, so that what is code and what is text can't be told any more, and nothing can be counted.
+pub fn broken(source: &str) -> Option<usize> {
+    let bytes = source.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let next = bytes.get(at + 1).copied();
+        match byte {
+            b'\'' | b'"' => {
+                let end = after_text(source, at, byte);
+                if !is_text(source, at, end) {
+                    return Some(at);
+                }
+                at = end;
+            }
+            b'/' if next == Some(b'/') => at = after_comment(bytes, at),
+            b'<' | b'>' | b'!' if next == Some(b'=') => at += 2,
+            b'=' | b'&' | b'|' if next == Some(byte) => at += 2,
+            b'=' | b'&' | b'|' | b'`' => return Some(at),
+            _ => at += 1,
+        }
+    }
+    None
 }
 
 /// How deep brackets are in each other, at the most.
@@ -137,9 +159,99 @@ fn after_text(source: &str, at: usize, quote: u8) -> usize {
     bytes.len()
 }
 
+/// Where a comment ends that begins at `at`: before the end of its line.
+fn after_comment(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == b'\n');
+    end.map_or(bytes.len(), |end| at + end)
+}
+
+/// Whether what begins with a quote at `at` and ends before `end` is a text as the language has them.
+fn is_text(source: &str, at: usize, end: usize) -> bool {
+    let bytes = source.as_bytes();
+    let before = bytes.get(..at).unwrap_or_default().iter().rev();
+    let word = before.take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
+    let prefix = source.get(at - word.count()..at).unwrap_or_default();
+    let prefix = prefix.to_ascii_lowercase();
+    let quote = bytes.get(at).copied().unwrap_or_default();
+    let triple = [quote; 3];
+    let long = bytes.get(at..at + 3) == Some(&triple);
+    let quotes = if long { 3 } else { 1 };
+    let last = end.saturating_sub(quotes);
+    let (Some(inside), Some(closing)) = (bytes.get(at + quotes..last), bytes.get(last..end)) else {
+        return false;
+    };
+    ["", "r", "b", "br"].contains(&prefix.as_str())
+        && closing.iter().all(|byte| *byte == quote)
+        && (long || !inside.iter().any(|byte| matches!(byte, b'\n' | b'\r')))
+        && (prefix.ends_with('r') || has_true_escapes(inside))
+}
+
+/// Whether every backslash in a text begins an escape.
+fn has_true_escapes(inside: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&byte) = inside.get(at) {
+        let behind = inside.get(at + 2..).unwrap_or_default();
+        let length = match (byte, inside.get(at + 1)) {
+            (b'\\', Some(b'x' | b'X')) => digits(behind, 2, 16),
+            (b'\\', Some(b'u')) => digits(behind, 4, 16),
+            (b'\\', Some(b'U')) => digits(behind, 8, 16),
+            (b'\\', Some(b'0'..=b'3')) => digits(behind, 2, 8),
+            (b'\\', Some(letter)) => b"abfnrtv\"'\\?`".contains(letter).then_some(2),
+            (b'\\', None) => None,
+            _ => Some(1),
+        };
+        let Some(length) = length else { return false };
+        at += length;
+    }
+    true
+}
+
+/// The length of an escape with so many digits, if they are there.
+fn digits(behind: &[u8], count: usize, radix: u32) -> Option<usize> {
+    let digits = behind.get(..count)?;
+    let all = digits.iter().all(|digit| char::from(*digit).is_digit(radix));
+    all.then_some(2 + count)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{broken, split};
+
+    #[test]
+    fn tokens_that_are_not_complete_are_found() {
+        for source in [
+            "a == 'b' && c <= 1 || !d && e != \"f\" && g >= h",
+            r"a == r'\' && b'\x41\101' == '''it's\n''' && br'\' == ''",
+            "// it's\n'a' == \"\"\"\n'\"\"\"",
+            r"'\u00e4\U0001F4A5\'\\'",
+            "",
+        ] {
+            assert_eq!(broken(source), None, "{source}");
+        }
+        for (source, at) in [
+            ("'", 0),
+            ("a == 'b", 5),
+            ("[1 '\n, ((('", 3),
+            ("['a\r']", 1),
+            (r"'\'", 0),
+            (r"'\q'", 0),
+            (r"'\u12'", 0),
+            (r"'\400'", 0),
+            ("\"\\", 0),
+            ("'''a'", 0),
+            ("''''", 0),
+            (r"'''a\'''", 0),
+            (r"[1r'\', '", 3),
+            ("name'a'", 4),
+            ("a & 'b'", 2),
+            ("a == b | 'c'", 7),
+            ("a = 'b'", 2),
+            ("`a' == 'b'", 0),
+        ] {
+            assert_eq!(broken(source), Some(at), "{source}");
+        }
+    }
 
     #[test]
     fn what_stands_in_brackets_or_text_is_not_split() {

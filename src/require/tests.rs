@@ -127,6 +127,7 @@ fn prefers_gives_a_number_or_says_why_not() {
 fn a_mistake_is_told_with_its_place() {
     let cases = [
         ("node.cpu_cores >=", "column 18: it can't be read"),
+        ("node.id == 'x", "column 12: it can't be read"),
         (
             "node.cpu_cores > 1 &&\n nod.labels.x == ''",
             "line 2, column 2: nod is not known here",
@@ -198,6 +199,10 @@ fn hostile_expressions_are_refused_or_false_in_bounded_time() {
         "-".repeat(1500) + "1 == 2",
         "true ? ".repeat(200) + "false" + &" : false".repeat(200),
         "1+".repeat(900) + "1 == 0",
+        // Larger than it looks: what the parser makes of this is no text.
+        format!("[1 '\n, {}1]", "1+".repeat(900)),
+        format!("[1 '\n, {}]", nested("(", ")", 900)),
+        format!("[1 '\\q', '  , {}1]'", "1+".repeat(900)),
         // As large as may be.
         "!".repeat(47) + "true",
         "-".repeat(46) + "1 == 2",
