@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::model::reader::{At, Fields, Notes, join};
 use crate::model::units::{Cpu, Size};
 
+use super::constraints::read_labels;
 use super::infrastructure::{MOST_CORES, MOST_MEM_UNITS, MOST_VMS};
 use super::names;
 use super::written::{Scalar, ShapeSize};
@@ -70,6 +71,9 @@ impl Price {
     }
 }
 
+/// Shapes that a topology may have. A bound on what mixtures of them cost compares each with each.
+const MOST_SHAPES: usize = 100;
+
 impl Shape {
     /// The one kind there is, at the usual price.
     #[must_use]
@@ -88,6 +92,11 @@ impl Shape {
         let list = at.list(notes);
         if list.is_empty() && at.value.is_array() {
             notes.problem(&at.path, "is empty: give at least one shape, or leave it out");
+        }
+        if list.len() > MOST_SHAPES {
+            let problem = format!("has {} shapes; {MOST_SHAPES} is the most", list.len());
+            notes.problem(&at.path, problem);
+            return Vec::new();
         }
         let mut seen = BTreeSet::new();
         let mut shapes = Vec::new();
@@ -136,19 +145,4 @@ impl Shape {
             max,
         })
     }
-}
-
-/// The labels of a kind of VM.
-fn read_labels(notes: &mut Notes, fields: &mut Fields<'_>) -> BTreeMap<String, String> {
-    let Some(labels) = fields.get("labels").and_then(|at| at.object(notes)) else {
-        return BTreeMap::new();
-    };
-    let mut read = BTreeMap::new();
-    for (name, at) in labels.entries() {
-        match super::apps::scalar(at.value) {
-            Some(value) => drop(read.insert(name.to_owned(), value)),
-            None => at.wrong(notes, "a string"),
-        }
-    }
-    read
 }

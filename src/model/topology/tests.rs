@@ -441,6 +441,13 @@ fn shapes_are_read_and_their_mistakes_told_all_at_once() {
     let twice = json!([{ "name": "a", "cpu_cores": 1, "mem_units": 1 }, { "name": "a", "cpu_cores": 2, "mem_units": 1 }]);
     one_problem(&shapes(twice), &at("[1].name"), "another shape");
     one_problem(&shapes(json!([])), &at(""), "at least one shape");
+    let many: Vec<Value> = (0..101)
+        .map(|n| json!({ "name": format!("s{n}"), "cpu_cores": 1, "mem_units": 1 }))
+        .collect();
+    one_problem(&shapes(json!(many)), &at(""), "has 101 shapes; 100 is the most");
+    let labels: serde_json::Map<String, Value> = (0..65).map(|n| (format!("l{n}"), json!("x"))).collect();
+    let labelled = json!([{ "name": "a", "cpu_cores": 1, "mem_units": 1, "labels": labels }]);
+    one_problem(&shapes(labelled), &at("[0].labels"), "names 65 labels");
     let one = json!([{ "name": "a", "cpu_cores": 1, "mem_units": 1, "max": 4 }]);
     let both = with_infrastructure(json!({ "shapes": one, "mem_units": 8 }));
     one_problem(&both, "infrastructure.mem_units", "keep one of them");
