@@ -287,17 +287,20 @@ impl Asked {
             asks.insert(tier.clone(), ask);
         }
         let mut labels: BTreeMap<VmId, BTreeMap<String, String>> = BTreeMap::new();
+        let mut shapes: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for (candidate, node) in &self.candidates {
-            if let Candidate::Vm(id) = candidate {
-                let domains = by_label
-                    .iter()
-                    .filter_map(|label| Some(((*label).clone(), domain(node, label)?)));
-                labels.insert(id.clone(), domains.collect());
-            }
+            let domains = by_label
+                .iter()
+                .filter_map(|label| Some(((*label).clone(), domain(node, label)?)));
+            match candidate {
+                Candidate::Vm(id) => labels.insert(id.clone(), domains.collect()),
+                Candidate::Shape(name) => shapes.insert(name.clone(), domains.collect()),
+            };
         }
         Conditions {
             cordoned,
             labels,
+            shapes,
             asks,
         }
     }

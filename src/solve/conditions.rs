@@ -13,9 +13,10 @@ pub struct Conditions {
     /// VMs that take nothing new: containers on them may stay, be resized within what they hold together now,
     /// or go.
     pub cordoned: BTreeSet<VmId>,
-    /// Labels of VMs in use and of VMs that could be taken into use, for `spread`. Those of VMs still to be
-    /// made are in the topology's shapes.
+    /// Labels of VMs in use and of VMs that could be taken into use, for `spread`.
     pub labels: BTreeMap<VmId, BTreeMap<String, String>>,
+    /// Labels of VMs still to be made, by shape, besides those that the topology gives it.
+    pub shapes: BTreeMap<String, BTreeMap<String, String>>,
     /// What tiers ask of VMs. Tiers that ask the same should share one.
     pub asks: BTreeMap<TierId, Arc<Ask>>,
 }
@@ -91,7 +92,10 @@ impl Conditions {
         let of_vms = vms
             .iter()
             .map(|vm| self.labels.get(vm).and_then(|labels| labels.get(label)));
-        let of_shapes = shapes.iter().map(|shape| shape.labels.get(label));
+        let of_shapes = shapes.iter().map(|shape| {
+            let besides = || self.shapes.get(&shape.name)?.get(label);
+            shape.labels.get(label).or_else(besides)
+        });
         let values: BTreeSet<&String> = of_vms.clone().chain(of_shapes.clone()).flatten().collect();
         let numbers: BTreeMap<&String, u32> = values.into_iter().zip(0..).collect();
         let number = |value: Option<&String>| value.and_then(|value| numbers.get(value)).copied();

@@ -299,6 +299,36 @@ fn conditions_decide_where_containers_go() {
 }
 
 #[test]
+fn a_vm_still_to_be_made_is_in_the_failure_domain_that_is_known_of_its_shape() {
+    let topology = topology("cpuset");
+    let ask = Ask {
+        spread: Some("zone".to_owned()),
+        ..Ask::default()
+    };
+    let mut conditions = Conditions {
+        asks: BTreeMap::from([(TierId::of("rubis", "db"), ask.into())]),
+        ..Conditions::default()
+    };
+    let can_be_placed = |conditions: &Conditions| {
+        let posed = pose(
+            &topology,
+            &Allocation::default(),
+            &BTreeMap::new(),
+            &plan(&[("db", 1, 1)]),
+            None,
+            None,
+            conditions,
+        )
+        .unwrap();
+        solved(&posed.instance).is_ok()
+    };
+    assert!(!can_be_placed(&conditions));
+    let zone = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
+    conditions.shapes = BTreeMap::from([(String::new(), zone)]);
+    assert!(can_be_placed(&conditions));
+}
+
+#[test]
 fn a_target_owes_no_hooks_whatever_else_changes() {
     let topology = topology("cpuset");
     let nothing = Allocation::default();

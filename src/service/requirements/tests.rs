@@ -92,3 +92,19 @@ fn no_more_is_asked_of_nodes_than_there_is_time_and_memory_for() {
     spent.ask(Spent::MOST_ANSWERS, 0.0).unwrap();
     assert_eq!(spent.ask(1, 0.0).unwrap_err().code, Code::PlanTooLarge);
 }
+
+#[test]
+fn a_vm_still_to_be_made_has_the_zone_that_all_others_have_for_rules_and_search_alike() {
+    let topology = topology(&json!({ "t": { "docker_image": "x", "spread": "zone" } }));
+    let mut nodes = nodes(2);
+    for node in nodes.values_mut() {
+        node.capabilities.insert("arch".to_owned(), json!("amd64"));
+    }
+    let made = fresh(&nodes, Source::Autoscaling, &topology.infrastructure.kinds());
+    let tiers = BTreeMap::from([(TierId::of("a", "t"), Size::new(1, 1))]);
+    let confine = Confine::default();
+    let asked = asked(&topology, &tiers, &nodes, made, &confine, Unknown::IsFalse).unwrap();
+    assert_eq!(of(&asked, "t").refused, BTreeMap::new());
+    let conditions = asked.conditions(BTreeSet::new());
+    assert_eq!(conditions.shapes[""]["zone"], "a");
+}
