@@ -211,6 +211,18 @@ impl Book {
         Ok(intent)
     }
 
+    /// Keeps how far an intent is that was open a while ago. One that was taken back meanwhile stays over.
+    pub fn keep_if_open(&mut self, intent: Intent) -> Result<(), Fault> {
+        if self.is_open(intent.id) {
+            self.keep_intent(intent, None)?;
+        }
+        Ok(())
+    }
+
+    fn is_open(&self, intent: Uuid) -> bool {
+        self.open_intents().iter().any(|open| open.id == intent)
+    }
+
     /// Whether the record can be written.
     pub fn check(&mut self) -> Result<(), Fault> {
         Ok(self.journal.check()?)
@@ -240,6 +252,10 @@ impl Book {
     pub fn begin(&mut self, frozen: &Frozen, planned_on: &Snapshot) -> Result<(), Fault> {
         let now = self.now();
         now.idle()?;
+        if let Some(intent) = frozen.intent.filter(|intent| !self.is_open(*intent)) {
+            let message = format!("intent {intent} was taken back while a plan for it was worked out");
+            return Err(Fault::new(Code::Cancelled, message));
+        }
         let planned = (planned_on.generation, planned_on.revision, &planned_on.cordons);
         if (now.generation, now.revision, &now.cordons) != planned {
             let message = "the topology, the allocation or a cordon changed while the plan was worked out; send it again";

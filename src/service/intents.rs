@@ -236,9 +236,7 @@ impl Service {
             intent.reasons.clear();
         }
         tracing::info!(intent = %intent.id, state = intent.state.as_str(), "an intent is over");
-        self.with_book(move |book| book.keep_intent(intent, None))
-            .await
-            .map(drop)
+        self.with_book(move |book| book.keep_if_open(intent)).await
     }
 
     /// Begins what an intent takes, or says why not.
@@ -288,9 +286,7 @@ impl Service {
             }
         }
         tracing::info!(intent = %intent.id, state = intent.state.as_str(), "an intent goes on");
-        self.with_book(move |book| book.keep_intent(intent, None))
-            .await
-            .map(drop)
+        self.with_book(move |book| book.keep_if_open(intent)).await
     }
 
     /// What an intent asks of an execution; None where nothing has to be done.
@@ -426,9 +422,8 @@ impl Service {
 /// The node that a drain is about, and why everything is to leave it. Others that are to be drained are cordoned, so
 /// that nothing goes there; they are left one after the other, so that one that does not answer holds up no other.
 fn leaving(snapshot: &Snapshot, node: &VmId) -> BTreeMap<VmId, String> {
-    let mut draining = snapshot.draining();
-    draining.retain(|other, _| other == node);
-    draining
+    let why = snapshot.drained(node);
+    why.map(|why| (node.clone(), why)).into_iter().collect()
 }
 
 /// The plan of what is held, and whether it is the one that was reached last.

@@ -229,10 +229,7 @@ pub(super) fn imagined(topology: &Topology, allocation: &Allocation, offer: &Off
 /// What others than its engine say of a VM: its source, and who cordoned it.
 fn told(snapshot: &Snapshot, vm: &CloudVm) -> Told {
     match &vm.standing {
-        Standing::Ready => match (
-            snapshot.draining().remove(&vm.name),
-            snapshot.cordons.get(&vm.name),
-        ) {
+        Standing::Ready => match (snapshot.drained(&vm.name), snapshot.cordons.get(&vm.name)) {
             (Some(why), _) => Told::Draining(why),
             (None, Some(cordon)) => Told::Cordoned(cordon.reason()),
             (None, None) => Told::Nothing,

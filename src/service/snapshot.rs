@@ -78,21 +78,19 @@ impl Snapshot {
         without
     }
 
-    /// Nodes that everything is to leave, with the intents that want it.
+    /// Why everything is to leave a node, where an intent wants that.
     #[must_use]
-    pub(super) fn draining(&self) -> BTreeMap<VmId, String> {
-        let open = self.intents.iter().filter(|intent| !intent.state.is_over());
-        let draining = open.filter_map(|intent| match &intent.wanted {
-            Wanted::Drain { node } => {
-                let why = match intent.state {
-                    State::Running => "is being drained",
-                    _ => "is to be drained",
-                };
-                Some((node.clone(), format!("it {why} (intent {})", intent.id)))
-            }
-            Wanted::Cordon { .. } | Wanted::Uncordon { .. } | Wanted::Migrate { .. } => None,
-        });
-        draining.collect()
+    pub(super) fn drained(&self, node: &VmId) -> Option<String> {
+        let wanted = |intent: &&Intent| {
+            let drains = matches!(&intent.wanted, Wanted::Drain { node: drained } if drained == node);
+            drains && !intent.state.is_over()
+        };
+        let intent = self.intents.iter().find(wanted)?;
+        let why = match intent.state {
+            State::Running => "is being drained",
+            _ => "is to be drained",
+        };
+        Some(format!("it {why} (intent {})", intent.id))
     }
 
     /// The topology.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::execute::{Bindings, Confirmed, Event, Finding, FoundVm, Left, Pinned, confirm, settle};
 use crate::journal::SqliteJournal;
+use crate::model::intent::Wanted;
 use crate::model::{CoreSet, Size, Vm};
 
 fn topology() -> Topology {
@@ -137,6 +138,44 @@ fn an_event_changes_the_state_in_place_and_copies_it_only_for_who_holds_it() {
     drop(book);
     let kept = SqliteJournal::open(folder.path()).unwrap().load().unwrap();
     assert_eq!(kept.allocation, wanted, "what is on disk is what was published");
+}
+
+#[test]
+fn what_was_taken_back_while_it_was_worked_out_is_not_begun_and_stays_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = SqliteJournal::open(folder.path()).unwrap();
+    let (mut book, _snapshot) = Book::open(Box::new(journal), Arc::new(crate::outside::System)).unwrap();
+    book.put_topology(topology(), &By::itself(), None).unwrap();
+    let pending = Intent {
+        id: Uuid::now_v7(),
+        wanted: Wanted::Drain {
+            node: VmId::new("vm0"),
+        },
+        state: State::Pending,
+        execution: None,
+        reasons: Vec::new(),
+        by: "operator".to_owned(),
+        created_at: Timestamp::now(),
+        changed_at: Timestamp::now(),
+    };
+    let mut drain = frozen(&fleet(1), vec![update("vm0", 3)]);
+    drain.intent = Some(pending.id);
+    book.keep_intent(pending.clone(), None).unwrap();
+    let mut taken_back = pending.clone();
+    taken_back.state = State::Refused;
+    book.keep_intent(taken_back, None).unwrap();
+
+    let now = book.now();
+    let fault = book.begin(&drain, &now).unwrap_err();
+    assert_eq!(fault.code, Code::Cancelled);
+    book.keep_if_open(pending.clone()).unwrap();
+    assert!(book.open_intents().is_empty());
+
+    // One that is open is begun.
+    book.keep_intent(pending, None).unwrap();
+    let now = book.now();
+    book.begin(&drain, &now).unwrap();
+    assert_eq!(book.open_intents()[0].state, State::Running);
 }
 
 #[test]
