@@ -14,7 +14,7 @@ use crate::require::Requires;
 
 use super::Service;
 use super::nodes::Nodes;
-use super::requirements::domain;
+use super::requirements::{domain, steps_of, takes_too_long};
 
 /// What is to be placed.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +87,7 @@ impl Service {
                 Some(id) => Some(topology.tiers.get(id).ok_or_else(|| unknown(&topology, id))?),
             };
             let nodes = service.nodes_here().await?;
+            affordable(&nodes, tier, &wanted)?;
             Ok(candidates(&topology, &nodes, tier, &wanted))
         };
         self.to_the_end(work).await
@@ -103,6 +104,17 @@ fn unknown(topology: &Arc<Topology>, id: &TierId) -> Fault {
         Code::NotFound,
         format!("there is no tier {id} in the topology{hint}"),
     )
+}
+
+/// That there is an end to asking the nodes, which nothing else bounds.
+fn affordable(nodes: &Nodes, tier: Option<&Tier>, wanted: &Wanted) -> Result<(), Fault> {
+    let steps = tier.map_or(0.0, steps_of) + wanted.requires.as_ref().map_or(0.0, Requires::steps);
+    if takes_too_long(nodes.len(), steps) {
+        let count = nodes.len();
+        let message = format!("it takes too long to ask {count} nodes this: give a simpler expression");
+        return Err(Fault::new(Code::RequestInvalid, message));
+    }
+    Ok(())
 }
 
 /// Sorts the nodes into those that could and those that could not.

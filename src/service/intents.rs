@@ -17,7 +17,7 @@ use crate::model::{Plan, TierId, Topology, VmId};
 use crate::require::Requires;
 
 use super::admission::Request;
-use super::requirements::Confine;
+use super::requirements::{Confine, takes_too_long};
 use super::{Service, Snapshot};
 
 /// How often an intent is tried again that waits for something.
@@ -376,6 +376,10 @@ impl Service {
             Destination::Expression(source) => {
                 let requires = compiled(source)?;
                 let nodes = self.nodes_here().await?;
+                if takes_too_long(nodes.len(), requires.steps()) {
+                    let count = nodes.len();
+                    return refused(format!("it takes too long to ask {count} nodes {source}"));
+                }
                 let fit = nodes
                     .values()
                     .filter(|node| requires.unmet(&node.facts()).is_empty());

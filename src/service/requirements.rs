@@ -85,6 +85,12 @@ impl Spent {
     }
 }
 
+/// Whether it takes too long to ask so many nodes something that takes so many steps for each.
+#[must_use]
+pub fn takes_too_long(nodes: usize, steps: f64) -> bool {
+    Spent::default().ask(nodes, steps).is_err()
+}
+
 /// What the tiers of a plan ask of nodes.
 ///
 /// # Errors
@@ -166,7 +172,8 @@ pub fn asked(
 }
 
 /// The most steps that what a tier asks takes for one node.
-fn steps_of(tier: &Tier) -> f64 {
+#[must_use]
+pub fn steps_of(tier: &Tier) -> f64 {
     let requires = tier.requires.as_ref().map_or(0.0, Requires::steps);
     requires + tier.prefers.as_ref().map_or(0.0, Prefers::steps)
 }

@@ -289,3 +289,20 @@ fn the_best_comes_first_and_then_the_one_with_the_most_room() {
         found.warnings
     );
 }
+
+#[test]
+fn a_question_that_would_take_too_long_is_refused() {
+    let costly = "node.labels.exists(a, node.labels.exists(b, a == b && a != b))";
+    let wanted = Wanted {
+        requires: Some(Requires::compile(costly).unwrap()),
+        ..Wanted::default()
+    };
+    let nodes = |count: usize| -> Nodes {
+        let nodes = (0..count).map(|number| node(&format!("n{number}"), |_| {}));
+        nodes.map(|node| (node.id.clone(), node)).collect()
+    };
+    affordable(&nodes(10), None, &wanted).unwrap();
+    let fault = affordable(&nodes(1000), None, &wanted).unwrap_err();
+    assert_eq!(fault.code, Code::RequestInvalid);
+    assert!(fault.message.contains("1000 nodes"), "{}", fault.message);
+}
