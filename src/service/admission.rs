@@ -283,7 +283,7 @@ pub(super) fn needs_hooks(stages: &[Stage]) -> bool {
     stages.iter().flatten().any(hook)
 }
 
-/// Containers that are to be put on nodes that take nothing new: those were cordoned after a plan was sealed.
+/// What is to be put on nodes that take nothing new: those were cordoned after a plan was sealed.
 fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
     let actions = course.stages.iter().flatten();
     // One that is there already, and has to go before its successor is made, is nothing new.
@@ -297,11 +297,27 @@ fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
         }
         _ => None,
     });
-    put.map(|(action, vm, cordon)| {
+    let put = put.map(|(action, vm, cordon)| {
         let message = format!("{action}: node '{vm}' is {}", cordon.reason());
-        Fault::new(Code::PlanMoved, message).with([json!({ "vm": vm, "cordoned": cordon.since })])
-    })
-    .collect()
+        (message, vm, cordon)
+    });
+    // What is there may be resized as far as all of it together holds no more than now.
+    let grown = snapshot.cordons.iter().filter_map(|(vm, cordon)| {
+        let before = course.seen.allocation.vms.get(vm)?.held();
+        let after = course.target.vms.get(vm)?.held();
+        let message = format!(
+            "node '{vm}' would hold {} cores and {} mem_units in all, more than now: it is {}",
+            after.cpu,
+            after.mem,
+            cordon.reason()
+        );
+        (!after.fits(before)).then_some((message, vm, cordon))
+    });
+    put.chain(grown)
+        .map(|(message, vm, cordon)| {
+            Fault::new(Code::PlanMoved, message).with([json!({ "vm": vm, "cordoned": cordon.since })])
+        })
+        .collect()
 }
 
 /// VMs that are to be taken into use, and that could not be looked at when the plan was placed: what
@@ -413,5 +429,16 @@ mod tests {
         assert_eq!(refused("vm1", "web"), [Code::PlanMoved]);
         assert_eq!(refused("vm1", "db"), []);
         assert_eq!(refused("vm2", "web"), []);
+
+        // It may shrink, too, and not grow.
+        let resized = |cores: u32, mem: u64| {
+            let mut course = course(true, Vec::new());
+            for vm in course.target.vms.values_mut() {
+                vm.used
+                    .insert(TierId::of("app", "db"), Size::new(cores, mem).into());
+            }
+            cordoned(&snapshot, &course).len()
+        };
+        assert_eq!((resized(1, 1), resized(2, 1), resized(1, 2)), (0, 1, 1));
     }
 }
