@@ -139,23 +139,47 @@ pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Resu
         cell(before.get("id")),
         cell(before.get("finished_at"))
     ));
+    let plan = before.get("plan").unwrap_or(&Value::Null);
     let generation = generation(&before);
-    if generation != present && generation != 0 {
-        say(&format!(
-            "Back to the topology of generation {generation}, which it was made for"
-        ));
-        let path = format!("/api/topology?generation={generation}");
-        client
-            .ask(Method::PUT, &path, Some(&serde_json::json!({})))
-            .await?;
+    if generation == present || generation == 0 {
+        return carry_out(client, plan, options, output).await;
     }
-    carry_out(
-        client,
-        before.get("plan").unwrap_or(&Value::Null),
-        options,
-        output,
-    )
-    .await
+    say(&format!(
+        "Back to the topology of generation {generation}, which it was made for"
+    ));
+    let put = put_topology_of(client, generation).await?;
+    let result = carry_out(client, plan, options, output).await;
+    // Where nothing was begun, the topology must not stay behind for the next plan to roll out.
+    if let Err(problem) = &result
+        && was_not_begun(problem.exit)
+        && let Some(replaced) = put.checked_sub(1)
+    {
+        put_topology_of(client, replaced).await?;
+        say("The topology is again the one that was there before");
+    }
+    result
+}
+
+/// Puts the topology of an earlier generation, and tells under which generation it holds now.
+async fn put_topology_of(client: &Client, generation: u64) -> Result<u64, Problem> {
+    let path = format!("/api/topology?generation={generation}");
+    let put = client
+        .ask(Method::PUT, &path, Some(&serde_json::json!({})))
+        .await?;
+    Ok(self::generation(&put))
+}
+
+/// Whether this end says that no execution was begun.
+const fn was_not_begun(exit: Exit) -> bool {
+    match exit {
+        Exit::Usage | Exit::Refused | Exit::Conflict | Exit::Denied | Exit::Unconfirmed => true,
+        Exit::Failed
+        | Exit::Unsuccessful
+        | Exit::Unreachable
+        | Exit::Broken
+        | Exit::Differs
+        | Exit::Interrupted => false,
+    }
 }
 
 /// The topology that an execution was made for; 0 where its record does not say.

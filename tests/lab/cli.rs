@@ -313,6 +313,39 @@ fn the_plan_before_comes_back_and_a_vm_that_is_gone_is_given_up() {
 }
 
 #[test]
+fn an_undo_that_nobody_confirms_leaves_the_topology_as_it_was() {
+    in_lab!(1, async |lab| {
+        let service = Service::start();
+        let wanted = plan(&[("one", 1.0, 1)]);
+        let file = plan_file("undo", &wanted);
+        for value in ["old", "new"] {
+            let tier = with(idle(), json!({"environment": {"VALUE": value}}));
+            service
+                .put_topology(&on_hosts(lab.hosts(1), json!({"one": tier})))
+                .await;
+            let said = run(&service, &["execute", "--yes", &file]);
+            assert_eq!(said.code, Some(0), "{}", said.err);
+        }
+        let refused = run(&service, &["undo"]);
+        assert_eq!(refused.code, Some(9), "{}", refused.err);
+        let replaced = "replace container 'rubis_one'";
+        assert!(refused.out.contains("rubis_one"), "{}", refused.out);
+        // The next plan of anybody must not roll it back.
+        let stages = service.translate(&wanted).await;
+        assert!(
+            !stages.iter().flatten().any(|action| action.starts_with(replaced)),
+            "{stages:?}"
+        );
+
+        let said = run(&service, &["undo", "--yes"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let there = lab.vms[0].inspect("rubis_one").unwrap();
+        let environment = there["Config"]["Env"].as_array().unwrap();
+        assert!(environment.contains(&json!("VALUE=old")), "{environment:?}");
+    });
+}
+
+#[test]
 fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
     in_lab!(1, async |lab| {
         let service = Service::start();
