@@ -79,7 +79,8 @@ impl Requires {
         self.steps
     }
 
-    /// Why it is surely not true of a node of which not everything is known: what can't be evaluated may be true.
+    /// Why it is surely not true of a node that has told nothing of itself: what can't be evaluated for lack of its
+    /// capabilities or its health may be true.
     #[must_use]
     pub fn refuted(&self, node: &Facts) -> Vec<String> {
         self.reasons(node, true)
@@ -107,7 +108,13 @@ impl Requires {
                     reasons.push(format!("requires: {} is {is}, not true or false", conjunct.text));
                 }
                 // What was to be asked first is false already.
-                Err(_) if forgiving || !reasons.is_empty() => {}
+                Err(_) if !reasons.is_empty() => {}
+                // Only what a node tells of itself is unknown of one that has told nothing: its labels are given.
+                Err(_)
+                    if forgiving
+                        && ["capabilities", "health"]
+                            .iter()
+                            .any(|told| conjunct.text.contains(told)) => {}
                 Err(error) => {
                     let because = told(&error);
                     reasons.push(format!(
