@@ -65,10 +65,18 @@ pub(super) fn work_out(
     let infrastructure = &topology.infrastructure;
     let mut beside = spares.occupied.clone();
     let mut clean: Vec<&VmId> = spares.clean.iter().chain(spares.unseen.keys()).collect();
+    // With those that could not be looked at, which come last.
+    let mut with_unseen = None;
     if matches!(offer.more, More::Named) && (conditions.tell_apart() || infrastructure.sizes_differ()) {
         // Which of them is taken makes a difference, so each stands for itself.
-        let each = clean.drain(..);
-        beside.extend(each.map(|vm| (vm.clone(), Vm::empty(None, infrastructure.size_of(vm)))));
+        clean.clear();
+        let whole = |vm: &VmId| (vm.clone(), Vm::empty(None, infrastructure.size_of(vm)));
+        beside.extend(spares.clean.iter().map(whole));
+        if !spares.unseen.is_empty() {
+            let mut all = beside.clone();
+            all.extend(spares.unseen.keys().map(whole));
+            with_unseen = Some(all);
+        }
     }
     let max_new = match offer.more {
         More::Named => u32::try_from(clean.len()).ok(),
@@ -80,8 +88,8 @@ pub(super) fn work_out(
             .get(index)
             .map_or_else(|| free.nth(index), |name| (*name).clone())
     };
-    let ask = |on: &Allocation, deadline| {
-        let posed = pose(topology, on, &beside, plan, max_new, None, &conditions).map_err(unposed)?;
+    let ask_of = |beside: &BTreeMap<VmId, Vm>, on: &Allocation, deadline| {
+        let posed = pose(topology, on, beside, plan, max_new, None, &conditions).map_err(unposed)?;
         let begun = Instant::now();
         let limits = Limits {
             deadline,
@@ -90,6 +98,10 @@ pub(super) fn work_out(
         };
         let answer = solve(&posed.instance, &limits, &|| begun.elapsed(), stop).map_err(unsolved)?;
         Ok::<_, Fault>((posed, answer, begun.elapsed()))
+    };
+    let ask = |on: &Allocation, deadline| match (ask_of(&beside, on, deadline), &with_unseen) {
+        (Err(fault), Some(all)) if fault.code == Code::Infeasible => ask_of(all, on, deadline),
+        (answer, _) => answer,
     };
     // What runs goes on, however others crowd its VMs. That is known before any search.
     let alone = uncrowded(allocation).filter(|alone| alone.totals() == wanted(plan));

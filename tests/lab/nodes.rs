@@ -225,3 +225,21 @@ fn a_tier_that_never_gets_well_at_its_destination_stays_where_it_is() {
         );
     });
 }
+
+#[test]
+fn a_host_that_does_not_answer_comes_last_where_tiers_ask_for_something_too() {
+    in_lab!(1, async |lab| {
+        let service = Service::start();
+        let mut hosts = lab.hosts(1);
+        // Nobody listens there, and its name comes first.
+        hosts["a-dead-one"] = json!({ "docker": "tcp://10.77.1.254:1" });
+        let tier = with(idle(), json!({"requires": "node.cpu_cores >= 1"}));
+        service.put_topology(&on_hosts(hosts, json!({"one": tier}))).await;
+        let stages = service.translate(&plan(&[("one", 1.0, 1)])).await;
+        assert_eq!(
+            stages[0],
+            [format!("create vm '{}'", lab.vms[0].name)],
+            "{stages:?}"
+        );
+    });
+}
