@@ -117,6 +117,13 @@ impl Brute<'_> {
             if (1..self.kinds.len()).any(|at| skipped(&at)) {
                 continue;
             }
+            let zones: Vec<Option<&String>> = (0..self.rooms.len())
+                .filter(|vm| set >> vm & 1 == 1)
+                .map(|vm| self.zone(vm))
+                .collect();
+            if !self.question.may_be(tier, &zones) {
+                continue;
+            }
             let clash =
                 (0..tier).any(|other| self.sets[other] & set != 0 && self.question.tiers[other].clash(spec));
             if clash {
@@ -126,6 +133,14 @@ impl Brute<'_> {
             self.choose();
             self.sets.pop();
         }
+    }
+
+    fn zone(&self, vm: usize) -> Option<&String> {
+        let zone = match self.question.vms.get(vm) {
+            Some(vm) => &vm.zone,
+            None => &self.question.kinds[self.kinds[vm - self.question.vms.len()]].zone,
+        };
+        zone.as_ref()
     }
 
     fn judge(&mut self) {

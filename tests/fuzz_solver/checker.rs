@@ -61,6 +61,7 @@ pub fn check(question: &Question, answer: &Value) -> Result<Placement, String> {
         }
     }
     spread_holds(question, &placed)?;
+    rules_hold(question, answer, &placed)?;
     fleet_holds(question, &placed)?;
     figures(question, answer, &placed)
 }
@@ -123,6 +124,30 @@ fn spread_holds(question: &Question, placed: &BTreeMap<&str, BTreeMap<usize, Pai
                 "{} is on {} VMs, outside of {} to {}",
                 tier.name, nodes[ix], tier.min, tier.max
             ));
+        }
+    }
+    Ok(())
+}
+
+fn rules_hold(
+    question: &Question,
+    answer: &Value,
+    placed: &BTreeMap<&str, BTreeMap<usize, Pair>>,
+) -> Result<(), String> {
+    let mut zones = vec![Vec::new(); question.tiers.len()];
+    for (name, here) in placed {
+        let zone = match question.vms.iter().find(|vm| vm.name == *name) {
+            Some(vm) => vm.zone.as_ref(),
+            None => {
+                let kind = kind_of(question, name, size(&answer["allocation"][*name]))?;
+                question.kinds[kind].zone.as_ref()
+            }
+        };
+        here.keys().for_each(|&tier| zones[tier].push(zone));
+    }
+    for (tier, zones) in zones.iter().enumerate() {
+        if !question.may_be(tier, zones) {
+            return Err(format!("{:?} is in {zones:?}", question.tiers[tier]));
         }
     }
     Ok(())

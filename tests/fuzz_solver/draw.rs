@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
 use crate::question::Pair;
-use crate::tiers;
+use crate::{rules, tiers};
 
 /// How large a question is, which decides what it can be compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,9 @@ pub fn body_of(extent: Extent, dice: &mut Dice) -> Value {
     }
     if dice.chance(10) {
         body["exact"] = json!(dice.chance(50));
+    }
+    if matches!(extent, Extent::Tiny | Extent::Small) {
+        rules::draw(&mut body, dice);
     }
     body
 }

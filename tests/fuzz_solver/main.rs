@@ -22,6 +22,7 @@ mod draw;
 mod judge;
 mod peer;
 mod question;
+mod rules;
 mod service;
 mod shrink;
 mod tiers;
@@ -174,7 +175,7 @@ fn every_question_that_the_api_accepts_is_answered_and_rightly() {
 }
 
 /// What a question may say and what has no say in where containers go.
-const NO_SAY: [&str; 20] = [
+const NO_SAY: [&str; 37] = [
     "hooks_git_repo",
     "hooks_ref",
     "mem_unit_mb",
@@ -195,6 +196,23 @@ const NO_SAY: [&str; 20] = [
     "user",
     "command",
     "trace",
+    "hooks_signers",
+    "registries",
+    "pids_limit",
+    "ulimits",
+    "read_only",
+    "tmpfs",
+    "shm_size",
+    "cap_add",
+    "cap_drop",
+    "no_new_privileges",
+    "init",
+    "stop_signal",
+    "pull",
+    "max_unavailable",
+    "on_node_stop",
+    "probe",
+    "bake_s",
 ];
 
 /// The generator must not be blind where the API is not: a new field has to be drawn, or be named above.

@@ -56,7 +56,7 @@ impl Peer {
         let ([kind], false) = (question.kinds.as_slice(), tiers.is_empty()) else {
             return None;
         };
-        if kind.price != question.weights.vm_create || !kind.lasting {
+        if kind.price != question.weights.vm_create || !kind.lasting || question.has_rules() {
             return None;
         }
         let room = PAIRS / tiers.len();

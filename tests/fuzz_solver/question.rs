@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::rules::{self, Requires};
+
 /// Cpu in hundredths of a core, and memory units.
 pub type Pair = [i64; 2];
 
@@ -23,6 +25,9 @@ pub struct Tier {
     pub min: usize,
     pub max: usize,
     pub ports: Vec<Ports>,
+    pub requires: Requires,
+    /// Whether no two of its containers may be in one zone.
+    pub spread: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -33,6 +38,7 @@ pub struct Vm {
     pub held: BTreeMap<usize, Pair>,
     /// How many containers it holds of tiers that the plan does not have.
     pub others: usize,
+    pub zone: Option<String>,
 }
 
 /// VMs that can be made, or taken into use.
@@ -45,6 +51,7 @@ pub struct Kind {
     pub lasting: bool,
     /// The machine, where it has a name from the start.
     pub name: Option<String>,
+    pub zone: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -151,17 +158,21 @@ fn kinds(infrastructure: &Value, spare: Option<&[String]>, usual: Pair, vm_creat
             max: count(&shape["max"]).unwrap_or(usize::MAX),
             lasting: shape["max"].is_null(),
             name: None,
+            zone: None,
         };
         return shapes.iter().map(kind).collect();
     }
     let hosts = &infrastructure["cloud_driver"]["hosts"];
     let own = |name: &String| [&hosts[name]["cpu_cores"], &hosts[name]["mem_units"]];
-    let differ = |name: &String| own(name).iter().any(|part| part.is_number());
+    let differ = |name: &String| {
+        own(name).iter().any(|part| part.is_number()) || rules::zone(infrastructure, name).is_some()
+    };
     let kind = |room: Pair, max: usize, name: Option<String>| Kind {
         room,
         price: vm_create,
         max,
         lasting: true,
+        zone: name.as_ref().and_then(|name| rules::zone(infrastructure, name)),
         name,
     };
     match spare {
@@ -218,6 +229,8 @@ impl Question {
                     min: count(&spec["min_node"]).unwrap_or(1),
                     max: most.unwrap_or(usize::MAX),
                     ports: ports(published),
+                    requires: Requires::read(spec),
+                    spread: rules::is_spread(spec),
                 });
             }
         }
@@ -236,6 +249,7 @@ impl Question {
                 room: size(vm),
                 held,
                 others,
+                zone: rules::zone(infrastructure, name),
             });
         }
         let driver = &infrastructure["cloud_driver"];
@@ -307,6 +321,21 @@ impl Question {
         }
     }
 
+    /// Whether a tier may be on machines in these zones, one container on each.
+    pub fn may_be(&self, tier: usize, zones: &[Option<&String>]) -> bool {
+        let spec = &self.tiers[tier];
+        let apart = |(at, zone): (usize, &Option<&String>)| zone.is_some() && !zones[..at].contains(zone);
+        zones.iter().all(|zone| spec.requires.admits(*zone))
+            && (!spec.spread || zones.iter().enumerate().all(apart))
+    }
+
+    /// Whether any tier asks something of the machines that it is on.
+    pub fn has_rules(&self) -> bool {
+        self.tiers
+            .iter()
+            .any(|tier| tier.spread || tier.requires != Requires::Nothing)
+    }
+
     /// Whether nothing that the placement decides needs to change: the plan asks for the very totals
     /// that run, and what runs keeps all rules.
     pub fn is_reached(&self) -> bool {
@@ -331,8 +360,14 @@ impl Question {
                 }
             }
         }
+        let zones = |tier: usize| -> Vec<Option<&String>> {
+            let vms = self.vms.iter().filter(|vm| vm.held.contains_key(&tier));
+            vms.map(|vm| vm.zone.as_ref()).collect()
+        };
         let tier_holds = |(ix, tier): (usize, &Tier)| {
-            tier.demand == totals[ix] && (tier.min..=tier.max).contains(&nodes[ix])
+            self.may_be(ix, &zones(ix))
+                && tier.demand == totals[ix]
+                && (tier.min..=tier.max).contains(&nodes[ix])
         };
         used <= self.max_vms && self.tiers.iter().enumerate().all(tier_holds)
     }
