@@ -33,8 +33,10 @@ pub fn errors(operation: &str) -> Vec<Code> {
         Overloaded,
     ];
     let codes: &[&[Code]] = match operation {
+        "get_topology" => &[&[NotFound, JournalUnavailable]],
         "put_topology" => &[&[
             Conflict,
+            NotFound,
             JsonUnreadable,
             BodyTooLarge,
             RequestTimeout,
