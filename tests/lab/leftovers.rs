@@ -42,7 +42,7 @@ fn a_container_that_was_renamed_goes_once_its_successor_runs_or_before_where_the
 fn a_vm_that_a_failed_execution_left_empty_is_released_by_the_same_plan() {
     in_lab!(1, async |lab| {
         let service = Service::start();
-        let tier = with(idle(), json!({"docker_image": "127.0.0.1:1/none:1"}));
+        let tier = with(idle(), json!({"command": ["sh", "-c", "exit 3"]}));
         let mut topology = on_hosts(lab.hosts(1), json!({"one": tier}));
         service.put_topology(&topology).await;
         let failed = service.try_execute(&plan(&[("one", 1.0, 1)])).await;

@@ -177,7 +177,7 @@ fn work_is_seen_and_idling_is_not() {
         command.args(["-c", script]).stdin(std::process::Stdio::null());
         command.spawn().unwrap()
     };
-    let (mut busy, mut idle) = (program("while :; do :; done"), program("sleep 1000"));
+    let (mut busy, mut idle) = (program("while :; do :; done"), program("exec sleep 1000"));
     // However long that takes here.
     while work(busy.id()) < 20 {
         std::thread::sleep(std::time::Duration::from_millis(20));
