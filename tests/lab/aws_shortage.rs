@@ -64,7 +64,12 @@ impl<'a> Short<'a> {
         let url = self.service.api.url("/api/events?last_event_id=0");
         let mut stream = crate::http::client().get(url).send().await.unwrap();
         let mut told = String::new();
-        while !told.contains(&format!("\"event\":\"{kind}\"")) {
+        let kind = format!("\"event\":\"{kind}\"");
+        // To the event's own end, which may be in a later chunk than its beginning.
+        while !told
+            .split_once(&kind)
+            .is_some_and(|(_, rest)| rest.contains("\n\n"))
+        {
             let chunk = stream.chunk().await.unwrap().expect("the stream goes on");
             told.push_str(&String::from_utf8_lossy(&chunk));
         }
