@@ -12,9 +12,9 @@
 //! |--:|---|---|
 //! | 1 | `api::execute::put` | reads the request, and answers it when all is over |
 //! | 2 | [`service::Service::begin`] (`service::admission`) | one execution for each `Idempotency-Key`; looks before anything is done |
-//! | 3 | `Service::propose` (`service::propose`) | sees what is, places the plan ([`solve`]), finds the way there ([`translate`]) |
-//! | 4 | `Supervisor::begin` (`service::supervisor`) | has it decided whether it may begin (`service::phase`), records it, starts its runner |
-//! | 5 | `Service::carry_out` (`service::running`) | goes on until the end is on record; here one that was cut off comes in |
+//! | 3 | `Service::propose` (`service::planner`) | sees what is, places the plan ([`solve`]), finds the way there ([`translate`]) |
+//! | 4 | `Supervisor::begin` (`service::supervisor`) | has it decided whether it may begin (`supervisor::phase`), records it, starts its runner |
+//! | 5 | `Service::carry_out` (`supervisor::runner`) | goes on until the end is on record; here one that was cut off comes in |
 //! | 6 | `execute::run` | the way out, a second one, the way back, the end |
 //! | 7 | `Run::stages` (`execute::stages`) | one stage after the other, each action recorded before and after |
 //! | 8 | `execute::perform` | one action, as a call to an [`engine`], a [`cloud`] or [`hooks`] |

@@ -11,7 +11,7 @@ use crate::model::{Allocation, Container, CoreSet, RevisionId, Size, TierId, VmI
 use crate::translate::Stage;
 
 use super::asked::By;
-use super::record::Pinned;
+use super::pinned::Pinned;
 
 /// One thing that happened. `action` counts through all stages from 0, and on through the stages
 /// of the way back, where there is one.

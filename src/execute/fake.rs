@@ -11,7 +11,6 @@ use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
-use super::*;
 use crate::cloud::{Cloud, CloudError, CloudErrorKind, CloudVm, Notebook, Offer, Standing, Wish};
 use crate::engine::{
     Command, ContainerSpec, CpuLimit, Effect, Engine, EngineError, EngineErrorKind, Engines, Finished,
@@ -21,6 +20,8 @@ use crate::fault::{Code, Fault};
 use crate::model::topology::{OnFailure, Tls};
 use crate::model::{Allocation, Size, TierId, Topology, Vm, VmId};
 use crate::translate::{Stage, translate};
+
+use super::*;
 
 /// What the engines run, and what is wrong with them.
 #[derive(Default)]
@@ -196,8 +197,8 @@ impl Fake {
             outside: Arc::new(crate::outside::System),
         };
         let id = self.record().frozen.id;
-        let ledger = Arc::new(Handle(Arc::clone(self), String::new()));
-        run(Arc::new(world), ledger, id, Direction::Forward, halt).await
+        let recorder = Arc::new(Handle(Arc::clone(self), String::new()));
+        run(Arc::new(world), recorder, id, Direction::Forward, halt).await
     }
 }
 
@@ -378,7 +379,7 @@ impl Cloud for Handle {
 }
 
 #[async_trait]
-impl Ledger for Handle {
+impl Recorder for Handle {
     async fn record(&self, _: Uuid, stamped: Stamped) -> Result<(), Fault> {
         let event = &stamped.event;
         let mut execution = lock(&self.0.execution);

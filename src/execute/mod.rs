@@ -1,9 +1,10 @@
 //! Carrying out: the record of an execution as a state machine, and the effects.
 //!
-//! `event`, `state`, `effect`, `record`, `summary`, `details`, `seal` and `spec` are pure. `perform` turns one action into
+//! `event`, `state`, `effect`, `frozen`, `record`, `failure`, `summary`, `details`, `basis`, `seal` and `spec` are pure. `perform` turns one action into
 //! driver calls, `preflight` looks before anything is done, `first_look` at a VM that was made, `runner` goes through the stages.
 
 mod asked;
+mod basis;
 mod clean_up;
 mod confirmed;
 mod consequence;
@@ -15,6 +16,7 @@ mod details;
 mod drain;
 mod effect;
 mod event;
+mod failure;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -25,11 +27,13 @@ mod event;
 mod fake;
 mod fault;
 mod first_look;
+mod frozen;
 mod illegal;
 mod last_look;
 mod owed;
 mod page;
 mod perform;
+mod pinned;
 mod preflight;
 mod pull;
 mod reality;
@@ -49,17 +53,20 @@ mod tests;
 mod world;
 
 pub use asked::{By, Reconcile};
+pub use basis::{Basis, Held, Moved};
 pub use confirmed::{Confirmed, confirmed};
 pub use details::Details;
 pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Direction, Event, Finding, FoundVm, HookRun, Left, Lost, Outcome, Stamped};
+pub use frozen::Frozen;
 pub use illegal::Illegal;
+pub use pinned::Pinned;
 pub use preflight::{preflight, remarks};
 pub use reality::{as_seen, foreign, held, lacking, no_limits, others, overlay};
-pub use record::{Execution, Frozen, Pinned};
+pub use record::Execution;
 pub use room::without_room;
-pub use runner::{Ending, Halt, Ledger, RETRY_FOR, run};
-pub use seal::{Basis, Held, Moved, Seal};
+pub use runner::{Ending, Halt, RETRY_FOR, Recorder, run};
+pub use seal::Seal;
 pub use state::{Back, Progress};
 pub use status::{ActionState, Status};
 pub use summary::{Standing, Summary};

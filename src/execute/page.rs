@@ -147,7 +147,7 @@ impl Notebook for Page<'_> {
     async fn read(&self) -> Result<Option<Value>, CloudError> {
         let execution = self
             .run
-            .ledger
+            .recorder
             .execution(self.run.id)
             .await
             .map_err(Self::unwritten)?;

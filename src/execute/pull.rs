@@ -17,7 +17,8 @@ use crate::translate::{Action, Stage};
 
 use super::effect::real_name;
 use super::event::{Event, Left};
-use super::record::{Execution, told};
+use super::failure::told;
+use super::record::Execution;
 use super::runner::{Halt, Run};
 use super::spec;
 use super::status::Status;
@@ -44,7 +45,7 @@ impl Run {
     /// `first`, to the VMs that are there. What can't be had fails the action that needs it; answers with the first
     /// such failure. Once any of the actions has been begun in its turn, nothing is done here: then it was done before.
     pub(super) async fn pull(&self, first: usize, stages: &[Stage]) -> Result<Option<Fault>, Fault> {
-        let execution = self.ledger.execution(self.id).await?;
+        let execution = self.recorder.execution(self.id).await?;
         let count: usize = stages.iter().map(Vec::len).sum();
         let numbers = first..first + count;
         if is_begun(&execution, numbers.clone()) || self.halted() != Halt::No {
@@ -54,7 +55,7 @@ impl Run {
         if let Some(missing) = execution.failed_among(numbers) {
             return Ok(Some(missing));
         }
-        let view = self.ledger.view();
+        let view = self.recorder.view();
         let needs = self.needs(&view, first, stages);
         let digests = digests(&self.world, &view, &needs).await;
         let (news, mut heard) = mpsc::unbounded_channel();

@@ -25,7 +25,7 @@ use super::world::{View, World};
 
 /// Where events are recorded, and what they add up to.
 #[async_trait]
-pub trait Ledger: Send + Sync {
+pub trait Recorder: Send + Sync {
     /// Records an event; what it answers with is on disk.
     async fn record(&self, execution: Uuid, event: Stamped) -> Result<(), Fault>;
 
@@ -60,7 +60,7 @@ pub type Ending = (Option<Outcome>, Option<Fault>);
 /// Carries an execution out.
 pub async fn run(
     world: Arc<World>,
-    ledger: Arc<dyn Ledger>,
+    recorder: Arc<dyn Recorder>,
     id: Uuid,
     direction: Direction,
     halt: watch::Receiver<Halt>,
@@ -68,7 +68,7 @@ pub async fn run(
     let run = Run {
         slots: Semaphore::new(world.parallel),
         world,
-        ledger,
+        recorder,
         id,
         halt,
         vms: std::sync::Mutex::default(),
@@ -84,7 +84,7 @@ pub async fn run(
 
 pub(super) struct Run {
     pub(super) world: Arc<World>,
-    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) recorder: Arc<dyn Recorder>,
     pub(super) id: Uuid,
     halt: watch::Receiver<Halt>,
     /// Bounds the actions at a time.
@@ -96,7 +96,7 @@ pub(super) struct Run {
 impl Run {
     /// An error says that the record can't be kept, so that nothing more may be done.
     async fn whole(&self, direction: Direction) -> Result<Ending, Fault> {
-        let execution = self.ledger.execution(self.id).await?;
+        let execution = self.recorder.execution(self.id).await?;
         let (mut failure, mut trouble) = (None, None);
         if execution.progress.back.is_none() {
             if direction == Direction::Forward && self.halted() == Halt::No {
@@ -115,7 +115,7 @@ impl Run {
             if self.halted() == Halt::Cancel {
                 return self.cancelled(failure, trouble.as_deref()).await;
             }
-            let execution = self.ledger.execution(self.id).await?;
+            let execution = self.recorder.execution(self.id).await?;
             let left = execution
                 .progress
                 .actions
@@ -141,7 +141,7 @@ impl Run {
             if direction == Direction::Forward && execution.frozen.on_failure != OnFailure::Rollback {
                 return self.finish(Outcome::Failed, failure).await;
             }
-            let stages = self.ledger.way_back(self.id).await?;
+            let stages = self.recorder.way_back(self.id).await?;
             self.record(Event::RollbackBegun { stages }).await?;
         }
         self.back(failure, trouble).await
@@ -151,7 +151,7 @@ impl Run {
     /// one over those that did.
     async fn out(&self) -> Result<Option<Fault>, Fault> {
         loop {
-            let execution = self.ledger.execution(self.id).await?;
+            let execution = self.recorder.execution(self.id).await?;
             let go_on = execution.frozen.on_failure == OnFailure::Continue;
             if let Some(second) = &execution.progress.second {
                 let missing = self.pull(second.first, &second.stages).await?;
@@ -165,7 +165,7 @@ impl Run {
                 return Ok(missing);
             }
             let failure = self.stages(0, &execution.frozen.stages).await?;
-            let execution = self.ledger.execution(self.id).await?;
+            let execution = self.recorder.execution(self.id).await?;
             if self.halted() != Halt::No || !execution.is_short() {
                 return Ok(execution.failure().or(failure));
             }
@@ -181,7 +181,7 @@ impl Run {
     /// happens once, whatever becomes of this process. Answers why it can't be.
     async fn replan(&self, execution: &Execution) -> Result<Option<Fault>, Fault> {
         let id = self.id;
-        match self.ledger.replan(id, Arc::clone(&self.world)).await {
+        match self.recorder.replan(id, Arc::clone(&self.world)).await {
             Ok(event) => {
                 tracing::warn!(execution = %id, "fewer VMs came than were asked for: the plan is placed on those that are there");
                 self.record(event).await?;
@@ -200,7 +200,7 @@ impl Run {
 
     /// The way back, from wherever it stands.
     async fn back(&self, failure: Option<Fault>, mut trouble: Option<String>) -> Result<Ending, Fault> {
-        let execution = self.ledger.execution(self.id).await?;
+        let execution = self.recorder.execution(self.id).await?;
         let Some(back) = execution.progress.back.clone() else {
             return Err(Fault::new(Code::Internal, "there is nothing to roll back"));
         };
@@ -216,7 +216,7 @@ impl Run {
         if self.halted() == Halt::Cancel {
             return self.cancelled(failure, trouble.as_deref()).await;
         }
-        let after = self.ledger.execution(self.id).await?;
+        let after = self.recorder.execution(self.id).await?;
         let mut left = after.progress.actions.iter().skip(back.first);
         if failed.is_none() && left.any(|action| action.state == Status::Pending) {
             return Ok((None, failure));
@@ -249,7 +249,7 @@ impl Run {
 
     /// What was not undone although every action of the way back has succeeded.
     fn stayed(&self, execution: &Execution, trouble: Option<String>) -> Option<Fault> {
-        let view = self.ledger.view();
+        let view = self.recorder.view();
         let stayed = execution.not_undone(&view.allocation, &view.bindings);
         let mut said: Vec<String> = stayed
             .iter()
@@ -269,7 +269,7 @@ impl Run {
     /// about. Answers with the first container that does not and could not be started; None where the
     /// service stops before that can be found out.
     async fn look_once_more(&self, execution: &Execution) -> Result<Option<Option<Fault>>, Fault> {
-        let view = self.ledger.view();
+        let view = self.recorder.view();
         let vms = execution
             .actions()
             .map(|(_, action)| real_name(&view.bindings, action.vm()).clone())
@@ -322,7 +322,7 @@ impl Run {
         };
         let mut attempt = 0;
         loop {
-            match self.ledger.record(self.id, stamped.clone()).await {
+            match self.recorder.record(self.id, stamped.clone()).await {
                 Err(fault) if fault.code == Code::JournalUnavailable && self.halted() != Halt::Stop => {
                     attempt += 1;
                     tracing::error!(execution = %self.id, error = %fault, "waiting until the record can be written");

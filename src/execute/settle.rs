@@ -22,7 +22,7 @@ impl Run {
     pub(super) async fn settle(&self) -> Result<(), Fault> {
         let until = Instant::now() + self.world.retry_for;
         for attempt in 1.. {
-            let execution = self.ledger.execution(self.id).await?;
+            let execution = self.recorder.execution(self.id).await?;
             let looks: Vec<_> = execution
                 .unknown()
                 .map(|(index, action)| self.look_up(&execution, index, action))
@@ -45,7 +45,7 @@ impl Run {
     /// Answers whether it is still not known.
     async fn look_up(&self, execution: &Execution, index: usize, action: &Action) -> Result<bool, Fault> {
         let page = Page::new(self, execution, index);
-        let settled = clean_up(&self.world, &self.ledger.view(), action, &page, true).await;
+        let settled = clean_up(&self.world, &self.recorder.view(), action, &page, true).await;
         if settled.unknown {
             return Ok(true);
         }
@@ -58,7 +58,7 @@ impl Run {
     /// Gives back what was asked of the cloud in one go for VMs whose own actions were never begun.
     /// Answers with what a person should know of what could not be given back.
     pub(super) async fn give_back(&self) -> Result<Option<String>, Fault> {
-        let execution = self.ledger.execution(self.id).await?;
+        let execution = self.recorder.execution(self.id).await?;
         let states = execution.progress.actions.iter();
         let unmade = execution.actions().zip(states).filter(|((_, action), state)| {
             matches!(action, Action::CreateVm { .. })
@@ -67,7 +67,7 @@ impl Run {
         let mut trouble = Vec::new();
         for ((index, action), _) in unmade {
             let page = Page::new(self, &execution, index);
-            let settled = clean_up(&self.world, &self.ledger.view(), action, &page, true).await;
+            let settled = clean_up(&self.world, &self.recorder.view(), action, &page, true).await;
             if let Some(remark) = settled.remark {
                 trouble.push(format!("{action} was not begun, but {remark}"));
             }

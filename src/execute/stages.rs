@@ -20,10 +20,11 @@ use super::consequence::follows;
 use super::dependency::await_dependencies;
 use super::effect::real_name;
 use super::event::{Event, Finding};
+use super::failure::{did_not_come, told};
 use super::first_look::first_look;
 use super::page::Page;
 use super::perform::{Failure, perform};
-use super::record::{Execution, did_not_come, told};
+use super::record::Execution;
 use super::retry;
 use super::runner::{Halt, Run};
 use super::status::Status;
@@ -35,7 +36,7 @@ impl Run {
         let mut failure = None;
         for stage in stages {
             let failed = self.stage(first, stage).await?;
-            let execution = self.ledger.execution(self.id).await?;
+            let execution = self.recorder.execution(self.id).await?;
             // An earlier run may have left the failure on record.
             let on_record = || execution.failed_among(first..first + stage.len());
             failure = failure.or(failed).or_else(on_record);
@@ -56,7 +57,7 @@ impl Run {
     /// Runs the actions of one stage, several at a time. All that were begun are waited for, even
     /// after one has failed.
     async fn stage(&self, first: usize, stage: &[Action]) -> Result<Option<Fault>, Fault> {
-        let execution = self.ledger.execution(self.id).await?;
+        let execution = self.recorder.execution(self.id).await?;
         let over = AtomicBool::new(false);
         let mut actions = Vec::new();
         for (action, index) in stage.iter().zip(first..) {
@@ -217,7 +218,7 @@ impl Run {
         page: &Page<'_>,
         execution: &Execution,
     ) -> Result<Finding, Failure> {
-        let view = self.ledger.view();
+        let view = self.recorder.view();
         await_dependencies(&self.world, &view, execution, action, page).await?;
         let whereabouts = match action {
             Action::CreateContainer { .. } | Action::ReplaceContainer { .. } => {
@@ -238,14 +239,14 @@ impl Run {
         let Action::RunTierHook { vm, container, .. } = action else {
             return Allocation::default();
         };
-        let view = self.ledger.view();
+        let view = self.recorder.view();
         let held = view
             .allocation
             .container(real_name(&view.bindings, vm), container);
         let here = execution.since();
         let since = held.and_then(|held| held.owed.tier).unwrap_or(here);
         if since.execution != self.id {
-            match self.ledger.execution(since.execution).await {
+            match self.recorder.execution(since.execution).await {
                 Ok(earlier) => return earlier.before(since.back),
                 Err(error) => {
                     tracing::warn!(%error, "what was before is kept no longer; telling of this execution alone: {action}");
@@ -270,7 +271,7 @@ impl Run {
         (mut fault, output): (Fault, Option<String>),
         unsure: bool,
     ) -> Result<Fault, Fault> {
-        let settled = clean_up(&self.world, &self.ledger.view(), action, page, unsure).await;
+        let settled = clean_up(&self.world, &self.recorder.view(), action, page, unsure).await;
         if let Some(remark) = settled.remark {
             fault.message = format!("{}; {remark}", fault.message);
         }

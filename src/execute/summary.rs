@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::asked::Reconcile;
 use super::event::Outcome;
-use super::record::{Execution, Frozen};
+use super::frozen::Frozen;
+use super::record::Execution;
 use super::status::Status;
 
 /// A line of the history.

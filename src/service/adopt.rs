@@ -12,7 +12,7 @@ use crate::fault::{Code, Fault};
 use crate::model::{Vm, VmId};
 
 use super::Service;
-use super::reality::look;
+use super::observed::look;
 
 /// Containers were adopted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -115,7 +115,7 @@ impl Service {
                 .to_owned(),
         );
         let id = owner.to_owned();
-        self.with_book(move |book| book.adopt(&id, &allocation, &snapshot, &by))
+        self.with_store(move |store| store.adopt(&id, &allocation, &snapshot, &by))
             .await?;
         owners.adopt(owner);
         tracing::warn!(

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::execute::{Frozen, Outcome, Reconcile};
 use crate::model::Plan;
 
-use super::observation::Difference;
+use super::reconciler::Difference;
 
 /// The plan that holds.
 #[derive(Clone, Debug, PartialEq)]

@@ -39,7 +39,7 @@ impl Service {
             Err(fault) => tracing::warn!(%vm, error = %fault, "given up, with all that was on it"),
         }
         let containers = held.used.keys().cloned().collect();
-        self.with_book(move |book| book.give_up(&vm, &snapshot, &by))
+        self.with_store(move |store| store.give_up(&vm, &snapshot, &by))
             .await?;
         Ok(containers)
     }

@@ -12,9 +12,9 @@ use crate::engine::{Engine, Health, Observed};
 use crate::fault::{Code, Fault};
 use crate::model::{Container, RevisionId, Topology, Vm, VmId};
 
-use super::drift::{Drift, differences};
-use super::identity::refuse_changed;
-use super::reality::look;
+use super::observed::identity::refuse_changed;
+use super::observed::look;
+use super::reconciler::drift::{Drift, differences};
 use super::{Service, Snapshot};
 
 /// Containers by VM and name.

@@ -7,67 +7,47 @@
 //!
 //! | room | what it is |
 //! |---|---|
-//! | `admission` | from a plan that somebody wants to an execution on record |
-//! | `keys` | idempotency: the same request is carried out once |
-//! | `phase` | what a request makes of the execution that has not ended; pure |
-//! | `supervisor` | the one task that decides, records and acts |
-//! | `book` | the record, and what it adds up to |
-//! | `running` | the runner's task, from getting the world ready to the recorded end |
-//! | `recovery` | what becomes of an execution that was cut off |
+//! | `admission` | from a plan that somebody wants to an execution on record; idempotency keys |
+//! | `planner` | from a plan to a placement and its actions, by the state as it is observed; seals; what-ifs |
+//! | `queue` | who may search for a placement, and who waits |
+//! | `observed` | what is: the VMs that the cloud has, and what their engines run |
+//! | `supervisor` | the one task that decides (`phase`, which is pure), records and acts; the runner, and recovery |
+//! | `state` | the record, and what it adds up to |
 //! | `desired` | the plan that holds; pure |
-//! | `observation`, `reconciler` | what differs from it, since when, and what is done about it |
+//! | `reconciler` | what differs from it, since when, and what is done about it |
 //! | `nodes` | every VM that could be used, and how it stands |
-//! | `candidates` | which nodes could take a tier |
 //! | `requirements` | which nodes tiers may be on, and why not the others; pure |
+//! | `candidates` | which nodes could take a tier |
 //! | `intents` | what is wanted besides plans: recorded first, then carried out |
 //! | `retention` | drops what is kept of the history no longer |
 
 mod admission;
 mod adopt;
-mod book;
 mod candidates;
-mod crowd;
 mod desired;
 mod document;
-mod drift;
 mod give_up;
-mod identity;
 mod inspect;
 mod intents;
-mod keys;
-mod ledger;
-mod leftovers;
 mod logs;
-mod members;
 mod metrics;
 mod nodes;
-mod observation;
-mod phase;
-mod placement;
+mod observed;
+mod planner;
 mod platform;
 mod process;
-mod propose;
+mod queue;
 mod ready;
-mod reality;
 mod reconciler;
-mod recovery;
 mod redact;
-mod replan;
-mod replay;
 mod requirements;
 mod retention;
-mod revisions;
-mod running;
-mod sealed;
-mod snapshot;
+mod state;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod topology;
-mod turns;
 mod usage;
-mod what_if;
-mod work_out;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,20 +70,18 @@ pub use candidates::{Candidates, Wanted as CandidatesWanted};
 pub use desired::PlanThatHolds;
 pub use document::{Document, Tags};
 pub use inspect::{Inspected, Inspection};
-pub use phase::OnRestart;
-pub use placement::Placement;
+pub use planner::{Placement, Proposal, WhatIf, check_what_if, what_if};
 pub use platform::Platform;
-pub use propose::Proposal;
+pub use queue::on_behalf_of;
 pub use ready::Readiness;
 pub use redact::without_secrets;
-pub use running::Ended;
-pub use snapshot::Snapshot;
+pub use state::snapshot::Snapshot;
+pub use supervisor::phase::OnRestart;
+pub use supervisor::runner::Ended;
 pub use topology::PutTopology;
-pub use turns::on_behalf_of;
 pub use usage::{ContainerUsage, Usages};
-pub use what_if::{WhatIf, check_what_if, what_if};
 
-use book::Book;
+use state::Store;
 use supervisor::{Line, Supervisor};
 
 /// What the service goes by.
@@ -145,10 +123,10 @@ struct Inner {
     platform: Arc<dyn Platform>,
     settings: Settings,
     runtime: Handle,
-    /// Turns at searching for placements of plans.
-    solvers: turns::Turns,
-    /// The same for what-ifs, which may take as long as they say, and so have turns of their own.
-    what_ifs: turns::Turns,
+    /// Queue at searching for placements of plans.
+    solvers: queue::Queue,
+    /// The same for what-ifs, which may take as long as they say, and so wait apart.
+    what_ifs: queue::Queue,
     ready: tokio::sync::Mutex<Option<(tokio::time::Instant, Readiness)>>,
     metrics: metrics::Metrics,
     /// What was heard of the nodes, by whoever looked.
@@ -167,12 +145,12 @@ impl Service {
         settings: Settings,
     ) -> Result<Self, JournalError> {
         let history = journal.history();
-        let (book, snapshot) = Book::open(journal, Arc::clone(&settings.outside))?;
+        let (store, snapshot) = Store::open(journal, Arc::clone(&settings.outside))?;
         let metrics = metrics::Metrics::new(&settings.meter, settings.journal_file.as_deref());
-        let solvers = turns::Turns::new(settings.solves);
-        let what_ifs = turns::Turns::new(settings.solves);
+        let solvers = queue::Queue::new(settings.solves);
+        let what_ifs = queue::Queue::new(settings.solves);
         let inner = Inner {
-            line: Supervisor::start(book, Arc::clone(&settings.outside)),
+            line: Supervisor::start(store, Arc::clone(&settings.outside)),
             history,
             snapshot,
             platform,
@@ -220,11 +198,11 @@ impl Service {
     ///
     /// When there is none of that id, or the journal can't be read.
     pub async fn execution(&self, id: Uuid) -> Result<Execution, Fault> {
-        if let Some(running) = self.with_book(move |book| Ok(book.unfinished(id))).await? {
+        if let Some(running) = self.with_store(move |store| Ok(store.unfinished(id))).await? {
             return Ok(running);
         }
         match self.with_history(move |history| history.execution(id)).await? {
-            Some(record) => replay::replay(record),
+            Some(record) => state::replay::replay(record),
             None => Err(Fault::new(Code::NotFound, format!("there is no execution {id}"))),
         }
     }
@@ -238,7 +216,7 @@ impl Service {
             let _ = ended.wait_for(Option::is_some).await;
         }
         // For who copies the one file of a service that has stopped.
-        if let Err(error) = self.with_book(book::Book::checkpoint).await {
+        if let Err(error) = self.with_store(Store::checkpoint).await {
             tracing::warn!(%error, "the journal is in more than one file; copy all of them, or use mapek backup");
         }
     }
@@ -309,12 +287,12 @@ impl Service {
     }
 
     /// The same, for work that only needs the record.
-    async fn with_book<T, W>(&self, work: W) -> Result<T, Fault>
+    async fn with_store<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
-        W: FnOnce(&mut Book) -> Result<T, Fault> + Send + 'static,
+        W: FnOnce(&mut Store) -> Result<T, Fault> + Send + 'static,
     {
-        self.ask(|supervisor| work(&mut supervisor.book)).await
+        self.ask(|supervisor| work(&mut supervisor.store)).await
     }
 
     /// Reads the history, off the async threads, beside whoever records.
@@ -337,7 +315,7 @@ impl Service {
     {
         self.inner
             .runtime
-            .spawn(turns::carried(work).in_current_span())
+            .spawn(queue::carried(work).in_current_span())
             .await
             .unwrap_or_else(|error| {
                 tracing::error!(%error, "a task ended without an answer");

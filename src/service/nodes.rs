@@ -18,7 +18,7 @@ use crate::model::topology::Cloud as CloudSpec;
 use crate::model::{Allocation, Node, Topology, Vm, VmId};
 use crate::nodes::{Heard, Moment, Registry, Told};
 
-use super::reality::{Look, PATIENCE};
+use super::observed::{Look, PATIENCE};
 use super::{Service, Snapshot};
 
 /// The nodes, by name.

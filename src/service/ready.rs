@@ -10,7 +10,7 @@ use crate::cloud::CloudVm;
 use crate::fault::Fault;
 use crate::model::Topology;
 
-use super::identity::refuse_changed;
+use super::observed::identity::refuse_changed;
 use super::{Service, Snapshot};
 
 /// The service's parts, each with what keeps it from doing its own.
@@ -38,7 +38,7 @@ impl Service {
 
     async fn look_at_parts(&self) -> Readiness {
         let snapshot = self.snapshot();
-        let journal = self.with_book(|book| book.check()).await.err();
+        let journal = self.with_store(|store| store.check()).await.err();
         let topology = snapshot.topology();
         let (cloud, engines) = match &topology {
             Ok(topology) => self.world_ready(&snapshot, topology).await,

@@ -34,7 +34,7 @@ impl Service {
     async fn prune(&self, retention: Retention) {
         let (mut executions, mut events) = (0, 0);
         loop {
-            match self.with_book(move |book| book.prune(&retention)).await {
+            match self.with_store(move |store| store.prune(&retention)).await {
                 Ok(step) => {
                     executions += step.executions;
                     events += step.events;

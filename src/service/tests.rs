@@ -59,7 +59,7 @@ fn service(folder: &std::path::Path) -> Service {
 async fn what_is_done_to_the_end_is_done_for_the_client_that_asked() {
     let folder = tempfile::tempdir().unwrap();
     let service = service(folder.path());
-    let asked = || service.to_the_end(async { Ok(turns::client()) });
+    let asked = || service.to_the_end(async { Ok(queue::client()) });
     assert_eq!(
         &*on_behalf_of("planner".into(), asked()).await.unwrap(),
         "planner"

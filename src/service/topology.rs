@@ -12,8 +12,8 @@ use crate::model::{Allocation, Plan, Problem, Problems, Topology, path};
 
 use super::Service;
 use super::document::Tags;
-use super::propose::asked_of;
-use super::reality::told;
+use super::observed::told;
+use super::planner::asked_of;
 use super::redact::{with_secrets, without_secrets};
 use super::requirements::{Confine, Unknown};
 
@@ -65,15 +65,15 @@ impl Service {
             service.check_engines(&parsed.topology).await?;
             let topology = parsed.topology;
             let name = by.name.clone();
-            let put = move |book: &mut super::book::Book| {
+            let put = move |store: &mut super::state::Store| {
                 // What `***` stood for may be another secret by now.
-                if restored && book.generation() != base.generation {
+                if restored && store.generation() != base.generation {
                     let message = "another topology was put at the same moment; send this one again";
                     return Err(Fault::new(Code::Conflict, message));
                 }
-                book.put_topology(topology, &by, seen.as_ref())
+                store.put_topology(topology, &by, seen.as_ref())
             };
-            let now = service.with_book(put).await?;
+            let now = service.with_store(put).await?;
             let generation = now.generation;
             tracing::info!(generation, by = name, warnings = warnings.len(), "topology taken");
             warnings.extend(service.lonely_tiers().await);
@@ -145,7 +145,9 @@ impl Service {
     }
 
     async fn kept_topology(&self, generation: u64) -> Result<Value, Fault> {
-        let found = self.with_book(move |book| book.topology_of(generation)).await?;
+        let found = self
+            .with_store(move |store| store.topology_of(generation))
+            .await?;
         found.ok_or_else(|| {
             let message = format!(
                 "the topology of generation {generation} is not kept: there was none, or it is one of those before the last 100"

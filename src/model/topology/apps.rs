@@ -10,11 +10,11 @@ use crate::model::ids::TierId;
 use crate::model::reader::{At, Fields, Notes, join, nearest};
 use crate::require::{Prefers, Requires};
 
+use super::choices::read_choice;
 use super::constraints::{self, Spread};
 use super::docker_names;
 use super::healthcheck::{self, Healthcheck};
 use super::image::Pull;
-use super::infrastructure::read_choice;
 use super::names;
 use super::ports::{self, PortBinding};
 use super::probe::Probe;

@@ -9,8 +9,9 @@ use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, join};
 use crate::model::units::Cpu;
 
+use super::choices::read_switch;
 use super::constraints::read_labels;
-use super::infrastructure::{MOST_CORES, MOST_MEM_UNITS, read_switch};
+use super::infrastructure::{MOST_CORES, MOST_MEM_UNITS};
 use super::names;
 use super::written::Scalar;
 

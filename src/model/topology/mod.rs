@@ -5,6 +5,7 @@
 
 mod access;
 mod apps;
+mod choices;
 mod cloud;
 mod constraints;
 mod docker_names;

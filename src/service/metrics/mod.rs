@@ -6,6 +6,7 @@ mod labels;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
+use labels::{Done, Ended, KINDS, Kind, Replan, Share, Solved, Stage, kind, ordinal};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,11 +22,10 @@ use crate::model::{Allocation, Size};
 use crate::translate::Action;
 
 use super::Snapshot;
+use super::planner::Proposal;
 use super::process::Process;
-use super::propose::Proposal;
 
 pub use classic::classic;
-use labels::{Done, Ended, KINDS, Kind, Replan, Share, Solved, Stage, kind, ordinal};
 
 type Number = Gauge<u64, AtomicU64>;
 type Amount = Gauge<f64, AtomicU64>;

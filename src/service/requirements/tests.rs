@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
+use crate::fault::Code;
+use crate::model::node::{Source, Standing};
+use serde_json::{Value, json};
 
 /// A topology of one app.
 fn topology(tiers: &Value) -> Topology {

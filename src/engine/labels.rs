@@ -1,0 +1,28 @@
+//! Labels and names that containers made by `mapek` carry.
+
+/// Label that every container made by `mapek` carries, with the value `true`.
+pub const LABEL_MANAGED: &str = "mapek.managed";
+
+/// Label with the id of the data directory whose `mapek` made the container.
+pub const LABEL_OWNER: &str = "mapek.owner";
+
+/// Label with the app's name.
+pub const LABEL_APP: &str = "mapek.app";
+
+/// Label with the tier's key.
+pub const LABEL_TIER: &str = "mapek.tier";
+
+/// Label with a fingerprint of what was asked for, the limits apart, which can change in place.
+pub const LABEL_SPEC: &str = "mapek.spec";
+
+/// Label with what the container was made from: a [`RevisionId`].
+pub const LABEL_REVISION: &str = "mapek.revision";
+
+/// Label with the probe of the container's health, as JSON.
+pub const LABEL_PROBE: &str = "mapek.probe";
+
+/// What a container's successor is named, as long as the old one is there.
+#[must_use]
+pub fn successor(name: &str) -> String {
+    format!("{name}.next")
+}

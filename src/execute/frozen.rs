@@ -1,0 +1,66 @@
+//! What is fixed of an execution before its first effect.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::model::Allocation;
+use crate::model::topology::{OnFailure, OnShortage};
+use crate::translate::{Action, Stage};
+
+use super::asked::{By, Reconcile};
+use super::pinned::Pinned;
+
+/// What is fixed before the first effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// Its id; ids sort by time.
+    pub id: Uuid,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// The plan as it was sent.
+    pub plan: Value,
+    /// The topology that it was made for, by its generation; 0 in what was written before that was kept.
+    #[serde(default)]
+    pub generation: u64,
+    /// What was.
+    pub from: Pinned,
+    /// What should be.
+    pub target: Allocation,
+    /// The actions.
+    pub stages: Vec<Stage>,
+    /// The commit, or content hash, of the hooks; None where none is run.
+    pub hooks_revision: Option<String>,
+    /// What to do when an action fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// What to do when fewer VMs come than are asked for.
+    #[serde(default)]
+    pub on_shortage: OnShortage,
+    /// The client's `Idempotency-Key`: the same request under the same key is carried out once.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+    /// A hash of all that the request under that key asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The sealed plan that it carries out, where it does.
+    #[serde(default)]
+    pub plan_id: Option<String>,
+    /// Who asked for it.
+    #[serde(default)]
+    pub requested_by: By,
+    /// Why the service began it by itself, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile: Option<Reconcile>,
+    /// The intent that it carries out, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Uuid>,
+}
+
+impl Frozen {
+    /// The actions of all stages, numbered through.
+    pub fn actions(&self) -> impl Iterator<Item = (usize, &Action)> {
+        self.stages.iter().flatten().enumerate()
+    }
+}

@@ -1,0 +1,118 @@
+//! An allocation as it is kept: with what its JSON leaves out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::model::{Allocation, CoreSet, Foreign, Owed, RevisionId, TierId, VmId};
+
+/// An allocation with the cores and the revision of each container, which [`Allocation`]'s JSON leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Sizes; no cores.
+    pub allocation: Allocation,
+    /// Cores, by VM and tier.
+    pub cores: BTreeMap<VmId, BTreeMap<TierId, CoreSet>>,
+    /// What others hold, by VM.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<VmId, Foreign>,
+    /// The hooks that are owed, by VM and tier. None in what was written before they were kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub owed: BTreeMap<VmId, BTreeMap<TierId, Owed>>,
+    /// What the containers were made from, by VM and tier. None in what was written before that was kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revisions: BTreeMap<VmId, BTreeMap<TierId, RevisionId>>,
+}
+
+impl Pinned {
+    /// What a VM holds, cores included.
+    #[must_use]
+    pub fn on(&self, vm: &VmId) -> Value {
+        json!([
+            self.allocation.vms.get(vm).map(|vm| &vm.used),
+            self.cores.get(vm),
+            self.owed.get(vm),
+            self.revisions.get(vm)
+        ])
+    }
+}
+
+impl From<&Allocation> for Pinned {
+    fn from(allocation: &Allocation) -> Self {
+        let of_vm = |vm: &crate::model::Vm| {
+            vm.used
+                .iter()
+                .map(|(t, c)| (t.clone(), c.cores.clone()))
+                .collect()
+        };
+        let cores = allocation
+            .vms
+            .iter()
+            .map(|(id, vm)| (id.clone(), of_vm(vm)))
+            .collect();
+        let foreign = allocation
+            .vms
+            .iter()
+            .map(|(id, vm)| (id.clone(), vm.foreign.clone()));
+        let foreign = foreign
+            .filter(|(_, foreign)| *foreign != Foreign::default())
+            .collect();
+        let mut owed: BTreeMap<VmId, BTreeMap<TierId, Owed>> = BTreeMap::new();
+        for (id, vm) in &allocation.vms {
+            for (tier, container) in vm.used.iter().filter(|(_, held)| !held.owed.is_nothing()) {
+                let of_vm = owed.entry(id.clone()).or_default();
+                of_vm.insert(tier.clone(), container.owed);
+            }
+        }
+        let mut revisions: BTreeMap<VmId, BTreeMap<TierId, RevisionId>> = BTreeMap::new();
+        for (id, vm) in &allocation.vms {
+            for (tier, container) in &vm.used {
+                if let Some(revision) = &container.revision {
+                    let of_vm = revisions.entry(id.clone()).or_default();
+                    of_vm.insert(tier.clone(), revision.clone());
+                }
+            }
+        }
+        let mut allocation = allocation.clone().owing_nothing();
+        for vm in allocation.vms.values_mut() {
+            vm.foreign = Foreign::default();
+            vm.stalled.clear();
+        }
+        for container in allocation.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+            container.cores = CoreSet::default();
+            container.revision = None;
+        }
+        Self {
+            allocation,
+            cores,
+            foreign,
+            owed,
+            revisions,
+        }
+    }
+}
+
+impl From<Pinned> for Allocation {
+    fn from(pinned: Pinned) -> Self {
+        let Pinned {
+            mut allocation,
+            mut cores,
+            mut foreign,
+            mut owed,
+            mut revisions,
+        } = pinned;
+        for (id, vm) in &mut allocation.vms {
+            vm.foreign = foreign.remove(id).unwrap_or_default();
+            let mut of_vm = cores.remove(id).unwrap_or_default();
+            let mut owed = owed.remove(id).unwrap_or_default();
+            let mut revisions = revisions.remove(id).unwrap_or_default();
+            for (tier, container) in &mut vm.used {
+                container.cores = of_vm.remove(tier).unwrap_or_default();
+                container.owed = owed.remove(tier).unwrap_or_default();
+                container.revision = revisions.remove(tier);
+            }
+        }
+        allocation
+    }
+}

@@ -1,0 +1,146 @@
+//! Admission: from a plan that somebody wants to an execution on record, with its runner.
+
+mod begun;
+mod checks;
+pub(super) mod idempotency;
+mod prepare;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::execute::{By, Direction, Frozen, Pinned, Reconcile};
+use crate::fault::{Code, Fault};
+use crate::model::topology::{OnFailure, OnShortage};
+use crate::model::{TierId, VmId};
+
+use crate::service::Service;
+use crate::service::admission::idempotency::{Arrival, fingerprint};
+use crate::service::requirements::Confine;
+use crate::service::supervisor::runner::Launch;
+
+pub use begun::Begun;
+pub(super) use checks::refuse;
+pub(super) use prepare::{names_hooks, needs_hooks};
+
+use prepare::Prepared;
+
+/// A plan to be carried out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The plan; one that was sealed needs not be sent again.
+    pub plan: Option<Value>,
+    /// The sealed plan that is to be carried out as it was shown.
+    pub plan_id: Option<String>,
+    /// What to do when an action fails; the topology says it otherwise.
+    pub on_failure: Option<OnFailure>,
+    /// What to do when fewer VMs come than are asked for; the topology says it otherwise.
+    pub on_shortage: Option<OnShortage>,
+    /// The same request under the same key is carried out once.
+    pub idempotency_key: Option<String>,
+    /// Who asks.
+    pub by: By,
+    /// Why the service asks by itself, where it does. Where there is nothing to do then, nothing is
+    /// begun.
+    pub reconcile: Option<Reconcile>,
+    /// Containers that are to be restarted where they are, if they are still unhealthy.
+    pub restart: BTreeSet<(VmId, TierId)>,
+    /// What is wanted of where things are, besides what the tiers say.
+    pub confine: Confine,
+    /// The intent that this carries out.
+    pub intent: Option<Uuid>,
+}
+
+/// How often a plan is worked out anew when the state moved under it.
+const ATTEMPTS: u32 = 5;
+
+impl Service {
+    /// Works a plan out and begins to carry it out. The execution goes on even when the caller goes
+    /// away.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be begun.
+    pub async fn begin(&self, request: Request) -> Result<Begun, Fault> {
+        let service = self.clone();
+        self.to_the_end(async move { service.admit(request).await }).await
+    }
+
+    /// Lets the first request under a key in; those like it wait for what comes of it.
+    async fn admit(&self, request: Request) -> Result<Begun, Fault> {
+        let Some(key) = request.idempotency_key.clone() else {
+            return self.begin_here(request, None).await;
+        };
+        let print = fingerprint(&request);
+        let (of, asked) = (print.clone(), request.clone());
+        let arrival = self
+            .ask(move |supervisor| supervisor.arrive(&key, &of, &asked))
+            .await?;
+        match arrival {
+            Arrival::Begun(begun) => Ok(begun),
+            Arrival::First(tell) => {
+                let begun = self.begin_here(request, Some(print)).await;
+                tell.send_replace(Some(begun.clone()));
+                begun
+            }
+            Arrival::After(mut answer) => {
+                let answer = answer.wait_for(Option::is_some).await.ok();
+                answer.and_then(|answer| answer.clone()).unwrap_or_else(|| {
+                    let message =
+                        "the first request under this Idempotency-Key ended without an answer; send it again";
+                    Err(Fault::new(Code::Internal, message))
+                })
+            }
+        }
+    }
+
+    async fn begin_here(&self, request: Request, fingerprint: Option<String>) -> Result<Begun, Fault> {
+        let mut attempt = 1;
+        loop {
+            let snapshot = self.snapshot();
+            snapshot.idle()?;
+            let Prepared {
+                plan,
+                course,
+                world,
+                on_failure,
+                on_shortage,
+            } = self.prepare(&snapshot, &request).await?;
+            let frozen = Frozen {
+                id: self.inner.settings.outside.id(),
+                created_at: self.inner.settings.outside.now(),
+                plan,
+                generation: snapshot.generation,
+                from: Pinned::from(&course.seen.allocation),
+                target: course.target,
+                stages: course.stages,
+                hooks_revision: world.hooks.as_ref().map(|hooks| hooks.revision.clone()),
+                on_failure,
+                on_shortage,
+                idempotency_key: request.idempotency_key.clone(),
+                fingerprint: fingerprint.clone(),
+                plan_id: request.plan_id.clone(),
+                requested_by: request.by.clone(),
+                reconcile: request.reconcile.clone(),
+                intent: request.intent,
+            };
+            let id = frozen.id;
+            let launch = Launch {
+                id,
+                direction: Direction::Forward,
+                world: Some(world),
+            };
+            let (service, planned_on) = (self.clone(), Arc::clone(&snapshot));
+            let begun = self
+                .ask(move |supervisor| supervisor.begin(&service, &frozen, &planned_on, launch))
+                .await;
+            match begun {
+                Ok(ended) => return Ok(Begun::under_way(id, ended)),
+                Err(fault) if fault.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+}

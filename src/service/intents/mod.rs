@@ -1,0 +1,184 @@
+//! Intents: cordon, uncordon, drain, migrate. What somebody wants is recorded first, then carried out.
+
+mod carry_out;
+mod migration;
+mod request;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::execute::By;
+use crate::fault::{Code, Fault};
+use crate::journal::{CordonChange, IntentPage};
+use crate::model::intent::{Cordon, Destination, Intent, State, Wanted};
+use crate::model::{TierId, Topology, VmId};
+use crate::require::Requires;
+
+use crate::service::{Service, Snapshot};
+
+/// Intents that may wait at the same time.
+const MOST: usize = 1000;
+
+/// Nodes that a migrate may name; an expression takes any number.
+const MOST_NAMED: usize = 1000;
+
+impl Service {
+    /// Records what somebody wants. A node is cordoned, and may be used again, with that; the rest is carried out
+    /// afterwards. Where the same is wanted already, and not done yet, that is the answer.
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense, or can't be recorded.
+    pub async fn intend(&self, wanted: Wanted, by: By) -> Result<Intent, Fault> {
+        let service = self.clone();
+        self.to_the_end(async move { service.take_intent(wanted, by).await })
+            .await
+    }
+
+    async fn take_intent(&self, wanted: Wanted, by: By) -> Result<Intent, Fault> {
+        let snapshot = self.snapshot();
+        let topology = snapshot.topology()?;
+        match &wanted {
+            // A node that is gone may have left its cordon behind.
+            Wanted::Uncordon { node } if snapshot.cordons.contains_key(node) => {}
+            Wanted::Cordon { node } | Wanted::Uncordon { node } | Wanted::Drain { node } => {
+                self.nodes_are_known(&snapshot, &topology, std::slice::from_ref(node))
+                    .await?;
+            }
+            Wanted::Migrate { tier, to, .. } => {
+                if !topology.tiers.contains_key(tier) {
+                    let names = topology.tiers.keys().map(TierId::as_str);
+                    let near = crate::model::nearest(tier.as_str(), names);
+                    let hint = near.map(|near| format!("; did you mean {near}?"));
+                    let hint = hint.unwrap_or_default();
+                    let message = format!("there is no tier {tier} in the topology{hint}");
+                    return Err(Fault::new(Code::NotFound, message));
+                }
+                match to {
+                    Destination::Nodes(nodes) if nodes.is_empty() => {
+                        let message = "to names no node: give some, or an expression";
+                        return Err(Fault::new(Code::RequestInvalid, message));
+                    }
+                    Destination::Nodes(nodes) if nodes.len() > MOST_NAMED => {
+                        let count = nodes.len();
+                        let message =
+                            format!("to names {count} nodes; {MOST_NAMED} are the most: give an expression");
+                        return Err(Fault::new(Code::RequestInvalid, message));
+                    }
+                    Destination::Nodes(nodes) => self.nodes_are_known(&snapshot, &topology, nodes).await?,
+                    Destination::Expression(source) => drop(compiled(source)?),
+                }
+            }
+        }
+        let intent = Intent {
+            id: self.inner.settings.outside.id(),
+            state: match &wanted {
+                Wanted::Cordon { .. } | Wanted::Uncordon { .. } => State::Done,
+                Wanted::Drain { .. } | Wanted::Migrate { .. } => State::Pending,
+            },
+            wanted,
+            execution: None,
+            reasons: Vec::new(),
+            by: by.name,
+            created_at: self.inner.settings.outside.now(),
+            changed_at: self.inner.settings.outside.now(),
+        };
+        tracing::info!(intent = %intent.id, kind = intent.wanted.kind(), by = intent.by, "an intent was taken");
+        self.with_store(move |store| {
+            let open = store.open_intents();
+            if let Some(same) = open.iter().find(|known| known.wanted == intent.wanted) {
+                return Ok(same.clone());
+            }
+            if open.len() >= MOST {
+                let message = format!("{MOST} intents wait already; ask again when some are done");
+                return Err(Fault::new(Code::Overloaded, message));
+            }
+            let cordon = match &intent.wanted {
+                Wanted::Cordon { node } | Wanted::Drain { node } => Some(CordonChange::Put(
+                    node.clone(),
+                    Cordon {
+                        intent: intent.id,
+                        by: intent.by.clone(),
+                        since: intent.created_at,
+                    },
+                )),
+                Wanted::Uncordon { node } => Some(CordonChange::Lift(node.clone())),
+                Wanted::Migrate { .. } => None,
+            };
+            // Whoever wants a node back wants no more that it is drained.
+            if let Wanted::Uncordon { node } = &intent.wanted {
+                for drain in open.iter().filter(|open| {
+                    open.state == State::Pending
+                        && matches!(&open.wanted, Wanted::Drain { node: drained } if drained == node)
+                }) {
+                    let mut drain = drain.clone();
+                    drain.state = State::Refused;
+                    drain.reasons = vec![format!("the node was uncordoned by {} before", intent.by)];
+                    store.keep_intent(drain, None)?;
+                }
+            }
+            store.keep_intent(intent, cordon.as_ref())
+        })
+        .await
+    }
+
+    /// Makes sure that nodes are there. Their source is asked once, and only where that has to be.
+    async fn nodes_are_known(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Arc<Topology>,
+        nodes: &[VmId],
+    ) -> Result<(), Fault> {
+        let used = &snapshot.allocation.vms;
+        if nodes.iter().all(|node| used.contains_key(node)) {
+            return Ok(());
+        }
+        let known = self.known(topology).await?;
+        let there = |node: &&VmId| used.contains_key(*node) || known.contains_key(*node);
+        let Some(node) = nodes.iter().find(|node| !there(node)) else {
+            return Ok(());
+        };
+        let near = crate::model::nearest(node.as_str(), known.keys().map(VmId::as_str));
+        let hint = near
+            .map(|near| format!("; did you mean '{near}'?"))
+            .unwrap_or_default();
+        Err(Fault::new(
+            Code::NotFound,
+            format!("there is no node '{node}'{hint}"),
+        ))
+    }
+
+    /// A page of the intents, newest first, and whether there are more.
+    ///
+    /// # Errors
+    ///
+    /// When the page is to begin before an intent that is not kept, or the record can't be read.
+    pub async fn intents(&self, page: IntentPage) -> Result<(Vec<Intent>, bool), Fault> {
+        let before = page.before.unwrap_or_default();
+        let listed = self.with_history(move |history| history.intents(&page)).await?;
+        listed.ok_or_else(|| {
+            let message = format!(
+                "before should be the id of an intent; there is no {before}, or it is kept no longer"
+            );
+            Fault::new(Code::RequestInvalid, message)
+        })
+    }
+
+    /// One intent.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that id, or the record can't be read.
+    pub async fn intent(&self, id: Uuid) -> Result<Intent, Fault> {
+        let found = self.with_history(move |history| history.intent(id)).await?;
+        found.ok_or_else(|| Fault::new(Code::NotFound, format!("there is no intent {id}")))
+    }
+}
+
+fn compiled(source: &str) -> Result<Requires, Fault> {
+    Requires::compile(source).map_err(|mistakes| {
+        let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        Fault::new(Code::RequestInvalid, format!("to: {}", told.join("; ")))
+    })
+}

@@ -1,0 +1,101 @@
+//! Containers of others that take room from ours, in words. Pure.
+
+use serde_json::{Value, json};
+
+use crate::engine::Observed;
+use crate::execute::foreign;
+use crate::fault::{Code, Fault};
+use crate::model::{Allocation, Size, Topology, VmId};
+
+use crate::service::planner::place::is_crowded;
+
+/// Most VMs that one message tells of; all are in its details.
+const TOLD: usize = 5;
+
+/// What others hold of one VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::service) struct Contention {
+    vm: VmId,
+    capacity: Size,
+    /// What they leave.
+    left: Size,
+    /// Their names, with what each holds and whether it is ours all the same.
+    containers: Vec<(String, Size, bool)>,
+}
+
+impl Contention {
+    /// None where none of them holds anything that is counted.
+    pub fn on<'s>(
+        topology: &Topology,
+        vm: &VmId,
+        capacity: Size,
+        others: impl Iterator<Item = &'s Observed>,
+    ) -> Option<Self> {
+        let others: Vec<&Observed> = others.collect();
+        let held = foreign(topology, capacity, others.iter().copied()).size;
+        let of = |one: &Observed| foreign(topology, capacity, [one].into_iter()).size;
+        let containers = others.iter().map(|one| (one.name.clone(), of(one), one.managed));
+        (held != Size::ZERO).then(|| Self {
+            vm: vm.clone(),
+            capacity,
+            left: capacity - held,
+            containers: containers.filter(|(_, size, _)| *size != Size::ZERO).collect(),
+        })
+    }
+
+    /// As a person is told.
+    fn text(&self) -> String {
+        let holds = |(name, size, ours): &(String, Size, bool)| {
+            let whose = if *ours {
+                "of no tier"
+            } else {
+                "not of this installation"
+            };
+            format!("container '{name}', {whose}, holds {}", amounts(*size))
+        };
+        let holds: Vec<String> = self.containers.iter().map(holds).collect();
+        format!(
+            "others leave {} of the {} cores and {} of the {} mem_units of VM '{}': {}",
+            self.left.cpu,
+            self.capacity.cpu,
+            self.left.mem,
+            self.capacity.mem,
+            self.vm,
+            holds.join(", ")
+        )
+    }
+
+    fn detail(&self) -> Value {
+        let names: Vec<&str> = self.containers.iter().map(|(name, ..)| name.as_str()).collect();
+        json!({ "code": "foreign", "reason": self.text(), "vm": self.vm, "containers": names })
+    }
+}
+
+fn amounts(size: Size) -> String {
+    format!("{} cores and {} mem_units", size.cpu, size.mem)
+}
+
+/// Says what others take, where no placement was found.
+pub(in crate::service) fn crowded_out(mut fault: Fault, contentions: &[Contention]) -> Fault {
+    if fault.code == Code::Infeasible && !contentions.is_empty() {
+        let told = contentions.iter().take(TOLD).map(Contention::text);
+        let told: Vec<String> = [fault.message].into_iter().chain(told).collect();
+        fault.message = told.join("; ");
+        fault.details.extend(contentions.iter().map(Contention::detail));
+    }
+    fault
+}
+
+/// What is told of VMs that ours and others together overfill.
+pub(in crate::service) fn overfull(allocation: &Allocation, contentions: &[Contention]) -> Vec<String> {
+    let overfull = contentions.iter().filter_map(|crowd| {
+        let vm = allocation.vms.get(&crowd.vm).filter(|vm| is_crowded(vm))?;
+        let held = amounts(vm.held());
+        Some(format!(
+            "VM '{}' is overfull: containers of this installation hold {held}, and {}",
+            crowd.vm,
+            crowd.text()
+        ))
+    });
+    overfull.collect()
+}

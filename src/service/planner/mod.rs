@@ -1,0 +1,111 @@
+//! The planner: from a plan to a proposal, which is the placement and the actions that lead to it. Nothing is changed.
+
+mod names;
+pub(super) mod place;
+mod placement;
+mod propose;
+mod reasons;
+mod replan;
+pub(super) mod sealed;
+mod unsolved;
+mod what_if;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::cloud::CloudVm;
+use crate::engine::Observed;
+use crate::fault::Fault;
+use crate::model::problem::Warning;
+use crate::model::{Allocation, Size, TierId, Vm, VmId};
+use crate::solve::Answer;
+use crate::translate::Translation;
+
+use crate::service::requirements::Confine;
+
+pub use placement::Placement;
+pub(super) use propose::asked_of;
+pub(super) use reasons::bounded;
+pub use what_if::{WhatIf, check_what_if, what_if};
+
+/// What would be done for a plan, and how good it is.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The allocation to reach.
+    pub target: Allocation,
+    /// The way there.
+    pub translation: Translation,
+    /// How good the placement is.
+    pub answer: Answer,
+    /// So many steps of its prices are one of the topology's weights.
+    pub unit: u64,
+    /// How long the placement was searched for.
+    pub solve_time: Duration,
+    /// What the plan's author should know.
+    pub warnings: Vec<Warning>,
+    /// What the plan asks for.
+    pub plan: BTreeMap<TierId, Size>,
+    /// What is.
+    pub seen: Seen,
+    /// Under which id it is sealed, where it is.
+    pub plan_id: Option<String>,
+    /// The revision of the hooks that it is sealed with.
+    pub hooks_revision: Option<String>,
+    /// Whether the answer tells how the search went.
+    pub trace: bool,
+}
+
+/// What a request wants besides a plan.
+#[derive(Clone, Copy)]
+pub(in crate::service) struct Wishes<'r> {
+    /// Containers that are to be restarted where they are, if they are still unhealthy.
+    pub restart: &'r BTreeSet<(VmId, TierId)>,
+    /// Where things are to be, or not.
+    pub confine: &'r Confine,
+}
+
+impl Wishes<'static> {
+    /// Nothing.
+    pub fn none() -> Self {
+        static RESTART: BTreeSet<(VmId, TierId)> = BTreeSet::new();
+        static CONFINE: Confine = Confine {
+            leave: BTreeMap::new(),
+            only: BTreeMap::new(),
+        };
+        Self {
+            restart: &RESTART,
+            confine: &CONFINE,
+        }
+    }
+}
+
+/// What is, as far as it could be seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// VMs that the cloud knows.
+    pub vms: Vec<CloudVm>,
+    /// The confirmed allocation, with what the engines report of it.
+    pub allocation: Allocation,
+    /// VMs that could be taken into use beside what others run there.
+    pub occupied: BTreeMap<VmId, Vm>,
+    /// VMs that could be taken into use and could not be looked at, and why.
+    pub unseen: BTreeMap<VmId, Fault>,
+    /// VMs in use that could not be looked at, and why.
+    pub silent: BTreeMap<VmId, Fault>,
+    /// What the engines of the allocation's VMs were seen to run.
+    pub containers: BTreeMap<VmId, Vec<Observed>>,
+}
+
+/// How long and how hard a placement is searched for.
+#[derive(Clone, Copy, Debug, utoipa::ToSchema)]
+pub struct Effort {
+    /// Milliseconds after which the best found is the answer.
+    #[schema(rename = "deadline_ms", value_type = Option<f64>, minimum = 1, maximum = 86400000, example = 500)]
+    pub deadline: Duration,
+    /// Search until the answer is proven to be the cheapest.
+    #[schema(value_type = Option<bool>, example = false)]
+    pub exact: bool,
+    /// Answer also with what was found and proven on the way.
+    #[schema(value_type = Option<bool>, example = false)]
+    pub trace: bool,
+}

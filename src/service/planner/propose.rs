@@ -1,0 +1,199 @@
+//! From a plan to a proposal: the placement, and the actions that lead to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::cloud::{More, Offer};
+use crate::fault::{Code, Fault};
+use crate::model::{Allocation, Plan, Size, TierId, Topology};
+
+use crate::service::nodes::{Nodes, source};
+use crate::service::observed::contention::{crowded_out, overfull};
+use crate::service::observed::leftovers::{Strays, remove_first, sweep, without_strays};
+use crate::service::observed::told;
+use crate::service::planner::place::{Supply, place};
+use crate::service::planner::reasons::{bounded, for_lack_of, rejected, unlimited};
+use crate::service::planner::{Effort, Proposal, Seen, Wishes};
+use crate::service::queue::Queue;
+use crate::service::requirements::{Asked, Confine, Unknown, asked, confined, fresh};
+use crate::service::topology::invalid;
+use crate::service::{Service, Snapshot};
+
+/// Stops the search when the client disconnects.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Service {
+    /// Places a plan on what is. Containers that are to be restarted are, where they are still unhealthy.
+    pub(in crate::service) async fn propose(
+        &self,
+        snapshot: &Snapshot,
+        plan: &Value,
+        wishes: Wishes<'_>,
+    ) -> Result<Proposal, Fault> {
+        let topology = snapshot.topology()?;
+        let (plan, warnings) =
+            Plan::parse(plan, &topology).map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
+        let cloud = self.inner.platform.cloud(&topology)?;
+        let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
+        let effort = Effort {
+            deadline: self.inner.settings.solve_deadline,
+            exact: false,
+            trace: false,
+        };
+        let mut reality = self.reality(snapshot, &topology, &offer, &plan.tiers).await?;
+        reality.restart(wishes.restart);
+        let bounds = offer.bounds.clone();
+        let spares = std::mem::take(&mut reality.spares);
+        let unusable = spares.unusable.clone();
+        let overfull = overfull(&reality.allocation, &reality.contentions);
+        let asked = asked_of(
+            &topology,
+            &plan,
+            &reality.nodes,
+            &offer,
+            wishes.confine,
+            Unknown::IsFalse,
+        )?;
+        let supply = Supply {
+            offer,
+            spares,
+            conditions: asked.conditions(snapshot.cordons.keys().cloned().collect()),
+        };
+        let placed_for = if wishes.confine.only.is_empty() {
+            Arc::clone(&topology)
+        } else {
+            Arc::new(confined(&topology, wishes.confine))
+        };
+        let place = |allocation, supply| {
+            let topology = Arc::clone(&placed_for);
+            self.place(
+                &self.inner.solvers,
+                topology,
+                allocation,
+                plan.clone(),
+                supply,
+                effort,
+            )
+        };
+        let mut strays = Strays::Last;
+        let mut placed = place(reality.allocation.clone(), supply.clone()).await;
+        if placed.as_ref().is_err_and(|fault| fault.code == Code::Infeasible)
+            && let Some(without) = without_strays(&topology, &reality.allocation, &reality.seen)
+        {
+            strays = Strays::First;
+            placed = place(without, supply).await;
+        }
+        let mut proposal = placed
+            .map_err(|fault| crowded_out(fault, &reality.contentions))
+            .map_err(|fault| rejected(fault, &asked))
+            .map_err(|fault| for_lack_of(bounded(fault, &bounds), unusable))?;
+        proposal.seen.allocation = reality.allocation;
+        proposal.warnings.extend(overfull.into_iter().map(told));
+        proposal.warnings.extend(asked.lonely().into_iter().map(told));
+        let open = unlimited(&topology, &proposal, &reality.unlimited)?;
+        proposal.warnings.extend(open);
+        sweep(
+            &topology,
+            &proposal.target,
+            &reality.seen,
+            strays,
+            &mut proposal.translation.stages,
+        );
+        remove_first(reality.surplus, &mut proposal.translation.stages);
+        proposal.warnings.extend(warnings);
+        proposal.warnings.extend(reality.warnings);
+        let unseen = reality.silent.values().map(|fault| {
+            told(format!(
+                "{}; it could not be looked at, and is taken to be as it was confirmed",
+                fault.message
+            ))
+        });
+        proposal.warnings.extend(unseen);
+        proposal.seen.silent = reality.silent;
+        proposal.seen.containers = reality.seen;
+        Ok(proposal)
+    }
+
+    /// Looks at what is.
+    pub(in crate::service) async fn see(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Arc<Topology>,
+        wanted: &BTreeMap<TierId, Size>,
+    ) -> Result<Seen, Fault> {
+        let cloud = self.inner.platform.cloud(topology)?;
+        let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
+        let reality = self.reality(snapshot, topology, &offer, wanted).await?;
+        Ok(Seen {
+            vms: offer.vms,
+            allocation: reality.allocation,
+            occupied: reality.spares.occupied,
+            unseen: reality.spares.unseen,
+            silent: reality.silent,
+            containers: reality.seen,
+        })
+    }
+
+    /// Runs the solver off the async threads. It is stopped when the caller goes away.
+    pub(in crate::service) async fn place(
+        &self,
+        queue: &Queue,
+        topology: Arc<Topology>,
+        allocation: Allocation,
+        plan: Plan,
+        supply: Supply,
+        effort: Effort,
+    ) -> Result<Proposal, Fault> {
+        let long = effort.deadline > self.inner.settings.solve_deadline;
+        let permit = queue.take(long).await?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let _guard = StopOnDrop(Arc::clone(&stop));
+        let span = tracing::debug_span!("solve");
+        let outer = tracing::Span::current();
+        let task = move || {
+            let _permit = permit;
+            let (_outer, _inside) = (outer.entered(), span.entered());
+            place(&topology, &allocation, &plan, supply, effort, &stop)
+        };
+        let result = self
+            .off_async(task)
+            .await
+            .unwrap_or_else(|| Err(crate::service::crashed()));
+        self.inner.metrics.solved(&result);
+        result
+    }
+}
+
+/// What the tiers of a plan ask of the nodes of an offer, and of those that it could give besides.
+///
+/// # Errors
+///
+/// When they ask too much of too many nodes.
+pub(in crate::service) fn asked_of(
+    topology: &Topology,
+    plan: &Plan,
+    nodes: &Nodes,
+    offer: &Offer,
+    confine: &Confine,
+    unknown: Unknown,
+) -> Result<Asked, Fault> {
+    let more = match offer.more {
+        More::Named => false,
+        More::Anonymous { at_most } => at_most != Some(0),
+    };
+    let fresh = if more {
+        fresh(nodes, source(topology), &topology.infrastructure.kinds())
+    } else {
+        Vec::new()
+    };
+    asked(topology, &plan.tiers, nodes, fresh, confine, unknown)
+}

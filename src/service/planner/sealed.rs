@@ -1,0 +1,200 @@
+//! Sealing what translate shows, and finding out at execute whether it still holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::execute::{Basis, Pinned, Seal, World, preflight, remarks};
+use crate::fault::{Code, Fault};
+use crate::model::{Allocation, Foreign, Plan, Size, TierId, VmId};
+use crate::translate::Stage;
+
+use crate::service::admission::needs_hooks;
+use crate::service::observed::told;
+use crate::service::planner::{Proposal, Seen, Wishes};
+use crate::service::topology::invalid;
+use crate::service::{Service, Snapshot};
+
+/// How long translate looks at engines and hooks for what would stop an execution.
+const LOOK_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A way to be gone, with what it sets out from.
+pub(in crate::service) struct Course {
+    pub target: Allocation,
+    pub stages: Vec<Stage>,
+    pub seen: Seen,
+}
+
+impl From<Proposal> for Course {
+    fn from(proposal: Proposal) -> Self {
+        Self {
+            target: proposal.target,
+            stages: proposal.translation.stages,
+            seen: proposal.seen,
+        }
+    }
+}
+
+impl Service {
+    /// Shows what execute would do, and seals it. Nothing that runs is changed.
+    ///
+    /// # Errors
+    ///
+    /// When the plan is not valid or has no solution, or the cloud can't be asked.
+    pub async fn translate(&self, plan: Value) -> Result<Proposal, Fault> {
+        let snapshot = self.snapshot();
+        let topology = snapshot.topology()?;
+        let mut proposal = self.propose(&snapshot, &plan, Wishes::none()).await?;
+        let stages = proposal.translation.stages.clone();
+        let (service, seen) = (self.clone(), proposal.seen.clone());
+        let look = {
+            let (snapshot, topology) = (Arc::clone(&snapshot), Arc::clone(&topology));
+            async move {
+                let world = service.world(&topology, &seen, needs_hooks(&stages)).await?;
+                let view = snapshot.view();
+                let obstacles = preflight(&world, &view, &seen.containers, &stages).await;
+                let images = images(&world, &snapshot, &stages).await;
+                let remarks = remarks(&world, &stages).await;
+                Ok((
+                    obstacles,
+                    remarks,
+                    images,
+                    world.hooks.map(|hooks| hooks.revision.clone()),
+                ))
+            }
+        };
+        // What would stop an execution is no reason not to show the plan.
+        let late = || Fault::new(Code::EngineTimeout, "not everything could be looked at in time");
+        let (obstacles, remarks, images, hooks) =
+            match tokio::time::timeout(LOOK_LIMIT, self.to_the_end(look)).await {
+                Ok(Ok(looked)) => looked,
+                Ok(Err(fault)) => (vec![fault], Vec::new(), BTreeMap::new(), None),
+                Err(_) => (vec![late()], Vec::new(), BTreeMap::new(), None),
+            };
+        let warn = |fault: Fault| format!("execute would not get far now: {}", fault.message);
+        let mut problems: Vec<String> = obstacles.into_iter().map(warn).collect();
+        proposal.hooks_revision.clone_from(&hooks);
+        let basis = Basis {
+            hooks,
+            images,
+            ..basis(&snapshot, &proposal.plan, &proposal.seen, &proposal.target)
+        };
+        let seal = Seal::over(
+            plan,
+            basis,
+            &proposal.target,
+            &proposal.translation.stages,
+            &proposal.translation.interrupts,
+            self.inner.settings.outside.now(),
+        );
+        let id = seal.id.clone();
+        match self.with_store(move |store| store.seal(&seal)).await {
+            Ok(()) => proposal.plan_id = Some(id),
+            Err(fault) => problems.push(format!(
+                "the plan could not be sealed, so it has no plan_id: {}",
+                fault.message
+            )),
+        }
+        problems.extend(remarks);
+        proposal.warnings.extend(problems.into_iter().map(told));
+        Ok(proposal)
+    }
+
+    /// The sealed plan of that id.
+    pub(in crate::service) async fn sealed(&self, id: &str) -> Result<Seal, Fault> {
+        let wanted = id.to_owned();
+        let found = self.with_store(move |store| store.sealed(&wanted)).await?;
+        found.ok_or_else(|| {
+            let message = format!(
+                "there is no sealed plan {id:?} (any more): translate the plan again, and execute the plan_id of that answer"
+            );
+            Fault::new(Code::PlanUnknown, message).with([json!({ "plan_id": id })])
+        })
+    }
+
+    /// What a sealed plan showed, with what it sets out from, unless something has moved since.
+    /// `plan` is what the client sent with it, where it sent one.
+    pub(in crate::service) async fn unseal(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        seal: Seal,
+        plan: Option<&Value>,
+    ) -> Result<Course, Fault> {
+        let topology = snapshot.topology()?;
+        let asked = match plan {
+            None => seal.basis.plan.clone(),
+            Some(plan) => {
+                let parsed = Plan::parse(plan, &topology);
+                let invalid = |problems| invalid(Code::PlanInvalid, "plan", &problems);
+                parsed.map_err(invalid)?.0.tiers
+            }
+        };
+        let seen = self.see(snapshot, &topology, &asked).await?;
+        let world = self.world(&topology, &seen, needs_hooks(&seal.stages)).await?;
+        let now = Basis {
+            images: images(&world, snapshot, &seal.stages).await,
+            hooks: world.hooks.map(|hooks| hooks.revision.clone()),
+            ..basis(snapshot, &asked, &seen, &seal.target)
+        };
+        let moved = seal.basis.moved(&now);
+        if moved.is_empty() {
+            return Ok(Course {
+                target: seal.target,
+                stages: seal.stages,
+                seen,
+            });
+        }
+        let list: Vec<String> = moved.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "what this plan was shown on has moved since: {}; translate it again",
+            list.join("; ")
+        );
+        Err(Fault::new(Code::PlanMoved, message).with(moved.iter().map(|one| json!(one))))
+    }
+}
+
+/// All but hooks and images, which take longer to look up.
+fn basis(snapshot: &Snapshot, plan: &BTreeMap<TierId, Size>, seen: &Seen, target: &Allocation) -> Basis {
+    let vms: BTreeSet<&VmId> = seen.allocation.vms.keys().chain(target.vms.keys()).collect();
+    let foreign = vms.into_iter().filter_map(|vm| {
+        let seen = seen.allocation.vms.get(vm).or(seen.occupied.get(vm))?;
+        (seen.foreign != Foreign::default()).then(|| (vm.clone(), seen.foreign.clone()))
+    });
+    let basis = Basis {
+        generation: snapshot.generation,
+        plan: plan.clone(),
+        foreign: foreign.collect(),
+        from: Pinned::from(&seen.allocation),
+        ..Basis::default()
+    };
+    basis.seen(&seen.containers)
+}
+
+/// The ids of the images of containers to be created, by what the engines say that are there. One
+/// that can't be asked is left out.
+async fn images(
+    world: &World,
+    snapshot: &Snapshot,
+    stages: &[Stage],
+) -> BTreeMap<VmId, BTreeMap<String, Option<String>>> {
+    let view = snapshot.view();
+    let wanted: BTreeSet<(&VmId, &str)> = Seal::creations(stages)
+        .filter(|(vm, _)| world.vms.contains_key(*vm))
+        .filter_map(|(vm, tier)| Some((vm, world.topology.tiers.get(tier)?.image.as_str())))
+        .collect();
+    let looks = wanted.into_iter().map(|(vm, image)| {
+        let view = &view;
+        async move {
+            let (_, engine) = world.engine(view, vm).ok()?;
+            let id = engine.image(image).await.ok()?;
+            Some((vm.clone(), image.to_owned(), id))
+        }
+    });
+    let mut images: BTreeMap<VmId, BTreeMap<String, Option<String>>> = BTreeMap::new();
+    for (vm, image, id) in join_all(looks).await.into_iter().flatten() {
+        images.entry(vm).or_default().insert(image, id);
+    }
+    images
+}

@@ -1,0 +1,326 @@
+//! The reconciler: what runs is compared with what should be again and again. Differences are told once;
+//! where the topology says `self_heal`, those that last lead to an execution of the plan that was reached
+//! last. For that, containers that stay unhealthy are restarted, and VMs whose engines are lost are given
+//! up. Where nothing can be done, nothing is begun, and the next attempt is twice as far away.
+
+mod compare;
+mod difference;
+pub(super) mod drift;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::cloud::{CloudVm, Standing};
+use crate::execute::{By, Outcome};
+use crate::fault::{Code, Fault};
+use crate::model::topology::SelfHeal;
+use crate::model::{Plan, TierId, Topology, Vm, VmId};
+
+use crate::service::admission::{Begun, Request};
+use crate::service::observed::PATIENCE;
+use crate::service::{Service, Snapshot};
+
+pub use difference::{Difference, Kind};
+
+use compare::{on_vm, owed, short};
+use difference::{Look, Place};
+use watch::{News, Watch};
+
+/// What somebody wants: how often a topology was put, and the execution that the plan was first wanted
+/// with.
+type Wanted = (u64, Option<Uuid>);
+
+/// What is to be done about what has lasted long enough.
+struct Repair {
+    /// Why, each for a person.
+    reasons: Vec<String>,
+    /// VMs whose engines are lost.
+    lost: BTreeSet<VmId>,
+    /// Containers that stay unhealthy.
+    unhealthy: BTreeSet<(VmId, TierId)>,
+    /// Whether there is something besides what was on lost VMs.
+    more: bool,
+}
+
+impl Repair {
+    fn of(watch: &Watch, due: &[Place]) -> Self {
+        let lost = watch.of_kind(due, Kind::Lost);
+        let unhealthy = watch.of_kind(due, Kind::Unhealthy).into_iter();
+        Self {
+            reasons: watch.reasons(due),
+            more: lost.len() < due.len(),
+            lost: lost.into_iter().filter_map(|place| place.vm).collect(),
+            unhealthy: unhealthy
+                .filter_map(|place| Some((place.vm?, TierId::new(&place.container))))
+                .collect(),
+        }
+    }
+
+    /// The VMs to give up, in the order in which that is tried.
+    fn attempts(&self) -> Vec<BTreeSet<VmId>> {
+        let mut attempts = Vec::new();
+        if !self.lost.is_empty() {
+            attempts.push(self.lost.clone());
+        }
+        if self.lost.len() > 1 {
+            attempts.extend(self.lost.iter().map(|vm| [vm.clone()].into()));
+        }
+        if self.more {
+            attempts.push(BTreeSet::new());
+        }
+        attempts
+    }
+}
+
+impl Service {
+    /// Starts to look every `interval`, for as long as the service lives.
+    pub fn watch_for_drift(&self, interval: Duration) {
+        let service = self.clone();
+        self.inner.runtime.spawn(async move {
+            let (mut watch, mut last, start) = (Watch::default(), Wanted::default(), Instant::now());
+            loop {
+                tokio::time::sleep(interval).await;
+                service.reconcile(&mut watch, &mut last, start).await;
+            }
+        });
+    }
+
+    async fn reconcile(&self, watch: &mut Watch, last: &mut Wanted, start: Instant) {
+        // What an execution is changing is no difference.
+        let before = self.snapshot();
+        let Some(topology) = before.topology.clone().filter(|_| before.running.is_none()) else {
+            return;
+        };
+        let look = match self.differences().await {
+            Ok(look) => look,
+            Err(error) => {
+                tracing::warn!(%error, "could not look for drift");
+                return;
+            }
+        };
+        let after = self.snapshot();
+        if after.running.is_some()
+            || (after.revision, after.generation) != (before.revision, before.generation)
+        {
+            return;
+        }
+        let heal = topology.infrastructure.self_heal;
+        let containers = look.keys().filter(|place| place.vm.is_some()).count();
+        let news = watch.take(
+            look,
+            heal.unwrap_or_default(),
+            start.elapsed(),
+            self.inner.settings.outside.now(),
+        );
+        self.inner.metrics.drift(containers);
+        self.tell(watch, news).await;
+        if let Err(error) = self.keep().await {
+            tracing::warn!(%error, "could not see to it that the cloud leaves VMs in use alone");
+        }
+        let wanted = (
+            after.generation,
+            after.desired.as_ref().map(|plan| plan.execution),
+        );
+        if std::mem::replace(last, wanted) != wanted {
+            watch.try_anew();
+        }
+        let mut due = watch.due();
+        // The hooks that a plan owes which failed, or was cancelled, are about that plan: going back to the one
+        // before it is no way to run them.
+        if !after.wants_what_was_reached() {
+            let owed = watch.of_kind(&due, Kind::HookOwed);
+            due.retain(|place| !owed.contains(place));
+        }
+        if heal.is_some() {
+            self.leave(watch).await;
+        }
+        if let Some(heal) = heal.filter(|_| !due.is_empty()) {
+            self.repair(watch, &due, heal, start).await;
+        }
+    }
+
+    /// Sets out to bring the plan back that was reached last.
+    async fn repair(&self, watch: &mut Watch, due: &[Place], heal: SelfHeal, start: Instant) {
+        let reasons = watch.reasons(due);
+        let result = self.restore(&Repair::of(watch, due)).await;
+        // Somebody else was faster: it is looked at again once that is over.
+        if result
+            .as_ref()
+            .is_err_and(|fault| matches!(fault.code, Code::ExecutionRunning | Code::Stopping))
+        {
+            return;
+        }
+        let first = watch.tried(due, heal, start.elapsed());
+        match result {
+            Ok(outcome) => tracing::info!(outcome = outcome.as_str(), "reconciled"),
+            Err(error) if first => self.tell_refused(reasons, &error).await,
+            Err(error) => {
+                tracing::debug!(%error, "still nothing can be done about what differs");
+            }
+        }
+    }
+
+    /// Says once of what was restarted often enough that it is left as it is.
+    async fn leave(&self, watch: &mut Watch) {
+        let places = watch.hopeless();
+        if !places.is_empty() {
+            let message = "it was restarted with growing pauses, and stays unhealthy: it is left as it is until it is \
+                           well, or another plan or topology is sent";
+            let fault = Fault::new(Code::ContainerUnhealthy, message);
+            self.tell_refused(watch.reasons(&places), &fault).await;
+        }
+    }
+
+    async fn tell_refused(&self, reasons: Vec<String>, error: &Fault) {
+        tracing::warn!(%error, reasons = reasons.join("; "), "nothing can be done about what differs");
+        let event = json!({ "reasons": reasons, "error": error.message, "code": error.code.as_str() });
+        self.note("reconcile_refused", event).await;
+    }
+
+    /// Goes back to the plan that was reached last. VMs that are lost are given up for that where all of it
+    /// can be placed without them: all that are lost, or else the first without which that is so. What
+    /// else differs does not wait for them.
+    async fn restore(&self, repair: &Repair) -> Result<Outcome, Fault> {
+        let snapshot = self.snapshot();
+        let Some(reached) = snapshot.reached.clone() else {
+            let message = "no plan was reached yet, so it is not known what should be; send one";
+            return Err(Fault::new(Code::Conflict, message));
+        };
+        let mut refused = None;
+        for lost in repair.attempts() {
+            let request = Request {
+                plan: Some(reached.plan.clone()),
+                by: By::itself(),
+                reconcile: Some(reached.reconcile(repair.reasons.clone())),
+                restart: repair.unhealthy.clone(),
+                ..Request::default()
+            };
+            match self.begin_without(&lost, request).await {
+                Ok(begun) => {
+                    let reasons = repair.reasons.join("; ");
+                    tracing::warn!(reasons, plan_of = %reached.execution, "reconciling");
+                    // A failure is on record, with the execution.
+                    return Ok(begun.ended().await.outcome.unwrap_or(Outcome::Failed));
+                }
+                Err(fault) if matches!(fault.code, Code::ExecutionRunning | Code::Stopping) => {
+                    return Err(fault);
+                }
+                Err(fault) => drop(refused.get_or_insert(fault)),
+            }
+        }
+        Err(refused.unwrap_or_else(crate::service::crashed))
+    }
+
+    /// Begins a request, and gives these VMs up before. Nothing is given up for what can't be begun.
+    async fn begin_without(&self, lost: &BTreeSet<VmId>, request: Request) -> Result<Begun, Fault> {
+        if !lost.is_empty() {
+            let without = Arc::new(self.snapshot().without(lost));
+            without.idle()?;
+            self.prepare(&without, &request).await?;
+            for vm in lost {
+                self.give_up_here(vm.clone(), By::itself()).await?;
+            }
+        }
+        self.begin(request).await
+    }
+
+    /// Tells, once, what is new and what is over: in the log, among the events, to who asks for the plan.
+    async fn tell(&self, watch: &Watch, news: News) {
+        for one in news.begun {
+            let (vm, container, kind) = (one.vm, one.container, one.kind.as_str());
+            let vm_name = vm.as_ref().map(|vm| vm.as_str().to_owned());
+            tracing::warn!(vm = vm_name, %container, kind, differences = one.details.join("; "), "drift");
+            let event = json!({ "vm": vm, "container": container, "kind": kind, "differences": one.details });
+            self.note("drift", event).await;
+        }
+        for Place { vm, container } in news.over {
+            let vm_name = vm.as_ref().map(|vm| vm.as_str().to_owned());
+            tracing::info!(vm = vm_name, %container, "drift is over");
+            self.note("drift_over", json!({ "vm": vm, "container": container }))
+                .await;
+        }
+        let differences = watch.differences();
+        if *self.snapshot().differences != differences {
+            let taken = self.with_store(move |store| {
+                store.differ(differences);
+                Ok(())
+            });
+            // The service is stopping.
+            let _ = taken.await;
+        }
+    }
+
+    /// Keeps an event. It is news, and not worth failing for.
+    async fn note(&self, kind: &'static str, event: serde_json::Value) {
+        if let Err(error) = self.with_store(move |store| store.note(kind, event)).await {
+            tracing::warn!(%error, kind, "could not note what differs among the events");
+        }
+    }
+
+    /// What differs now.
+    async fn differences(&self) -> Result<Look, Fault> {
+        let service = self.clone();
+        self.to_the_end(async move { service.differences_here().await })
+            .await
+    }
+
+    async fn differences_here(&self) -> Result<Look, Fault> {
+        let snapshot = self.snapshot();
+        let topology = snapshot.topology()?;
+        let mut all = Look::new();
+        if !snapshot.allocation.vms.is_empty() || snapshot.reached.is_some() {
+            let known = self.known(&topology).await?;
+            all.extend(self.on_others(&snapshot, &topology, &known).await);
+            let looks = snapshot.allocation.vms.iter().map(|(name, vm)| {
+                let (snapshot, topology, known) = (&snapshot, &topology, known.get(name));
+                async move {
+                    let seen = self.look(snapshot, topology, name, known).await;
+                    let seen = seen.as_deref();
+                    on_vm(topology, name, vm, seen)
+                }
+            });
+            all.extend(join_all(looks).await.into_iter().flatten());
+        }
+        // A plan that failed, or was cancelled, was meant to change what the one before asks for.
+        if let Some(reached) = &snapshot.reached
+            && snapshot.wants_what_was_reached()
+            && let Ok((plan, _)) = Plan::parse(&reached.plan, &topology)
+        {
+            all.extend(short(&plan, &snapshot.allocation));
+        }
+        for (place, what) in owed(&topology, &snapshot.allocation) {
+            all.entry(place).or_insert(what);
+        }
+        Ok(all)
+    }
+
+    /// What VMs outside of the allocation run of ours: they were given up, and came back. Those that can't
+    /// be asked are not waited for long.
+    async fn on_others(
+        &self,
+        snapshot: &Snapshot,
+        topology: &Topology,
+        known: &BTreeMap<VmId, CloudVm>,
+    ) -> Look {
+        let others = known
+            .values()
+            .filter(|vm| vm.standing == Standing::Ready && !snapshot.allocation.vms.contains_key(&vm.name));
+        let looks = others.map(|vm| async move {
+            let look = self.look(snapshot, topology, &vm.name, Some(vm));
+            let mut seen = tokio::time::timeout(PATIENCE, look).await.ok()?.ok()?;
+            seen.retain(|one| {
+                one.managed && one.state.holds() && topology.tiers.contains_key(one.name.as_str())
+            });
+            let nothing = Vm::empty(None, topology.infrastructure.size_of(&vm.name));
+            Some(on_vm(topology, &vm.name, &nothing, Ok(&seen)))
+        });
+        join_all(looks).await.into_iter().flatten().flatten().collect()
+    }
+}

@@ -1,0 +1,215 @@
+//! What differs from what should be, by kind and since when, and when it is time to do something
+//! about it. Pure: the time since the start comes in as an argument, and never runs back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::topology::SelfHeal;
+
+use crate::service::reconciler::difference::{Difference, Kind, Look, Place};
+
+/// What is known of one place.
+#[derive(Clone, Debug)]
+struct Known {
+    kind: Kind,
+    details: Vec<String>,
+    /// Since when, after the start and by the clock on the wall.
+    since: Duration,
+    at: Timestamp,
+    /// How often something was done about it, or could not be.
+    tried: u32,
+    /// Not before that is it tried again.
+    next: Duration,
+    /// It is unhealthy, and was restarted until the pauses were as long as they get. It is left as it is.
+    spent: bool,
+    /// That it is left as it is was told.
+    told: bool,
+    /// When it was last seen to differ. It is remembered for a while after that, so that what comes and goes
+    /// is not tried again at once each time.
+    seen: Duration,
+}
+
+/// What has to be told after a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// New, or differs in another way than before.
+    pub begun: Vec<Difference>,
+    /// Differs no more.
+    pub over: Vec<Place>,
+}
+
+/// What differs, over many looks.
+#[derive(Debug, Default)]
+pub struct Watch {
+    known: BTreeMap<Place, Known>,
+    /// When the last look was.
+    looked: Duration,
+}
+
+impl Watch {
+    /// Takes a look in. `now` is the time since the start, `at` what is written down for it.
+    pub fn take(&mut self, look: Look, heal: SelfHeal, now: Duration, at: Timestamp) -> News {
+        let mut news = News::default();
+        let last = std::mem::replace(&mut self.looked, now);
+        let (lost_after, grace) = (seconds(heal.lost_after_s), seconds(heal.grace_s));
+        for (place, (mut kind, details)) in look {
+            let before = self.known.get(&place);
+            let lasts = before.is_some_and(|known| known.seen == last);
+            let since = before.filter(|_| lasts).map_or(now, |known| known.since);
+            if kind == Kind::Unreachable && now.saturating_sub(since) >= lost_after {
+                kind = Kind::Lost;
+            }
+            let same = |known: &&Known| lasts && known.kind == kind && known.details == details;
+            if before.filter(same).is_none() {
+                news.begun.push(Difference {
+                    vm: place.vm.clone(),
+                    container: place.container.clone(),
+                    kind,
+                    details: details.clone(),
+                    since: before.filter(|_| lasts).map_or(at, |known| known.at),
+                });
+            }
+            let known = self.known.entry(place).or_insert_with(|| Known {
+                kind,
+                details: Vec::new(),
+                since: now,
+                at,
+                tried: 0,
+                next: now.saturating_add(grace),
+                spent: false,
+                told: false,
+                seen: now,
+            });
+            if !lasts {
+                (known.since, known.at) = (now, at);
+                known.next = known.next.max(now.saturating_add(grace));
+            }
+            (known.kind, known.details, known.seen) = (kind, details, now);
+        }
+        let over = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.seen == last && last != now);
+        news.over = over.map(|(place, _)| place.clone()).collect();
+        let forget = seconds(heal.backoff_max_s);
+        self.known
+            .retain(|_, known| now.saturating_sub(known.seen) < forget || known.seen == now);
+        news
+    }
+
+    /// What differs now.
+    #[must_use]
+    pub fn differences(&self) -> Vec<Difference> {
+        let now = self.known.iter().filter(|(_, known)| known.seen == self.looked);
+        now.map(|(place, known)| Difference {
+            vm: place.vm.clone(),
+            container: place.container.clone(),
+            kind: known.kind,
+            details: known.details.clone(),
+            since: known.at,
+        })
+        .collect()
+    }
+
+    /// What has differed for long enough that something should be done about it now. A VM that does
+    /// not answer, or has another engine, is none of that: nothing can be done until it has its own
+    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough. What is
+    /// outdated is replaced by the next execution: what a topology changes is rolled out when somebody asks for it.
+    #[must_use]
+    pub fn due(&self) -> Vec<Place> {
+        self.places(|known| match known.kind {
+            Kind::Unreachable | Kind::EngineChanged | Kind::Outdated => false,
+            Kind::Unhealthy => !known.spent,
+            Kind::Missing
+            | Kind::Stopped
+            | Kind::Paused
+            | Kind::Restarting
+            | Kind::Resized
+            | Kind::Unknown
+            | Kind::Foreign
+            | Kind::Lost
+            | Kind::Short
+            | Kind::HookOwed => true,
+        })
+    }
+
+    /// What was restarted in vain often enough, and was not told of yet. It is told of once.
+    pub fn hopeless(&mut self) -> Vec<Place> {
+        let places = self.places(|known| known.kind == Kind::Unhealthy && known.spent && !known.told);
+        for place in &places {
+            if let Some(known) = self.known.get_mut(place) {
+                known.told = true;
+            }
+        }
+        places
+    }
+
+    /// Those that differ, whose pause is over, and of which this is true.
+    fn places(&self, is: impl Fn(&Known) -> bool) -> Vec<Place> {
+        let now = self.looked;
+        let due = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.seen == now && known.next <= now && is(known));
+        due.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// Those of these places that differ in this way.
+    #[must_use]
+    pub fn of_kind(&self, places: &[Place], kind: Kind) -> BTreeSet<Place> {
+        let is = |place: &&Place| self.known.get(place).is_some_and(|known| known.kind == kind);
+        places.iter().filter(is).cloned().collect()
+    }
+
+    /// Forgets how often things were tried: somebody wants something else now, which may help.
+    pub fn try_anew(&mut self) {
+        for known in self.known.values_mut() {
+            (known.tried, known.spent, known.told) = (0, false, false);
+        }
+    }
+
+    /// Why something is done about these places, each for a person.
+    #[must_use]
+    pub fn reasons(&self, places: &[Place]) -> Vec<String> {
+        let reason = |place: &Place| {
+            let known = self.known.get(place)?;
+            let at = place
+                .vm
+                .as_ref()
+                .map(|vm| format!(" on vm '{vm}'"))
+                .unwrap_or_default();
+            let (kind, details) = (known.kind.as_str(), known.details.join("; "));
+            Some(format!("{}{at} is {kind}: {details}", place.container))
+        };
+        places.iter().filter_map(reason).collect()
+    }
+
+    /// Notes that something was done about these places, or could not be. Answers whether it is the first
+    /// time for one of them. The next time is twice as far away, up to the longest pause.
+    pub fn tried(&mut self, places: &[Place], heal: SelfHeal, now: Duration) -> bool {
+        let mut first = false;
+        for place in places {
+            let Some(known) = self.known.get_mut(place) else {
+                continue;
+            };
+            first |= known.tried == 0;
+            let doubled = heal
+                .grace_s
+                .max(1)
+                .saturating_mul(2_u32.saturating_pow(known.tried));
+            known.tried = known.tried.saturating_add(1);
+            known.next = now.saturating_add(seconds(doubled.min(heal.backoff_max_s)));
+            known.spent = doubled >= heal.backoff_max_s;
+        }
+        first
+    }
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(u64::from(count))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! What tiers ask of nodes, worked out for the nodes that there are: where each may be, how far apart its
+//! containers are kept, which nodes it would rather be on, and why it may not be on the others. Pure.
+
+mod conditions;
+mod effort;
+mod fresh;
+mod rejections;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::fault::Fault;
+use crate::model::topology::{Spread, Tier};
+use crate::model::{Node, Size, TierId, Topology, VmId};
+use crate::require::Facts;
+use crate::solve::conditions::Candidate;
+
+use crate::service::nodes::Nodes;
+
+pub use effort::{steps_of, takes_too_long};
+pub use fresh::{domain, fresh};
+
+use effort::Spent;
+
+/// What one request wants of where things are, besides what the tiers say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Confine {
+    /// Everything is to leave these, for this reason.
+    pub leave: BTreeMap<VmId, String>,
+    /// These tiers are to be on so many of these VMs and no others.
+    pub only: BTreeMap<TierId, (u32, BTreeSet<VmId>)>,
+}
+
+/// Whether expressions that can't be evaluated count as false. They do on nodes that ever answered; of those of a
+/// what-if nobody knows the capabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// They do.
+    IsFalse,
+    /// They don't.
+    IsFine,
+}
+
+/// What one tier asks of the nodes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asks {
+    /// Why it may not be on these; it may be on the others.
+    pub refused: BTreeMap<Candidate, Vec<String>>,
+    /// How good each is, where it prefers some.
+    scores: BTreeMap<Candidate, f64>,
+    /// The label that it is spread by.
+    spread: Option<String>,
+}
+
+/// What the tiers of a plan ask of the nodes that there are, and of those that could be made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// By tier; those that ask for nothing are left out. Tiers that ask the same share it.
+    pub tiers: BTreeMap<TierId, Arc<Asks>>,
+    /// All that could be used.
+    pub candidates: BTreeMap<Candidate, Node>,
+}
+
+/// What the tiers of a plan ask of nodes.
+///
+/// # Errors
+///
+/// When they ask too much of too many nodes.
+pub fn asked(
+    topology: &Topology,
+    tiers: &BTreeMap<TierId, Size>,
+    nodes: &Nodes,
+    fresh: Vec<(String, Node)>,
+    confine: &Confine,
+    unknown: Unknown,
+) -> Result<Asked, Fault> {
+    let there = nodes
+        .iter()
+        .map(|(id, node)| (Candidate::Vm(id.clone()), node.clone()));
+    let fresh = fresh
+        .into_iter()
+        .map(|(shape, node)| (Candidate::Shape(shape), node));
+    let candidates: BTreeMap<Candidate, Node> = there.chain(fresh).collect();
+    let wanted = tiers.iter().filter(|(_, size)| **size != Size::ZERO);
+    let wanted = wanted.filter_map(|(id, _)| topology.tiers.get(id));
+    // Many tiers may ask the same, and asking nodes takes time.
+    let mut known: Vec<(&Tier, Arc<Asks>)> = Vec::new();
+    let mut facts: Option<BTreeMap<&Candidate, Facts>> = None;
+    let mut spent = Spent::default();
+    let mut all = BTreeMap::new();
+    for tier in wanted {
+        let same = |other: &Tier| {
+            (&other.requires, &other.prefers, &other.spread) == (&tier.requires, &tier.prefers, &tier.spread)
+        };
+        let nothing = tier.requires.is_none() && tier.prefers.is_none() && tier.spread == Spread::Node;
+        let shared = match known.iter().find(|(other, _)| same(other)) {
+            Some((_, asks)) => Arc::clone(asks),
+            None => {
+                let mut asks = if nothing {
+                    Asks::default()
+                } else {
+                    spent.ask(candidates.len(), steps_of(tier))?;
+                    let facts = facts.get_or_insert_with(|| {
+                        let each = candidates.iter();
+                        each.map(|(candidate, node)| (candidate, node.facts())).collect()
+                    });
+                    asks_of(tier, &candidates, facts, unknown)
+                };
+                for (vm, why) in &confine.leave {
+                    let refused = asks.refused.entry(Candidate::Vm(vm.clone()));
+                    refused.or_default().push(why.clone());
+                }
+                let asks = Arc::new(asks);
+                known.push((tier, Arc::clone(&asks)));
+                asks
+            }
+        };
+        let asks = match confine.only.get(&tier.id) {
+            None => shared,
+            Some((_, only)) => {
+                spent.ask(candidates.len(), 0.0)?;
+                let mut own = Asks::clone(&shared);
+                let elsewhere = |candidate: &&Candidate| match candidate {
+                    Candidate::Vm(id) => !only.contains(id),
+                    Candidate::Shape(_) => true,
+                };
+                for candidate in candidates.keys().filter(elsewhere) {
+                    let why = format!("it is not where {} is to be", tier.id);
+                    own.refused.entry(candidate.clone()).or_default().push(why);
+                }
+                Arc::new(own)
+            }
+        };
+        if *asks != Asks::default() {
+            all.insert(tier.id.clone(), asks);
+        }
+    }
+    Ok(Asked {
+        tiers: all,
+        candidates,
+    })
+}
+
+fn asks_of(
+    tier: &Tier,
+    candidates: &BTreeMap<Candidate, Node>,
+    facts: &BTreeMap<&Candidate, Facts>,
+    unknown: Unknown,
+) -> Asks {
+    let mut asks = Asks::default();
+    if let Some(requires) = &tier.requires {
+        for (candidate, facts) in facts {
+            // One that never answered may be what is required; nothing is begun on it before it is seen.
+            let unheard = candidates
+                .get(*candidate)
+                .is_none_or(|node| node.capabilities.is_empty());
+            let reasons = if unheard || unknown == Unknown::IsFine {
+                requires.refuted(facts)
+            } else {
+                requires.unmet(facts)
+            };
+            if !reasons.is_empty() {
+                asks.refused.insert((*candidate).clone(), reasons);
+            }
+        }
+    }
+    if let Some(prefers) = &tier.prefers {
+        let score = |facts: &Facts| prefers.score(facts).unwrap_or_default();
+        let scores = facts
+            .iter()
+            .map(|(candidate, facts)| ((*candidate).clone(), score(facts)));
+        asks.scores = scores.collect();
+    }
+    if let Spread::Label(label) = &tier.spread {
+        asks.spread = Some(label.clone());
+        for (candidate, node) in candidates {
+            if domain(node, label).is_none() {
+                let refused = asks.refused.entry(candidate.clone()).or_default();
+                refused.push(format!("spread: it has no label {label}"));
+            }
+        }
+    }
+    asks
+}
+
+/// The topology with the numbers of nodes that a request wants of its tiers.
+#[must_use]
+pub fn confined(topology: &Topology, confine: &Confine) -> Topology {
+    let mut topology = topology.clone();
+    for (tier, (count, _)) in &confine.only {
+        if let Some(tier) = topology.tiers.get_mut(tier) {
+            tier.min_node = *count;
+            tier.max_node = Some(*count);
+        }
+    }
+    topology
+}
+
+#[cfg(test)]
+mod tests;

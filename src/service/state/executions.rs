@@ -1,0 +1,158 @@
+//! Executions: begun, gone through event by event, and looked up.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::execute::{Event, Execution, Frozen, Illegal, Outcome, Progress, Stamped, confirmed};
+use crate::fault::{Code, Fault};
+use crate::journal::{Journal, JournalError};
+use crate::model::{Allocation, Change};
+use crate::translate::Action;
+
+use crate::service::Snapshot;
+use crate::service::desired::Desired;
+use crate::service::state::Store;
+use crate::service::state::replay::{Before, replay};
+
+impl Store {
+    /// The execution that has not ended.
+    pub const fn running(&self) -> Option<&Execution> {
+        self.running.as_ref()
+    }
+
+    /// Begins an execution that was planned on `planned_on`.
+    pub fn begin(&mut self, frozen: &Frozen, planned_on: &Snapshot) -> Result<(), Fault> {
+        let now = self.now();
+        now.idle()?;
+        if let Some(intent) = frozen.intent.filter(|intent| !self.is_open(*intent)) {
+            let message = format!("intent {intent} was taken back while a plan for it was worked out");
+            return Err(Fault::new(Code::Cancelled, message));
+        }
+        let planned = (planned_on.generation, planned_on.revision, &planned_on.cordons);
+        if (now.generation, now.revision, &now.cordons) != planned {
+            let message = "the topology, the allocation or a cordon changed while the plan was worked out; send it again";
+            return Err(Fault::new(Code::Conflict, message));
+        }
+        self.journal.begin(frozen)?;
+        self.carries_out(frozen);
+        let from = Allocation::from(frozen.from.clone());
+        let changes = Change::between(&now.allocation, &from);
+        drop(now);
+        let progress = Progress::new(frozen.actions().count());
+        self.running = Some(Execution {
+            frozen: frozen.clone(),
+            progress,
+        });
+        self.publish(|now| {
+            now.change(&changes);
+            now.running = Some(frozen.id);
+            now.held = false;
+            now.desired = Some(Arc::new(Desired::of(frozen, None)));
+            now.bindings = Arc::default();
+        });
+        Ok(())
+    }
+
+    /// Records an event of the running execution, with what it changes in the allocation. Answers
+    /// with the action that it is about. The work is that of the event, however large the allocation
+    /// and the execution are.
+    pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<Option<Action>, Fault> {
+        let not_running = || Fault::new(Code::Internal, format!("execution {id} is not running"));
+        let running = self
+            .running
+            .as_mut()
+            .filter(|running| running.frozen.id == id)
+            .ok_or_else(not_running)?;
+        let before = Before::of(&running.progress, &stamped.event);
+        running.progress.apply(stamped).map_err(illegal)?;
+        let confirmed = {
+            let now = self.now.borrow();
+            let event = &stamped.event;
+            let of = |topology| confirmed(topology, running, event, &now.allocation, &now.bindings);
+            now.topology.as_deref().map(of).unwrap_or_default()
+        };
+        if let Err(error) = self.journal.record(id, stamped, &confirmed.changes) {
+            before.restore(&mut running.progress);
+            return Err(error.into());
+        }
+        let about = stamped
+            .event
+            .action()
+            .and_then(|index| running.action(index).cloned());
+        let (held, outcome) = (running.progress.held, running.progress.outcome);
+        let ended = outcome.map(|outcome| Arc::new(Desired::of(&running.frozen, Some(outcome))));
+        if ended.is_some() {
+            self.running = None;
+        }
+        self.publish(|now| {
+            now.change(&confirmed.changes);
+            if let Some((planned, found)) = confirmed.bound {
+                Arc::make_mut(&mut now.bindings).insert(planned, found);
+            }
+            now.held = held;
+            if let Some(desired) = ended {
+                if outcome == Some(Outcome::Succeeded) {
+                    now.reached = Some(Arc::clone(&desired));
+                    // What it set out from is no more; what differs now is for the next look to say.
+                    now.differences = Arc::default();
+                }
+                now.desired = Some(desired);
+                now.running = None;
+            }
+        });
+        Ok(about)
+    }
+
+    /// The execution that has not ended, if it is that one.
+    pub fn unfinished(&self, id: Uuid) -> Option<Execution> {
+        self.running.clone().filter(|running| running.frozen.id == id)
+    }
+
+    /// One execution.
+    pub fn execution(&self, id: Uuid) -> Result<Option<Execution>, Fault> {
+        match self.unfinished(id) {
+            Some(running) => Ok(Some(running)),
+            None => self.journal.history().execution(id)?.map(replay).transpose(),
+        }
+    }
+
+    /// The execution that was begun under a client's key.
+    pub fn under_key(&self, key: &str) -> Result<Option<Execution>, Fault> {
+        match self.journal.under_key(key)? {
+            Some(id) => self.execution(id),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Why an event can't be taken. That something is cancelled is no defect: the runner may not have been told
+/// yet when it set out.
+fn illegal(illegal: Illegal) -> Fault {
+    let code = match illegal {
+        Illegal::Cancelled => Code::Cancelled,
+        _ => Code::Internal,
+    };
+    Fault::new(code, illegal.to_string())
+}
+
+/// The plan that holds and the one that was reached last, by the order of the record.
+pub(super) type Plans = (Option<Arc<Desired>>, Option<Arc<Desired>>);
+
+pub(super) fn plans(journal: &dyn Journal) -> Result<Plans, JournalError> {
+    let history = journal.history();
+    let desired = |id: Option<Uuid>| -> Result<Option<Arc<Desired>>, JournalError> {
+        let Some((frozen, events)) = id.map(|id| history.execution(id)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let outcome = events.last().and_then(|last| match last.event {
+            Event::Finished { outcome } => Some(outcome),
+            _ => None,
+        });
+        Ok(Some(Arc::new(Desired::of(&frozen, outcome))))
+    };
+    Ok((
+        desired(journal.newest(None)?)?,
+        desired(journal.newest(Some(Outcome::Succeeded))?)?,
+    ))
+}

@@ -1,0 +1,60 @@
+//! The topology that holds, and those before it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::execute::By;
+use crate::fault::Fault;
+use crate::model::Topology;
+
+use crate::service::Snapshot;
+use crate::service::document::Tags;
+use crate::service::state::revisions;
+use crate::service::state::{Store, signed};
+
+impl Store {
+    /// Takes a new topology, unless an execution runs or the allocation stands in its way, or the
+    /// old one is none of those that the client has `seen`, where it says so.
+    pub fn put_topology(
+        &mut self,
+        topology: Topology,
+        by: &By,
+        seen: Option<&Tags>,
+    ) -> Result<Arc<Snapshot>, Fault> {
+        let now = self.now();
+        if let Some(seen) = seen {
+            now.topology_seen(seen)?;
+        }
+        now.idle()?;
+        crate::service::topology::check_against_use(now.topology.as_deref(), &topology, &now.allocation)?;
+        let generation = self.journal.put_topology(&topology.document)?;
+        let key = self.journal.revision_key();
+        let topology = topology.keyed(&key, now.topology.as_deref(), |one| {
+            // What the new one makes outdated was current just now, and may run; so may what was outdated already.
+            revisions::runs(&now, one)
+        });
+        drop(now);
+        // The topology is taken, whether or not it can be noted.
+        let noted = self.dated("topology_put", signed(json!({ "generation": generation }), by));
+        if let Err(error) = self.journal.note(&noted, &[]) {
+            tracing::warn!(%error, "could not note the new topology among the events");
+        }
+        self.publish(|now| {
+            now.generation = generation;
+            now.topology = Some(Arc::new(topology));
+            now.shown_topology = Arc::default();
+        });
+        Ok(self.now())
+    }
+
+    /// A topology that was put before, where it is kept.
+    pub fn topology_of(&self, generation: u64) -> Result<Option<Value>, Fault> {
+        Ok(self.journal.topology(generation)?)
+    }
+
+    /// How often a topology was put.
+    pub fn generation(&self) -> u64 {
+        self.now.borrow().generation
+    }
+}
