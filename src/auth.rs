@@ -1,5 +1,5 @@
 //! Who may do what: named tokens, each with a role. Only hashes of tokens are kept, so that no log,
-//! answer or core dump has one. Pure.
+//! answer or core dump contains one. Pure.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-/// The shortest token that is taken: of random letters, too many to try.
+/// The shortest token that is accepted: with random characters, too many to try.
 const SHORTEST: usize = 16;
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// To look, and to ask what would be.
+    /// May look, and ask what would happen.
     Read,
-    /// To change, too.
+    /// May also change things.
     Write,
 }
 
 impl Role {
-    /// As in files and answers.
+    /// Its name in files and answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,10 +30,11 @@ impl Role {
     }
 }
 
-/// A token that the service knows: whose it is, what it allows, and until when. Without the token.
+/// A token that the service knows, without the token itself: who has it, what it allows, and until
+/// when.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Whose it is.
+    /// The name of its holder.
     pub name: String,
     /// What it allows.
     pub role: Role,
@@ -50,18 +51,18 @@ impl Grant {
     }
 }
 
-/// Never with the hash.
+/// Never prints the hash.
 impl fmt::Debug for Grant {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} ({})", self.name, self.role.as_str())
     }
 }
 
-/// The tokens that the service knows; without any, everyone may do everything.
+/// The tokens that the service knows; if there are none, everyone may do everything.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tokens(Vec<Grant>);
 
-/// Names and roles alone.
+/// Prints names and roles only.
 impl fmt::Debug for Tokens {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = self.0.iter().map(|known| (&known.name, known.role));
@@ -69,7 +70,7 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// Why tokens can't be used. Never with a token in it.
+/// Why tokens can't be used. Never contains a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct BadTokens {
@@ -80,9 +81,9 @@ pub struct BadTokens {
 }
 
 impl Tokens {
-    /// Reads a file of tokens: a line each, `NAME ROLE TOKEN`, and behind that, where the token is to
-    /// expire, the time, such as `2030-01-31T12:00:00Z`. Empty lines and lines that begin with `#`
-    /// don't count. In the place of the token may stand `sha256:` and its hash.
+    /// Reads a file of tokens, one on each line: `NAME ROLE TOKEN` and, if the token expires, the
+    /// time, such as `2030-01-31T12:00:00Z`. Empty lines and lines that begin with `#` are ignored.
+    /// A token can be replaced by `sha256:` and its hash.
     ///
     /// # Errors
     ///
@@ -97,7 +98,7 @@ impl Tokens {
         Self::read(entries, "NAME ROLE TOKEN [EXPIRES]")
     }
 
-    /// Reads `NAME:ROLE:TOKEN`, several with commas between.
+    /// Reads `NAME:ROLE:TOKEN`, separated by commas.
     ///
     /// # Errors
     ///
@@ -157,7 +158,7 @@ impl Tokens {
         Ok(Self(known))
     }
 
-    /// Both together.
+    /// The tokens of both.
     ///
     /// # Errors
     ///
@@ -175,7 +176,7 @@ impl Tokens {
         Ok(self)
     }
 
-    /// Whether there is none.
+    /// Whether there are no tokens.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -187,7 +188,7 @@ impl Tokens {
         self.0.len()
     }
 
-    /// Whose token it is, and what it allows. All of them are compared, each in the same time,
+    /// Whose token it is, and what it allows. It is compared with all of them, in the same time
     /// whatever the token is.
     #[must_use]
     pub fn find(&self, token: &str) -> Option<&Grant> {
@@ -204,7 +205,7 @@ impl Tokens {
         self.0.get(usize::try_from(place).ok()?)
     }
 
-    /// The grant as it is now; None where its token is not known any more.
+    /// The grant as it is now; None if its token is no longer known.
     #[must_use]
     pub fn still(&self, grant: &Grant) -> Option<&Grant> {
         self.0.iter().find(|known| known.hash == grant.hash)
@@ -226,7 +227,7 @@ fn hash_of(token: &str) -> Result<[u8; 32], String> {
             "is shorter than {SHORTEST} characters; make one with: openssl rand -hex 32"
         ));
     }
-    // What a header may carry.
+    // The characters that a header may contain.
     if token.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(Sha256::digest(token.as_bytes()).into())
     } else {

@@ -1,5 +1,5 @@
-//! The command line, and what it decides: flags, environment and file, in this order of precedence,
-//! over the defaults.
+//! The command line and the settings that follow from it: flags, environment and file, in this
+//! order of precedence, over the defaults.
 
 pub mod backup;
 pub mod client;
@@ -27,7 +27,7 @@ pub use options::{LogFormat, OnRestart, Options};
 pub use secret::{Secret, TokenSource};
 pub use table::options_text;
 
-/// Told at the end of the help.
+/// Shown at the end of the help.
 const EXIT_CODES: &str = "\
 Exit codes:
   0   it worked; an execution succeeded
@@ -82,7 +82,8 @@ pub enum Command {
     Allocation,
     /// Show what runs, live from the engines
     Inspect,
-    /// Show every VM that could be used: how it stands, what is free on it, what it is able to do
+    /// Show every VM that could be used: whether it is ready, what is free on it, what it is able
+    /// to do
     Nodes(NodesOptions),
     /// Show which nodes could take a tier now, and why the others could not
     Candidates(CandidatesOptions),
@@ -134,7 +135,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it asks a service.
+    /// Whether it talks to a service.
     fn asks(&self) -> bool {
         match self {
             Self::Serve(_)
@@ -171,7 +172,7 @@ impl Command {
         }
     }
 
-    /// Whether it shows something as `--output` says, without asking a service.
+    /// Whether it shows something as `--output` says, without talking to a service.
     fn shows_alone(&self) -> bool {
         match self {
             Self::Solve(options) => !options.remote,
@@ -197,7 +198,8 @@ impl CommandLine {
         line
     }
 
-    /// What the command line takes. The help of a command shows the options that it has a use for.
+    /// The definition of the command line. The help of a command shows only the options that it
+    /// uses.
     #[must_use]
     pub fn described() -> clap::Command {
         let ids = |options: clap::Command| -> Vec<clap::Id> {
@@ -228,7 +230,7 @@ impl CommandLine {
                 .filter(|id| Some(id.as_str()) != keeps)
                 .cloned()
                 .collect();
-            // Options of all commands, given once more to this one, are taken as they stand here.
+            // Options of all commands that this one defines once more stay as they are here.
             command = command.mut_subcommand(name, |command| {
                 let about = command.get_about().cloned().unwrap_or_default();
                 let command = <ClientOptions as clap::Args>::augment_args(command).about(about);
@@ -243,7 +245,7 @@ impl CommandLine {
     /// Options of the service before a command, or of clients without one, would be ignored, which
     /// is never what was meant.
     fn stray(&self, matches: &clap::ArgMatches) -> Option<String> {
-        // What is answered here asks nobody, and is shown as asked all the same.
+        // These commands talk to no service, and yet show their result as `--output` says.
         let answered_here = self.command.as_ref().is_some_and(Command::shows_alone);
         let given = |options: clap::Command| {
             let ids: Vec<_> = options
@@ -298,7 +300,8 @@ pub enum Description {
 pub struct SolveOptions {
     /// The file to read; - or nothing for standard input
     pub file: Option<PathBuf>,
-    /// Milliseconds after which the best found is the answer [default: the file's deadline_ms, else 2000]
+    /// Milliseconds to search before answering with the best placement found [default: the file's
+    /// deadline_ms, else 2000]
     #[arg(long)]
     pub deadline_ms: Option<u64>,
     /// Search until the answer is proven to be the cheapest

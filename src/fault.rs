@@ -1,5 +1,5 @@
 //! What a person is told when something can't be done: a code, a sentence, details. Never a
-//! password: URLs lose their credentials here, whoever wrote the sentence.
+//! password: credentials are removed from URLs here, whoever wrote the sentence.
 
 mod codes;
 mod mask;
@@ -21,7 +21,7 @@ pub struct Fault {
     pub code: Code,
     /// A sentence that a person can act on.
     pub message: String,
-    /// Particulars: problems with paths, reasons, the id of an execution.
+    /// Particulars: problems with their paths, reasons, the id of an execution.
     pub details: Vec<Value>,
 }
 
@@ -36,7 +36,7 @@ impl Fault {
         }
     }
 
-    /// Of a request that has something unknown in it: names the nearest of what is known there.
+    /// For a request with something unknown in it: names the nearest known one.
     #[must_use]
     pub fn unknown(what: &str, name: &str, known: &[&str]) -> Self {
         let hint = match (nearest(name, known.iter().copied()), known) {
@@ -56,7 +56,7 @@ impl Fault {
     }
 }
 
-/// An error with everything that caused it, in one line.
+/// An error and everything that caused it, in one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -10,12 +10,12 @@
 //!
 //! | | function | does |
 //! |--:|---|---|
-//! | 1 | `api::execute::put` | reads the request, and answers it when all is over |
-//! | 2 | [`service::Service::begin`] (`service::admission`) | one execution for each `Idempotency-Key`; looks before anything is done |
-//! | 3 | `Service::propose` (`service::planner`) | sees what is, places the plan ([`solve`]), finds the way there ([`translate`]) |
-//! | 4 | `Supervisor::begin` (`service::supervisor`) | has it decided whether it may begin (`supervisor::phase`), records it, starts its runner |
-//! | 5 | `Service::carry_out` (`supervisor::runner`) | goes on until the end is on record; here one that was cut off comes in |
-//! | 6 | `execute::run` | the way out, a second one, the way back, the end |
+//! | 1 | `api::execute::put` | reads the request, and answers it at the end |
+//! | 2 | [`service::Service::begin`] (`service::admission`) | at most one execution for each `Idempotency-Key`; checks before anything is done |
+//! | 3 | `Service::propose` (`service::planner`) | looks at what runs, places the plan ([`solve`]), finds the way there ([`translate`]) |
+//! | 4 | `Supervisor::begin` (`service::supervisor`) | asks `supervisor::phase` whether it may begin, records it, starts its runner |
+//! | 5 | `Service::carry_out` (`supervisor::runner`) | goes on until the end is recorded; an execution that was cut off enters here |
+//! | 6 | `execute::run` | the stages, a second set after a replan, the rollback, the end |
 //! | 7 | `Run::stages` (`execute::stages`) | one stage after the other, each action recorded before and after |
 //! | 8 | `execute::perform` | one action, as a call to an [`engine`], a [`cloud`] or [`hooks`] |
 //!
@@ -26,10 +26,10 @@
 //! | module | purpose | pure |
 //! |---|---|---|
 //! | [`require`] | expressions over a node: where a tier may be, and would rather be | yes |
-//! | [`model`] | topology, plan, allocation, node as valid types | yes |
-//! | [`nodes`] | what was heard of each node, and how it stands | yes |
+//! | [`model`] | topology, plan, allocation and node, as types that are always valid | yes |
+//! | [`nodes`] | what each node last said, and its standing | yes |
 //! | [`solve`] | the cheapest placement, with a proof; the solver is the crate `mapek-solve` | yes |
-//! | [`translate`] | two allocations to stages of actions | yes |
+//! | [`translate`] | from one allocation to another, as stages of actions | yes |
 //! | [`fault`] | what a person is told when something can't be done | yes |
 //! | [`execute`] | the record of an execution, and its effects | state: yes |
 //! | [`journal`] | the durable record | |
@@ -39,12 +39,12 @@
 //! | [`service`] | the one owner of the current state | |
 //! | [`api`] | REST | |
 //! | [`cli`] | commands besides the service | |
-//! | [`meter`] | what several rooms measure | |
+//! | [`meter`] | what several rooms measure: calls and requests | |
 //! | [`outside`] | time of day, ids, chance, threads | |
 //! | [`pem`] | certificates and keys in files | |
 //! | [`auth`] | who may do what | yes |
 //! | [`listen`] | connections, TLS | |
-//! | [`config`], [`telemetry`], [`startup`] | putting it together | |
+//! | [`config`], [`telemetry`], [`startup`] | options, logs and traces, and putting it all together | |
 
 pub mod api;
 pub mod auth;

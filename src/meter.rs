@@ -1,5 +1,6 @@
-//! What rooms that know nothing of each other measure: calls to what is outside, and requests from
-//! there. A meter is a handle; clones count into the same numbers, which the service writes down.
+//! Measurements shared by rooms that know nothing of each other: calls to the outside, and requests
+//! from there. A meter is a handle: clones count into the same numbers, which the service
+//! publishes.
 
 use std::time::Instant;
 
@@ -12,7 +13,8 @@ use prometheus_client::registry::Registry;
 /// A family of histograms of seconds.
 pub type Seconds<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// From half a millisecond to half an hour: a placement that is known at once, and a VM that boots.
+/// From half a millisecond to half an hour: from a placement that is known at once to a VM that
+/// boots.
 #[must_use]
 pub fn seconds() -> Histogram {
     Histogram::new([
@@ -46,9 +48,9 @@ struct Ended {
 pub enum CallOutcome {
     /// With an answer.
     Answered,
-    /// With an answer that says no.
+    /// With an answer that refuses.
     Refused,
-    /// With an answer that says that the service itself failed.
+    /// With an answer that says that the other side failed.
     Broken,
     /// Without an answer.
     Failed,
@@ -57,7 +59,7 @@ pub enum CallOutcome {
 }
 
 impl CallOutcome {
-    /// What an HTTP status says.
+    /// The outcome that an HTTP status means.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         match status {
@@ -88,8 +90,8 @@ impl Default for Calls {
 }
 
 impl Calls {
-    /// Begins to measure a call. Both names are of a fixed, short list: each pair is a series of
-    /// its own. A call that is dropped before its end counts as given up.
+    /// Starts to measure a call. Both names come from a fixed, short list, since each pair is a
+    /// series of its own. A call that is dropped before its end counts as given up.
     pub fn begin(&self, service: &'static str, call: &'static str) -> Pending {
         Pending {
             calls: self.clone(),
@@ -99,7 +101,7 @@ impl Calls {
         }
     }
 
-    /// Adds the numbers to what is written down.
+    /// Adds the numbers to the registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "remote_calls",
@@ -186,8 +188,8 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// Counts an answer. The route is the pattern of the path, so that ids make no series of their
-    /// own; methods that nobody should use are one.
+    /// Counts an answer. The route is the pattern of the path, so that ids do not create series of
+    /// their own; unusual methods share one series.
     pub fn count(&self, method: &str, route: &str, status: u16, seconds: f64) {
         let method = match method {
             "GET" => "GET",
@@ -211,7 +213,7 @@ impl Requests {
             .inc();
     }
 
-    /// Adds the numbers to what is written down.
+    /// Adds the numbers to the registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("http_requests", "Requests, by status", self.answered.clone());
         registry.register(

@@ -1,8 +1,8 @@
-//! What the service takes from outside besides its inputs: the time of day, fresh ids, chance, and
-//! threads for work that blocks.
+//! What the service gets from outside besides its inputs: the time of day, new ids, random numbers,
+//! and threads for work that blocks.
 //!
-//! All of it is handed in, so that a simulation can repeat a run exactly. Time that is waited for is
-//! tokio's, never the standard library's, for the same reason.
+//! All of it is passed in, so that a simulation can repeat a run exactly. For the same reason,
+//! waiting uses tokio's clock, never the standard library's.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-/// The outside of one service.
+/// What one service gets from outside.
 #[async_trait]
 pub trait Outside: Send + Sync {
-    /// The time of day, for people. It may step in either direction, so nothing is ordered by it.
+    /// The time of day, for people. It may jump in either direction, so nothing is ordered by it.
     fn now(&self) -> Timestamp;
 
     /// An id that nobody else has.
@@ -24,7 +24,7 @@ pub trait Outside: Send + Sync {
     /// A number from 0 up to 1, different each time.
     fn chance(&self) -> f64;
 
-    /// Runs work that blocks, to its end, even when the caller goes away.
+    /// Runs work that blocks, to its end, even if the caller goes away.
     async fn run(&self, on: &Handle, work: Box<dyn FnOnce() + Send>);
 }
 
@@ -59,8 +59,8 @@ impl Outside for System {
     }
 }
 
-/// Runs work that blocks on a runtime's threads and answers with what it came to; None when it
-/// crashed, which the log tells of.
+/// Runs blocking work on a runtime's threads and returns its result; None if it crashed, which is
+/// logged.
 pub async fn off_async<T, W>(outside: &dyn Outside, on: &Handle, work: W) -> Option<T>
 where
     T: Send + 'static,

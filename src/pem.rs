@@ -1,4 +1,4 @@
-//! Certificates and keys in PEM files, and why they can't be used.
+//! Reads certificates and keys from PEM files, and says why they can't be used.
 
 use std::path::Path;
 

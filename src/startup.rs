@@ -1,4 +1,4 @@
-//! The composition root: the one place that names concrete drivers.
+//! Puts the service together: the one place that names concrete drivers.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,17 +27,17 @@ use crate::model::topology::{Cloud as CloudSpec, Hooks, Infrastructure};
 use crate::outside::System;
 use crate::service::{OnRestart, Platform, Service, Settings};
 
-/// How long hooks may take to be fetched.
+/// How long fetching hooks may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
-/// The world of the real service.
+/// What the real service runs in.
 struct RealPlatform {
     engines: Arc<dyn Engines>,
     hooks: Fetcher,
     docker_host: String,
-    /// Calls of the cloud are counted into these.
+    /// Calls to the cloud are counted here.
     calls: Calls,
-    /// The Auto Scaling group last used, with what it was set up from.
+    /// The Auto Scaling group last used, and the settings that it was made from.
     group: Mutex<Option<(Infrastructure, Arc<AutoScalingGroup>)>>,
 }
 
@@ -57,7 +57,7 @@ impl Platform for RealPlatform {
                 self.engines(),
             ))),
             CloudSpec::AutoScaling(spec) => {
-                // One driver for as long as the infrastructure stays as it is: it remembers what
+                // One driver for as long as the infrastructure stays the same: it remembers what
                 // AWS need not be asked twice.
                 let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some((of, driver)) = group.as_ref()
@@ -118,7 +118,7 @@ impl Platform for RealPlatform {
 ///
 /// When it can't be started.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    // What is written from here on, the cache of the hooks too, is its owner's alone.
+    // Everything written from here on, the cache of hooks included, can be read only by its owner.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let journal = journal(&config)?;
     let owners = Owners::new(&journal.owner().to_string(), journal.adopted()?);
@@ -239,9 +239,9 @@ fn listen_for(
     Ok(server)
 }
 
-/// As many connections as are wanted and files may be open for.
+/// As many connections as wanted, if that many files may be open.
 fn connections(wanted: usize) -> usize {
-    /// For the journal, engines, hooks.
+    /// For the journal, engines and hooks.
     const OTHERS: u64 = 256;
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let possible = usize::try_from(limit.saturating_sub(OTHERS))
@@ -261,13 +261,13 @@ fn certificates(files: &config::TlsFiles) -> anyhow::Result<Tls> {
     })?)
 }
 
-/// Reads tokens and certificates again at every SIGHUP. What can't be used changes nothing.
+/// Reads tokens and certificates again at every SIGHUP. A file that can't be used changes nothing.
 async fn reload(tokens: config::TokenSource, gate: Gate, tls: Option<Arc<Tls>>) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
         tracing::error!("can't wait for SIGHUP; tokens and certificates stay as they are");
         return;
     };
-    // Opening the service to everyone takes a start without tokens.
+    // To open the service to everyone, it must be started without tokens.
     let closed = tokens.read().is_ok_and(|tokens| !tokens.is_empty());
     while hangups.recv().await.is_some() {
         match tokens.read() {

@@ -11,22 +11,22 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::LogFormat;
 
-/// To be kept until the program ends: what was not sent yet is sent then.
+/// To be kept until the program ends: what has not been sent is sent then.
 #[must_use]
 pub struct Telemetry {
     #[cfg(feature = "otel")]
     _traces: Option<otel::Traces>,
 }
 
-/// A filter that says nothing, or not what was meant.
+/// A filter that means nothing, or not what was intended.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "--log {0:?} is not a filter: {1}; give a level such as info, or targets with theirs such as info,mapek=debug"
 )]
 pub struct BadFilter(String, String);
 
-/// The filter's text as a filter. A lone word that is no level would be taken for a module's name,
-/// and `--log inof` would then log nothing at all.
+/// Parses the filter. A lone word that is no level would be taken as a module's name, and `--log
+/// inof` would then log nothing at all.
 fn parse(filter: &str) -> Result<EnvFilter, BadFilter> {
     const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
     let bad = |problem: String| BadFilter(filter.to_owned(), problem);
@@ -37,7 +37,7 @@ fn parse(filter: &str) -> Result<EnvFilter, BadFilter> {
             return Err(bad(format!("{word:?} is not one of {}", LEVELS.join(", "))));
         }
     }
-    // Below info, these log whole request bodies, environment variables with secrets among them.
+    // Below info, these log whole request bodies, including environment variables with secrets.
     let quiet = format!("bollard=info,hyper=info,hyper_util=info,actix_server=warn,{filter}");
     EnvFilter::try_new(quiet).map_err(|error| bad(error.to_string()))
 }
@@ -46,7 +46,7 @@ fn parse(filter: &str) -> Result<EnvFilter, BadFilter> {
 ///
 /// # Errors
 ///
-/// When the filter is none.
+/// When the filter is not valid.
 pub fn init(format: LogFormat, filter: &str) -> Result<Telemetry, BadFilter> {
     let filter = parse(filter)?;
     let lines = tracing_subscriber::fmt::layer()
@@ -63,7 +63,7 @@ pub fn init(format: LogFormat, filter: &str) -> Result<Telemetry, BadFilter> {
     };
     #[cfg(not(feature = "otel"))]
     let layers = vec![lines];
-    // A second subscriber is refused, which is as good: the first one logs.
+    // A second subscriber is refused, which is fine: the first one logs.
     let _ = tracing_subscriber::registry().with(layers).try_init();
     Ok(Telemetry {
         #[cfg(feature = "otel")]

@@ -1,4 +1,4 @@
-//! Dependencies point one way: read from the `use` lines.
+//! Dependencies point one way. This is read from the `use` lines.
 
 #![allow(
     clippy::unwrap_used,
@@ -77,7 +77,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ),
         ("config", &["auth"]),
         ("telemetry", &["config"]),
-        // `validate` reads documents, `doctor` asks an engine what it can do.
+        // `validate` reads documents; `doctor` asks an engine about its abilities.
         (
             "cli",
             &["config", "engine", "fault", "journal", "model", "pem", "service"],
@@ -93,7 +93,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     .into()
 }
 
-/// What the pure rooms, and pure files of others, may not name.
+/// What the pure rooms, and pure files in other rooms, may not use.
 const EFFECTS: &[&str] = &[
     "std::thread",
     "Timestamp::now",
@@ -184,7 +184,7 @@ fn is_test(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs")
 }
 
-/// The code of a file, without comments and without its test module at the end.
+/// The code of a file, without comments and without the test module at its end.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let code = text.split("\nmod tests {").next().unwrap();
@@ -194,7 +194,7 @@ fn code(path: &Path) -> String {
         .join("\n")
 }
 
-/// The paths that `use` lines name, groups written out.
+/// The paths in `use` lines, with groups written out.
 fn used(code: &str) -> Vec<String> {
     fn write_out(before: &str, tree: &str, found: &mut Vec<String>) {
         let (mut depth, mut begin) = (0, 0);
@@ -232,7 +232,7 @@ fn used(code: &str) -> Vec<String> {
     found
 }
 
-/// The rooms that code names: `crate::room::…`, also in groups.
+/// The rooms that the code uses: `crate::room::…`, also in groups.
 fn rooms(code: &str) -> BTreeSet<String> {
     let word = |text: &str| -> String {
         text.chars()
@@ -248,7 +248,7 @@ fn rooms(code: &str) -> BTreeSet<String> {
     named.chain(grouped).filter(|room| !room.is_empty()).collect()
 }
 
-/// The effects that code names, also in groups.
+/// The effects that the code uses, also in groups.
 fn effects(code: &str) -> Vec<&'static str> {
     let used = used(code);
     let names = |effect: &&str| code.contains(*effect) || used.iter().any(|path| path.starts_with(effect));

@@ -1,4 +1,5 @@
-//! Which role each call needs, in one table. What is not in it needs `write`, unless it only looks.
+//! The role that each call needs, in one table. A call that is not in it needs `write`, unless it
+//! only reads.
 
 use actix_web::http::Method;
 
@@ -7,9 +8,9 @@ use crate::auth::Role;
 /// Folders that are open to everyone.
 const OPEN: [&str; 3] = ["/docs/", "/ui/", "/schemas/"];
 
-/// The role that a call needs; None where everyone may. Open are: the sign of life and the state
-/// of readiness, for probes that carry no token; what describes the API; the dashboard's own
-/// files, which hold no state and ask for a token themselves.
+/// The role that a call needs; None if everyone may make it. Open to everyone are `/healthz` and
+/// `/readyz`, for probes that have no token; the description of the API; and the dashboard's own
+/// files, which contain no state and ask for a token themselves.
 pub fn needed(method: &Method, path: &str) -> Option<Role> {
     let looks = *method == Method::GET || *method == Method::HEAD;
     match path {

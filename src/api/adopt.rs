@@ -27,13 +27,13 @@ pub struct Adoption {
 /// Takes over what a lost data directory left running.
 ///
 /// Every container carries the id of the data directory that it was made for, in the label
-/// `mapek.owner`. Those of other data directories are never touched. From this call on, those of the
-/// owner that is named count as this service's own: what runs is taken into the allocation as it is,
-/// and the next plan goes on from there. Put the topology first. Stop any `mapek` that still has that
-/// data directory; whether there is one can't be known from here.
+/// `mapek.owner`. Containers of other data directories are never touched. From this call on, those
+/// of the given owner count as this service's own: they are taken into the allocation as they are,
+/// and the next plan starts from there. Put the topology first. Stop any `mapek` that still uses
+/// that data directory: this service can't know whether there is one.
 #[utoipa::path(post, path = "/api/adopt", operation_id = "adopt", tag = "state",
     request_body(content = Adoption, content_type = "application/json"),
-    responses((status = 200, description = "They are ours now.", body = Adopted)))]
+    responses((status = 200, description = "They belong to this service now.", body = Adopted)))]
 pub async fn post(service: Handle, timer: Timer, Asked(by): Asked, JsonBody(body): JsonBody) -> HttpResponse {
     let adopted = async { service.adopt(owner(body?)?, by).await }.await;
     timer.give(adopted)

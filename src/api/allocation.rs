@@ -34,29 +34,29 @@ pub struct GivenUp {
     given_up: Vec<TierId>,
 }
 
-/// The VMs in use and what each container on them holds: what was confirmed.
+/// The VMs in use and what each container on them holds, as confirmed by the engines.
 ///
-/// With `If-None-Match`, 304 where the client has it already.
+/// With `If-None-Match`, 304 if the client already has it.
 #[utoipa::path(get, path = "/api/allocation", operation_id = "get_allocation", tag = "state",
     params(("If-None-Match" = Option<String>, Header, description = "Tags that the client has.")),
     responses(
         (status = 200, description = "The VMs by name.", body = AllocationShown,
             headers(("ETag" = String, description = "Changes when the allocation does."))),
-        (status = 304, description = "The client has it.")))]
+        (status = 304, description = "The client already has it.")))]
 pub async fn get(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
     timer.document(&request, service.snapshot().allocation_document())
 }
 
 /// Gives up a VM that is gone for good.
 ///
-/// A VM whose engine does not answer is left as it was last confirmed, since it may come back, and a
-/// plan that needs it is refused. This takes it out of the allocation with all that was on it, so
-/// that the next plan puts that elsewhere. A VM that answers is not given up. A host that is given
-/// up should be taken out of the topology, too: a plan may take it into use again, and removes there
-/// first what runs elsewhere by then.
+/// If a VM's engine does not answer, the VM is kept as it was last confirmed, since it may come
+/// back, and a plan that needs it is refused. This call takes the VM and everything on it out of
+/// the allocation, so that the next plan puts that elsewhere. A VM whose engine answers is not
+/// given up. A host that is given up should be taken out of the topology, too: otherwise a plan may
+/// use it again, and first removes from it what runs elsewhere by then.
 #[utoipa::path(delete, path = "/api/allocation/{vm}", operation_id = "give_up_vm", tag = "state",
     params(("vm" = String, Path, description = "The VM's name.")),
-    responses((status = 200, description = "It is given up.", body = GivenUp)))]
+    responses((status = 200, description = "The VM was given up.", body = GivenUp)))]
 pub async fn delete(
     service: Handle,
     timer: Timer,

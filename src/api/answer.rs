@@ -1,4 +1,4 @@
-//! Answers: JSON objects that carry the time spent.
+//! Answers: JSON objects with the time spent.
 
 use std::future::{Ready, ready};
 use std::time::Instant;
@@ -29,12 +29,12 @@ pub struct Error<'f> {
     /// The kind of failure, for programs; docs/errors.md lists them.
     #[schema(example = "topology_missing")]
     code: &'f str,
-    /// Particulars: problems with paths, reasons, what has moved.
+    /// Particulars: problems with paths, reasons, what has changed.
     #[schema(example = json!([]))]
     details: &'f [Value],
 }
 
-/// Measures a request and makes its answer.
+/// Measures the time of a request and makes its answer.
 pub struct Timer(Instant);
 
 impl FromRequest for Timer {
@@ -60,12 +60,12 @@ impl Timer {
         }
     }
 
-    /// The same with what describes itself.
+    /// The same, from a value that can be serialized.
     pub fn give(&self, result: Result<impl Serialize, Fault>) -> HttpResponse {
         self.answer(result.map(|answer| json!(answer)))
     }
 
-    /// A fault, as the contract shapes it.
+    /// A fault, in the shape that all errors have.
     pub fn fail(&self, fault: &Fault) -> HttpResponse {
         let status = status(fault.code);
         if status.is_server_error() {
@@ -85,16 +85,16 @@ impl Timer {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         if matches!(fault.code, Code::BodyTooLarge | Code::RequestTimeout) {
-            // What is left of the body is not waited for.
+            // The rest of the body is not waited for.
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         response
     }
 
-    /// A document, or 304 where the client has it already.
+    /// A document, or 304 if the client already has it.
     pub fn document(&self, request: &HttpRequest, document: &Document) -> HttpResponse {
         let tag = (header::ETAG, document.tag.as_str());
-        // Whoever keeps it has to ask each time whether it still holds.
+        // Caches must ask each time whether it is still valid.
         let cache = (header::CACHE_CONTROL, "no-cache");
         if tags::if_none_match(request).is_some_and(|seen| seen.has(&document.tag)) {
             return HttpResponse::NotModified()
@@ -122,7 +122,7 @@ impl Timer {
     }
 }
 
-/// Seconds after which another try is worth it.
+/// Seconds after which it makes sense to try again.
 fn retry_after(fault: &Fault) -> u64 {
     let told = fault
         .details

@@ -1,7 +1,8 @@
-//! Bodies are JSON, whatever Content-Type says: `curl -d` sends a form type.
+//! Bodies are read as JSON, whatever Content-Type says: `curl -d` sends a form type.
 //!
-//! A body has a largest size and a longest time to come, and all large ones together have a share
-//! of the memory: many at once are told to come again rather than let the service run out of it.
+//! A body has a largest size and a longest time to arrive, and all large bodies together have a
+//! share of the memory. If there are too many at once, some are told to come again later, rather
+//! than let the service run out of memory.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,12 +20,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::fault::{Code, Fault};
 use crate::model::json;
 
-/// What bodies may cost.
+/// Limits for bodies.
 #[derive(Clone, Debug)]
 pub struct BodyLimit {
-    /// The largest that is taken, in bytes.
+    /// The largest that is accepted, in bytes.
     pub largest: usize,
-    /// The longest that one may take to come.
+    /// The longest that one may take to arrive.
     pub longest: Duration,
     /// What is left of the memory for large ones, in KiB.
     memory: Arc<Semaphore>,
@@ -36,7 +37,7 @@ const SMALL: usize = 64 * 1024;
 const MEMORY: usize = 64 * 1024;
 
 impl Default for BodyLimit {
-    /// 16 MiB: ten thousand tiers with room to spare. 30 s: 5 Mbit/s fill it.
+    /// 16 MiB: room for more than ten thousand tiers. 30 s: enough for 5 Mbit/s.
     fn default() -> Self {
         Self::new(16 * 1024 * 1024, Duration::from_secs(30))
     }
@@ -54,8 +55,8 @@ impl BodyLimit {
     }
 }
 
-/// A JSON body, or why there is none. A bad body is the handler's to answer, so that the answer
-/// has the same shape as any other.
+/// A JSON body, or why there is none. The handler answers a bad body, so that the answer has the
+/// same shape as any other.
 pub struct JsonBody(pub Result<Value, Fault>);
 
 /// A JSON body that may be missing.
@@ -145,13 +146,13 @@ async fn take(
     if bytes.len() <= SMALL {
         return parse(&bytes);
     }
-    // Reading a large one takes long enough for others to notice.
+    // Parsing a large one takes long enough to hold up others.
     let parsed = web::block(move || parse(&bytes)).await;
     drop(held);
     parsed.unwrap_or_else(|_| Err(Fault::new(Code::Stopping, "the service is stopping")))
 }
 
-/// The whole body, with its part of the memory.
+/// The whole body, with its share of the memory.
 async fn read(
     mut payload: web::Payload,
     limit: &BodyLimit,
@@ -164,7 +165,7 @@ async fn read(
             return Err(too_large(limit));
         }
         if length > paid {
-            // Twice as much each time, so that there are few parts.
+            // Twice as much each time, so that there are few steps.
             let more = (length - paid).max(paid);
             let kib = u32::try_from(more.div_ceil(1024)).unwrap_or(u32::MAX);
             held.push(limit.memory.try_acquire_many(kib).map_err(|_| busy())?);
@@ -177,7 +178,7 @@ async fn read(
 
 fn too_large(limit: &BodyLimit) -> Fault {
     let message = format!(
-        "the body is larger than {} bytes, the most that is taken (--max-body-bytes)",
+        "the body is larger than {} bytes, the most that is accepted (--max-body-bytes)",
         limit.largest
     );
     Fault::new(Code::BodyTooLarge, message)

@@ -1,4 +1,4 @@
-//! Who asks: filled in by the doorkeeper before a handler runs.
+//! Who sent the request: filled in before a handler runs.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
@@ -8,20 +8,20 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use crate::execute::By;
 
-/// The name of who shows no token.
+/// The name of clients without a token.
 pub const ANONYMOUS: Cow<'static, str> = Cow::Borrowed("anonymous");
 
-/// What the doorkeeper found out.
+/// What was found out about the client.
 pub struct Asker {
     /// The token's name.
     pub name: Cow<'static, str>,
-    /// Whether he may know what only those may that were let in.
+    /// Whether the client may know what is not for everyone.
     pub trusted: bool,
     /// The request's id.
     pub id: String,
 }
 
-/// Whether the asker may know what only those may that were let in.
+/// Whether the client may know what is not for everyone.
 #[derive(Clone, Copy)]
 pub struct Trusted(pub bool);
 

@@ -16,7 +16,7 @@ use super::Handle;
 use super::answer::Timer;
 use super::body::JsonBody;
 
-/// What is to be placed: a tier of the topology, or anything.
+/// What is to be placed: a tier of the topology, or any container.
 #[derive(ToSchema)]
 #[schema(example = json!({ "tier": "rubis_db", "cpu_cores": 2, "mem_units": 4 }))]
 #[expect(dead_code, reason = "only its shape is of interest")]
@@ -33,17 +33,17 @@ pub struct Question {
     /// Memory units that it needs; the smallest container's unless given.
     #[schema(minimum = 0, maximum = 1000000, example = 4)]
     mem_units: Option<u32>,
-    /// Nodes that are out of the question.
+    /// Nodes to leave out.
     #[schema(example = json!(["vm1"]))]
     exclude: Option<Vec<String>>,
 }
 
 /// Which nodes could take a tier, and why the others could not.
 ///
-/// The engines are asked live; nothing is changed.
+/// The engines are asked at that moment; nothing is changed.
 #[utoipa::path(post, path = "/api/candidates", operation_id = "candidates", tag = "plans",
     request_body(content = Question, content_type = "application/json"),
-    responses((status = 200, description = "The nodes, best first, and those that could not.", body = Candidates)))]
+    responses((status = 200, description = "The nodes that could, best first, and those that could not.", body = Candidates)))]
 pub async fn post(service: Handle, timer: Timer, JsonBody(body): JsonBody) -> HttpResponse {
     let found = match body.and_then(|body| read(&body)) {
         Ok(wanted) => service.candidates(wanted).await,
@@ -106,7 +106,7 @@ fn read(body: &Value) -> Result<CandidatesWanted, Fault> {
         && part("mem_units").is_none()
     {
         return Err(bad(
-            "says nothing of what is to be placed: give tier, or requires, cpu_cores and mem_units",
+            "does not say what is to be placed: give tier, or requires, cpu_cores and mem_units",
         ));
     }
     Ok(CandidatesWanted {

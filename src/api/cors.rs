@@ -1,5 +1,5 @@
-//! What pages of the allowed origins may send and see: the methods and headers that the API
-//! describes.
+//! What pages of the allowed origins may send and see: the methods and headers in the API's
+//! description.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use actix_web::http::header;
 
 use super::openapi::{operations, parameters};
 
-/// Headers of every answer, or of errors, which no single operation describes.
+/// Headers of every answer, or of errors, which are in the description of no single operation.
 const EVERYWHERE: [&str; 5] = [
     "allow",
     "preference-applied",
@@ -17,7 +17,7 @@ const EVERYWHERE: [&str; 5] = [
     "x-request-id",
 ];
 
-/// For nobody's pages but those of these origins.
+/// Allows pages of these origins only.
 pub fn cors(origins: &[String]) -> Cors {
     let (mut methods, mut sent, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     methods.insert("HEAD".to_owned());

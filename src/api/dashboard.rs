@@ -1,5 +1,5 @@
-//! `/` and `/ui/…`: the dashboard's own files. They hold no state: what they show they ask of the
-//! API, with a token where one is needed.
+//! `/` and `/ui/…`: the dashboard's own files. They contain no state: they ask the API for what
+//! they show, with a token if one is needed.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};

@@ -1,5 +1,5 @@
-//! The door that every request comes through: it gets its id, is let in or not, and is told of in
-//! the log. A stream that was let in ends when its token does.
+//! Every request comes through here first: it gets its id, is let in or not, and is logged. A
+//! stream that was let in ends when its token does.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use super::query;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id that the client gave, where it is one; a new one otherwise.
+/// The id that the client gave, if it is valid; a new one otherwise.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     let fits = |id: &&str| {
@@ -38,8 +38,8 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| new_id().to_string(), str::to_owned)
 }
 
-/// An id that nobody has. Nobody gains anything by guessing it, so that the system's own source of
-/// randomness need not be asked at every request.
+/// A new id. Nobody gains anything by guessing it, so the system's random numbers are not needed at
+/// every request.
 fn new_id() -> Uuid {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
@@ -52,7 +52,7 @@ fn new_id() -> Uuid {
 ///
 /// # Errors
 ///
-/// Those of whoever is behind the door.
+/// Those of the inner service.
 pub async fn door(
     (gate, limit): (web::Data<Gate>, web::Data<RateLimit>),
     request: ServiceRequest,
@@ -133,7 +133,7 @@ pub async fn door(
     }))
 }
 
-/// Who is counted: the token's holder, or everyone at an address.
+/// The client that is counted: the token's holder, or everyone at an address.
 fn client(admitted: &Admitted, peer: Option<std::net::SocketAddr>) -> Arc<str> {
     match peer.filter(|_| admitted.name == ANONYMOUS) {
         Some(peer) => peer.ip().to_string().into(),
@@ -141,8 +141,8 @@ fn client(admitted: &Admitted, peer: Option<std::net::SocketAddr>) -> Arc<str> {
     }
 }
 
-/// Whether a body is done as soon as the answer is made. A client that reads slowly is timed by the
-/// connection.
+/// Whether a body is complete as soon as the answer is made. For a client that reads slowly, the
+/// connection has a time limit.
 fn is_short(size: BodySize) -> bool {
     match size {
         BodySize::None => true,
@@ -153,8 +153,8 @@ fn is_short(size: BodySize) -> bool {
 
 type Revoked = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A body that takes its time, and the connection that is busy with it. It ends with the token that
-/// it was asked for with.
+/// A body that takes time, and the connection that it keeps busy. It ends with the token that it
+/// was requested with.
 struct Held {
     body: BoxBody,
     revoked: Option<Revoked>,

@@ -7,6 +7,6 @@ use crate::fault::Code;
 /// The HTTP status that a code is answered with.
 #[must_use]
 pub fn status(code: Code) -> StatusCode {
-    // The table has none but valid ones; a test looks at each.
+    // The table has only valid ones; a test checks each.
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -20,12 +20,12 @@ use crate::service::Service;
 use super::Handle;
 use super::answer::Timer;
 
-/// A sign of life, so that a client notices a broken connection.
+/// Something to send at intervals, so that a client notices a broken connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The most clients that follow the events at the same time.
 const MOST: usize = 256;
 static FOLLOWERS: OnceLock<Arc<Semaphore>> = OnceLock::new();
-/// Events that are read from the journal at once.
+/// Events that are read from the journal at a time.
 const BATCH: u32 = 200;
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,26 +34,27 @@ pub struct Query {
     journal: Option<String>,
 }
 
-/// Says which journal the numbers of events belong to.
+/// The header that names the journal to which the numbers of events belong.
 const JOURNAL: &str = "mapek-journal";
 
 /// Everything that is recorded, as Server-Sent Events.
 ///
-/// Events from now on; from the one after `Last-Event-ID` (or `?last_event_id=`) where it is given.
-/// `event` says the kind; `data` is an object with the time in `at`, and with `execution` where it
-/// belongs to one, and `by` where somebody asked for it.
+/// Events from now on, or from the one after `Last-Event-ID` (or `?last_event_id=`). `event` is the
+/// kind. `data` is an object with the time in `at`, with `execution` if the event belongs to one,
+/// and with `by` if somebody asked for it.
 ///
-/// Where not all events since then can be told, an event `reset` comes first: get the state again.
-/// Its `reason` is `dropped` (they are kept no longer; what is kept follows), `ahead` (there has been no
-/// event of that number yet), `replaced` (a backup of the journal was put back since) or `other_journal`;
-/// after those, events from now on follow. The answer's `Mapek-Journal` names the journal; a client that
-/// gives it back as `?journal=` is told when it has become another one.
+/// If events since then are missing, an event `reset` comes first: get the state again. Its
+/// `reason` is `dropped` (they are no longer kept; those that are kept follow), `ahead` (no event
+/// has had that number yet), `replaced` (a backup of the journal was restored since) or
+/// `other_journal`; after the last three, events from now on follow. The header `Mapek-Journal`
+/// names the journal; a client that sends it back as `?journal=` learns when it has become another
+/// one.
 #[utoipa::path(get, path = "/api/events", operation_id = "events", tag = "executions",
     params(
         ("Last-Event-ID" = Option<u64>, Header, description = "The number of the last event that the client has."),
         ("last_event_id" = Option<u64>, Query, description = "The same, for clients that can't set a header."),
         ("journal" = Option<String>, Query, format = "uuid",
-            description = "The journal that the number belongs to, as `Mapek-Journal` said."),
+            description = "The journal that the number belongs to, from the header `Mapek-Journal`."),
     ),
     responses((status = 200, description = "A stream that does not end.", content_type = "text/event-stream",
         body = String, headers(("Mapek-Journal" = String, description = "The journal's id.")))))]
@@ -83,8 +84,8 @@ pub async fn get(
         changes: service.changes(),
         service: service.get_ref().clone(),
         after,
-        // The number alone is no event, but a client whose connection breaks before the first one
-        // then knows where to go on.
+        // A number alone is no event, but a client whose connection breaks before the first event
+        // then knows where to continue.
         ready: [Bytes::from(format!(": mapek\nid: {after}\n\n"))]
             .into_iter()
             .chain(reset)
@@ -100,7 +101,7 @@ pub async fn get(
         }))
 }
 
-/// The number to begin after, and what to tell first where that is a loss.
+/// The number to begin after, and what to say first if events are missing.
 async fn start(
     service: &Service,
     last: Option<&str>,
@@ -149,10 +150,10 @@ impl Follower {
             if let Some(bytes) = self.ready.pop_front() {
                 return Some(bytes);
             }
-            // Before the look, so that nothing that comes during it is missed.
+            // Before looking, so that nothing that comes meanwhile is missed.
             self.changes.borrow_and_update();
             let (entries, dropped_to) = self.service.events_after(self.after, BATCH).await.ok()?;
-            // A client that reads slowly may be overtaken.
+            // Events may be deleted before a slow client has read them.
             if self.after < dropped_to {
                 self.ready
                     .push_back(reset(&self.service, "dropped", self.after, dropped_to));
@@ -173,8 +174,8 @@ impl Follower {
     }
 }
 
-/// Tells a client that it can't be told all that has happened after the event `last`, and goes on
-/// after the one with the number `after`.
+/// Tells a client that some events after `last` are missing, and that it continues after the one
+/// with the number `after`.
 fn reset(service: &Service, reason: &str, last: u64, after: u64) -> Bytes {
     let message = match reason {
         "dropped" => "some of the events since then are kept no longer",

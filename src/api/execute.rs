@@ -22,7 +22,7 @@ use super::body::PlanBody;
 use super::by::Asked;
 use super::executions::Accepted;
 
-/// An execution that has ended well.
+/// An execution that has succeeded.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "outcome": "succeeded", "time": "3.06" }))]
 #[serde(deny_unknown_fields)]
@@ -30,7 +30,7 @@ pub struct Ended {
     /// Its id.
     #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     execution: Uuid,
-    /// How it ended. What has not ended well is answered as an error.
+    /// How it ended. Any other end is answered as an error.
     #[schema(value_type = Outcome)]
     outcome: Option<Outcome>,
 }
@@ -45,18 +45,18 @@ struct Query {
     plan_id: Option<String>,
 }
 
-/// Carries a plan out and answers when it has ended.
+/// Carries a plan out and answers when the execution has ended.
 ///
-/// The execution goes on when the client leaves. One runs at a time.
+/// The execution goes on if the client disconnects. One runs at a time.
 #[utoipa::path(method(put, post), path = "/api/execute", operation_id = "execute", tag = "plans",
     params(
         ("plan_id" = Option<String>, Query, min_length = 1,
-            description = "The sealed plan that is to be carried out as it was shown; the body may then be empty."),
+            description = "The sealed plan to carry out as it was shown; the body may then be empty."),
         ("on_failure" = Option<OnFailure>, Query,
-            description = "What to do when an action fails for good; the topology says it otherwise."),
+            description = "What to do when an action fails for good; without it, the topology decides."),
         ("on_shortage" = Option<OnShortage>, Query,
-            description = "What to do when fewer VMs come than are asked for; the topology says it otherwise. \
-                With `replan` a sealed plan, too, may be placed other than it was shown."),
+            description = "What to do when fewer VMs come than are asked for; without it, the topology decides. \
+                With `replan`, a sealed plan may be placed in another way than was shown."),
         ("If-Match" = Option<String>, Header, description = "The same as plan_id, in double quotes."),
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
             description = "The same request under the same key is carried out once."),
@@ -65,7 +65,7 @@ struct Query {
     request_body(content = Plan, content_type = "application/json"),
     responses(
         (status = 200, description = "It was carried out.", body = Ended),
-        (status = 202, description = "It was begun.", body = Accepted,
+        (status = 202, description = "It has begun.", body = Accepted,
             headers(("Location" = String, description = "Where to look for it.")))))]
 pub async fn put(
     request: HttpRequest,
@@ -105,7 +105,7 @@ fn accepted(timer: &Timer, begun: &Begun) -> HttpResponse {
     response
 }
 
-/// One of a few names, where it is given.
+/// One of a few names, if it is given.
 fn choice<T: FromStr + VariantNames>(parameter: &str, name: Option<&str>) -> Result<Option<T>, Fault> {
     let read = |name: &str| {
         name.parse().map_err(|_| {
@@ -147,7 +147,7 @@ fn read(request: &HttpRequest, plan: Option<serde_json::Value>, by: By) -> Resul
     })
 }
 
-/// The sealed plan that is asked for: in the query, or as the one tag of `If-Match`.
+/// The sealed plan that is wanted: in the query, or as the only tag of `If-Match`.
 fn plan_id(request: &HttpRequest, query: Option<String>) -> Result<Option<String>, Fault> {
     let bad = |message: &str| Err(Fault::new(Code::RequestInvalid, message));
     let header = match tags::if_match(request) {

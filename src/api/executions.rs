@@ -16,7 +16,7 @@ use super::answer::Timer;
 use super::body::NoBody;
 use super::by::Asked;
 
-/// The wish was taken; what comes of it is told by the execution.
+/// The request was accepted; the execution shows its effect.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "time": "0.01" }))]
 #[serde(deny_unknown_fields)]
@@ -33,16 +33,16 @@ pub struct Accepted {
 pub struct Executions {
     /// The executions of this page.
     executions: Vec<Summary>,
-    /// What to give as `before` for the page after this one; null where there is none.
+    /// What to give as `before` for the next page; null on the last page.
     #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     next: Option<Uuid>,
 }
 
-/// Executions that an answer lists where the client does not say, and at most.
+/// How many executions an answer lists, by default and at most.
 const LIMIT: u32 = 200;
 const MOST: u32 = 1000;
 
-/// What of the history to list.
+/// Which part of the history to list.
 #[derive(Debug, Default, Deserialize)]
 struct Query {
     limit: Option<String>,
@@ -53,12 +53,12 @@ struct Query {
 
 /// A page of the history, newest first.
 ///
-/// The order is the one in which executions began, whatever the clock said then. `next` is what to
-/// give as `before` for the page after this one; it is null where there is none.
+/// Executions are ordered by when they began, even if the clock was set in between. Give `next` as
+/// `before` for the next page; it is null on the last page.
 #[utoipa::path(get, path = "/api/executions", operation_id = "list_executions", tag = "executions",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
-            description = "So many at most; 200 unless given."),
+            description = "How many at most; 200 unless given."),
         ("before" = Option<String>, Query, format = "uuid",
             description = "Only executions that began before this one."),
         ("state" = Option<Standing>, Query, description = "Only executions in this state."),
@@ -132,11 +132,11 @@ pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpRe
 
 /// Lets the running actions end and begins no more.
 ///
-/// What was done is kept. The cancel is on record when this answers, and holds over restarts: the execution can
-/// only end as `cancelled`.
+/// What was done is kept. The cancel is recorded before the answer, and survives restarts: the
+/// execution can only end as `cancelled`.
 #[utoipa::path(post, path = "/api/executions/{id}/cancel", operation_id = "cancel_execution", tag = "executions",
     params(("id" = String, Path, description = "Its id.", format = "uuid")),
-    responses((status = 202, description = "It will be.", body = Accepted)))]
+    responses((status = 202, description = "It will be cancelled.", body = Accepted)))]
 pub async fn cancel(
     service: Handle,
     timer: Timer,
@@ -154,13 +154,13 @@ pub async fn cancel(
     }
 }
 
-/// Carries an execution that is held to its end.
+/// Continues an execution that is held.
 ///
-/// One is held that was cut off, where the service was started with `--on-restart hold`. Of several who ask for
-/// this, or for a rollback, one is let.
+/// An execution is held if it was cut off and the service was started with `--on-restart hold`. If
+/// several clients ask for this, or for a rollback, only one is accepted.
 #[utoipa::path(post, path = "/api/executions/{id}/resume", operation_id = "resume_execution", tag = "executions",
     params(("id" = String, Path, description = "Its id.", format = "uuid")),
-    responses((status = 202, description = "It will be.", body = Accepted)))]
+    responses((status = 202, description = "It will be continued.", body = Accepted)))]
 pub async fn resume(
     service: Handle,
     timer: Timer,
@@ -181,7 +181,7 @@ pub async fn resume(
 /// Undoes what an execution that is held has done.
 #[utoipa::path(post, path = "/api/executions/{id}/rollback", operation_id = "rollback_execution", tag = "executions",
     params(("id" = String, Path, description = "Its id.", format = "uuid")),
-    responses((status = 202, description = "It will be.", body = Accepted)))]
+    responses((status = 202, description = "It will be undone.", body = Accepted)))]
 pub async fn rollback(
     service: Handle,
     timer: Timer,

@@ -1,4 +1,4 @@
-//! Who is let in: by tokens, and by where a browser says that a request comes from.
+//! Who is let in: by tokens, and by where the browser says that a request comes from.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::fault::{Code, Fault};
 use super::access::needed;
 use super::by::ANONYMOUS;
 
-/// Who is let in. Clones share it.
+/// Decides who is let in. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inner>);
 
@@ -29,15 +29,15 @@ struct Inner {
 /// Someone who was let in.
 #[derive(Debug)]
 pub struct Admitted {
-    /// The token's name, or that of those without one.
+    /// The token's name, or the name of clients without one.
     pub name: Cow<'static, str>,
     /// Whether they may know what is not for everyone.
     pub trusted: bool,
-    /// The token that the call needs, and the role that it needs of it.
+    /// The token that was sent, and the role that the call needs.
     pub grant: Option<(Grant, Role)>,
 }
 
-/// Why somebody is not let in, with the challenge for `WWW-Authenticate`.
+/// Why a request is refused, with the challenge for `WWW-Authenticate`.
 #[derive(Debug)]
 pub struct Refusal {
     /// What to answer.
@@ -65,7 +65,7 @@ impl Gate {
         }))
     }
 
-    /// Other tokens from now on. Streams that were opened with one that is gone end.
+    /// Uses other tokens from now on. Streams that were opened with a token that is gone end.
     pub fn replace(&self, tokens: Tokens) {
         self.0.tokens.send_replace(tokens);
     }
@@ -105,9 +105,9 @@ impl Gate {
         }
     }
 
-    /// Waits until a token does not allow any more what it did.
+    /// Waits until a token no longer allows what it did.
     pub async fn revoked(self, (mut grant, needed): (Grant, Role)) {
-        /// The wall clock may be set; this is how often it is looked at.
+        /// The wall clock may be set, so it is looked at this often.
         const STEP: Duration = Duration::from_secs(60);
         let mut changes = self.0.tokens.subscribe();
         loop {
@@ -117,7 +117,7 @@ impl Gate {
             let left = grant.until.map(|until| until.duration_since(Timestamp::now()));
             let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
             let sleep = left.map_or(STEP, |left| left.min(STEP) + Duration::from_millis(1));
-            // The end of a step is only another look.
+            // The end of a pause only leads to another look.
             let changed = tokio::time::timeout(sleep, changes.changed()).await;
             if let Ok(Ok(())) = changed {
                 match changes.borrow_and_update().still(&grant) {
@@ -128,8 +128,8 @@ impl Gate {
         }
     }
 
-    /// A browser sends what a page of another site tells it to, and bodies are taken whatever their
-    /// type is. So pages of other sites are refused what changes anything.
+    /// A browser sends what a page of another site tells it to, and bodies are accepted whatever
+    /// their type. So requests from other sites' pages that would change something are refused.
     fn own_page(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let origin = text(header::ORIGIN);
@@ -141,7 +141,7 @@ impl Gate {
         if origin.is_some_and(|origin| self.0.origins.iter().any(|one| one == origin)) {
             return Ok(());
         }
-        // That the host is ours was checked before.
+        // The host was already checked.
         let host = text(header::HOST).unwrap_or_default();
         let own = origin.is_none_or(|origin| origin.split_once("://").is_some_and(|(_, rest)| rest == host));
         let looks = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);

@@ -25,14 +25,14 @@ pub struct Alive {
     version: &'static str,
 }
 
-/// Whether the service can carry plans out, and which part can't do its own.
+/// Whether the service can carry plans out, and which part is not ready.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "ready": false, "parts": { "journal": { "ready": true }, "topology": { "ready": true },
     "cloud": { "ready": true }, "engines": { "ready": false, "problem": "VM 'vm1': nothing answers" } },
     "time": "0.01" }))]
 #[serde(deny_unknown_fields)]
 pub struct Readiness {
-    /// Whether all parts are.
+    /// Whether all parts are ready.
     #[schema(example = true)]
     ready: bool,
     /// `journal`, `topology`, `cloud`, `engines`.
@@ -44,10 +44,10 @@ pub struct Readiness {
 #[schema(example = json!({ "ready": false, "problem": "VM 'vm1': nothing answers" }))]
 #[serde(deny_unknown_fields)]
 pub struct Part {
-    /// Whether it can do its own.
+    /// Whether it is ready.
     #[schema(example = false)]
     ready: bool,
-    /// Why not; told to holders of tokens only, where there are tokens.
+    /// Why not; shown only to holders of tokens, if there are tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "VM 'vm1': nothing answers")]
     problem: Option<String>,
@@ -55,7 +55,7 @@ pub struct Part {
 
 /// Whether the service answers.
 ///
-/// Says nothing of whether it can carry plans out: `/readyz` does.
+/// This does not say whether it can carry plans out: `/readyz` does.
 #[utoipa::path(get, path = "/healthz", operation_id = "alive", tag = "service",
     responses((status = 200, description = "It does.", body = Alive)))]
 pub async fn live(timer: Timer) -> HttpResponse {
@@ -65,13 +65,13 @@ pub async fn live(timer: Timer) -> HttpResponse {
     }))
 }
 
-/// Whether the service can carry plans out, and which part can't do its own.
+/// Whether the service can carry plans out, and which part is not ready.
 ///
-/// The journal must take writes; a topology must be there; its cloud, and the engines of the VMs in
-/// use, must answer. Why a part is not ready is told to holders of tokens only, where there are any.
+/// The journal must be writable; there must be a topology; its cloud, and the engines of the VMs in
+/// use, must answer. If there are tokens, only their holders are told why a part is not ready.
 #[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "service", responses(
     (status = 200, description = "All parts are ready.", body = Readiness),
-    (status = 503, description = "A part is not.", body = Readiness)))]
+    (status = 503, description = "A part is not ready.", body = Readiness)))]
 pub async fn ready(service: Handle, timer: Timer, Trusted(trusted): Trusted) -> HttpResponse {
     let parts = service.readiness().await;
     let ready = parts.iter().all(|(_, problem)| problem.is_none());
@@ -94,7 +94,7 @@ pub async fn ready(service: Handle, timer: Timer, Trusted(trusted): Trusted) -> 
     timer.send(status, json!(readiness))
 }
 
-/// What is counted, for Prometheus: as OpenMetrics for those who say that they read it.
+/// All metrics, for Prometheus: in the OpenMetrics format if the client accepts it.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "service", responses(
     (status = 200, description = "In the text format of Prometheus; of OpenMetrics where Accept names it.",
         content((String = "text/plain"), (String = "application/openmetrics-text")))))]

@@ -1,11 +1,11 @@
-//! Whose name a request was sent to. A browser can be made to believe that a name of an attacker's is
-//! at our address (DNS rebinding), and then takes the attacker's page for one of ours; it sends
-//! neither Origin nor Sec-Fetch-Site. But it does say the name, in `Host`, so every request is held
-//! against the names that are ours.
+//! Which host a request was sent to. A browser can be made to believe that an attacker's name is at
+//! our address (DNS rebinding). It then treats the attacker's page as one of ours, and sends
+//! neither Origin nor Sec-Fetch-Site. But it does send the name, in `Host`, so every request is
+//! checked against our names.
 //!
-//! Ours are: `localhost` and loopback addresses, the address that the service listens on, the one
-//! that the connection came in at (so that probes that ask for a pod's address are answered), and
-//! what `--allowed-hosts` names. Ports don't matter: a tunnel has another one.
+//! Our names are `localhost` and loopback addresses, the address that the service listens on, the
+//! one that the client connected to (so that probes which ask for a pod's address are answered),
+//! and what `--allowed-hosts` lists. Ports don't matter: a tunnel has another one.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,7 @@ use crate::listen::Connection;
 
 use super::answer::Timer;
 
-/// The names that are ours. Clones share them.
+/// Our names. Clones share them.
 #[derive(Clone, Debug)]
 pub struct OwnHosts(Arc<Inner>);
 
@@ -33,7 +33,7 @@ struct Inner {
     names: BTreeSet<String>,
 }
 
-/// The name in a `Host` header or an authority, without its port; None where it is neither a name nor
+/// The name in a `Host` header or an authority, without its port; None if it is neither a name nor
 /// an address.
 fn name(host: &str) -> Option<String> {
     let (name, port) = match host.strip_prefix('[') {
@@ -58,7 +58,7 @@ fn name(host: &str) -> Option<String> {
 }
 
 impl OwnHosts {
-    /// Those of a service that listens here, and these besides.
+    /// The names of a service that listens here, and these.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl OwnHosts {
         })))
     }
 
-    /// Whether it is ours, on a connection that came in at `local`.
+    /// Whether it is one of our names, on a connection to the address `local`.
     fn has(&self, host: &str, local: Option<IpAddr>) -> bool {
         let Some(name) = name(host) else { return false };
         if name == "localhost" || self.0.names.contains(&name) {
@@ -103,7 +103,7 @@ impl OwnHosts {
             );
             Fault::new(Code::HostUnknown, message)
         };
-        // `GET http://host/path`: the name there goes before that in the header.
+        // In `GET http://host/path`, the name goes before that in the header.
         if let Some(host) = uri.authority().map(|authority| authority.as_str())
             && !self.has(host, local)
         {
@@ -119,7 +119,7 @@ impl OwnHosts {
                     Err(refused(host))
                 }
             }
-            // No browser speaks it; some probes do, and say no name.
+            // Browsers don't speak HTTP/1.0; some probes do, and send no name.
             (None, None) if version <= Version::HTTP_10 || uri.authority().is_some() => Ok(()),
             (None, None) => Err(Fault::new(Code::RequestInvalid, "there is no Host header")),
             (Some(_), Some(_)) | (None, Some(_)) => Err(Fault::new(

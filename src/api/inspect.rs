@@ -22,7 +22,7 @@ pub struct InspectionShown {
     vms: Inspection,
 }
 
-/// What the engines say of each container, live, and what differs from the allocation.
+/// What the engines report of each container at that moment, and what differs from the allocation.
 #[utoipa::path(get, path = "/api/inspect", operation_id = "inspect", tag = "state",
     responses((status = 200, description = "Containers by VM and name.", body = InspectionShown)))]
 pub async fn get(service: Handle, timer: Timer) -> HttpResponse {

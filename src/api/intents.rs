@@ -36,25 +36,26 @@ pub struct IntentShown {
 pub struct Intents {
     /// The intents of this page.
     intents: Vec<Intent>,
-    /// What to give as `before` for the page after this one; null where there is none.
+    /// What to give as `before` for the next page; null on the last page.
     #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     next: Option<Uuid>,
 }
 
-/// Intents that an answer lists where the client does not say, and at most.
+/// How many intents an answer lists, by default and at most.
 const LIMIT: u32 = 200;
 const MOST: u32 = 1000;
 
-/// Wants something of nodes, or of where a tier is.
+/// Asks for something about nodes, or about where a tier is.
 ///
-/// `cordon`: the node takes nothing new. `uncordon`: it may be used again. `drain`: it takes nothing new, and
-/// everything on it goes elsewhere. `migrate`: a container of the tier goes to another node; it is started there
-/// and healthy, and the dependency hooks run, before the one that it replaces is stopped, and all of that is undone
-/// where it does not come up. What is wanted is on record when this answers. Where the same is wanted already and
-/// not done yet, that one is the answer.
+/// `cordon`: the node takes nothing new. `uncordon`: it may be used again. `drain`: it takes
+/// nothing new, and everything on it is moved elsewhere. `migrate`: a container of the tier is
+/// moved to another node. It is started there; once it is healthy, the dependency hooks run, and
+/// the container that it replaces is stopped. If it does not come up, all of that is undone. The
+/// intent is recorded before the answer. If the same intent is already there and not done yet, the
+/// answer is that one.
 #[utoipa::path(post, path = "/api/intents", operation_id = "intend", tag = "intents",
     request_body(content = Wanted, content_type = "application/json"),
-    responses((status = 202, description = "It was taken.", body = IntentShown,
+    responses((status = 202, description = "It was accepted.", body = IntentShown,
         headers(("Location" = String, description = "Where to look for it.")))))]
 pub async fn post(service: Handle, timer: Timer, Asked(by): Asked, JsonBody(body): JsonBody) -> HttpResponse {
     let taken = match body.and_then(|body| read(&body)) {
@@ -74,7 +75,7 @@ pub async fn post(service: Handle, timer: Timer, Asked(by): Asked, JsonBody(body
     }
 }
 
-/// What a body wants. A member that is not known there is refused, as everywhere.
+/// What a body asks for. An unknown field is refused, as everywhere.
 fn read(body: &Value) -> Result<Wanted, Fault> {
     const KINDS: [(&str, &[&str]); 4] = [
         ("cordon", &["kind", "node"]),
@@ -95,7 +96,7 @@ fn read(body: &Value) -> Result<Wanted, Fault> {
         return Err(Fault::unknown("member of this intent", stray, known));
     }
     let wrong = |error: serde_json::Error| match kind {
-        // What is said of `to` there speaks of our types.
+        // serde's message about `to` names our types, so it is not used.
         Some("migrate") => bad(
             "a migrate names a tier, where it goes to (a list of nodes, or an expression), and, where the \
              tier is on several nodes, from which"
@@ -117,7 +118,7 @@ struct Query {
 #[utoipa::path(get, path = "/api/intents", operation_id = "list_intents", tag = "intents",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
-            description = "So many at most; 200 unless given."),
+            description = "How many at most; 200 unless given."),
         ("before" = Option<String>, Query, format = "uuid",
             description = "Only intents that were taken before this one."),
         ("state" = Option<State>, Query, description = "Only intents in this state."),

@@ -1,7 +1,7 @@
 //! How often one client may ask for costly work: placements and executions.
 //!
-//! The generic cell rate algorithm, which keeps one moment for each client: when its account would be
-//! even. As few lines as the glue to a crate for it would be.
+//! This is the generic cell rate algorithm, which keeps one moment for each client: when its debt
+//! is paid off. It is as short as the code to call a crate would be.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use actix_web::http::Method;
 use crate::fault::{Code, Fault};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Those whose account is even are forgotten when so many are known.
+/// When this many clients are known, those without debt are forgotten.
 const MANY: usize = 10_000;
 
 /// The limit. Clones share it.
@@ -21,13 +21,13 @@ pub struct RateLimit(Option<Arc<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Between two calls, in the long run.
+    /// The pause between two calls, in the long run.
     interval: Duration,
     even_at: Mutex<HashMap<Arc<str>, Instant>>,
 }
 
 impl RateLimit {
-    /// So many calls a minute, for each client; 0 for as many as it likes.
+    /// This many calls a minute, for each client; 0 for no limit.
     #[must_use]
     pub fn a_minute(calls: u32) -> Self {
         Self(MINUTE.checked_div(calls).map(|interval| {
@@ -38,7 +38,7 @@ impl RateLimit {
         }))
     }
 
-    /// Counts a call of a client, unless it has to wait first.
+    /// Counts a call of a client, or says how long it has to wait.
     pub fn count(&self, client: &Arc<str>, now: Instant) -> Result<(), Fault> {
         let Some(limit) = &self.0 else { return Ok(()) };
         let mut even_at = limit.even_at.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,7 +16,7 @@ use crate::model::VmId;
 use super::Handle;
 use super::answer::Timer;
 
-/// The most logs that are read at the same time: each holds a connection to an engine.
+/// How many logs may be read at the same time: each uses a connection to an engine.
 const MOST: usize = 64;
 static READERS: OnceLock<Arc<Semaphore>> = OnceLock::new();
 
@@ -57,17 +57,18 @@ impl Query {
 
 /// What a container has written.
 ///
-/// Standard output and error, as they came. Containers of this installation only, running or not; those that the
-/// engine has removed have left no log. With `follow`, the answer goes on until the container ends, the
-/// client goes, or its token is revoked. A connection that breaks before the end says that the log did.
+/// Standard output and error, in the order in which they came. Only containers that this mapek made
+/// have a log here, whether they run or not, until the engine has removed them. With `follow`, the
+/// answer goes on until the container ends, the client disconnects, or its token is revoked. If the
+/// log breaks off, so does the connection.
 #[utoipa::path(get, path = "/api/logs/{vm}/{container}", operation_id = "get_log", tag = "state",
     params(
         ("vm" = String, Path, description = "The VM's name."),
         ("container" = String, Path, description = "The container's name, `{app}_{tier}`."),
-        ("tail" = Option<u32>, Query, description = "Only the last lines, so many at most; all unless given."),
+        ("tail" = Option<u32>, Query, description = "Only this many of the last lines; all unless given."),
         ("since" = Option<String>, Query, format = "date-time",
             description = "Only what was written since then, to the second."),
-        ("follow" = Option<bool>, Query, description = "Go on with what is written from now on."),
+        ("follow" = Option<bool>, Query, description = "Go on with what is written later."),
     ),
     responses((status = 200, description = "The log.", content_type = "text/plain", body = String)))]
 pub async fn get(
@@ -91,14 +92,14 @@ pub async fn get(
         Err(fault) => return timer.fail(&fault),
     };
     let pieces = log.map(move |piece| {
-        // Until the last piece is sent.
+        // Kept until the last piece is sent.
         let _place = &place;
         piece.map(Bytes::from)
     });
     HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .insert_header(("cache-control", "no-store"))
-        // What a container writes is no page, whatever it looks like.
+        // Browsers must not take what a container writes for a page, whatever it looks like.
         .insert_header(("x-content-type-options", "nosniff"))
         .streaming(pieces)
 }

@@ -1,4 +1,4 @@
-//! Counting requests: around everything else, so that those that are turned away count, too.
+//! Counts requests: around everything else, so that refused ones count, too.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::meter::Requests;
 ///
 /// # Errors
 ///
-/// Those of what is inside.
+/// Those of the inner service.
 pub async fn measure(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

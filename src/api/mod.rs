@@ -1,4 +1,4 @@
-//! The REST interface: one file per resource, each turning a request into one typed call on the
+//! The REST interface: one file for each resource, which turns a request into one typed call to the
 //! service. Nothing is decided here.
 
 mod access;
@@ -171,13 +171,13 @@ async fn no_such_path(request: HttpRequest, timer: answer::Timer) -> HttpRespons
     timer.fail(&Fault::new(Code::NotFound, message))
 }
 
-/// The methods that a path with that pattern takes, for the Allow header: those that are described.
+/// The methods that a path with that pattern has, for the Allow header: those in the description.
 fn allowed(pattern: &str) -> String {
     let described: Vec<_> = openapi::operations()
         .filter(|(path, _, _)| path == pattern)
         .map(|(_, method, _)| method)
         .collect();
-    // The pages are not described; what may have no end has nothing to answer HEAD with.
+    // Pages are not in the description; a stream without an end can't answer HEAD.
     let endless = pattern == "/api/events" || pattern.starts_with("/api/logs/");
     let has = |method: &str| match method {
         "HEAD" => !endless && (described.is_empty() || described.iter().any(|one| one == "GET")),

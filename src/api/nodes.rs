@@ -17,7 +17,7 @@ use super::answer::Timer;
 #[schema(example = json!({ "nodes": [], "time": "0.02" }))]
 #[serde(deny_unknown_fields)]
 pub struct NodesShown {
-    /// In the order of their names.
+    /// Ordered by name.
     nodes: Vec<Node>,
 }
 
@@ -32,14 +32,14 @@ pub struct NodeShown {
     node: Node,
 }
 
-/// How the nodes are answered.
+/// The format of the answer.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = NodesFormat, example = "csv")]
 pub enum Format {
     /// One JSON document.
     Json,
-    /// A table of comma-separated values, with a line of names.
+    /// A table of comma-separated values, with column names in the first line.
     Csv,
 }
 
@@ -50,9 +50,9 @@ struct Query {
 
 /// Every VM that could be used, wherever it comes from.
 ///
-/// The engines are asked live. One that does not answer within 5 s is `silent`, and `lost` once that has lasted
-/// for `lost_after_s` of `self_heal`; what it said last is told all the same. An empty list before the first
-/// topology.
+/// The engines are asked at that moment. One that does not answer within 5 s is `silent`, and
+/// `lost` after `lost_after_s` of `self_heal`; what it said last is shown all the same. Before the
+/// first topology, the list is empty.
 #[utoipa::path(get, path = "/api/nodes", operation_id = "list_nodes", tag = "state",
     params(("format" = Option<Format>, Query, description = "`csv` for a spreadsheet; `json` unless given.")),
     responses((status = 200, description = "The nodes.", content(

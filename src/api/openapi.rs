@@ -65,10 +65,10 @@ use merge::merge;
     ),
     components(schemas(super::answer::Error)),
     tags(
-        (name = "state", description = "What is, and what it is made of."),
+        (name = "state", description = "What is there, and what it consists of."),
         (name = "plans", description = "From a plan to containers."),
-        (name = "intents", description = "What is wanted of nodes, and of where tiers are."),
-        (name = "executions", description = "What was and is being done."),
+        (name = "intents", description = "What is wanted of nodes, and where tiers should be."),
+        (name = "executions", description = "What was done, and what is being done."),
         (name = "service", description = "The service itself.")
     )
 )]
@@ -84,7 +84,7 @@ pub fn document() -> Value {
     } });
     set(&mut document, "components/securitySchemes", scheme);
     merge(&mut document);
-    // A macro can't say these.
+    // The macro has no way to say these.
     if let Some(text) = document.pointer_mut("/components/schemas/TextOrReference/oneOf/0") {
         set(text, "pattern", json!(r"\S"));
     }
@@ -120,7 +120,7 @@ pub fn document() -> Value {
     document
 }
 
-/// Every answer in JSON carries the `time` spent, which no type of an answer has to say.
+/// Every JSON answer has the `time` spent, which the types of answers therefore don't have.
 fn timed(document: &mut Value) {
     let mut answers = std::collections::BTreeSet::from(["Error".to_owned()]);
     let operations = document.get("paths").and_then(Value::as_object);
@@ -159,7 +159,7 @@ fn timed(document: &mut Value) {
     }
 }
 
-/// Every operation that is described: path, method, description.
+/// Every operation in the description: path, method, operation.
 pub fn operations() -> impl Iterator<Item = (String, Method, Value)> {
     static ALL: OnceLock<Vec<(String, Method, Value)>> = OnceLock::new();
     let all = ALL.get_or_init(|| {
@@ -186,7 +186,7 @@ pub fn parameters(operation: &Value, place: &str) -> Vec<String> {
         .collect()
 }
 
-/// Puts a value at a place, such as `components/schemas`; what is on the way there is made.
+/// Puts a value at a place, such as `components/schemas`, and creates the objects on the way.
 fn set(document: &mut Value, place: &str, value: Value) {
     let mut at = document;
     for key in place.split('/') {
@@ -196,10 +196,10 @@ fn set(document: &mut Value, place: &str, value: Value) {
     *at = value;
 }
 
-/// Adds what all operations have: who may, and what can go wrong.
+/// Adds what all operations have in common: the roles, and the possible errors.
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-    // The same call by two methods is two operations, and ids are unique.
+    // The same call with two methods is two operations, and ids are unique.
     if method == "post" && ["translate", "execute"].contains(&id.as_str()) {
         set(operation, "operationId", json!(format!("{id}_by_post")));
     }
@@ -213,13 +213,14 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             codes.push(Code::Unauthorized);
         }
     }
-    // Requests that were meant for another host, with an unknown query parameter, or from pages of
-    // other sites are turned away everywhere.
+    // Requests that were meant for another host, that have an unknown query parameter, or that come
+    // from other sites' pages are refused everywhere.
     codes.extend([Code::HostUnknown, Code::RequestInvalid, Code::Forbidden]);
     if verb.as_ref().is_ok_and(|verb| is_costly(verb, path)) {
         codes.push(Code::RateLimited);
     }
-    // Those that take a body refuse one that never comes, or is too large; so do those that take none.
+    // Operations with a body refuse one that never arrives or is too large; so do those without
+    // one.
     if verb.as_ref().is_ok_and(|verb| *verb != Method::GET) {
         codes.extend([
             Code::JsonUnreadable,
@@ -240,7 +241,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         });
     for (status, codes) in answers {
         let mut answer = answer(status, &codes);
-        // Not ready is told in a shape of its own.
+        // The answer of a service that is not ready has another shape.
         if let Some(own) = operation["responses"].get(status.to_string()) {
             answer = own.clone();
         }
@@ -276,11 +277,11 @@ fn answer(status: u16, codes: &[Code]) -> Value {
     answer
 }
 
-/// The description as it is kept in the repository.
+/// The description as it is in the repository.
 ///
 /// # Errors
 ///
-/// Never: all of it can be written.
+/// Never: it can always be written.
 pub fn openapi_text() -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&document())? + "\n")
 }

@@ -9,8 +9,8 @@ use super::answer::Timer;
 
 /// The plan that holds.
 ///
-/// The last plan that somebody wanted. One that failed holds until another is sent, or until `mapek` goes
-/// back by itself, with `self_heal`, to the one that was reached last.
+/// The last plan that somebody sent. One that failed holds until another is sent or until `mapek`,
+/// with `self_heal`, goes back to the one that was reached last.
 #[utoipa::path(get, path = "/api/plan", operation_id = "get_plan", tag = "state",
     responses((status = 200, description = "The plan, and what came of it.", body = PlanThatHolds)))]
 pub async fn get(service: Handle, timer: Timer) -> HttpResponse {

@@ -1,8 +1,8 @@
-//! Query parameters are those that an operation describes, each once. A misspelt `?plan_id` must
-//! never execute unsealed.
+//! A request may have only the query parameters of its operation, each once. A misspelt `?plan_id`
+//! must never execute unsealed.
 //!
-//! What is known comes from the description of the API itself, and is checked before a handler
-//! runs, so that no endpoint can forget it: a parameter that is not described is refused.
+//! The known parameters come from the description of the API, and are checked before a handler
+//! runs, so that no endpoint can forget to.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
@@ -25,10 +25,10 @@ fn known() -> &'static Known {
     })
 }
 
-/// Checks the query of a request to the path with that pattern. A method that the path does not take
-/// is somebody else's to refuse.
+/// Checks the query of a request to the path with that pattern. A method that the path does not
+/// have is refused elsewhere.
 pub fn check(method: &Method, pattern: Option<&str>, query: &str) -> Result<(), Fault> {
-    // What is at no path is told so.
+    // For an unknown path, the answer says so elsewhere.
     let Some(pattern) = pattern.filter(|_| !query.is_empty()) else {
         return Ok(());
     };
@@ -41,7 +41,7 @@ pub fn check(method: &Method, pattern: Option<&str>, query: &str) -> Result<(), 
     let names: Vec<&str> = match known().get(&operation) {
         Some(names) => names.iter().map(String::as_str).collect(),
         None if known().keys().any(|(path, _)| path == pattern) => return Ok(()),
-        // The pages are not described, and take no parameters.
+        // Pages are not in the description, and have no parameters.
         None => Vec::new(),
     };
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query)

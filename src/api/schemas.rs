@@ -1,5 +1,5 @@
-//! `/schemas/…`: JSON Schemas of the documents that people write, for editors. They are those of the
-//! API's description, made to stand alone.
+//! `/schemas/…`: JSON Schemas of the documents that people write, for editors. They are taken from
+//! the API's description, and complete in themselves.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::fault::{Code, Fault};
 use super::answer::Timer;
 use super::openapi::document;
 
-/// Where the description keeps schemas, and where a schema that stands alone does.
+/// Where the description has its schemas, and where a schema of its own has them.
 const THERE: &str = "#/components/schemas/";
 const HERE: &str = "#/$defs/";
 
@@ -41,7 +41,7 @@ pub async fn get(timer: Timer, name: web::Path<String>) -> HttpResponse {
     }
 }
 
-/// The schema with that name, and all that it refers to.
+/// The schema with that name, and everything that it refers to.
 fn alone(name: &str, of: &str) -> Option<Value> {
     let description = document();
     let schemas = description.pointer("/components/schemas")?.as_object()?;
@@ -74,7 +74,7 @@ fn alone(name: &str, of: &str) -> Option<Value> {
     Some(whole)
 }
 
-/// With references to definitions of its own, and OpenAPI's `example` as `examples`.
+/// With references to its own definitions, and with OpenAPI's `example` as `examples`.
 fn local(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {

@@ -5,7 +5,7 @@ use actix_web::http::header::{self, HeaderName};
 
 use crate::service::Tags;
 
-/// The tags in a header, where it is there; several lines of it count as one.
+/// The tags in a header, if it is there; several lines of it count as one.
 fn tags(request: &HttpRequest, name: HeaderName) -> Option<Tags> {
     let lines: Vec<&str> = request
         .headers()
@@ -15,12 +15,12 @@ fn tags(request: &HttpRequest, name: HeaderName) -> Option<Tags> {
     (!lines.is_empty()).then(|| Tags::parse(&lines.join(",")))
 }
 
-/// What the client has, so that it needs not be sent again.
+/// The tags that the client already has, so that the document need not be sent again.
 pub fn if_none_match(request: &HttpRequest) -> Option<Tags> {
     tags(request, header::IF_NONE_MATCH)
 }
 
-/// What the client wants to change.
+/// The tag of what the client wants to change.
 pub fn if_match(request: &HttpRequest) -> Option<Tags> {
     tags(request, header::IF_MATCH)
 }

@@ -31,7 +31,7 @@ pub struct TopologyShown {
 #[schema(example = json!({ "generation": 3, "warnings": [], "time": "0.01" }))]
 #[serde(deny_unknown_fields)]
 pub struct TopologyTaken {
-    /// How often a topology was put.
+    /// How many times a topology has been put.
     #[schema(example = 3)]
     generation: u64,
     /// What its author should know.
@@ -40,17 +40,17 @@ pub struct TopologyTaken {
 
 /// The topology as it was put, `{}` before that. Never a secret.
 ///
-/// With `If-None-Match`, 304 where the client has it already.
+/// With `If-None-Match`, 304 if the client already has it.
 #[utoipa::path(get, path = "/api/topology", operation_id = "get_topology", tag = "state",
     params(
         ("generation" = Option<u64>, Query,
-            description = "The topology of that generation, where it is kept: the last 100 are. The newest unless given."),
+            description = "The topology of that generation; the last 100 are kept. The newest unless given."),
         ("If-None-Match" = Option<String>, Header, description = "Tags that the client has."),
     ),
     responses(
         (status = 200, description = "The topology.", body = TopologyShown,
             headers(("ETag" = String, description = "Changes when the topology does."))),
-        (status = 304, description = "The client has it.")))]
+        (status = 304, description = "The client already has it.")))]
 pub async fn get(
     request: HttpRequest,
     query: web::Query<Query>,
@@ -82,18 +82,18 @@ impl Query {
     }
 }
 
-/// Checks a topology as a whole and takes it.
+/// Checks a whole topology and puts it in place of the one before.
 ///
-/// All problems are told at once, each with its JSON path. With `If-Match` it is taken only in the
-/// place of the one with that tag.
+/// All problems are reported at once, each with its JSON path. With `If-Match`, it only replaces
+/// the topology with that tag.
 #[utoipa::path(put, path = "/api/topology", operation_id = "put_topology", tag = "state",
     params(
         ("generation" = Option<u64>, Query,
-            description = "Takes the topology of that generation again, secrets and all; the body is not looked at."),
-        ("If-Match" = Option<String>, Header, description = "The tag of the topology that is to be replaced."),
+            description = "Puts the topology of that generation again, secrets included; the body is ignored."),
+        ("If-Match" = Option<String>, Header, description = "The tag of the topology to be replaced."),
     ),
     request_body(content = Topology, content_type = "application/json"),
-    responses((status = 200, description = "It was taken.", body = TopologyTaken,
+    responses((status = 200, description = "It was put.", body = TopologyTaken,
         headers(("ETag" = String, description = "The tag of the one that was put.")))))]
 pub async fn put(
     request: HttpRequest,
@@ -123,7 +123,8 @@ pub async fn put(
     response
 }
 
-/// Without the `time` that every answer has: a topology that is read and put back stays as it was.
+/// Without the `time` that every answer has, so that a topology which is read and put back stays
+/// the same.
 fn as_put(mut document: Value) -> Value {
     if let Some(members) = document.as_object_mut()
         && members.get("time").is_some_and(Value::is_string)

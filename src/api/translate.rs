@@ -12,8 +12,8 @@ use super::body::JsonBody;
 
 /// Shows what execute would do, and seals it.
 ///
-/// Nothing that runs is changed. The seal's id is in `plan_id`, and in `ETag`: execute with it runs
-/// exactly these actions, or says what has moved since.
+/// Nothing that runs is changed. `plan_id`, and `ETag`, have the id of the seal: execute with it
+/// does exactly these actions, or says what has changed since.
 #[utoipa::path(method(put, post), path = "/api/translate", operation_id = "translate", tag = "plans",
     request_body(content = Plan, content_type = "application/json"),
     responses((status = 200, description = "What would be done.", body = Placement,

@@ -9,7 +9,7 @@ use crate::service::{ContainerUsage, Usages};
 use super::Handle;
 use super::answer::Timer;
 
-/// What our containers use and may use, by VM and name, and the `time` spent.
+/// What mapek's containers use, and their limits, by VM and name, and the `time` spent.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "vm1": { "rubis_db": { "cpu_cores": 0.42, "cpu_limit": 1, "memory": 73400320,
     "memory_limit": 134217728, "state": "running", "problem": null } }, "time": "1.04" }))]
@@ -20,7 +20,7 @@ pub struct UsageShown {
     vms: Usages,
 }
 
-/// What each container of this installation uses of what it may.
+/// What each container that this mapek made uses of its limits.
 ///
 /// The engines measure for about a second.
 #[utoipa::path(get, path = "/api/usage", operation_id = "usage", tag = "state",

@@ -1,11 +1,11 @@
-//! One action as the service's JSON tells it. Kinds that this version does not know are shown by
-//! their text: the service may be newer.
+//! One action, read from the service's JSON. Kinds that this version does not know are shown by
+//! their text, since the service may be newer.
 
 use serde_json::Value;
 
 use super::style::number;
 
-/// What an action does to what it is about.
+/// What an action does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A VM is made, or taken into use.
@@ -42,17 +42,18 @@ impl<'a> Action<'a> {
         }
     }
 
-    /// The VM that it is about.
+    /// The VM that it concerns.
     pub fn vm(self) -> &'a str {
         self.text("vm")
     }
 
-    /// The container that it is about.
+    /// The container that it concerns.
     pub fn container(self) -> &'a str {
         self.text("container")
     }
 
-    /// What the container holds afterwards, or held before where it goes; both where it changes.
+    /// What the container holds afterwards; what it held before, if it is removed; both, if it
+    /// changes.
     pub fn sizes(self) -> String {
         let one = |of: &Value, key: &str| of.get(key).and_then(Value::as_f64).map(number);
         let was = self.0.get("was");
@@ -80,7 +81,7 @@ impl<'a> Action<'a> {
         names.join(", ")
     }
 
-    /// What kind of hook it runs.
+    /// The kind of hook that it runs.
     pub fn hook_kind(self) -> &'static str {
         if self.text("kind") == "run_tier_hook" {
             "tier hook"

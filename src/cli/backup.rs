@@ -1,5 +1,5 @@
-//! `mapek backup` and `mapek restore`: the journal as a file. They work on the data directory, and
-//! ask no service.
+//! `mapek backup` and `mapek restore`: the journal as a file. They work on the data directory,
+//! without a service.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use crate::config::ConfigError;
 use crate::config::backup::{BackupOptions, RestoreOptions};
 use crate::journal::{self, JournalError};
 
-/// Why a backup could not be made, or not be put back.
+/// Why a backup could not be made or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// It is not said where the journal is.
+    /// It is not known where the journal is.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The journal, or the file, can't be used.
@@ -18,11 +18,11 @@ pub enum BackupError {
     Journal(#[from] JournalError),
 }
 
-/// Writes the journal to a file, also while a service uses it. Answers what to tell.
+/// Writes the journal to a file, even while a service uses it. Returns what to print.
 ///
 /// # Errors
 ///
-/// When there is no journal, or the file is there already or can't be written.
+/// When there is no journal, or the file exists already or can't be written.
 pub fn backup(options: &BackupOptions, home: Option<PathBuf>) -> Result<String, BackupError> {
     let folder = options.data.decide(home)?;
     let bytes = journal::backup(&folder, &options.file)?;
@@ -30,12 +30,12 @@ pub fn backup(options: &BackupOptions, home: Option<PathBuf>) -> Result<String, 
     Ok(format!("{file}: the journal of {folder}, {bytes} bytes"))
 }
 
-/// Puts a backup in the place of a journal that no service uses. Answers what to tell.
+/// Replaces a journal that no service uses with a backup. Returns what to print.
 ///
 /// # Errors
 ///
-/// When the file is no backup, or the data directory is in use, or holds a journal and nobody said
-/// that it may go.
+/// When the file is no backup, or the data directory is in use, or has a journal and `--force` was
+/// not given.
 pub fn restore(options: &RestoreOptions, home: Option<PathBuf>) -> Result<String, BackupError> {
     let folder = options.data.decide(home)?;
     journal::restore(&options.file, &folder, options.force)?;

@@ -1,4 +1,4 @@
-//! `mapek diff`: what putting a topology would change, member by member.
+//! `mapek diff`: what putting a topology would change, field by field.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ use super::style::{CHANGE, CREATE, DELETE, count, paint};
 ///
 /// # Errors
 ///
-/// When the service does not answer well, or something differs and the exit code is to say so.
+/// When the service answers with an error, or when something differs and the exit code should say
+/// so.
 pub async fn diff(client: &Client, options: &DiffOptions, output: Output) -> Result<(), Problem> {
     // The service hides secrets, so what it has can only be compared with what it would show.
     let given = without_secrets(&input::read(&options.file)?);
@@ -36,7 +37,7 @@ pub async fn diff(client: &Client, options: &DiffOptions, output: Output) -> Res
     match output {
         Output::Table => show(&found)?,
         Output::Json if !fails => print_json(&report)?,
-        // The report goes out as what went wrong.
+        // The report itself is the error message.
         Output::Json => {}
     }
     if !fails {
@@ -73,7 +74,7 @@ fn show(found: &Found) -> Result<(), Problem> {
     }
 }
 
-/// A member that is not the same.
+/// A field that differs.
 #[derive(Debug, PartialEq)]
 struct Change {
     path: String,
@@ -102,7 +103,7 @@ fn compared(present: &Value, given: &Value) -> Found {
 }
 
 fn compare(place: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Found) {
-    // A member that is null says as little as one that is not there.
+    // A field that is null means the same as one that is missing.
     let (old, new) = (
         old.filter(|value| !value.is_null()),
         new.filter(|value| !value.is_null()),
@@ -118,7 +119,7 @@ fn compare(place: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Fo
             }
         }
         (Some(Value::Array(before)), Some(Value::Array(after))) => {
-            // Apps go by their names, wherever they stand in the list.
+            // Apps are matched by name, whatever their order in the list.
             match (place == "apps")
                 .then(|| Some((by_name(before)?, by_name(after)?)))
                 .flatten()
@@ -147,7 +148,7 @@ fn compare(place: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Fo
 
 type Named<'a> = Vec<(&'a str, &'a Value)>;
 
-/// The members of a list by name; None where one has none, or the name of another.
+/// The entries of a list by name; None if one has no name, or two have the same.
 fn by_name(list: &[Value]) -> Option<Named<'_>> {
     let named: Option<Named<'_>> = list
         .iter()
@@ -172,7 +173,7 @@ fn compare_apps(before: &Named<'_>, after: &Named<'_>, found: &mut Found) {
     }
 }
 
-/// 6 and 6.0 are one number.
+/// 6 and 6.0 are the same number.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one.total_cmp(&other).is_eq(),

@@ -11,12 +11,12 @@ use super::http::{Client, header};
 use super::problem::{Exit, Problem};
 use super::sse::{Message, Reader};
 
-/// The service gives a sign of life every 15 s.
+/// The service sends something at least every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
 /// How long a service that went away may take to come back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Events, in order, none twice and none missing; where some can't be had, an event `reset` says so.
+/// Events, in order, none twice and none missing. If some can't be had, an event `reset` says so.
 pub struct Events {
     client: Client,
     body: Option<Incoming>,
@@ -29,8 +29,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Follows from now on, or from after the event with that number. When this answers, no event
-    /// that comes is missed.
+    /// Follows from now on, or from after the event with that number. Once this returns, no event
+    /// is missed.
     ///
     /// # Errors
     ///
@@ -49,7 +49,8 @@ impl Events {
         Ok(events)
     }
 
-    /// The next event. A connection that breaks is made again, and goes on after the last event.
+    /// The next event. If the connection breaks, it is made again and continues after the last
+    /// event.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl Events {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 self.last = message.id.or(self.last.take());
-                // What is no JSON is not ours.
+                // What is not JSON is not from the service.
                 let Ok(mut event) = serde_json::from_str::<Value>(&message.data) else {
                     continue;
                 };

@@ -20,11 +20,11 @@ use super::summary::summary;
 use super::track::Track;
 use super::{executions, input};
 
-/// How often a request is sent again when its answer got lost. Its key keeps it from being carried
-/// out twice.
+/// How often a request is sent again when its answer got lost. Its key makes sure that it is not
+/// carried out twice.
 const ATTEMPTS: u32 = 3;
 
-/// Shows what a plan would do, asks, does it, and shows how it goes.
+/// Shows what a plan would do, asks, does it, and shows progress.
 ///
 /// # Errors
 ///
@@ -33,7 +33,7 @@ pub async fn execute(client: &Client, options: &ExecuteOptions, output: Output) 
     carry_out(client, &input::read(&options.plan)?, &options.how, output).await
 }
 
-/// Shows what a plan would do, asks, does it, and shows how it goes.
+/// Shows what a plan would do, asks, does it, and shows progress.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub async fn carry_out(
         return match output {
             Output::Json => print_json(&begun),
             Output::Table => print(&format!(
-                "Begun as execution {id}; mapek executions {id} tells how it goes"
+                "Begun as execution {id}; mapek executions {id} shows its progress"
             )),
         };
     }
@@ -121,7 +121,7 @@ async fn begin(
     }
 }
 
-/// Shows an execution until it has ended, and answers with its record.
+/// Shows an execution until it has ended, and returns its record.
 async fn follow(client: &Client, id: &str, mut events: Events) -> Result<Value, Problem> {
     let path = format!("/api/executions/{id}");
     let mut track = Track::new(&client.ask(Method::GET, &path, None).await?);
@@ -130,7 +130,7 @@ async fn follow(client: &Client, id: &str, mut events: Events) -> Result<Value, 
     let result = async {
         while track.outcome.is_none() {
             let event = events.next().await?;
-            // Events are missing: the record has what they told.
+            // Events are missing: the record has what they would have said.
             if event.get("event").and_then(Value::as_str) == Some("reset") {
                 track = Track::new(&client.ask(Method::GET, &path, None).await?);
                 continue;
@@ -148,14 +148,14 @@ async fn follow(client: &Client, id: &str, mut events: Events) -> Result<Value, 
     progress.end();
     result.map_err(|problem| Problem {
         message: format!(
-            "{}; execution {id} may go on, and mapek executions {id} tells when the service is back",
+            "{}; execution {id} may go on, and mapek executions {id} shows it when the service is back",
             problem.message
         ),
         ..problem
     })
 }
 
-/// Tells how it ended.
+/// Prints how it ended.
 fn tell(record: &Value, id: &str, output: Output) -> Result<(), Problem> {
     let state = record.get("state").and_then(Value::as_str).unwrap_or("unknown");
     let succeeded = state == "succeeded";

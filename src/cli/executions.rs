@@ -67,7 +67,7 @@ pub async fn executions(client: &Client, options: &ExecutionsOptions, output: Ou
         print(&table(&["STAGE", "STATE", " TRIES", " SECONDS", "ACTION"], rows))?;
     }
     if let Some(why) = record.get("replan_error").and_then(Value::as_str) {
-        print(&format!("{} {why}", paint(DELETE, "not placed anew:")))?;
+        print(&format!("{} {why}", paint(DELETE, "not placed again:")))?;
     }
     for (text, why) in failures(&record) {
         print(&format!("{} {text}: {why}", paint(DELETE, "failed:")))?;
@@ -105,11 +105,11 @@ async fn history(client: &Client, options: &ExecutionsOptions, output: Output) -
     }
 }
 
-/// Asks for the executions that fit.
+/// Asks for the executions that match.
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn listed(client: &Client, filters: &[(&str, Option<String>)]) -> Result<Value, Problem> {
     let given = filters.iter().filter_map(|(name, value)| {
         let value = value.as_deref()?;
@@ -153,7 +153,7 @@ pub fn failures(record: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Asks for an execution to be stopped, or taken up.
+/// Asks for an execution to be stopped, or to be taken up.
 ///
 /// # Errors
 ///
@@ -177,7 +177,7 @@ pub async fn direct(
     }
 }
 
-/// Follows what happens, until Ctrl-C or until nobody reads any more.
+/// Follows events, until Ctrl-C or until nobody reads any more.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Requests to the service: over plain connections or TLS, with the token, each with an end.
+//! Requests to the service: over plain connections or TLS, with the token, each with a time limit.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use super::problem::{Exit, Problem};
 use super::progress::say;
 use super::reached::told;
 
-/// Until a connection is there.
+/// Until the connection is there.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Until the answer to a request is there. A placement is searched for in seconds, and engines are
-/// asked besides; nothing that takes longer is asked for without `respond-async`.
+/// Until the answer to a request is there. A placement takes seconds, and engines are asked in
+/// addition; for anything that takes longer, `respond-async` is used.
 const ANSWER: Duration = Duration::from_secs(300);
 
 /// A client of one service.
@@ -40,11 +40,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Nothing is dialled yet.
+    /// No connection is made yet.
     ///
     /// # Errors
     ///
-    /// When the options make no sense, or a file of theirs can't be read.
+    /// When the options make no sense, or a file that they name can't be read.
     pub fn new(options: &ClientOptions) -> Result<Self, Problem> {
         let (base, shown) = address(&options.server)?;
         let mut plain = HttpConnector::new();
@@ -87,7 +87,7 @@ impl Client {
         self.ask_with(method, path, body, HeaderMap::new()).await
     }
 
-    /// The same, with further headers.
+    /// The same, with additional headers.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    /// Sends a request and leaves the answer's body to be read, once its status is a success.
+    /// Sends a request and, once its status is a success, leaves the answer's body to be read.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Client {
             _ => Err(Problem::new(
                 Exit::Broken,
                 format!(
-                    "what answers at {} does not speak JSON; is that a mapek?",
+                    "what answers at {} does not answer in JSON; is that a mapek?",
                     self.shown
                 ),
             )),
@@ -198,7 +198,7 @@ pub fn header(headers: &mut HeaderMap, name: &'static str, value: &str) -> Resul
     Ok(())
 }
 
-/// The address to put paths after, and how it is shown.
+/// The address to append paths to, and the address as it is shown.
 fn address(server: &str) -> Result<(String, String), Problem> {
     let wrong = |why: &str| {
         Problem::new(
@@ -222,7 +222,7 @@ fn address(server: &str) -> Result<(String, String), Problem> {
     }
     if authority.as_str().contains('@') {
         return Err(wrong(
-            "there should be no user in it; the token goes into MAPEK_TOKEN",
+            "there should be no user in it; put the token into MAPEK_TOKEN",
         ));
     }
     if authority.host().is_empty() {
@@ -235,7 +235,7 @@ fn address(server: &str) -> Result<(String, String), Problem> {
     Ok((shown.clone(), shown))
 }
 
-/// Whether what is sent there crosses a network in the clear.
+/// Whether what is sent there crosses a network unencrypted.
 fn is_exposed(base: &str) -> bool {
     let Ok(uri) = base.parse::<Uri>() else {
         return false;

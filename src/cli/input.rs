@@ -12,14 +12,14 @@ use crate::model::json;
 ///
 /// # Errors
 ///
-/// When it can't be read, or is no JSON.
+/// When it can't be read, or is not JSON.
 pub fn read(file: &Path) -> Result<Value, Problem> {
     let (name, text) = text(file)?;
     json::read(text.as_bytes())
         .map_err(|error| Problem::new(Exit::Refused, format!("{name} {}: {error}", wrong(&error))))
 }
 
-/// What is wrong with a text that was read as JSON, before the error says it in detail.
+/// What is wrong with a text that was read as JSON; the error then gives the details.
 #[must_use]
 pub fn wrong(error: &serde_json::Error) -> &'static str {
     if error.is_data() {
@@ -29,8 +29,8 @@ pub fn wrong(error: &serde_json::Error) -> &'static str {
     }
 }
 
-/// A file's name, as it is told, and its text without a byte order mark; standard input for `-`. Bytes
-/// that are not UTF-8 show as replacement characters.
+/// A file's name, as it is shown, and its text without a byte order mark; standard input for `-`.
+/// Bytes that are not UTF-8 become replacement characters.
 ///
 /// # Errors
 ///
@@ -48,15 +48,17 @@ pub fn text(file: &Path) -> Result<(String, String), Problem> {
     Ok((name, String::from_utf8_lossy(text).into_owned()))
 }
 
-/// Asks on the terminal; anything but a yes is a no.
+/// Asks on the terminal; anything but yes counts as no.
 ///
 /// # Errors
 ///
-/// When it is a no, or there is nobody to ask.
+/// When the answer is no, or there is no terminal.
 pub fn confirm(question: &str) -> Result<(), Problem> {
     let unconfirmed = |text: &str| Err(Problem::new(Exit::Unconfirmed, text));
     if !std::io::stdin().is_terminal() {
-        return unconfirmed("nothing was changed: there is no terminal to ask on; --yes says yes beforehand");
+        return unconfirmed(
+            "nothing was changed: there is no terminal to ask on; give --yes to go ahead without asking",
+        );
     }
     let mut stderr = anstream::stderr();
     let _ = write!(stderr, "{question} [y/N] ");

@@ -1,4 +1,4 @@
-//! `mapek cordon`, `uncordon`, `drain`, `migrate`: what is wanted of nodes, and what comes of it.
+//! `mapek cordon`, `uncordon`, `drain`, `migrate`: sends intents, and shows their progress.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use super::progress::say;
 use super::show::{cell, print, print_json};
 use super::style::{CHANGE, paint};
 
-/// How often it is looked how far an intent is.
+/// The pause between two looks at an intent.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Cordons nodes, or lifts that again.
+/// Cordons nodes, or uncordons them.
 ///
 /// # Errors
 ///
-/// When the service does not take one of them.
+/// When the service refuses one of them.
 pub async fn cordon(
     client: &Client,
     kind: &str,
@@ -49,7 +49,7 @@ pub async fn cordon(
 ///
 /// When one is not drained.
 pub async fn drain(client: &Client, options: &DrainOptions, output: Output) -> Result<(), Problem> {
-    // All are taken before the first is begun, so that nothing goes from one of them to another.
+    // All are sent before the first begins, so that nothing is moved from one of them to another.
     let mut taken = Vec::new();
     for node in &options.nodes {
         let wanted = json!({ "kind": "cordon", "node": node });
@@ -80,7 +80,7 @@ pub async fn migrate(client: &Client, options: &MigrateOptions, output: Output) 
     wait_for(client, vec![taken], options.detach, output).await
 }
 
-/// Follows intents to their ends.
+/// Follows intents to their end.
 async fn wait_for(client: &Client, taken: Vec<Value>, detach: bool, output: Output) -> Result<(), Problem> {
     if detach {
         if output == Output::Table {

@@ -18,7 +18,7 @@ use super::show::objects;
 ///
 /// # Errors
 ///
-/// When there is no such container, or its log ends before its end.
+/// When there is no such container, or its log breaks off.
 pub async fn logs(client: &Client, options: &LogsOptions) -> Result<(), Problem> {
     let (vm, container) = match options.container.split_once('/') {
         Some((vm, container)) => (vm.to_owned(), container),

@@ -1,7 +1,7 @@
-//! Commands besides the service: its clients, and what needs no service at all.
+//! Commands besides the service: its clients, and those that need no service.
 //!
-//! Clients know the service by its REST interface alone, so that they work with one of another
-//! version: what they don't know they show as it came, or leave out.
+//! Clients know only the service's REST interface, so that they work with other versions of it:
+//! what they don't know they show as it came, or leave out.
 
 mod action;
 mod backup;
@@ -40,7 +40,7 @@ pub use backup::{BackupError, backup, restore};
 use http::Client;
 use problem::{Exit, Problem, written};
 
-/// Runs a command, and answers with the exit code. `home` is the user's data folder.
+/// Runs a command, and returns the exit code. `home` is the user's data folder.
 #[must_use]
 pub fn run(command: &Command, options: &ClientOptions, home: Option<PathBuf>) -> ExitCode {
     let result = tokio::runtime::Builder::new_current_thread()
@@ -51,7 +51,8 @@ pub fn run(command: &Command, options: &ClientOptions, home: Option<PathBuf>) ->
     let Err(problem) = result else {
         return ExitCode::SUCCESS;
     };
-    // For scripts, the reason is JSON as well. The person's text goes to standard error in any case.
+    // For scripts, the error is JSON as well. The text for people goes to standard error in any
+    // case.
     let json = options.output == Some(Output::Json) || matches!(command, Command::Solve(_));
     if json && problem.exit != Exit::Usage {
         let _ = show::print_json(&problem.to_json());

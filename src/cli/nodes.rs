@@ -15,7 +15,7 @@ use super::style::{CHANGE, DELETE, number, paint};
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn nodes(client: &Client, options: &NodesOptions, output: Output) -> Result<(), Problem> {
     let answer = match &options.id {
         None => client.ask(Method::GET, "/api/nodes", None).await?,
@@ -54,7 +54,7 @@ pub async fn nodes(client: &Client, options: &NodesOptions, output: Output) -> R
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn candidates(client: &Client, options: &CandidatesOptions, output: Output) -> Result<(), Problem> {
     let mut question = Map::new();
     question.insert("tier".to_owned(), options.tier.clone().into());
@@ -147,7 +147,7 @@ fn row(node: &Value) -> Vec<String> {
     ]
 }
 
-/// How it stands, so that it is seen which ones can't be used.
+/// Its standing in a colour, so that nodes that can't be used stand out.
 fn standing(node: &Value) -> String {
     let text = cell(node.get("standing"));
     match text.as_str() {

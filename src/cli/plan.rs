@@ -13,14 +13,14 @@ use super::progress::say;
 use super::show::{cell, objects, print, print_json, table};
 use super::style::{CHANGE, CREATE, DELETE, STRONG, paint};
 
-/// Executions that are looked through at a time for the plan before.
+/// How many executions are read at a time in search of the earlier plan.
 const PAGE: u32 = 50;
 
 /// Shows the plan that holds.
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn plan(client: &Client, output: Output) -> Result<(), Problem> {
     let answer = client.ask(Method::GET, "/api/plan", None).await?;
     if output == Output::Json {
@@ -73,7 +73,7 @@ fn told(state: &str) -> String {
     }
 }
 
-/// The tiers of a plan, whichever way it is written.
+/// The tiers of a plan, however it is written.
 fn amounts(plan: &Value) -> Vec<Vec<String>> {
     let row = |name: String, tier: &Value| {
         let of = |key: &str| cell(tier.get(key));
@@ -113,7 +113,8 @@ fn differs(difference: &Value) -> String {
     )
 }
 
-/// Carries out the plan that was reached last before the one that holds, with the topology that it was made for.
+/// Carries out the plan that was reached last before the one that holds, with the topology that it
+/// was made for.
 ///
 /// # Errors
 ///
@@ -149,7 +150,7 @@ pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Resu
     ));
     let put = put_topology_of(client, generation).await?;
     let result = carry_out(client, plan, options, output).await;
-    // Where nothing was begun, the topology must not stay behind for the next plan to roll out.
+    // If nothing was begun, the topology must not stay, or the next plan would roll it out.
     if let Err(problem) = &result
         && was_not_begun(problem.exit)
         && let Some(replaced) = put.checked_sub(1)
@@ -160,7 +161,7 @@ pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Resu
     result
 }
 
-/// Puts the topology of an earlier generation, and tells under which generation it holds now.
+/// Puts the topology of an earlier generation, and returns the generation that it now has.
 async fn put_topology_of(client: &Client, generation: u64) -> Result<u64, Problem> {
     let path = format!("/api/topology?generation={generation}");
     let put = client
@@ -169,7 +170,7 @@ async fn put_topology_of(client: &Client, generation: u64) -> Result<u64, Proble
     Ok(self::generation(&put))
 }
 
-/// Whether this end says that no execution was begun.
+/// Whether this exit code means that no execution was begun.
 const fn was_not_begun(exit: Exit) -> bool {
     match exit {
         Exit::Usage | Exit::Refused | Exit::Conflict | Exit::Denied | Exit::Unconfirmed => true,
@@ -182,7 +183,7 @@ const fn was_not_begun(exit: Exit) -> bool {
     }
 }
 
-/// The topology that an execution was made for; 0 where its record does not say.
+/// The topology that an execution was made for; 0 if its record does not say.
 fn generation(record: &Value) -> u64 {
     record.get("generation").and_then(Value::as_u64).unwrap_or(0)
 }
@@ -198,7 +199,8 @@ async fn generation_of(client: &Client, held: &Value) -> Result<u64, Problem> {
     Ok(generation(&record))
 }
 
-/// The newest execution that reached another plan than the one that holds, or that plan with another topology.
+/// The newest execution that reached a plan other than the one that holds, or that plan with
+/// another topology.
 async fn reached_before(client: &Client, holds: &Value, present: u64) -> Result<Option<Value>, Problem> {
     let mut before = None;
     loop {

@@ -1,10 +1,10 @@
-//! Why a command did not do what was asked, and the exit code that says so to scripts.
+//! Why a command failed, and the exit code that tells scripts so.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// How the program ends. The help tells the same list.
+/// How the program ends. The help has the same list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Something went wrong on this side.
@@ -19,20 +19,20 @@ pub enum Exit {
     Unsuccessful = 5,
     /// The service can't be reached.
     Unreachable = 6,
-    /// The service wants another token.
+    /// The service wants a token, or another one.
     Denied = 7,
     /// The service, or something that it needs, failed.
     Broken = 8,
-    /// Nobody said yes.
+    /// The person asked did not say yes.
     Unconfirmed = 9,
-    /// Something differs, and the exit code was to say so.
+    /// Something differs, and the exit code should say so.
     Differs = 10,
     /// Ctrl-C.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// What an HTTP status that is no success means.
+    /// The exit code for an HTTP status that is no success.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         match status {
@@ -51,7 +51,7 @@ pub struct Problem {
     pub exit: Exit,
     /// For people.
     pub message: String,
-    /// The service's own answer, where it gave one.
+    /// The service's own answer, if there was one.
     pub answer: Option<Value>,
 }
 
@@ -65,7 +65,7 @@ impl Problem {
         }
     }
 
-    /// What the service answered with an error status.
+    /// The service's answer with an error status.
     #[must_use]
     pub fn answered(status: u16, answer: Value) -> Self {
         let mut message = match answer.get("error").and_then(Value::as_str) {
@@ -101,7 +101,7 @@ impl Problem {
     }
 }
 
-/// One detail of an error as a line: texts as they are, problems with their place.
+/// One detail of an error as a line: texts as they are, problems with their path.
 fn line(detail: &Value) -> Option<String> {
     if let Some(text) = detail.as_str() {
         return Some(text.to_owned());
@@ -127,7 +127,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Standard output is gone: whoever read it has seen enough, which is no failure.
+/// Standard output is closed: the reader has seen enough, which is no failure.
 pub fn written(result: std::io::Result<()>) -> Result<(), Problem> {
     match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,5 +1,5 @@
-//! Shows how an execution goes on: bars on a terminal, plain lines elsewhere. To standard error,
-//! so that standard output has the answer alone.
+//! Shows the progress of an execution: bars on a terminal, plain lines elsewhere. To standard
+//! error, so that standard output has only the answer.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, 
 use super::style::{CREATE, DELETE, FAINT, paint};
 use super::track::{Change, State, Track};
 
-/// Someone who shows an execution.
+/// Something that shows an execution.
 pub enum Progress {
     /// On a terminal.
     Bars(Bars),
@@ -19,7 +19,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Bars where `live`, else lines.
+    /// Bars if `live`, else lines.
     #[must_use]
     pub fn new(live: bool, track: &Track) -> Self {
         if live {
@@ -39,7 +39,7 @@ impl Progress {
                 }
             }
             Self::Bars(bars) => {
-                // What went wrong stays on the screen.
+                // Errors stay on the screen.
                 let tell = matches!(
                     change,
                     Change::Over(_, _, Some(_)) | Change::Again(..) | Change::Resumed | Change::Lost(_)
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// Takes what moves off the screen.
+    /// Takes the moving parts off the screen.
     pub fn end(&mut self) {
         if let Self::Bars(bars) = self {
             bars.end();
@@ -60,7 +60,7 @@ impl Progress {
     }
 }
 
-/// A line to standard error; when nobody reads it any more, it is not missed.
+/// A line to standard error. If nobody reads it any more, that does not matter.
 pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -6,7 +6,7 @@ use rustls::{AlertDescription, CertificateError, Error as Tls};
 
 use crate::fault::chain;
 
-/// An error with what caused it, and advice.
+/// An error with its causes, and advice.
 pub fn told(error: &hyper_util::client::legacy::Error, encrypted: bool) -> String {
     let advice = advice(error, encrypted).or_else(|| {
         let dialled = error.is_connect();
@@ -22,7 +22,7 @@ fn advice(error: &(dyn Error + 'static), encrypted: bool) -> Option<&'static str
     if let Some(tls) = find::<Tls>(error) {
         return of_tls(tls);
     }
-    // Bytes that are no HTTP, from one who would speak TLS.
+    // Bytes that are not HTTP, from a server that expects TLS.
     let garbled = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
     (garbled && !encrypted).then_some("does it speak TLS? then --server begins with https://")
 }
@@ -30,12 +30,12 @@ fn advice(error: &(dyn Error + 'static), encrypted: bool) -> Option<&'static str
 fn of_tls(error: &Tls) -> Option<&'static str> {
     Some(match error {
         Tls::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            "nobody who is trusted here has signed its certificate: --ca-cert names the authority that has"
+            "its certificate is not signed by an authority that is trusted here: give the one that signed it with --ca-cert"
         }
         Tls::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "give --server a name that is in its certificate",
-        Tls::InvalidCertificate(_) => "its certificate can't be trusted; whoever runs it has to replace it",
+        Tls::InvalidCertificate(_) => "its certificate can't be trusted; its operator has to replace it",
         Tls::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::UnknownCA
@@ -56,7 +56,7 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // An error of input or output carries another one beside its cause.
+        // An I/O error contains another one besides its cause.
         let carried = error
             .downcast_ref::<std::io::Error>()
             .and_then(|error| error.get_ref());

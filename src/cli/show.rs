@@ -1,4 +1,4 @@
-//! Writing answers to standard output: JSON, and tables without lines.
+//! Writes answers to standard output: JSON, and tables without rules.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::problem::{Exit, Problem, written};
 
-/// A text, with its colours where they are wanted.
+/// A text, with its colours if they are wanted.
 ///
 /// # Errors
 ///
@@ -27,7 +27,7 @@ pub fn print_json(answer: &Value) -> Result<(), Problem> {
     written(writeln!(std::io::stdout(), "{text}"))
 }
 
-/// A table. Columns whose heading begins with a space stand to the right.
+/// A table. Columns whose heading begins with a space are aligned to the right.
 #[must_use]
 pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
@@ -50,7 +50,7 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     lines.join("\n")
 }
 
-/// The fields of an object, `time` and such left out: those that are objects themselves.
+/// The fields of an object that are objects themselves; `time` and the like are left out.
 pub fn objects(answer: &Value) -> impl Iterator<Item = (&String, &serde_json::Map<String, Value>)> {
     answer
         .as_object()
@@ -59,7 +59,7 @@ pub fn objects(answer: &Value) -> impl Iterator<Item = (&String, &serde_json::Ma
         .filter_map(|(key, value)| Some((key, value.as_object()?)))
 }
 
-/// A value as a cell: texts without quotes, nothing as a dash.
+/// A value as a cell: texts without quotes, a dash for nothing.
 #[must_use]
 pub fn cell(value: Option<&Value>) -> String {
     match value {

@@ -1,4 +1,4 @@
-//! `mapek solve`: a what-if without any service, unless one is asked for.
+//! `mapek solve`: a what-if without a service, unless one is asked for.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

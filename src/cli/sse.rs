@@ -1,9 +1,9 @@
-//! Reads a stream of Server-Sent Events, in whatever pieces it comes. Pure.
+//! Reads a stream of Server-Sent Events, however it is split into pieces. Pure.
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
-    /// The stream's place after it.
+    /// The position in the stream after it.
     pub id: Option<String>,
     /// Its kind.
     pub kind: String,
@@ -11,7 +11,7 @@ pub struct Message {
     pub data: String,
 }
 
-/// What has come and is not an event yet.
+/// What has come and is not a complete event yet.
 #[derive(Debug, Default)]
 pub struct Reader {
     pending: Vec<u8>,
@@ -21,14 +21,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The place in the stream after what was read whole. A stream may tell it without an event, too.
+    /// The position in the stream after everything that was read completely. A stream may give it
+    /// without an event, too.
     #[must_use]
     pub fn place(&self) -> Option<&str> {
         self.place.as_deref()
     }
 
-    /// Takes a piece in, and answers with the events that it completes. Lines that are not text are
-    /// read as well as they can be.
+    /// Takes a piece, and returns the events that it completes. Lines that are not text are read as
+    /// well as possible.
     pub fn take(&mut self, piece: &[u8]) -> Vec<Message> {
         self.pending.extend_from_slice(piece);
         let mut events = Vec::new();
@@ -61,7 +62,7 @@ impl Reader {
             }
             "event" => value.clone_into(&mut self.next.kind),
             "id" => self.next.id = Some(value.to_owned()),
-            // Comments and what is not known.
+            // Comments and unknown fields.
             _ => {}
         }
         None

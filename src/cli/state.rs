@@ -1,4 +1,4 @@
-//! `mapek topology`, `allocation`, `inspect`, `translate`: what is, and what would be.
+//! `mapek topology`, `allocation`, `inspect`, `translate`: what is there, and what would be.
 
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,7 +17,7 @@ use super::summary::summary;
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn topology(client: &Client, output: Option<Output>) -> Result<(), Problem> {
     let answer = untimed(client.ask(Method::GET, "/api/topology", None).await?);
     if output != Some(Output::Table) {
@@ -55,7 +55,7 @@ pub async fn topology(client: &Client, output: Option<Output>) -> Result<(), Pro
 ///
 /// # Errors
 ///
-/// When the service does not take it.
+/// When the service refuses it.
 pub async fn put_topology(client: &Client, file: &FileArgument, output: Output) -> Result<(), Problem> {
     let document = input::read(&file.file)?;
     let answer = client.ask(Method::PUT, "/api/topology", Some(&document)).await?;
@@ -98,7 +98,7 @@ pub async fn translate(client: &Client, options: &TranslateOptions, output: Outp
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn allocation(client: &Client, output: Output) -> Result<(), Problem> {
     let answer = untimed(client.ask(Method::GET, "/api/allocation", None).await?);
     if output == Output::Json {
@@ -144,7 +144,7 @@ pub async fn allocation(client: &Client, output: Output) -> Result<(), Problem> 
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn inspect(client: &Client, output: Output) -> Result<(), Problem> {
     let answer = untimed(client.ask(Method::GET, "/api/inspect", None).await?);
     if output == Output::Json {
@@ -217,7 +217,7 @@ fn inspected(vm: &str, name: &str, container: &Map<String, Value>) -> Vec<String
 ///
 /// # Errors
 ///
-/// When the service does not do it.
+/// When the service refuses.
 pub async fn adopt(client: &Client, owner: &str, output: Output) -> Result<(), Problem> {
     let body = json!({ "owner": owner });
     let answer = client.ask(Method::POST, "/api/adopt", Some(&body)).await?;
@@ -241,7 +241,7 @@ pub async fn adopt(client: &Client, owner: &str, output: Output) -> Result<(), P
 ///
 /// # Errors
 ///
-/// When nobody says yes, or the service does not do it.
+/// When the answer was not yes, or the service refuses.
 pub async fn give_up(client: &Client, options: &GiveUpOptions, output: Output) -> Result<(), Problem> {
     let vm = &options.vm;
     let allocation = client.ask(Method::GET, "/api/allocation", None).await?;
@@ -251,7 +251,7 @@ pub async fn give_up(client: &Client, options: &GiveUpOptions, output: Output) -
         .flat_map(objects)
         .map(|(name, _)| name.clone())
         .collect();
-    // One that the allocation does not have is for the service to refuse.
+    // A VM that the allocation lacks is for the service to refuse.
     if !options.yes && allocation.get(vm).is_some_and(Value::is_object) {
         let what = match held.as_slice() {
             [] => "nothing".to_owned(),
@@ -279,7 +279,7 @@ pub async fn give_up(client: &Client, options: &GiveUpOptions, output: Output) -
     }
 }
 
-/// What goes back into the service as it came out of it.
+/// Turns an answer of the service into a body for it.
 fn untimed(mut answer: Value) -> Value {
     if let Some(fields) = answer.as_object_mut() {
         fields.shift_remove("time");

@@ -1,21 +1,21 @@
-//! Colours, one for each meaning. Whether any are shown is decided where it is printed: not in a
-//! pipe, not with `NO_COLOR`.
+//! Colours, one for each meaning. Whether they are shown is decided when they are printed: not in a
+//! pipe, and not with `NO_COLOR`.
 
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
 
-/// What is made.
+/// Something that is created.
 pub const CREATE: Style = AnsiColor::Green.on_default();
-/// What is changed.
+/// Something that is changed.
 pub const CHANGE: Style = AnsiColor::Yellow.on_default();
-/// What is removed, and what went wrong.
+/// Something that is removed, and errors.
 pub const DELETE: Style = AnsiColor::Red.on_default();
-/// What is run.
+/// Something that is run.
 pub const HOOK: Style = AnsiColor::Cyan.on_default();
-/// What matters.
+/// Something important.
 pub const STRONG: Style = Style::new().bold();
-/// What matters less.
+/// Something less important.
 pub const FAINT: Style = Style::new().dimmed();
 
 /// A text in a style.
@@ -32,7 +32,7 @@ pub fn count(count: usize, one: &str) -> String {
     }
 }
 
-/// A number without needless zeros.
+/// A number without unneeded zeros.
 pub fn number(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,4 +1,4 @@
-//! What a plan would do, for people: VM by VM what is made, changed, removed and run, what is
+//! What a plan would do, for people: VM by VM what is created, changed, removed and run, what is
 //! interrupted on the way, and how good the placement is. Pure.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::action::{Action, Kind};
 use super::style::{CHANGE, CREATE, DELETE, FAINT, HOOK, STRONG, count, number, paint};
 
-/// The answer of translate or solve as text, with colours in it.
+/// The answer of translate or solve as text, with colours.
 #[must_use]
 pub fn summary(proposal: &Value, with_stages: bool) -> String {
     let mut lines = Vec::new();

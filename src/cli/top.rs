@@ -1,4 +1,4 @@
-//! `mapek top`: what the containers use of what they may.
+//! `mapek top`: what the containers use of their limits.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use super::style::{CHANGE, DELETE, number, paint};
 
 /// Between two measurements, which take about a second themselves.
 const PAUSE: Duration = Duration::from_secs(1);
-/// From here on something is short.
+/// From here on it is getting tight.
 const MUCH: f64 = 0.9;
 
 /// Shows the use of every container, once or again and again.
 ///
 /// # Errors
 ///
-/// When the service does not answer well.
+/// When the service answers with an error.
 pub async fn top(client: &Client, options: &TopOptions, output: Output) -> Result<(), Problem> {
     if !options.watch {
         return once(client, output, false).await;
@@ -42,7 +42,7 @@ pub async fn top(client: &Client, options: &TopOptions, output: Output) -> Resul
 async fn once(client: &Client, output: Output, again: bool) -> Result<(), Problem> {
     let answer = client.ask(Method::GET, "/api/usage", None).await?;
     if output == Output::Json {
-        // One a line, where there are several.
+        // One object a line, if there are several.
         return if again {
             print(&answer.to_string())
         } else {

@@ -1,4 +1,4 @@
-//! Where an execution stands, from its record and the events after it. Pure.
+//! The progress of an execution, from its record and the events after it. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 /// One action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// The stage that it is in, from 0: those of a second way out after the first, those of the way
-    /// back last.
+    /// Its stage, from 0. Stages after a replan follow the first ones; those of a rollback come
+    /// last.
     pub stage: usize,
-    /// The VM that it is about.
+    /// The VM that it concerns.
     pub vm: String,
     /// Its text.
     pub text: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     began: Option<jiff::Timestamp>,
 }
 
-/// Where an action stands.
+/// The state of an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Not begun.
@@ -31,12 +31,12 @@ pub enum State {
     Succeeded,
     /// Failed for good.
     Failed,
-    /// Not begun, because of another that failed.
+    /// Not begun, because of another one that failed.
     Skipped,
 }
 
 impl State {
-    /// Whether nothing more happens to it.
+    /// Whether it is over.
     #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Skipped)
@@ -58,34 +58,34 @@ impl State {
 pub enum Change {
     /// An action was begun.
     Began(usize),
-    /// An action is over; the seconds that it took, where they are known, and why it failed.
+    /// An action is over: the seconds that it took, if known, and why it failed.
     Over(usize, Option<f64>, Option<String>),
     /// An attempt failed, and another follows.
     Again(usize, String),
-    /// Too few VMs came, and the plan was placed on those that did: there are other stages now.
+    /// Too few VMs came, and the plan was placed on those that did: there are now other stages.
     Anew,
-    /// Too few VMs came, and why the plan can't be placed on those that did.
+    /// Too few VMs came, and the plan can't be placed on those that did, for this reason.
     Unplaced(String),
-    /// What was done is being undone: there are more stages now.
+    /// What was done is being undone: there are now more stages.
     Back,
     /// The service was started again and goes on.
     Resumed,
-    /// An image is brought to a VM: which, where, and how far that is.
+    /// A VM pulls an image: which VM, which image, and how far it is.
     Pulling(String),
-    /// A container that ran does not run any more, and why it could not be started again.
+    /// A container that ran no longer runs, and this is why it could not be started again.
     Lost(String),
-    /// Nothing more happens.
+    /// It has ended.
     Ended(String),
 }
 
-/// A way that an execution goes.
+/// A direction of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// To its target.
     Out,
-    /// The same, once more: over the VMs that came.
+    /// To its target, once more, on the VMs that came.
     Anew,
-    /// Back to what was.
+    /// Back to what was there before.
     Back,
 }
 
@@ -104,9 +104,9 @@ impl Way {
 pub struct Track {
     /// Its actions, by number.
     pub steps: Vec<Step>,
-    /// The ways that it goes, each with the number of its first stage.
+    /// Its directions, each with the number of its first stage.
     ways: Vec<(Way, usize)>,
-    /// How it ended, once it has.
+    /// How it ended, if it has.
     pub outcome: Option<String>,
 }
 
@@ -193,7 +193,7 @@ impl Track {
         self.ways.iter().any(|(known, _)| *known == way)
     }
 
-    /// Takes an event in. Events that the record held already change nothing.
+    /// Applies an event. An event that the record already contained changes nothing.
     pub fn take(&mut self, event: &Value) -> Option<Change> {
         let at = time(event, "at");
         let index = event
@@ -262,7 +262,7 @@ impl Track {
     }
 }
 
-/// An action without a text of its own: that of the way back.
+/// The text of an action that comes without one, in a rollback.
 fn described(action: &Value) -> String {
     let container = match text(action, "container") {
         "" => String::new(),
@@ -309,7 +309,7 @@ mod tests {
     fn events_move_an_execution_on_from_where_its_record_stands() {
         let mut track = Track::new(&record());
         assert_eq!(track.done(0), (1, 2));
-        // Told by the record already.
+        // Already contained in the record.
         let old = json!({ "event": "action_succeeded", "action": 0, "at": "2026-01-01T00:00:01Z" });
         assert_eq!(track.take(&old), None);
         let new = json!({ "event": "action_succeeded", "action": 1, "at": "2026-01-01T00:00:02.5Z" });

@@ -5,19 +5,19 @@ use crate::model::Size;
 
 const MIB: u64 = 1024 * 1024;
 
-/// What a machine may report less than its nominal memory, in hundredths of the nominal.
+/// By how much a machine may report less than its nominal memory, in hundredths of the nominal.
 ///
-/// A machine sold with 8 GiB reports less: firmware and kernel keep a part for themselves, a
-/// fixed part and a share. Seven hundredths and [`RESERVED`] cover what the clouds' smallest and
-/// largest machines keep.
+/// A machine sold with 8 GiB reports less: firmware and kernel keep a fixed part and a share for
+/// themselves. Seven hundredths and [`RESERVED`] cover what the smallest and largest machines of
+/// the clouds keep.
 const TOLERANCE_PERCENT: u64 = 7;
 /// The fixed part, in bytes.
 const RESERVED: u64 = 64 * MIB;
 
 /// Checks that the machine has at least the cores and memory of the topology's shape of a VM.
 ///
-/// Memory may fall short of the claim by 7 % and 64 MiB, which a kernel keeps for itself; cores
-/// may not.
+/// Memory may be 7 % and 64 MiB less than claimed, which a kernel keeps for itself. Cores may not
+/// be fewer.
 ///
 /// # Errors
 ///
@@ -59,17 +59,17 @@ fn cores(count: u32) -> String {
     }
 }
 
-/// The least that a machine with `nominal` bytes may report.
+/// The least memory that a machine with `nominal` bytes may report.
 fn least_reported(nominal: u64) -> u64 {
     (nominal - nominal / 100 * TOLERANCE_PERCENT).saturating_sub(RESERVED)
 }
 
-/// The most units that a machine reporting `memory` bytes passes for.
+/// The most units that a machine reporting `memory` bytes is enough for.
 fn most_units(memory: u64, mem_unit_mb: u64) -> u64 {
     let unit = mem_unit_mb.saturating_mul(MIB).max(1);
     let nominal = memory.saturating_add(RESERVED) / (100 - TOLERANCE_PERCENT) * 100;
     let most = nominal / unit;
-    // The division above rounds; step down where that claims too much.
+    // The division above rounds; go one down if that claims too much.
     if least_reported(most.saturating_mul(unit)) > memory {
         most.saturating_sub(1)
     } else {

@@ -12,8 +12,8 @@ pub const LOCALHOST: &str = "localhost";
 
 /// A cloud of one host, `localhost`, whose engine is at `endpoint`.
 ///
-/// Which endpoint that is (`DOCKER_HOST`, or Docker's usual socket) is decided by whoever starts
-/// the service: a driver reads no environment.
+/// Whoever starts the service decides which endpoint that is (`DOCKER_HOST`, or Docker's usual
+/// socket): a driver does not read the environment.
 #[must_use]
 pub fn embedded(endpoint: &str, infrastructure: &Infrastructure, engines: Arc<dyn Engines>) -> Hosts {
     let host = Host {

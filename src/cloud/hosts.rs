@@ -1,4 +1,4 @@
-//! Machines that already exist: taken into use and released, never made or deleted.
+//! Machines that already exist: they are taken into use and released, never made or deleted.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// These hosts, each to be of the infrastructure's shape. Nothing is dialled yet.
+    /// These hosts, each with the shape that the infrastructure gives it. No connection is made
+    /// yet.
     #[must_use]
     pub fn new(hosts: Vec<Host>, infrastructure: &Infrastructure, engines: Arc<dyn Engines>) -> Self {
         Self {
@@ -53,8 +54,8 @@ impl Hosts {
 
 #[async_trait]
 impl Cloud for Hosts {
-    /// Every host. One on a unix socket whose address is not given is asked for it; where it does
-    /// not answer, the address stays unknown.
+    /// Every host. If a host on a unix socket has no address in the topology, its engine is asked;
+    /// if that does not answer, the address stays unknown.
     async fn offer(&self) -> Result<Offer, CloudError> {
         let vms = self.hosts.iter().map(|host| async {
             let ip = match written_address(host) {
@@ -104,8 +105,8 @@ impl Cloud for Hosts {
         })
     }
 
-    /// Releases the host. Nothing is done to it; it is refused while containers that `mapek` made
-    /// are still on it. A host that the topology no longer names is released already.
+    /// Releases the host. Nothing is done to it. Refused while containers that `mapek` made are
+    /// still on it. A host that the topology no longer names is already released.
     async fn ensure_vm_absent(&self, name: &VmId) -> Result<(), CloudError> {
         let Ok(host) = self.host(name) else { return Ok(()) };
         let seen = self
@@ -132,7 +133,7 @@ impl Cloud for Hosts {
     }
 }
 
-/// What the topology says of it.
+/// What the topology says about it.
 fn about(host: &Host) -> About {
     About {
         labels: host.labels.clone(),
@@ -140,15 +141,15 @@ fn about(host: &Host) -> About {
     }
 }
 
-/// The address as the topology gives it, or else as the endpoint does.
+/// The address from the topology, or else from the endpoint.
 fn written_address(host: &Host) -> Option<String> {
     host.ip
         .clone()
         .or_else(|| Endpoint::parse(&host.docker).ok()?.host().map(str::to_owned))
 }
 
-/// The address of this very machine. Containers must reach it too, so the gateway of their
-/// network is better than the loopback address, which is another one inside each of them.
+/// The address of this machine itself. Containers must reach it, too, so the gateway of their
+/// network is better than the loopback address, which is a different machine inside each container.
 fn local_address(gateway: Option<String>) -> String {
     gateway.unwrap_or_else(|| "127.0.0.1".to_owned())
 }

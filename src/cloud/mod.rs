@@ -1,6 +1,7 @@
 //! Clouds: where VMs come from.
 //!
-//! The trait speaks of ends, as [`crate::engine::Engine`] does. Drivers know only `model`.
+//! The trait's calls describe results, like those of [`crate::engine::Engine`]. Drivers know only
+//! `model`.
 
 pub mod autoscaling;
 mod capacity;
@@ -22,79 +23,79 @@ use crate::model::{About, VmId};
 /// Where VMs come from.
 #[async_trait]
 pub trait Cloud: Send + Sync {
-    /// What the cloud has and could give.
+    /// What the cloud has and could provide.
     async fn offer(&self) -> Result<Offer, CloudError>;
 
-    /// What can be known of a change before it is begun: what stands in its way, and what its
-    /// author should know. Nothing is changed.
+    /// What can be known about a change before it begins: what prevents it, and what its author
+    /// should know. Nothing is changed.
     async fn forecast(&self, _change: &Change) -> Result<Forecast, CloudError> {
         Ok(Forecast::default())
     }
 
-    /// Makes sure that a VM exists for the name used in the plan: a host of that name is checked
-    /// to answer, a `new_vmN` is made. Answers with the VM as it really is.
+    /// Makes sure that a VM exists for the name used in the plan: a host of that name is checked to
+    /// answer, a `new_vmN` is made. The result is the VM as it really is.
     ///
-    /// A driver that makes VMs without being able to name them beforehand writes into the notebook
-    /// what it is about to do, so that after a crash it knows its own VMs from others'.
+    /// A driver that can't choose the names of the VMs that it makes writes into the notebook what
+    /// it is about to do, so that after a crash it can tell its own VMs from others.
     async fn ensure_vm(&self, name: &VmId, notebook: &dyn Notebook) -> Result<CloudVm, CloudError>;
 
-    /// Makes sure that nothing is left of a VM whose making has failed or was cut off.
+    /// Makes sure that nothing is left of a VM that could not be made, or whose making was cut off.
     async fn abandon_vm(&self, _name: &VmId, _notebook: &dyn Notebook) -> Result<(), CloudError> {
         Ok(())
     }
 
-    /// Makes sure that the VM is gone, or released.
+    /// Makes sure that the VM is deleted, or released.
     async fn ensure_vm_absent(&self, name: &VmId) -> Result<(), CloudError>;
 
     /// Makes sure that the cloud takes none of these VMs away when it thinks that there are too
-    /// many. Called before anything is put on a VM, and again and again while something is on it.
+    /// many. Called before anything is put on a VM, and repeatedly while something is on it.
     async fn ensure_kept(&self, _vms: &BTreeSet<VmId>) -> Result<(), CloudError> {
         Ok(())
     }
 }
 
-/// What an execution lends to the driver that makes its VMs.
+/// What an execution gives to the driver that makes its VMs.
 #[async_trait]
 pub trait Notebook: Send + Sync {
-    /// The plan's names of all VMs that are made in one go with this one, itself among them.
+    /// The plan's names of all VMs that are made together with this one, including this one.
     fn fellows(&self) -> Vec<VmId>;
 
-    /// What was last written down for this execution, by whichever process.
+    /// What was last recorded for this execution, by any process.
     async fn read(&self) -> Result<Option<Value>, CloudError>;
 
-    /// Writes down, in the place of what was there. It is on disk when this answers.
+    /// Records this in place of what was there. It is on disk when this returns.
     async fn write(&self, note: Value) -> Result<(), CloudError>;
 
-    /// Tells people how far it is.
+    /// Tells people about progress.
     async fn tell(&self, progress: &str);
 
     /// Whether the VM is still wanted.
     fn wish(&self) -> Wish;
 }
 
-/// What is wished of a VM that is being made.
+/// What is wanted of a VM that is being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// That it comes.
+    /// It should come.
     Go,
-    /// That it is given up, and nothing is left of it.
+    /// It is given up, and nothing should be left of it.
     GiveUp,
-    /// That the driver returns soon. It is asked for the same VM again later.
+    /// The driver should return soon. It is asked for the same VM again later.
     Pause,
 }
 
-/// VMs that are to be made and to go.
+/// VMs to be made and to be deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// To be made, by the plan's names.
     pub made: Vec<VmId>,
-    /// To go.
+    /// To be deleted.
     pub gone: Vec<VmId>,
-    /// Whether remarks are asked for, which may take more calls than obstacles alone.
+    /// Whether remarks are wanted. They may take more calls than obstacles alone.
     pub remarks: bool,
 }
 
-/// What can be known of a change before it is begun.
+/// What can be known about a change before it begins.
 #[derive(Debug, Default)]
 pub struct Forecast {
     /// Why it can't be done.
@@ -103,21 +104,21 @@ pub struct Forecast {
     pub remarks: Vec<String>,
 }
 
-/// What a cloud has and could give.
+/// What a cloud has and could provide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// VMs that exist: all of a group's members, or every host.
     pub vms: Vec<CloudVm>,
     /// VMs that can still be made.
     pub more: More,
-    /// How many VMs may go; None where any number may.
+    /// How many VMs may be deleted; None for any number.
     pub removable: Option<u32>,
-    /// What bounds the number of VMs, for people: a sentence for each bound.
+    /// What limits the number of VMs, for people: one sentence for each limit.
     pub bounds: Vec<String>,
 }
 
 impl Offer {
-    /// VMs that have always been there and always will be.
+    /// VMs that exist all the time.
     #[must_use]
     pub const fn of_named(vms: Vec<CloudVm>) -> Self {
         Self {
@@ -136,7 +137,7 @@ pub enum More {
     Named,
     /// Any, up to a number where the cloud sets one; known by name only once they are made.
     Anonymous {
-        /// Most VMs that may still be made.
+        /// How many VMs may still be made.
         at_most: Option<u32>,
     },
 }
@@ -152,7 +153,7 @@ pub struct CloudVm {
     pub endpoint: String,
     /// Whether it can be used.
     pub standing: Standing,
-    /// What the cloud says of it besides: labels, and what it is able to do.
+    /// Its labels and capabilities, as far as the cloud knows them.
     pub about: About,
 }
 
@@ -163,7 +164,7 @@ pub enum Standing {
     Ready,
     /// Not now, for this reason: it is still starting, or was put aside. What is on it stays.
     Aside(String),
-    /// It is about to go, for this reason, and what is on it with it.
+    /// It is about to be taken away, for this reason, with what is on it.
     Leaving(String),
 }
 
@@ -182,20 +183,21 @@ pub struct CloudError {
 /// Kinds of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloudErrorKind {
-    /// The topology says something that the cloud can't do.
+    /// The topology asks for something that the cloud can't do.
     Misconfigured,
     /// The cloud or a VM can't be reached.
     Unreachable,
     /// No answer in time.
     TimedOut,
-    /// The cloud said no.
+    /// The cloud refused.
     Refused,
-    /// The cloud has no more VMs to give at the time.
+    /// The cloud has no more VMs at the moment.
     Exhausted,
-    /// A VM was made and could not be used in time, nor could the one made in its place. It is gone.
+    /// A VM was made but could not be used in time, and neither could the one made in its place. It
+    /// is gone.
     NeverReady,
-    /// It was given up because nobody wants it any more.
+    /// It was given up because it is no longer wanted.
     Cancelled,
-    /// The cloud or a VM failed over the request, which may pass.
+    /// The cloud or a VM failed on the request, which may pass.
     Failing,
 }

@@ -9,7 +9,7 @@ use super::ConfigError;
 /// Options of `mapek backup`.
 #[derive(Debug, Args)]
 pub struct BackupOptions {
-    /// The file to write; it must not be there yet
+    /// The file to write; it must not exist yet
     pub file: PathBuf,
     /// Where the journal is.
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub struct BackupOptions {
 pub struct RestoreOptions {
     /// The backup to read
     pub file: PathBuf,
-    /// Where the journal is to be.
+    /// Where the journal is to be put.
     #[command(flatten)]
     pub data: DataFolder,
     /// Replace the journal that is there

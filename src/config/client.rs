@@ -150,7 +150,7 @@ impl OnFailureChoice {
 pub enum OnShortageChoice {
     /// That is a failure.
     Fail,
-    /// The plan is placed again, on the VMs that did come; the result may differ from what was shown.
+    /// The plan is placed again, on the VMs that came; the result may differ from what was shown.
     Replan,
 }
 
@@ -225,7 +225,7 @@ pub struct DiffOptions {
 pub struct GiveUpOptions {
     /// The VM, as the allocation names it
     pub vm: String,
-    /// Do not ask before giving it up
+    /// Do not ask first
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -233,7 +233,7 @@ pub struct GiveUpOptions {
 /// Options of `mapek nodes`.
 #[derive(Debug, Args)]
 pub struct NodesOptions {
-    /// Only this node, with all that is known of it
+    /// Only this node, with everything known about it
     pub id: Option<String>,
 }
 
@@ -242,10 +242,10 @@ pub struct NodesOptions {
 pub struct CandidatesOptions {
     /// The tier, by its flat name APP_TIER
     pub tier: String,
-    /// Cores that its container is to have [default: the fewest]
+    /// Cores of the container to be placed [default: the fewest]
     #[arg(long, value_name = "CORES")]
     pub cpu_cores: Option<f64>,
-    /// Memory units that its container is to have [default: 1]
+    /// Memory units of the container to be placed [default: 1]
     #[arg(long, value_name = "UNITS")]
     pub mem_units: Option<u32>,
 }
@@ -264,7 +264,7 @@ pub struct DrainOptions {
     /// The nodes
     #[arg(required = true, value_name = "NODE")]
     pub nodes: Vec<String>,
-    /// Do not wait for the end: show the intents' ids, and leave
+    /// Do not wait for the end: print the intents' ids and exit
     #[arg(long)]
     pub detach: bool,
 }
@@ -274,16 +274,16 @@ pub struct DrainOptions {
 pub struct MigrateOptions {
     /// The tier, by its flat name APP_TIER
     pub tier: String,
-    /// The node that it leaves; needed where the tier is on several
+    /// The node that it leaves; needed if the tier is on several
     #[arg(long, value_name = "NODE")]
     pub from: Option<String>,
-    /// A node that it may go to; give it several times for several
+    /// A node that it may go to; can be given several times
     #[arg(long, value_name = "NODE", required_unless_present = "to_where")]
     pub to: Vec<String>,
-    /// It may go to a node of which this expression is true
+    /// It may go to any node for which this expression is true
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "to")]
     pub to_where: Option<String>,
-    /// Do not wait for the end: show the intent's id, and leave
+    /// Do not wait for the end: print the intent's id and exit
     #[arg(long)]
     pub detach: bool,
 }

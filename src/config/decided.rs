@@ -1,4 +1,4 @@
-//! What the service goes by, once flags, variables, file and defaults are put together.
+//! The service's settings, once flags, variables, file and defaults are combined.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use crate::auth::BadTokens;
 
 use super::{LogFormat, OnRestart, Options, TokenSource, defaults::defaults};
 
-/// Everything decided.
+/// All settings.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen.
@@ -32,19 +32,19 @@ pub struct Config {
     pub parallel: usize,
     /// Actions that may run at the same time on one VM.
     pub parallel_on_vm: usize,
-    /// How long an action is tried again that fails for a passing reason.
+    /// How long an action that fails for a passing reason is tried again.
     pub retry_for: Duration,
     /// How long an engine may take for one answer.
     pub engine_timeout: Duration,
-    /// What becomes of an execution that was cut off.
+    /// What happens to an execution that was cut off.
     pub on_restart: OnRestart,
-    /// Time between looks for drift; None for none.
+    /// Time between checks for drift; None for no checks.
     pub observe_every: Option<Duration>,
     /// Docker engine of the embedded default.
     pub docker_host: String,
     /// Who may do what.
     pub tokens: TokenSource,
-    /// Certificates, where TLS is spoken.
+    /// Certificates, if TLS is used.
     pub tls: Option<TlsFiles>,
     /// Origins of web pages that may use the service.
     pub cors_origins: Vec<String>,
@@ -62,7 +62,7 @@ pub struct Config {
     pub max_what_if: Duration,
     /// Costly calls that one client may make in a minute; 0 for any number.
     pub rate_limit: u32,
-    /// Names and addresses of the service besides those that it finds out.
+    /// Names and addresses of the service, in addition to those that it finds out.
     pub allowed_hosts: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ pub enum ConfigError {
     /// The file can't be read.
     #[error("the configuration file {0} can't be read")]
     File(String, #[source] std::io::Error),
-    /// The file is not as it should be.
+    /// The file has a mistake.
     #[error("the configuration file {0} has a mistake: {1}")]
     Toml(String, String),
     /// There is no home to put data in.
@@ -107,7 +107,7 @@ pub enum ConfigError {
     /// TLS takes two files.
     #[error("TLS needs both --tls-cert and --tls-key{0}")]
     HalfTls(&'static str),
-    /// A default was forgotten. A test sees to it that none is.
+    /// A default was forgotten. A test makes sure that none is.
     #[error("{0} has no default: give it")]
     NoDefault(&'static str),
     /// A number that makes no sense.
@@ -116,7 +116,7 @@ pub enum ConfigError {
 }
 
 impl Options {
-    /// Fills what is open from the file, then from the defaults. `home` is the user's data folder.
+    /// Fills gaps from the file, then from the defaults. `home` is the user's data folder.
     ///
     /// # Errors
     ///
@@ -224,21 +224,22 @@ impl Options {
     }
 }
 
-/// What the file says, over the defaults.
+/// The file's settings, on top of the defaults.
 fn read(path: Option<&Path>) -> Result<Options, ConfigError> {
     let name = path.map(|path| path.display().to_string()).unwrap_or_default();
     let wrong = |error: toml::de::Error| ConfigError::Toml(name.clone(), error.to_string());
     let mut whole = defaults();
     if let Some(path) = path {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::File(name.clone(), error))?;
-        // A mistake is told with its line, which the options put together do not have any more.
+        // A mistake is reported with its line here, which is no longer known once the options are
+        // combined.
         toml::from_str::<Options>(&text).map_err(wrong)?;
         whole.extend(toml::from_str::<toml::Table>(&text).map_err(wrong)?);
     }
     whole.try_into().map_err(wrong)
 }
 
-/// A value of those that have a default, so that there is one.
+/// The value of an option that has a default, and therefore always has a value.
 fn given<T>(value: Option<T>, name: &'static str) -> Result<T, ConfigError> {
     value.ok_or(ConfigError::NoDefault(name))
 }

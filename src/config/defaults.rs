@@ -1,7 +1,7 @@
-//! The defaults of the service's options, once: what the service goes by, and what `--help` and
-//! docs/configuration.md tell.
+//! The defaults of the service's options, in one place: for the service, `--help` and
+//! docs/configuration.md.
 
-/// As a configuration file would have them.
+/// Written like a configuration file.
 const DEFAULTS: &str = r#"
 listen = "127.0.0.1:8000"
 max_connections = 4096
@@ -31,7 +31,7 @@ pub fn defaults() -> toml::Table {
     toml::from_str(DEFAULTS).unwrap_or_default()
 }
 
-/// The command with the defaults in the help of its options.
+/// The command, with the defaults in the help of its options.
 pub fn told(command: clap::Command) -> clap::Command {
     let defaults = defaults();
     command.mut_args(|option| {

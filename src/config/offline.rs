@@ -10,7 +10,7 @@ pub struct ValidateOptions {
     /// The files to check: topologies, plans, what-ifs; - for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// What the files are, instead of what they look like
+    /// What the files are, if it should not be guessed from their content
     #[arg(long = "as", value_name = "KIND")]
     pub kind: Option<Kind>,
     /// The topology that plans are for [default: the one among the files, if there is just one]
@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As on the command line, and in answers.
+    /// Its name on the command line and in answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What the service may be told, by flag, variable or file.
+//! The options of the service: flag, variable or entry in the file.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Secret;
 
-/// Options of the service. What is not given stays open for the file and the defaults.
+/// Options of the service. What is not given is taken from the file and the defaults.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -124,7 +124,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What becomes of an execution that was cut off.
+/// What happens to an execution that was cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnRestart {

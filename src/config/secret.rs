@@ -1,4 +1,4 @@
-//! Secrets that the configuration names: text that is never shown, and where tokens come from.
+//! Secrets in the configuration: text that is never shown, and where tokens come from.
 
 use std::fmt;
 use std::fs;
@@ -37,7 +37,7 @@ pub struct TokenSource {
 }
 
 impl TokenSource {
-    /// Reads them, the file anew each time.
+    /// Reads them; a file is read again each time.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The options of the service as a table for people, from what the command line is made of.
+//! The table of the service's options, made from the definition of the command line.
 
 use clap::Args;
 

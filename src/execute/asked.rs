@@ -8,7 +8,8 @@ use uuid::Uuid;
 /// Who asked for a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct By {
-    /// The name of the token; `anonymous` without one; `mapek` where the service acted by itself.
+    /// The name of the token; `anonymous` if there was none; `mapek` if the service acted by
+    /// itself.
     #[serde(rename = "by")]
     pub name: String,
     /// The address that the request came from.
@@ -30,7 +31,7 @@ impl By {
     }
 }
 
-/// Why `mapek` set out by itself to bring back what should be.
+/// Why `mapek` began an execution by itself, to restore what should run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({ "reasons": ["rubis_db on vm 'vm1' is stopped: not running"],
     "plan_of": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "since": "2026-11-21T06:00:00Z", "by": "planner" }))]
@@ -41,10 +42,10 @@ pub struct Reconcile {
     /// The execution that first reached the plan.
     #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     pub plan_of: Uuid,
-    /// When that was accepted.
+    /// When that execution was accepted.
     #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
     pub since: Timestamp,
-    /// The name of who asked for it.
+    /// The name of the token with which it was requested.
     #[schema(example = "planner")]
     pub by: String,
 }

@@ -1,4 +1,4 @@
-//! What a sealed plan was chosen by, and what of that has moved since. Pure.
+//! What a sealed plan is based on, and what of that has changed since. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,31 +10,31 @@ use crate::model::{Foreign, Size, TierId, VmId};
 
 use super::pinned::Pinned;
 
-/// All that the actions were chosen by.
+/// Everything that the choice of the actions depends on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Basis {
-    /// Which topology.
+    /// The topology's generation.
     pub generation: u64,
-    /// What the plan asks for, however it was spelled.
+    /// What the plan asks for, however it was written.
     pub plan: BTreeMap<TierId, Size>,
     /// What runs: sizes, cores and addresses.
     pub from: Pinned,
-    /// What others hold on the VMs that the actions set out from or lead to.
+    /// What others hold on the VMs where the actions start or end.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub foreign: BTreeMap<VmId, Foreign>,
-    /// Our containers on each VM that was seen.
+    /// Own containers on each VM that was seen.
     pub containers: BTreeMap<VmId, BTreeMap<String, Held>>,
-    /// The commit, or content hash, of the hooks; None where none is run or they can't be had.
+    /// The commit, or content hash, of the hooks; None if none is run or they can't be had.
     pub hooks: Option<String>,
-    /// The id of each image on each VM where a container is to be created. None where the engine
-    /// has no such image: it is pulled then. Left out where the engine was not to be asked.
+    /// The id of each image on each VM where a container is to be created. None if the engine does
+    /// not have the image: then it is pulled. Left out if the engine was not to be asked.
     pub images: BTreeMap<VmId, BTreeMap<String, Option<String>>>,
 }
 
 /// A container as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// The engine's id: another one is another container.
+    /// The engine's id: another id is another container.
     pub id: String,
     /// Whether it runs.
     pub running: bool,
@@ -50,7 +50,7 @@ pub struct Held {
 }
 
 impl Basis {
-    /// Takes in what engines were seen to run.
+    /// Adds what engines were seen to run.
     #[must_use]
     pub fn seen(mut self, seen: &BTreeMap<VmId, Vec<Observed>>) -> Self {
         for (vm, containers) in seen {
@@ -71,7 +71,7 @@ impl Basis {
         self
     }
 
-    /// What is not any more as it was, each with what it was and is.
+    /// What has changed, each with its old and its new value.
     #[must_use]
     pub fn moved(&self, now: &Self) -> Vec<Moved> {
         let mut moved = Vec::new();
@@ -107,7 +107,7 @@ impl Basis {
             );
             let held = |basis: &Self| basis.held_on(vm);
             let (was, is) = (held(self), held(now));
-            // A VM that could not be seen at one of the times says nothing of single containers.
+            // A VM that was not seen at one of the two times says nothing about single containers.
             let seen = self.containers.contains_key(vm) == now.containers.contains_key(vm);
             for container in keys(&was, &is).into_iter().filter(|_| seen) {
                 let place = json!({ "vm": vm, "container": container });
@@ -146,7 +146,7 @@ impl Basis {
         for (vm, images) in &now.images {
             for (image, is) in images {
                 let was = self.images.get(vm).and_then(|images| images.get(image));
-                // What was to be pulled may have been pulled meanwhile.
+                // An image that was to be pulled may have been pulled meanwhile.
                 if was != Some(&None) {
                     let place = json!({ "vm": vm, "image": image });
                     note("image", place, json!(was), json!(is));
@@ -156,7 +156,7 @@ impl Basis {
         moved
     }
 
-    /// What is known of the containers on a VM: as its engine told, or as confirmed.
+    /// What is known about the containers on a VM: from its engine, or as confirmed.
     fn held_on(&self, vm: &VmId) -> BTreeMap<String, Value> {
         match self.containers.get(vm) {
             Some(seen) => seen
@@ -177,17 +177,17 @@ fn keys<'a, K: Ord, V>(one: &'a BTreeMap<K, V>, other: &'a BTreeMap<K, V>) -> BT
     one.keys().chain(other.keys()).collect()
 }
 
-/// One thing that is not as it was.
+/// One thing that has changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Moved {
     /// `topology`, `plan`, `vm`, `container`, `allocation`, `foreign`, `hooks` or `image`.
     pub what: &'static str,
-    /// Which.
+    /// Its name, such as that of the VM or the tier.
     #[serde(flatten)]
     pub place: Value,
-    /// As it was shown; null where there was none.
+    /// The old value; null if there was none.
     pub was: Value,
-    /// As it is; null where there is none.
+    /// The new value; null if there is none.
     pub is: Value,
 }
 

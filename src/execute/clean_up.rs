@@ -1,4 +1,4 @@
-//! What is done about an action that has failed for good: takes away what it half made, and looks up
+//! Cleans up after an action that has failed for good: removes what it has half made, and looks up
 //! what is really there.
 
 use crate::cloud::Standing;
@@ -11,14 +11,14 @@ use super::page::Page;
 use super::reality::held;
 use super::world::{View, World};
 
-/// What became of an action that has failed.
+/// The result of cleaning up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// What is really there, where the action was about a container, or a VM that was to go.
+    /// What is really there, if the action was about a container, or about a VM to be deleted.
     pub left: Option<Left>,
-    /// Whether something may be there that nobody knows of.
+    /// Whether something may be there that the record does not know.
     pub unknown: bool,
-    /// What a person should know of it.
+    /// What a person should know about it.
     pub remark: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Settled {
     }
 }
 
-/// After an action has failed for good. `unsure` says that its effect may have happened.
+/// After an action has failed for good. `unsure` means that its effect may have happened.
 pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'_>, unsure: bool) -> Settled {
     match action {
         Action::CreateVm { vm } => match world.cloud.abandon_vm(vm, page).await {
@@ -64,11 +64,12 @@ pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'
         | Action::UpdateContainer { container, .. }
         | Action::ReplaceContainer { container, .. }
         | Action::DeleteContainer { container, .. } => {
-            // What was on a VM that is gone went with it.
+            // What was on a VM that is gone is gone, too.
             if !world.knows(view, action.vm()) {
                 return Settled::known(Left::Nothing);
             }
-            // A hook that was to drain it must not go on beside the next one.
+            // A hook that was preparing the container for its end must not go on beside the next
+            // one.
             let drains = matches!(
                 action,
                 Action::DeleteContainer { .. } | Action::ReplaceContainer { .. }
@@ -82,7 +83,7 @@ pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'
                 Ok((_, engine)) => self::container(world, engine.as_ref(), action, container.as_str()).await,
                 Err(fault) => Settled::unknown(None, not_known(&fault.message)),
             };
-            // What became of its hook is of interest where it stays.
+            // The outcome of its hook matters if the container stays.
             let stays = matches!(settled.left, Some(Left::Container { .. }));
             Settled {
                 remark: settled.remark.or(drained.filter(|_| stays)),
@@ -105,7 +106,7 @@ async fn container(world: &World, engine: &dyn Engine, action: &Action, name: &s
     if matches!(action, Action::ReplaceContainer { .. }) {
         match engine.take_back(name).await {
             Ok(()) => {}
-            // Whether the successor is gone is to be found out.
+            // It must be found out whether the successor is gone.
             Err(error) if error.may_pass() => {
                 tracing::warn!(%error, "a failed replacement could not be taken back: {action}");
                 return Settled::unknown(None, not_known(&error.to_string()));
@@ -128,7 +129,7 @@ async fn container(world: &World, engine: &dyn Engine, action: &Action, name: &s
 /// What is there under the name of an action's container.
 async fn look_at(world: &World, engine: &dyn Engine, action: &Action, name: &str, created: bool) -> Settled {
     match engine.find(name).await {
-        // A paused one holds what it holds.
+        // A paused one still holds its part.
         Ok(Some(seen)) if seen.managed && seen.state.holds() => {
             let held = held(&world.topology, &seen);
             Settled::known(Left::Container {
@@ -149,7 +150,7 @@ async fn look_at(world: &World, engine: &dyn Engine, action: &Action, name: &str
     }
 }
 
-/// Whether a VM that was to go is there.
+/// Whether a VM that was to be deleted is still there.
 async fn vm(world: &World, view: &View, action: &Action) -> Settled {
     let name = real_name(&view.bindings, action.vm());
     match world.cloud.offer().await {
@@ -165,7 +166,7 @@ async fn vm(world: &World, view: &View, action: &Action) -> Settled {
     }
 }
 
-/// Makes sure that a hook which was cut off runs no more. Answers with what a person should know.
+/// Makes sure that a hook which was cut off no longer runs. Returns what a person should know.
 async fn hook(world: &World, view: &View, action: &Action, page: &Page<'_>) -> Option<String> {
     let (hook, container) = (page.hook()?, action.container()?);
     let (_, engine) = world.engine(view, action.vm()).ok()?;

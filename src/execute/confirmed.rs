@@ -1,4 +1,4 @@
-//! What events confirm: what becomes different in the allocation, and in the hooks that are owed. Pure.
+//! What events confirm: the changes to the allocation and to the hooks that are owed. Pure.
 
 use crate::model::{Allocation, Change, Topology, VmId};
 use crate::translate::Action;
@@ -11,14 +11,14 @@ use super::record::Execution;
 /// What an event confirms.
 #[derive(Debug, Default, PartialEq)]
 pub struct Confirmed {
-    /// What becomes different in the allocation.
+    /// The changes to the allocation.
     pub changes: Vec<Change>,
     /// The real name of a VM of the plan.
     pub bound: Option<(VmId, FoundVm)>,
 }
 
-/// What an event of an execution confirms. The work is that of the VM which the event is about, not
-/// that of all VMs, except where tiers are owed a hook for it.
+/// What an event of an execution confirms. The work is that of the event's VM only, not of all VMs,
+/// except if it makes tiers owe a hook.
 #[must_use]
 pub fn confirmed(
     topology: &Topology,
@@ -74,7 +74,7 @@ fn of_event(
                 owed::drained(topology, execution, allocation, bindings, *number);
             })
         }
-        // It may have had its effect: the hooks that it would be owed then are run to be sure.
+        // It may have had its effect: the hooks that would then be owed are run to be sure.
         Event::ActionFailed {
             action,
             left: None,
@@ -121,7 +121,7 @@ fn of_event(
     }
 }
 
-/// What `work` changes, which knows no other VM than the action's, and the one that it `made`.
+/// What `work` changes. It knows no VM other than the action's, and the one that it `made`.
 fn on_one_vm(
     action: &Action,
     made: Option<&VmId>,

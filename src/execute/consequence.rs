@@ -3,12 +3,12 @@
 use crate::model::{CoreSet, Topology};
 use crate::translate::Action;
 
-/// Whether `action` must be left undone because `failed` was not done.
+/// Whether `action` must not be done because `failed` was not done.
 ///
-/// What a failed action was to free may still be taken, what it was to start may not run: so
-/// nothing grows on a VM where something did not shrink, nothing is stopped whose successor did not
-/// start, nothing starts without its dependency. Dependency hooks run all the same: they are told
-/// what really is.
+/// What a failed action was meant to free may still be in use, and what it was meant to start may
+/// not run. So nothing grows on a VM where something did not shrink, nothing is stopped whose
+/// successor did not start, and nothing starts without its dependency. Dependency hooks run all the
+/// same: they are told what is really there.
 #[must_use]
 pub fn follows(topology: &Topology, failed: &Action, action: &Action) -> bool {
     let same_vm = failed.vm() == action.vm();
@@ -48,7 +48,8 @@ pub fn follows(topology: &Topology, failed: &Action, action: &Action) -> bool {
             },
             Action::DeleteContainer { container, .. },
         ) => failed == container,
-        // A revision that does not come up in one place is not tried in the next, and nothing that depends on it follows.
+        // A revision that does not come up in one place is not tried in the next, and nothing that
+        // depends on it follows.
         (
             Action::CreateContainer {
                 container: failed, ..
@@ -136,7 +137,7 @@ mod tests {
             cores: cores(core),
             revision: None,
         };
-        // Core 0 is still the old one's; core 1 was the successor's, which is gone.
+        // Core 0 still belongs to the old one; core 1 was the successor's, which is gone.
         let failed = replace("web", 0, 1);
         assert!(follows(&topology, &failed, &create("vm1", 0)));
         assert!(follows(&topology, &failed, &replace("db", 2, 0)));

@@ -1,4 +1,4 @@
-//! Tests of whole executions in a world that goes wrong.
+//! Tests of whole executions in a world where things go wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use super::*;
 use crate::engine::{Health, State};
 use crate::model::topology::OnFailure;
 
-/// So long attempts go on where they are to succeed in the end: longer than any machine takes.
+/// How long attempts go on when they should succeed in the end: longer than any machine takes.
 const LONG: Duration = Duration::from_secs(600);
-/// Where they are to fail, so long: the first one is the last.
+/// How long when they should fail: the first attempt is the last.
 const SHORT: Duration = Duration::from_millis(10);
 
 fn unhalted() -> watch::Receiver<Halt> {
@@ -33,7 +33,7 @@ async fn a_vm_with_much_to_do_keeps_the_others_from_nothing() {
 
     let running = Arc::clone(&world);
     let run = tokio::spawn(async move { running.run(LONG, 4, unhalted()).await });
-    // While nothing goes on on one VM, everything is done on the others.
+    // While nothing happens on one VM, everything is done on the others.
     let mut looks = 0;
     while ["b", "c", "d"].iter().any(|vm| world.running_on(vm).is_empty()) {
         looks += 1;
@@ -46,8 +46,8 @@ async fn a_vm_with_much_to_do_keeps_the_others_from_nothing() {
     assert_eq!(world.running_on("a").len(), 16);
 }
 
-/// The engine of `b` does the last thing that it is told, and never says so. It answers again once
-/// `wakes` says so.
+/// The engine of `b` does the last thing that it is asked, but does not answer. It answers again
+/// once `wakes` says so.
 async fn falls_silent(
     (from, to): Move<'_>,
     on_failure: OnFailure,
@@ -94,7 +94,7 @@ async fn what_may_have_stayed_on_a_silent_engine_is_not_undone() {
 
 #[tokio::test]
 async fn what_became_of_an_action_is_looked_up_again_before_the_end() {
-    // As soon as it was put down as unknown; and only on the way back.
+    // As soon as it is recorded as unknown; and only in the rollback.
     let moments: [fn(&Event) -> bool; 2] = [
         |event| matches!(event, Event::ActionFailed { unknown: true, .. }),
         |event| matches!(event, Event::RollbackBegun { .. }),
@@ -105,7 +105,8 @@ async fn what_became_of_an_action_is_looked_up_again_before_the_end() {
         assert_eq!([world.running_on("a"), world.running_on("b")], [[""; 0]; 2]);
         assert_eq!(world.record().unknown().count(), 0);
     }
-    // A deletion that is found out in time is undone; too late, it is not said to be.
+    // A deletion whose outcome is learnt in time is undone; if it is too late, the execution does
+    // not claim so.
     let (world, (outcome, _)) = falls_silent(SHRINKS, OnFailure::Rollback, moments[0]).await;
     assert_eq!(outcome, Some(Outcome::RolledBack));
     assert_eq!(world.running_on("b"), ["app_three", "app_two"]);
@@ -116,8 +117,8 @@ async fn what_became_of_an_action_is_looked_up_again_before_the_end() {
     assert!(told.contains("'app_two' from vm 'b'"), "{told}");
 }
 
-/// Once the last container runs, its engine is restarted: everything is down, and for the next calls
-/// it does not answer, or starts nothing.
+/// Once the last container runs, its engine is restarted: everything is down, and for the next
+/// calls it does not answer, or starts nothing.
 async fn restarted_at_the_end(silent: usize, stubborn: usize) -> (Arc<Fake>, Ending) {
     let plan = (holding(&[("a", "")]), holding(&[("a", "one")]));
     let world = Fake::new(plan, OnFailure::Stop, move |event, engines| {
@@ -178,7 +179,8 @@ async fn what_nobody_will_take_is_given_back_when_an_execution_is_cancelled() {
     assert_eq!(abandoned.len(), 3, "{abandoned:?}");
 }
 
-/// An execution that makes a VM on which this is found. Answers with how it ended, and what runs there then.
+/// An execution that makes a VM on which this is found. Returns how it ended, and what runs there
+/// then.
 async fn made_with(theirs: &[(&str, &str, u64)]) -> (Arc<Fake>, Ending) {
     let places = [("new_vm0", "one"), ("new_vm0", "two")];
     let world = Fake::new((holding(&[]), holding(&places)), OnFailure::Stop, nothing);
@@ -308,7 +310,8 @@ async fn a_hook_that_drained_what_is_not_replaced_after_all_is_seen_to_its_end()
         texts.len() == 1 && texts[0].starts_with("replace container 'app_one'"),
         "{texts:?}"
     );
-    // The service was killed while the old container's hook ran, and the execution was cancelled then.
+    // The service was killed while the old container's hook ran, and the execution was then
+    // cancelled.
     world.happened(Event::ActionStarted {
         action: 0,
         attempt: 1,
@@ -324,7 +327,7 @@ async fn a_hook_that_drained_what_is_not_replaced_after_all_is_seen_to_its_end()
     let (outcome, _) = world.run(SHORT, 4, watch::channel(Halt::Cancel).1).await;
     assert_eq!(outcome, Some(Outcome::Cancelled));
     assert_eq!(world.running_on("a"), ["app_one"]);
-    // This engine can't say what became of the hook.
+    // This engine can't say how the hook ended.
     let told = world.record().progress.actions[0].error.clone().unwrap();
     assert!(told.contains("its hook may still run in the container"), "{told}");
 }

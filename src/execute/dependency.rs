@@ -1,4 +1,4 @@
-//! What a container depends on, just before it is created.
+//! A container's dependencies, just before it is created.
 
 use crate::engine::{Health, State};
 use crate::fault::{Code, Fault};
@@ -26,7 +26,7 @@ pub async fn await_dependencies(
         return Ok(());
     };
     let target = match &execution.progress.back {
-        // On the way back it is what was there before.
+        // In a rollback, what was there before counts.
         Some(_) => &world.from,
         None => execution.target(),
     };
@@ -59,7 +59,7 @@ async fn await_dependency(
         planned.any(|(name, _)| real_name(&view.bindings, name) == vm)
     };
     for (vm, held) in view.allocation.places(dependency) {
-        // What is about to go is not waited for, and not started again.
+        // A dependency that is about to be removed is not waited for, and not started again.
         if !stays(vm) {
             continue;
         }

@@ -30,39 +30,40 @@ pub struct Details<'e> {
     /// The plan as it was sent.
     #[schema(value_type = Plan)]
     plan: &'e Value,
-    /// The generation of the topology that it was made for; 0 where an earlier version did not keep it.
+    /// The generation of the topology that it was made for; 0 if an earlier version did not record
+    /// it.
     #[schema(example = 3)]
     generation: u64,
     /// The commit, or content hash, of the hooks.
     #[schema(example = "9a7a287")]
     hooks_revision: Option<&'e str>,
-    /// What was.
+    /// The allocation before.
     #[schema(value_type = BTreeMap<String, Vm>, example = json!({}))]
     from: &'e Allocation,
-    /// What should be.
+    /// The allocation to reach.
     #[schema(value_type = BTreeMap<String, Vm>, example = json!({}))]
     target: &'e Allocation,
     /// Its stages.
     stages: Vec<Vec<Step<'e>>>,
-    /// Those that took their place, where too few VMs came and the plan was placed anew.
+    /// The stages that replaced them, if too few VMs came and the plan was placed again.
     #[serde(skip_serializing_if = "Option::is_none")]
     replanned_stages: Option<Vec<Vec<Step<'e>>>>,
-    /// What should be since then.
+    /// The allocation to reach since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BTreeMap<String, Vm>>, example = json!({}))]
     replanned_target: Option<&'e Allocation>,
-    /// Why the plan could not be placed anew, where too few VMs came.
+    /// Why the plan could not be placed again, if too few VMs came.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "the demand does not fit on 1 VM")]
     replan_error: Option<&'e str>,
-    /// Those of the way back, once it was begun.
+    /// The stages of the rollback, once it has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     rollback_stages: Option<Vec<Vec<Step<'e>>>>,
     /// What it does when an action fails.
     on_failure: OnFailure,
     /// What it does when fewer VMs come than it asked for.
     on_shortage: OnShortage,
-    /// The sealed plan that it carries out, where it does.
+    /// The sealed plan that it carries out, if it does.
     #[schema(example = "3f2a9c0d5e6b7a8190b1c2d3e4f50617")]
     plan_id: Option<&'e str>,
     /// The id of the request, as in the log.
@@ -71,10 +72,11 @@ pub struct Details<'e> {
     /// The address that the request came from.
     #[schema(example = "127.0.0.1")]
     address: Option<&'e str>,
-    /// How often a restarted service took it up.
+    /// How many times a restarted service took it up.
     #[schema(example = 0)]
     resumed: u32,
-    /// What was confirmed, did not run any more at the end, and could not be started again.
+    /// Containers that were confirmed, did not run any more at the end, and could not be started
+    /// again.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<&'e [Lost]>,
 }
@@ -89,7 +91,7 @@ struct Step<'e> {
     /// Its text.
     #[schema(example = "delete vm 'vm1'")]
     text: String,
-    /// Where it stands.
+    /// Its state.
     #[serde(flatten)]
     state: ActionState,
 }
@@ -128,7 +130,7 @@ impl Execution {
     }
 }
 
-/// Stages with where each action stands: the states follow in the order of the actions.
+/// Stages with the state of each action; the states are in the order of the actions.
 fn with_states<'e>(
     stages: &'e [Stage],
     states: &mut std::slice::Iter<'_, ActionState>,

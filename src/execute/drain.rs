@@ -8,15 +8,16 @@ use super::page::Page;
 use super::perform::{Failure, run_hook};
 use super::world::{View, World};
 
-/// Runs the hooks in the container, one after the other, and answers with what they said.
+/// Runs the hooks in the container, one after the other, and returns their output.
 ///
-/// A hook that fails, or does not end in time, is told and keeps nothing from going: what is to be removed must
-/// not stay because it is ill. The hooks behind it are left out then. One that was cut off is taken up, as other
-/// hooks are. In a container that does not run there is nothing to do.
+/// A hook that fails, or does not end in time, is reported, but does not keep the container from
+/// being removed. The hooks after it are left out. A hook that was cut off is continued, like other
+/// hooks. In a container that does not run there is nothing to do.
 ///
 /// # Errors
 ///
-/// When the engine does not answer, or nothing can be recorded: then the container can't be stopped either.
+/// When the engine does not answer, or nothing can be recorded: then the container can't be stopped
+/// either.
 pub async fn drain(
     world: &World,
     view: &View,
@@ -34,7 +35,7 @@ pub async fn drain(
         return Ok(None);
     }
     let mut output = String::new();
-    // Those before the one that was begun last are over.
+    // Those before the one that was begun last have ended.
     let begun = page.hook().map_or(0, |hook| hook.number);
     for (number, hook) in hooks.iter().enumerate().skip(begun) {
         let line = page.line(number, hook);

@@ -7,7 +7,7 @@ use crate::translate::Action;
 
 use super::event::{Finding, FoundVm, Left};
 
-/// Names that VMs got when they were made: `new_vm0` to what it really is.
+/// Real names of VMs that were made: from `new_vm0` to the name that it got.
 pub type Bindings = BTreeMap<VmId, FoundVm>;
 
 /// The real name of a VM of the plan.
@@ -16,7 +16,7 @@ pub fn real_name<'a>(bindings: &'a Bindings, planned: &'a VmId) -> &'a VmId {
     bindings.get(planned).map_or(planned, |found| &found.name)
 }
 
-/// Takes a confirmed action into the allocation. `shape` is what a new VM has.
+/// Applies a confirmed action to the allocation. `shape` is what a new VM has.
 pub fn confirm(
     allocation: &mut Allocation,
     bindings: &mut Bindings,
@@ -88,7 +88,8 @@ pub fn confirm(
                 held.owed.scale = false;
             }
         }
-        // Who was told of what is about to go is still to be told that it went.
+        // Those that were told that something is about to be removed must also be told when it has
+        // been.
         Action::RunTierHook { leaving, .. } if !leaving.is_empty() => {}
         Action::RunTierHook { container, .. } => {
             if let Some(held) = held(allocation, &vm, container) {
@@ -103,7 +104,7 @@ fn held<'a>(allocation: &'a mut Allocation, vm: &VmId, tier: &TierId) -> Option<
     allocation.vms.get_mut(vm)?.used.get_mut(tier)
 }
 
-/// Takes what a failed action left behind into the allocation.
+/// Applies what a failed action left behind to the allocation.
 pub fn settle(allocation: &mut Allocation, bindings: &Bindings, action: &Action, left: &Left) {
     let name = real_name(bindings, action.vm());
     let Some(tier) = action.container() else {

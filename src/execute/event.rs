@@ -13,21 +13,21 @@ use crate::translate::Stage;
 use super::asked::By;
 use super::pinned::Pinned;
 
-/// One thing that happened. `action` counts through all stages from 0, and on through the stages
-/// of the way back, where there is one.
+/// One thing that happened. `action` is a number that counts through all stages from 0, and on
+/// through the stages of a rollback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// An action is about to have its effect.
     ActionStarted {
-        /// Which.
+        /// Its number.
         action: usize,
         /// Counted from 1.
         attempt: u32,
     },
-    /// How far an action is that takes long.
+    /// Progress of an action that takes long.
     ActionProgressed {
-        /// Which.
+        /// Its number.
         action: usize,
         /// For a person.
         progress: String,
@@ -43,63 +43,63 @@ pub enum Event {
     },
     /// An attempt failed for a passing reason, or with unknown effect; another follows.
     AttemptFailed {
-        /// Which.
+        /// Its number.
         action: usize,
         /// Why, for a person.
         error: String,
     },
     /// An action's effect is confirmed.
     ActionSucceeded {
-        /// Which.
+        /// Its number.
         action: usize,
-        /// What it brought to light.
+        /// What it has found out.
         #[serde(default, skip_serializing_if = "Finding::is_empty")]
         finding: Finding,
     },
     /// An action failed and is not tried again.
     ActionFailed {
-        /// Which.
+        /// Its number.
         action: usize,
         /// Why, for a person.
         error: String,
         /// The kind of failure, from the table of error codes.
         code: String,
-        /// What a hook said.
+        /// The hook's output.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<String>,
-        /// What is really there after the failure, where it could be looked up.
+        /// What is really there after the failure, if it could be looked up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left: Option<Left>,
         /// Whether something may be there that the record does not know of.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unknown: bool,
     },
-    /// What became of an action that failed with an unknown effect was found out later.
+    /// The outcome of an action that failed with an unknown effect was found out later.
     ActionSettled {
-        /// Which.
+        /// Its number.
         action: usize,
-        /// What is really there, where the action was about a container.
+        /// What is really there, if the action was about a container.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left: Option<Left>,
     },
     /// An action is not begun, because of another that failed.
     ActionSkipped {
-        /// Which.
+        /// Its number.
         action: usize,
         /// The one that failed.
         because: usize,
     },
     /// Fewer VMs came than were asked for, and the plan was placed once more, on those that are
-    /// there. What was not begun of the first way is not done.
+    /// there. Actions of the first stages that were not begun are not done.
     Replanned {
-        /// What was then.
+        /// The allocation at that time.
         from: Pinned,
-        /// What should be, in the place of what was shown.
+        /// The allocation to reach, in place of the one that was shown.
         target: Allocation,
         /// The way there.
         stages: Vec<Stage>,
     },
-    /// An image is being brought to a VM, before anything is done.
+    /// A VM pulls an image, before anything is done.
     Pulling {
         /// The VM.
         vm: VmId,
@@ -110,23 +110,24 @@ pub enum Event {
     },
     /// Fewer VMs came than were asked for, and the plan could not be placed on those that are there.
     ReplanFailed(Unplaced),
-    /// What was done is undone, by these stages: the way from what is confirmed back to what was.
+    /// What was done is undone, by these stages, which lead from what is confirmed back to what was
+    /// there before.
     RollbackBegun {
-        /// The way back.
+        /// The stages.
         stages: Vec<Stage>,
     },
     /// A service took the execution up after another one had ended in the middle of it.
     Resumed {},
-    /// It was cut off, and waits for a person to say what becomes of it.
+    /// It was cut off, and waits for a person to decide.
     Held {},
-    /// Somebody asked that no further action is begun. It ends as cancelled from here on.
+    /// Somebody asked that no further action is begun. From here on it can only end as cancelled.
     CancelRequested(By),
-    /// Somebody asked that it is carried on to its target.
+    /// Somebody asked that it is continued to its target.
     ResumeRequested(By),
     /// Somebody asked that what it did is undone.
     RollbackRequested(By),
-    /// A last look found that a container which was confirmed does not run any more, and it could
-    /// not be started again.
+    /// A last look found that a container which was confirmed no longer runs, and it could not be
+    /// started again.
     Lost(Lost),
     /// Nothing more happens.
     Finished {
@@ -136,7 +137,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The action that the event is about.
+    /// The action that the event concerns.
     #[must_use]
     pub const fn action(&self) -> Option<usize> {
         match self {
@@ -168,7 +169,7 @@ impl Event {
 pub struct HookRun {
     /// Which of the action's hooks, counted from 0. Those before it have succeeded.
     pub number: usize,
-    /// What its engine knows it by.
+    /// The id that its engine gave it.
     pub run: RunId,
 }
 
@@ -176,10 +177,10 @@ pub struct HookRun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({ "vm": "vm1", "container": "rubis_db", "error": "the name is taken" }))]
 pub struct Lost {
-    /// Where it was.
+    /// Its VM.
     #[schema(value_type = String, example = "vm1")]
     pub vm: VmId,
-    /// Which.
+    /// Its name.
     #[schema(value_type = String, example = "rubis_db")]
     pub container: TierId,
     /// Why it could not be started again, for a person.
@@ -188,7 +189,7 @@ pub struct Lost {
 }
 
 impl Lost {
-    /// What the execution fails with.
+    /// The error with which the execution fails.
     #[must_use]
     pub fn fault(&self) -> Fault {
         let Self { vm, container, error } = self;
@@ -207,13 +208,13 @@ pub struct Unplaced {
     pub error: String,
     /// The kind of failure, from the table of error codes.
     pub code: String,
-    /// Every reason by itself.
+    /// Every reason separately.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Value>,
 }
 
 impl Unplaced {
-    /// From what was said.
+    /// From the fault.
     #[must_use]
     pub fn of(fault: Fault) -> Self {
         Self {
@@ -223,7 +224,7 @@ impl Unplaced {
         }
     }
 
-    /// The failure that it was to make up for, with this one.
+    /// The failure that it was meant to make up for, together with this one.
     #[must_use]
     pub fn after(&self, failed: Fault) -> Fault {
         let message = format!(
@@ -234,7 +235,7 @@ impl Unplaced {
     }
 }
 
-/// What an action brought to light.
+/// What an action has found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The VM that was made, under its real name and address.
@@ -256,7 +257,7 @@ pub struct FoundVm {
     pub endpoint: String,
 }
 
-/// What is really there of the container that a failed action was about.
+/// What is really there of the container that a failed action concerned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "left", rename_all = "snake_case")]
 pub enum Left {
@@ -276,7 +277,7 @@ pub enum Left {
 }
 
 impl Left {
-    /// As the allocation has it.
+    /// As in the allocation.
     #[must_use]
     pub fn container(&self) -> Option<Container> {
         match self {
@@ -333,13 +334,13 @@ impl Outcome {
     }
 }
 
-/// Where an execution is to go.
+/// The direction of an execution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// To its target.
     #[default]
     Forward,
-    /// Back to what was.
+    /// Back to what was there before.
     Back,
 }
 

@@ -1,4 +1,4 @@
-//! Why an execution is no success, and what of it is not undone.
+//! Why an execution did not succeed, and what it did not undo.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use super::record::Execution;
 use super::status::Status;
 
 impl Execution {
-    /// Why it is no success: the first failure, or the cancelling. VMs that did not come are none once
+    /// Why it did not succeed: the first failure, or the cancel. Missing VMs are no failure once
     /// the plan was placed without them.
     #[must_use]
     pub fn failure(&self) -> Option<Fault> {
@@ -35,15 +35,15 @@ impl Execution {
         }
     }
 
-    /// The failed actions that may have left something which the record does not know of.
+    /// The failed actions that may have left something which the record does not know.
     pub fn unknown(&self) -> impl Iterator<Item = (usize, &Action)> {
         let states = &self.progress.actions;
         self.actions()
             .filter(|(index, _)| states.get(*index).is_some_and(|state| state.unknown))
     }
 
-    /// The failed actions of the way out that are not undone, given what is confirmed now: what
-    /// became of them is not known, or was found out too late.
+    /// The failed actions of the way out that are not undone, given what is confirmed now: their
+    /// outcome is not known, or was found out too late.
     #[must_use]
     pub fn not_undone(&self, now: &Allocation, bindings: &Bindings) -> Vec<&Action> {
         let first = self.progress.back.as_ref().map_or(usize::MAX, |back| back.first);
@@ -81,8 +81,8 @@ impl Execution {
         })
     }
 
-    /// Whether VMs did not come, nothing else has failed, and the plan is still to be placed on those
-    /// that did.
+    /// Whether VMs did not come, nothing else has failed, and the plan has not yet been placed on
+    /// those that did.
     #[must_use]
     pub fn is_short(&self) -> bool {
         let progress = &self.progress;
@@ -103,8 +103,8 @@ impl Execution {
     }
 }
 
-/// Whether an action's failure means that there is one VM less than was asked for, and no more than
-/// that: what is set up wrongly would fail on any other VM, too.
+/// Whether an action's failure means only that there is one VM less than was asked for: a wrong
+/// setting would fail for any other VM, too.
 #[must_use]
 pub(super) fn did_not_come(action: &Action, code: Option<Code>) -> bool {
     matches!(action, Action::CreateVm { .. })
@@ -121,7 +121,7 @@ pub(super) fn did_not_come(action: &Action, code: Option<Code>) -> bool {
         )
 }
 
-/// An action's failure as the answer to the request tells it: with the action.
+/// An action's failure as the answer to the request: with the action.
 pub(super) fn told(action: &Action, index: usize, fault: Fault, output: Option<String>) -> Fault {
     let message = format!("{action}: {}", fault.message);
     let particulars = json!({ "action": index, "text": action.to_string(), "output": output });

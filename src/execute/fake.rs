@@ -1,5 +1,5 @@
-//! A world for tests of whole executions: engines that stop answering, a cloud whose VMs never come,
-//! and a record in memory.
+//! A world for tests of whole executions: engines that stop answering, a cloud whose VMs never
+//! come, and a record in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,17 +30,17 @@ pub struct Engineering {
     pub running: BTreeMap<String, BTreeMap<String, Observed>>,
     /// Engines that do not answer, and to how many calls more.
     pub silent: BTreeMap<String, usize>,
-    /// Engines that do not answer to changes alone.
+    /// Engines that do not answer only when asked to change something.
     pub stubborn: BTreeMap<String, usize>,
-    /// Engines that do the next change, and fall silent for ever instead of answering.
+    /// Engines that make the next change, and then never answer again.
     pub doomed: BTreeSet<String>,
-    /// Engines that start nothing before they are let.
+    /// Engines that start nothing until they are allowed to.
     pub gates: BTreeMap<String, Arc<Semaphore>>,
     /// VMs that were given up, in order.
     pub abandoned: Vec<VmId>,
 }
 
-/// What happens to the engines once an event is recorded.
+/// Changes the engines when an event is recorded.
 type OnEvent = Box<dyn Fn(&Event, &mut Engineering) + Send + Sync>;
 
 /// Engines, cloud and record in one.
@@ -56,7 +56,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-/// One core and one unit of memory on each of the VMs that are named, for each tier.
+/// One core and one unit of memory on each of these VMs, for each tier.
 pub fn holding(places: &[(&str, &str)]) -> Allocation {
     let mut allocation = Allocation::default();
     for (vm, tier) in places {
@@ -72,7 +72,7 @@ pub fn holding(places: &[(&str, &str)]) -> Allocation {
 }
 
 impl Fake {
-    /// An execution from one allocation to another. `on` is told of every event once it is recorded.
+    /// An execution from one allocation to another. `on` gets every event once it is recorded.
     pub fn new(
         (from, to): (Allocation, Allocation),
         on_failure: OnFailure,
@@ -153,7 +153,7 @@ impl Fake {
             .collect()
     }
 
-    /// Puts on record what happened in an earlier run.
+    /// Records what happened in an earlier run.
     pub fn happened(&self, event: Event) {
         let at = Timestamp::UNIX_EPOCH;
         let stamped = Stamped { at, event };
@@ -202,7 +202,7 @@ impl Fake {
     }
 }
 
-/// A running container of ours.
+/// A running container of this owner.
 pub fn container(name: &str, limits: &Limits) -> Observed {
     let cpuset = match &limits.cpu {
         CpuLimit::Cores(cores) => cores.to_string(),

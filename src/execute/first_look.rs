@@ -1,5 +1,5 @@
-//! The look at a VM that was made just now, before anything is put on it: whoever made its image may run
-//! containers of their own there.
+//! The look at a VM that has just been made, before anything is put on it: its image may start
+//! containers of its own.
 
 use crate::engine::Observed;
 use crate::fault::{Code, Fault};
@@ -13,8 +13,8 @@ use super::reality::{as_seen, lacking, no_limits, others};
 use super::record::Execution;
 use super::world::World;
 
-/// Looks at a VM that is there now for `planned`, and fails where what is to come does not fit beside
-/// what others run there.
+/// Looks at a new VM for `planned`, and fails if the planned containers do not fit beside what
+/// others run there.
 pub async fn first_look(
     world: &World,
     execution: &Execution,
@@ -22,7 +22,7 @@ pub async fn first_look(
     found: &FoundVm,
 ) -> Result<(), Failure> {
     let target = match &execution.progress.back {
-        // On the way back it is what was there before.
+        // In a rollback, what was there before counts.
         Some(_) => &world.from,
         None => execution.target(),
     };
@@ -38,7 +38,7 @@ pub async fn first_look(
     }
 }
 
-/// Why a VM can't take what is to be put on it. Pure.
+/// Why a VM can't take what is planned for it. Pure.
 fn in_the_way(topology: &Topology, name: &VmId, wanted: &Vm, seen: &[Observed]) -> Option<Fault> {
     let theirs = as_seen(topology, &wanted.emptied(), seen).foreign;
     let mut problems = Vec::new();

@@ -1,4 +1,4 @@
-//! What is fixed of an execution before its first effect.
+//! What is fixed about an execution before its first effect.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,16 +21,17 @@ pub struct Frozen {
     pub created_at: Timestamp,
     /// The plan as it was sent.
     pub plan: Value,
-    /// The topology that it was made for, by its generation; 0 in what was written before that was kept.
+    /// The generation of the topology that it was made for; 0 in old records, which did not have
+    /// it.
     #[serde(default)]
     pub generation: u64,
-    /// What was.
+    /// The allocation before.
     pub from: Pinned,
-    /// What should be.
+    /// The allocation to reach.
     pub target: Allocation,
     /// The actions.
     pub stages: Vec<Stage>,
-    /// The commit, or content hash, of the hooks; None where none is run.
+    /// The commit, or content hash, of the hooks; None if none is run.
     pub hooks_revision: Option<String>,
     /// What to do when an action fails.
     #[serde(default)]
@@ -41,25 +42,25 @@ pub struct Frozen {
     /// The client's `Idempotency-Key`: the same request under the same key is carried out once.
     #[serde(default)]
     pub idempotency_key: Option<String>,
-    /// A hash of all that the request under that key asked for.
+    /// A hash of everything that the request with that key asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// The sealed plan that it carries out, where it does.
+    /// The sealed plan that it carries out, if it does.
     #[serde(default)]
     pub plan_id: Option<String>,
     /// Who asked for it.
     #[serde(default)]
     pub requested_by: By,
-    /// Why the service began it by itself, where it did.
+    /// Why the service began it by itself, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<Reconcile>,
-    /// The intent that it carries out, where it does.
+    /// The intent that it carries out, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Uuid>,
 }
 
 impl Frozen {
-    /// The actions of all stages, numbered through.
+    /// The actions of all stages, in order.
     pub fn actions(&self) -> impl Iterator<Item = (usize, &Action)> {
         self.stages.iter().flatten().enumerate()
     }

@@ -1,5 +1,5 @@
-//! The look that an execution ends with: what was confirmed on the way must still run now. An
-//! engine that was restarted meanwhile may have left containers down that no later action was about.
+//! The last look of an execution: what was confirmed on the way must still run. An engine that was
+//! restarted meanwhile may have left containers down that no later action concerned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,12 +15,11 @@ use super::retry;
 use super::spec;
 use super::world::{View, World};
 
-/// Looks at these VMs, and starts again what is confirmed and does not run. Answers with those that
-/// could not be started, or None where `stop` says that there is no time to find out.
-///
-/// An engine that is being restarted does not answer, or does not start anything yet: it is given
-/// as long as an action is tried. A VM that can't be asked at all is left to the observer: what is
-/// on it is not known to be lost.
+/// Looks at these VMs, and starts again what is confirmed and does not run. Returns those that
+/// could not be started, or None if `stop` says that there is no time to find out.
+/// An engine that is being restarted does not answer, or does not start anything yet, so it gets as
+/// long as an action is tried. A VM that can't be asked at all is left to the observer: it is not
+/// known that what is on it is lost.
 pub async fn last_look(
     world: &World,
     view: &View,
@@ -66,7 +65,7 @@ async fn at(world: &World, view: &View, name: &VmId, stop: &(dyn Fn() -> bool + 
 
 /// What one look found: containers that are down, with why they could not be started.
 enum Found {
-    /// That is how it is: nothing is down, or what is can't be started.
+    /// Final: nothing is down, or what is down can't be started.
     Sure(BTreeMap<TierId, String>),
     /// The reasons may pass.
     Passing(BTreeMap<TierId, String>),
@@ -117,7 +116,7 @@ fn told(vm: &VmId, down: BTreeMap<TierId, String>) -> Vec<Lost> {
     down.into_iter().map(lost).collect()
 }
 
-/// What a container of ours is doing; None where there is none of that name.
+/// The state of an own container; None if there is none of that name.
 fn state(seen: &[Observed], tier: &TierId) -> Option<State> {
     let ours = |seen: &&Observed| seen.managed && seen.name == tier.as_str();
     seen.iter().find(ours).map(|seen| seen.state)

@@ -1,9 +1,9 @@
-//! Which hooks are owed, from what events confirm. Pure.
+//! Which hooks are owed, according to what events confirm. Pure.
 //!
 //! A container is owed its scale hooks from its creation or update until they succeed, and its
-//! dependency hook from the first change of a dependency until that succeeds. That is part of what
-//! is confirmed of the container, so that an execution which ends in between, however it does, leaves
-//! it on record. A container that goes is owed nothing.
+//! dependency hook from the first change of a dependency until that hook succeeds. This is part of
+//! what is confirmed about the container, so that it stays on record if an execution ends in
+//! between. A container that is removed is owed nothing.
 
 use std::collections::BTreeSet;
 
@@ -27,8 +27,8 @@ pub(super) fn after(topology: &Topology, allocation: &mut Allocation, bindings: 
     scale(topology, allocation, bindings, (action.vm(), container));
 }
 
-/// What brings a container's work to an end has begun in it, and it was not removed or replaced then: its scale hooks are
-/// owed, which set it to work again.
+/// A hook that prepares its end has begun in the container, which was then not removed or replaced:
+/// its scale hooks are owed, so that it works again.
 pub(super) fn drained(
     topology: &Topology,
     execution: &Execution,
@@ -62,7 +62,8 @@ fn scale(
     }
 }
 
-/// A container that was told of what is about to go is owed its dependency hook from then on: it may stay.
+/// A container that was told of a coming removal is owed its dependency hook from then on: the
+/// removal may not happen.
 pub(super) fn told_early(allocation: &mut Allocation, bindings: &Bindings, action: &Action, since: Since) {
     let Action::RunTierHook {
         vm,
@@ -81,7 +82,7 @@ pub(super) fn told_early(allocation: &mut Allocation, bindings: &Bindings, actio
     }
 }
 
-/// What is where, to see whether it changed.
+/// What is where, to see whether it has changed.
 pub(super) fn sizes(allocation: &Allocation) -> Vec<(VmId, TierId, Container)> {
     let of_vm = |(id, vm): (&VmId, &crate::model::Vm)| {
         let held = vm.used.iter();
@@ -91,9 +92,8 @@ pub(super) fn sizes(allocation: &Allocation) -> Vec<(VmId, TierId, Container)> {
     allocation.vms.iter().flat_map(of_vm).collect()
 }
 
-/// Adds the dependency hooks that are owed for what `changes` in number, size, place or
-/// revision. `allocation` is
-/// what was confirmed before.
+/// Adds the dependency hooks that are owed for what `changes` in number, size, place or revision.
+/// `allocation` is what was confirmed before.
 pub(super) fn add(
     topology: &Topology,
     execution: &Execution,
@@ -101,7 +101,7 @@ pub(super) fn add(
     allocation: &Allocation,
     changes: &mut Vec<Change>,
 ) {
-    // What was seen before it was placed anew is nothing that the execution did.
+    // What was seen before the plan was placed again was not done by the execution.
     let unsure = unsure(execution, event);
     if matches!(event, Event::Replanned { .. }) || (changes.is_empty() && unsure.is_none()) {
         return;
@@ -149,7 +149,7 @@ pub(super) fn add(
     }
 }
 
-/// The tier that a failed action may have changed in number or size: nobody knows.
+/// The tier whose number or size a failed action may have changed; nobody knows.
 fn unsure<'e>(execution: &'e Execution, event: &Event) -> Option<&'e TierId> {
     let Event::ActionFailed {
         action,
@@ -172,7 +172,7 @@ fn unsure<'e>(execution: &'e Execution, event: &Event) -> Option<&'e TierId> {
     }
 }
 
-/// The tiers of which a change makes more or less, puts it elsewhere, or puts another revision in its place.
+/// The tiers that a change makes more, fewer, or places elsewhere, or gives another revision.
 fn resized(allocation: &Allocation, change: &Change) -> Vec<TierId> {
     let size = |vm, tier| allocation.container(vm, tier).map(|held| held.size);
     match change {
@@ -193,7 +193,8 @@ fn resized(allocation: &Allocation, change: &Change) -> Vec<TierId> {
     }
 }
 
-/// Whether a dependency of the tier was changed on the way that the execution is on: what starts after
+/// Whether a dependency of the tier was changed in the present direction of the execution: a
+/// container that starts after that is told of it, too.
 /// that is told of it, too.
 fn dependency_changed(execution: &Execution, tier: &Tier) -> bool {
     let was = &execution.frozen.from.allocation;

@@ -1,4 +1,4 @@
-//! The page of the record that one action writes on: about a VM that it makes, or the runs of its
+//! What one action records about its own work: progress of a VM that it makes, and the runs of its
 //! hooks.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,8 @@ use super::event::{Event, HookRun};
 use super::record::Execution;
 use super::runner::{Halt, Run};
 
-/// Names of the VMs that are made in one go with that of the action `index`: on the way out, or on
-/// the way back.
+/// Names of the VMs that are made together with that of the action `index`: on the way out, or in
+/// the rollback.
 fn fellows(execution: &Execution, index: usize) -> Vec<VmId> {
     let first = execution
         .progress
@@ -35,7 +35,7 @@ fn fellows(execution: &Execution, index: usize) -> Vec<VmId> {
         .collect()
 }
 
-/// What one action writes on: the execution's record.
+/// Records an action's own events in the execution's record.
 pub(super) struct Page<'r> {
     run: &'r Run,
     action: usize,
@@ -46,7 +46,7 @@ pub(super) struct Page<'r> {
     hook: Mutex<Option<HookRun>>,
 }
 
-/// The part of the page that is about one of the action's hooks.
+/// The part for one of the action's hooks.
 pub(super) struct HookLine<'p> {
     page: &'p Page<'p>,
     number: usize,
@@ -108,12 +108,12 @@ impl<'r> Page<'r> {
         self.run.record(event).await
     }
 
-    /// The run of a hook that was begun last, by whichever process.
+    /// The run of a hook that was begun last, by any process.
     pub(super) fn hook(&self) -> Option<HookRun> {
         self.lock_hook().clone()
     }
 
-    /// The part about the action's hook with that number.
+    /// The part for the action's hook with that number.
     pub(super) fn line<'p>(&'p self, number: usize, name: &'p HookName) -> HookLine<'p> {
         HookLine {
             page: self,

@@ -19,14 +19,14 @@ use super::world::{View, World};
 /// Why an action failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// What a person is told.
+    /// The error for people.
     pub fault: Fault,
     /// Output of the hook that failed.
     pub output: Option<String>,
     /// Whether trying again may help: the reason may pass, or the effect is unknown. Every action
     /// is safe to repeat.
     pub again: bool,
-    /// Whether it is only that the container does not run.
+    /// Whether the only problem is that the container does not run.
     pub down: bool,
 }
 
@@ -160,7 +160,7 @@ async fn attempt(
             })
         }
         Action::DeleteVm { vm } => {
-            // A VM that the cloud does not know any more is gone already.
+            // A VM that the cloud no longer knows is already gone.
             let name = real_name(&view.bindings, vm);
             world.cloud.ensure_vm_absent(name).await?;
             Ok(Finding::default())
@@ -243,7 +243,7 @@ async fn attempt(
         Action::DeleteContainer {
             vm, container, hooks, ..
         } => {
-            // What was on a VM that is gone went with it.
+            // What was on a VM that is gone is gone, too.
             if !world.knows(view, vm) {
                 return Ok(Finding::default());
             }
@@ -302,7 +302,7 @@ pub(super) fn unknown(container: &TierId) -> Fault {
     )
 }
 
-/// What an earlier revision was is not kept for ever.
+/// Earlier revisions are not kept for ever.
 fn forgotten(container: &TierId, revision: &RevisionId) -> Fault {
     let message = format!(
         "what revision {revision} of {container} was made from is not known any more; put a topology that has it again, \

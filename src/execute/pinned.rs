@@ -1,4 +1,4 @@
-//! An allocation as it is kept: with what its JSON leaves out.
+//! An allocation as it is stored: with what its JSON leaves out.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,11 @@ pub struct Pinned {
     /// What others hold, by VM.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub foreign: BTreeMap<VmId, Foreign>,
-    /// The hooks that are owed, by VM and tier. None in what was written before they were kept.
+    /// The hooks that are owed, by VM and tier. Empty in old records, which did not have them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub owed: BTreeMap<VmId, BTreeMap<TierId, Owed>>,
-    /// What the containers were made from, by VM and tier. None in what was written before that was kept.
+    /// What the containers were made from, by VM and tier. Empty in old records, which did not have
+    /// it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revisions: BTreeMap<VmId, BTreeMap<TierId, RevisionId>>,
 }

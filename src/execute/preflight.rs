@@ -1,4 +1,4 @@
-//! Looking at everything that can be known before anything is done.
+//! Checks everything that can be known before anything is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,8 @@ use super::reality::as_seen;
 use super::spec;
 use super::world::{View, World};
 
-/// What stands in the way of these stages: VMs that the cloud can't make, engines that do not
-/// answer, names and ports taken by containers that are not ours, hooks that are missing.
-/// All of it, not only the first.
+/// What prevents these stages: VMs that the cloud can't make, engines that do not answer, names and
+/// ports taken by other containers, missing hooks. All of it, not only the first.
 ///
 /// `seen` is what engines were seen to run a moment ago; they are not asked again.
 pub async fn preflight(
@@ -35,7 +34,7 @@ pub async fn preflight(
     let mut creations: BTreeMap<&VmId, BTreeSet<&TierId>> = BTreeMap::new();
     let mut replaced: BTreeMap<&VmId, BTreeSet<&TierId>> = BTreeMap::new();
     for action in stages.iter().flatten() {
-        // A VM without an engine yet has nothing on it that could stand in the way.
+        // A VM that has no engine yet has nothing on it that could be in the way.
         if !world.vms.contains_key(action.vm()) {
             continue;
         }
@@ -73,12 +72,12 @@ pub async fn preflight(
 pub async fn remarks(world: &World, stages: &[Stage]) -> Vec<String> {
     match world.cloud.forecast(&change(stages, true)).await {
         Ok(forecast) => forecast.remarks,
-        // What keeps the cloud from being asked is an obstacle, and told as one.
+        // If the cloud can't be asked, that is an obstacle, and reported as one.
         Err(_) => Vec::new(),
     }
 }
 
-/// The VMs that are made and that go.
+/// The VMs that are made, and those that are deleted.
 fn change(stages: &[Stage], remarks: bool) -> Change {
     let mut change = Change {
         remarks,
@@ -130,7 +129,8 @@ async fn look(
     }
 }
 
-/// That a container uses more memory than it is to have. What can't be measured is left to the action itself.
+/// A container uses more memory than its new limit. What can't be measured is left to the action
+/// itself.
 async fn too_small(world: &World, view: &View, vm: &VmId, container: &TierId, size: Size) -> Option<Fault> {
     let (_, engine) = world.engine(view, vm).ok()?;
     let held = engine.memory_held(container.as_str()).await.ok()??;
@@ -146,7 +146,7 @@ async fn too_small(world: &World, view: &View, vm: &VmId, container: &TierId, si
     (held > limit).then(|| Fault::new(Code::MemoryInUse, message).with([details]))
 }
 
-/// That a VM which did not answer when the plan was placed has not what the plan was placed on.
+/// A VM that did not answer when the plan was placed does not run what was assumed.
 fn otherwise(world: &World, view: &View, vm: &VmId, observed: &[Observed]) -> Option<Fault> {
     let planned_on = view.allocation.vms.get(vm)?;
     let now = as_seen(&world.topology, planned_on, observed);
@@ -158,7 +158,7 @@ fn otherwise(world: &World, view: &View, vm: &VmId, observed: &[Observed]) -> Op
     (!same).then(|| Fault::new(Code::Conflict, message).with([json!({ "vm": vm })]))
 }
 
-/// That a container of others has the name which a successor needs for a while.
+/// Another container has the name that a successor needs for a while.
 fn successor_barred(vm: &VmId, foreign: &Observed, replaced: &BTreeSet<&TierId>) -> Option<Fault> {
     let tier = replaced
         .iter()
@@ -172,7 +172,7 @@ fn successor_barred(vm: &VmId, foreign: &Observed, replaced: &BTreeSet<&TierId>)
     Some(Fault::new(Code::NameTaken, message).with([json!({ "vm": vm, "container": tier })]))
 }
 
-/// The names and ports that a container of others takes from these tiers on its VM.
+/// The names and ports of these tiers that other containers have taken on their VM.
 pub(super) fn clashes(
     topology: &Topology,
     vm: &VmId,

@@ -1,5 +1,6 @@
-//! Images, brought to all VMs of a plan before anything is done: an image that can't be had is known while nothing
-//! is touched yet, and nothing waits for a pull between an old container's end and a new one's start.
+//! Pulls images on all VMs of a plan before anything is done: if an image can't be had, that is
+//! known while nothing has been touched, and nothing waits for a pull between an old container's
+//! end and a new one's start.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,7 +34,7 @@ struct Need<'s> {
     tier: &'s Tier,
 }
 
-/// An image's news, and which need it is about.
+/// Progress of an image, and which need it is for.
 struct News {
     vm: VmId,
     image: String,
@@ -81,7 +82,7 @@ impl Run {
         let mut failed = None;
         for (need, error) in failures {
             if !matches!(error.kind, EngineErrorKind::Image | EngineErrorKind::Secret) {
-                // What may pass is tried again by the action itself.
+                // A failure that may pass is tried again by the action itself.
                 tracing::warn!(vm = %need.vm, %error, "an image could not be pulled beforehand");
                 continue;
             }
@@ -97,7 +98,7 @@ impl Run {
                 error: fault.message.clone(),
                 code: fault.code.as_str().to_owned(),
                 output: None,
-                // What was to be replaced is there as it was.
+                // What was to be replaced is still there as it was.
                 left: matches!(need.what, Action::CreateContainer { .. }).then_some(Left::Nothing),
                 unknown: false,
             })
@@ -115,7 +116,7 @@ impl Run {
     ) -> (&'n Need<'n>, Result<(), EngineError>) {
         let _overall = self.slots.acquire().await;
         let tell = |progress: &str| {
-            // Nobody listens once all is over.
+            // Nobody listens once it is all over.
             let _ = news.send(News {
                 vm: need.vm.clone(),
                 image: wanted.image.clone(),
@@ -145,7 +146,7 @@ impl Run {
                     _ => return None,
                 };
                 let (tier, _) = self.world.topology.made_as(container, revision)?;
-                // A VM that is still to be made pulls what it needs when it is there.
+                // A VM that is still to be made pulls what it needs once it is there.
                 let (vm, engine) = self.world.engine(view, vm).ok()?;
                 Some(Need {
                     action,
@@ -167,8 +168,8 @@ impl Run {
     }
 }
 
-/// Whether any of the actions with these numbers was begun in its turn: not those that have failed for want of an
-/// image, while all others are still to be begun.
+/// Whether any of the actions with these numbers has begun in its turn. Those that have failed
+/// because of a missing image do not count, as long as no other has begun.
 fn is_begun(execution: &Execution, numbers: Range<usize>) -> bool {
     let actions = execution.actions().zip(&execution.progress.actions);
     let mut actions = actions.skip(numbers.start).take(numbers.len());
@@ -182,7 +183,7 @@ fn is_begun(execution: &Execution, numbers: Range<usize>) -> bool {
     })
 }
 
-/// By image, what it has to be on all VMs.
+/// By image, the digest that it must have on all VMs.
 async fn digests(world: &World, view: &View, needs: &[Need<'_>]) -> BTreeMap<String, String> {
     let mut digests = BTreeMap::new();
     for need in needs.iter().filter(|need| need.tier.pull == Pull::Digest) {
@@ -206,7 +207,7 @@ async fn digests(world: &World, view: &View, needs: &[Need<'_>]) -> BTreeMap<Str
     digests
 }
 
-/// The digest that containers of the tier run already, on other VMs than this one.
+/// The digest that the tier's running containers have on VMs other than this one.
 async fn running(world: &World, view: &View, tier: &Tier, but: Option<&VmId>) -> Option<String> {
     for (vm, _) in view.allocation.places(&tier.id) {
         if Some(vm) == but {
@@ -222,8 +223,8 @@ async fn running(world: &World, view: &View, tier: &Tier, but: Option<&VmId>) ->
     None
 }
 
-/// Brings the image to a VM that was made on the way, where it has to be the same on all of them: what the others
-/// run decides.
+/// Pulls the image on a VM that the execution made. If it must be the same on all VMs, what the
+/// others run decides.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! What engines report, in the words of the allocation. Pure.
+//! Translates what engines report into the terms of the allocation. Pure.
 //!
-//! Whatever holds cores or memory on a VM counts: containers of tiers as such, in
-//! [`Vm::used`](crate::model::Vm), and all others together as what is foreign.
+//! Everything that holds cores or memory on a VM counts: containers of tiers as such, in
+//! [`Vm::used`](crate::model::Vm), and all others together as foreign.
 
 use crate::engine::{Observed, State};
 use crate::model::topology::CpuMode;
@@ -13,7 +13,7 @@ fn unit(topology: &Topology) -> u64 {
     unit.max(1)
 }
 
-/// What a container holds, by what its engine reports. Part of a unit counts as a whole one.
+/// What a container holds, according to its engine. Part of a unit counts as a whole one.
 #[must_use]
 pub fn held(topology: &Topology, seen: &Observed) -> Container {
     let (cpu, cores) = match topology.infrastructure.cpu_mode {
@@ -34,8 +34,8 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
     }
 }
 
-/// Whether somebody has given a container limits that are no whole units. It counts as the next whole
-/// ones, and has to be put right all the same where those are the ones that it should have.
+/// Whether somebody has given a container limits that are not whole units. It counts as the next
+/// larger whole ones, and must be put right even if these are the ones that it should have.
 fn uneven(topology: &Topology, seen: &Observed) -> bool {
     let memory = !seen.memory.is_multiple_of(unit(topology));
     let quota = topology.infrastructure.cpu_mode == CpuMode::Quota;
@@ -46,8 +46,8 @@ fn count(cores: &CoreSet) -> Cpu {
     Cpu::cores(u32::try_from(cores.0.len()).unwrap_or(u32::MAX))
 }
 
-/// Whether a container is the part of a tier on its VM, and holds it: it is ours, and the topology
-/// knows the tier.
+/// Whether a container is the part of a tier on its VM, and holds it: it is an own container, and
+/// the topology has the tier.
 fn is_part(topology: &Topology, seen: &Observed) -> bool {
     seen.managed && seen.state.holds() && topology.tiers.contains_key(seen.name.as_str())
 }
@@ -58,7 +58,7 @@ pub fn others<'s>(topology: &Topology, seen: &'s [Observed]) -> impl Iterator<It
         .filter(|one| one.state.holds() && !is_part(topology, one))
 }
 
-/// Puts what one VM's engine reports in the place of what the allocation has for that VM.
+/// Replaces what the allocation has for one VM with what its engine reports.
 pub fn overlay(topology: &Topology, allocation: &mut Allocation, vm: &VmId, seen: &[Observed]) {
     if let Some(vm) = allocation.vms.get_mut(vm) {
         *vm = as_seen(topology, vm, seen);
@@ -79,7 +79,8 @@ pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
         used: parts()
             .map(|one| {
                 let (tier, mut held) = (tier(one), held(topology, one));
-                // No engine knows which hooks are owed; those of one that was not confirmed may be.
+                // No engine knows which hooks are owed; containers that were not confirmed may be
+                // owed theirs.
                 held.owed = match vm.used.get(&tier) {
                     Some(known) => known.owed,
                     None => Owed {
@@ -87,7 +88,8 @@ pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
                         tier: None,
                     },
                 };
-                // Containers of earlier versions, and those that were adopted, do not say what they were made from.
+                // Containers of earlier versions, and adopted ones, do not say what they were made
+                // from.
                 let known = vm.used.get(&tier).and_then(|known| known.revision.clone());
                 held.revision = held.revision.or(known);
                 (tier, held)
@@ -102,11 +104,10 @@ pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
     }
 }
 
-/// What these containers hold of a VM by their limits.
-///
-/// In cpuset mode a core that one of them is pinned to is theirs, however many they are on it; those
-/// that have a share of all cores instead leave as many whole cores to us as their shares leave. In
-/// quota mode a pinned one holds its cores or its share of them, whichever is less.
+/// What these containers hold on a VM, by their limits.
+/// In cpuset mode, a core that one of them is pinned to is theirs, even if several share it. Those
+/// with a share of all cores leave us as many whole cores as their shares leave. In quota mode, a
+/// pinned one holds its cores or its share of them, whichever is less.
 pub fn foreign<'s>(
     topology: &Topology,
     capacity: Size,
@@ -143,7 +144,7 @@ pub fn foreign<'s>(
     }
 }
 
-/// The limits that a container lacks, so that it may take more than is counted; None where it has
+/// The limits that a container lacks, so that it may take more than is counted; None if it has
 /// both.
 #[must_use]
 pub fn lacking(seen: &Observed) -> Option<&'static str> {
@@ -156,7 +157,7 @@ pub fn lacking(seen: &Observed) -> Option<&'static str> {
     }
 }
 
-/// What a person is told of a container that lacks limits.
+/// The warning about a container that lacks limits.
 #[must_use]
 pub fn no_limits(vm: &VmId, container: &str, lacks: &str) -> String {
     format!(

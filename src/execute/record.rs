@@ -1,4 +1,4 @@
-//! One execution as it is kept: what was asked, what was shown, what happened.
+//! One execution as it is stored: what was asked, what was shown, what happened.
 
 use std::collections::BTreeSet;
 
@@ -26,13 +26,13 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// When the record tells of something that can't have happened.
+    /// When the record contains something that can't have happened.
     pub fn replay(frozen: Frozen, events: &[Stamped]) -> Result<Self, Illegal> {
         let progress = Progress::replay(frozen.actions().count(), events)?;
         Ok(Self { frozen, progress })
     }
 
-    /// `running`, `held` where it waits for a person, or how it ended.
+    /// `running`, `held` if it waits for a person to decide, or how it ended.
     #[must_use]
     pub fn state(&self) -> &'static str {
         self.standing().as_str()
@@ -45,15 +45,15 @@ impl Execution {
         later.any(|action| action.state == Status::Running)
     }
 
-    /// What should be: as it was shown, or as it was placed anew.
+    /// The allocation to reach: as it was shown, or as it was placed again.
     #[must_use]
     pub fn target(&self) -> &Allocation {
         let second = self.progress.second.as_ref();
         second.map_or(&self.frozen.target, |second| &second.target)
     }
 
-    /// What is confirmed without what is about to go, where that stays elsewhere: what starts now is told where to find
-    /// those that stay.
+    /// What is confirmed, without what is about to be removed while others of its tier stay: a
+    /// container that starts now is told where to find those that stay.
     #[must_use]
     pub fn lasting(&self, now: &Allocation, bindings: &Bindings) -> Allocation {
         let planned = match &self.progress.back {
@@ -75,7 +75,7 @@ impl Execution {
         lasting
     }
 
-    /// The direction that it goes in.
+    /// Its present direction.
     #[must_use]
     pub const fn since(&self) -> Since {
         Since {
@@ -84,7 +84,7 @@ impl Execution {
         }
     }
 
-    /// What was before it set out, or before it turned back.
+    /// What was there before the present direction began.
     #[must_use]
     pub fn before(&self, back: bool) -> Allocation {
         if back {
@@ -94,7 +94,7 @@ impl Execution {
         }
     }
 
-    /// The action of that number, without going through all that come before it.
+    /// The action with that number, without going through all that come before it.
     #[must_use]
     pub fn action(&self, number: usize) -> Option<&Action> {
         let mut left = number;
@@ -107,12 +107,12 @@ impl Execution {
         None
     }
 
-    /// The actions of all stages, numbered through, those of the way back last.
+    /// The actions of all stages, in order; those of the rollback come last.
     pub fn actions(&self) -> impl Iterator<Item = (usize, &Action)> {
         self.stages().flatten().enumerate()
     }
 
-    /// All stages, those of a second way out after those of the first, those of the way back last.
+    /// All stages: the first ones, those after a replan, those of the rollback.
     pub fn stages(&self) -> impl Iterator<Item = &Stage> {
         let second = self.progress.second.iter().flat_map(|second| &second.stages);
         let back = self.progress.back.iter().flat_map(|back| &back.stages);

@@ -1,4 +1,4 @@
-//! How long to wait before an action is tried again. Pure: chance comes in as an argument.
+//! How long to wait before an action is tried again. Pure: the random number is an argument.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// The wait after the `attempt`th attempt, counted from 1: doubling, and somewhere between half
-/// and the whole of that, so that many who failed together do not come back together. `chance` is
-/// between 0 and 1.
+/// The wait after the `attempt`th attempt, counted from 1. It doubles, and is somewhere between
+/// half and the whole of that, so that many who failed together do not come back together. `chance`
+/// is between 0 and 1.
 #[must_use]
 pub fn wait(attempt: u32, chance: f64) -> Duration {
     let doubled = FIRST.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));

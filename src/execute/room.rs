@@ -1,9 +1,9 @@
-//! What of an earlier allocation still has room beside what others run by now. Pure.
+//! Which part of an earlier allocation still has room beside what others run by now. Pure.
 
 use crate::model::{Allocation, TierId, VmId};
 
-/// Takes out of an earlier allocation what has no room any more, because of what others have started
-/// since: such containers stay as they are `now`. Answers with them.
+/// Takes out of an earlier allocation what no longer has room because of what others have started
+/// since: such containers stay as they are `now`. Returns them.
 pub fn without_room(was: &mut Allocation, now: &Allocation) -> Vec<(VmId, TierId)> {
     let mut out = Vec::new();
     for (name, vm) in &mut was.vms {

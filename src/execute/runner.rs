@@ -26,13 +26,13 @@ use super::world::{View, World};
 /// Where events are recorded, and what they add up to.
 #[async_trait]
 pub trait Recorder: Send + Sync {
-    /// Records an event; what it answers with is on disk.
+    /// Records an event; what it returns is on disk.
     async fn record(&self, execution: Uuid, event: Stamped) -> Result<(), Fault>;
 
     /// What is confirmed so far.
     fn view(&self) -> View;
 
-    /// The execution as it stands.
+    /// The present state of the execution.
     async fn execution(&self, id: Uuid) -> Result<Execution, Fault>;
 
     /// Places the plan once more, on the VMs that are there: [`Event::Replanned`], not recorded yet.
@@ -42,7 +42,7 @@ pub trait Recorder: Send + Sync {
     async fn way_back(&self, id: Uuid) -> Result<Vec<Stage>, Fault>;
 }
 
-/// A wish that the execution begins no further action.
+/// A request that the execution begins no further action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Halt {
     /// Go on.
@@ -87,9 +87,9 @@ pub(super) struct Run {
     pub(super) recorder: Arc<dyn Recorder>,
     pub(super) id: Uuid,
     halt: watch::Receiver<Halt>,
-    /// Bounds the actions at a time.
+    /// Limits the actions at the same time.
     pub(super) slots: Semaphore,
-    /// Bounds the actions on one VM at a time.
+    /// Limits the actions on one VM at the same time.
     pub(super) vms: std::sync::Mutex<BTreeMap<VmId, Arc<Semaphore>>>,
 }
 
@@ -346,7 +346,7 @@ fn with(failure: Fault, trouble: Option<&str>) -> Fault {
 }
 
 impl Halt {
-    /// What a halted execution is answered with.
+    /// The answer about an execution that was halted.
     #[must_use]
     pub fn fault(self) -> Option<Fault> {
         let kept = "what was done is kept";
@@ -364,5 +364,5 @@ impl Halt {
     }
 }
 
-/// How long attempts go on, where nothing else is said.
+/// How long attempts go on, unless set otherwise.
 pub const RETRY_FOR: Duration = Duration::from_secs(30);

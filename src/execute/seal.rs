@@ -1,5 +1,5 @@
-//! Seals: what translate showed, kept with all that it was based on, so that execute can run just
-//! that or say what has moved since. Pure.
+//! Seals: what translate showed, stored with everything that it was based on, so that execute can
+//! do exactly that or say what has changed since. Pure.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use crate::translate::{Action, Interrupt, Stage};
 use super::basis::Basis;
 use super::pinned::Pinned;
 
-/// What was shown, under an id that is a hash of it: the same showing has the same id, on every
+/// What was shown, under an id that is a hash of it: the same content has the same id, on every
 /// service and after every restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seal {
@@ -28,12 +28,12 @@ pub struct Seal {
     pub basis: Basis,
     /// The allocation to reach.
     pub target: Allocation,
-    /// The way there.
+    /// The stages.
     pub stages: Vec<Stage>,
 }
 
 impl Seal {
-    /// Over what was shown.
+    /// A hash of what was shown.
     #[must_use]
     pub fn over(
         plan: Value,
@@ -59,7 +59,7 @@ impl Seal {
         }
     }
 
-    /// The VMs on which containers are to be created, with the tiers.
+    /// The VMs on which containers are to be created, with their tiers.
     pub fn creations(stages: &[Stage]) -> impl Iterator<Item = (&VmId, &TierId)> {
         stages.iter().flatten().filter_map(|action| match action {
             Action::CreateContainer { vm, container, .. }

@@ -1,5 +1,5 @@
-//! What is seen to before an execution ends: actions whose effect nobody knew when they failed, and
-//! VMs that were asked for and that nobody will take.
+//! What is done before an execution ends, about actions whose effect was not known when they
+//! failed, and about VMs that were asked for and that nobody is going to use.
 
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
@@ -16,9 +16,9 @@ use super::runner::{Halt, Run};
 use super::status::Status;
 
 impl Run {
-    /// Looks up what became of actions whose effect nobody knew when they failed, with growing
-    /// pauses, for as long as an action is tried. Nothing is told of what can't be found out: the
-    /// record goes on saying that it is not known.
+    /// Looks up the outcome of actions whose effect was not known when they failed, with growing
+    /// pauses, for as long as an action is tried. If it can't be found out, the record continues to
+    /// say that it is not known.
     pub(super) async fn settle(&self) -> Result<(), Fault> {
         let until = Instant::now() + self.world.retry_for;
         for attempt in 1.. {
@@ -42,7 +42,7 @@ impl Run {
         Ok(())
     }
 
-    /// Answers whether it is still not known.
+    /// Returns whether it is still not known.
     async fn look_up(&self, execution: &Execution, index: usize, action: &Action) -> Result<bool, Fault> {
         let page = Page::new(self, execution, index);
         let settled = clean_up(&self.world, &self.recorder.view(), action, &page, true).await;
@@ -55,8 +55,8 @@ impl Run {
         Ok(false)
     }
 
-    /// Gives back what was asked of the cloud in one go for VMs whose own actions were never begun.
-    /// Answers with what a person should know of what could not be given back.
+    /// Gives back what was asked of the cloud, all at once, for VMs whose own actions were never
+    /// begun. Returns what a person should know about what could not be given back.
     pub(super) async fn give_back(&self) -> Result<Option<String>, Fault> {
         let execution = self.recorder.execution(self.id).await?;
         let states = execution.progress.actions.iter();

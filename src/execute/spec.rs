@@ -28,8 +28,8 @@ pub fn memory(topology: &Topology, size: Size) -> u64 {
         .saturating_mul(1024 * 1024)
 }
 
-/// A container of a tier at a revision, on `vm`. `allocation` is what runs now: it says where the dependencies are. None where the
-/// topology has no such tier.
+/// A container of a tier at a revision, on `vm`. `allocation` is what runs now: it says where the
+/// dependencies are. None if the topology does not have the tier.
 #[must_use]
 pub fn container(
     topology: &Topology,
@@ -83,14 +83,15 @@ pub fn held(
     )
 }
 
-/// Who asks for an image, where the topology says so.
+/// The user name for an image's registry, if the topology has one.
 #[must_use]
 pub fn login(topology: &Topology, image: &str) -> Option<Login> {
     let registries = &topology.infrastructure.registries;
     registries.get(registry_of(image)).cloned()
 }
 
-/// The tier's probe at the VM's address. A VM without a known address is taken for this very machine.
+/// The tier's probe at the VM's address. A VM without a known address is assumed to be this
+/// machine.
 fn probe(tier: &Tier, vm: &VmId, allocation: &Allocation) -> Option<Target> {
     let ip = allocation.vms.get(vm).and_then(|vm| vm.ip.clone());
     Some(Target {
@@ -99,8 +100,8 @@ fn probe(tier: &Tier, vm: &VmId, allocation: &Allocation) -> Option<Target> {
     })
 }
 
-/// The tier's volumes. Where hooks are run in a container whose root can't be written to, they come into a
-/// volume of their own, which goes with the container.
+/// The tier's volumes. If hooks are run in a container whose root can't be written to, they get a
+/// volume of their own, which is removed with the container.
 fn volumes(tier: &Tier) -> Vec<String> {
     let mut volumes = tier.volumes.clone();
     if tier.hooks().next().is_some() && tier.runtime.read_only == Some(true) {

@@ -43,7 +43,7 @@ impl Run {
             first += stage.len();
             match self.halted() {
                 Halt::No => {}
-                // What an earlier run was in the middle of is brought to its end: nothing ends before that.
+                // What an earlier run was in the middle of is finished: nothing ends before that.
                 Halt::Cancel if execution.runs_from(first) => continue,
                 Halt::Cancel | Halt::Stop => break,
             }
@@ -92,7 +92,7 @@ impl Run {
         Ok(failure)
     }
 
-    /// The action of an earlier stage whose failure keeps this one from being done.
+    /// The failed action of an earlier stage that keeps this one from being done.
     fn blocked(&self, execution: &Execution, before: usize, action: &Action) -> Option<usize> {
         let first = execution.progress.leg();
         let undone = |index: usize| {
@@ -115,11 +115,11 @@ impl Run {
         execution: &Execution,
         over: &AtomicBool,
     ) -> Result<Option<Fault>, Fault> {
-        // The VM's slot first: who waits for that keeps none from the other VMs.
+        // The VM's slot first, so that whoever waits for it does not hold up other VMs.
         let vm = self.slots_of(action.vm());
         let _on_vm = vm.acquire().await;
         let _overall = self.slots.acquire().await;
-        // One that was begun before is brought to its end in any case: its effect is unknown.
+        // One that was begun before is finished in any case: its effect is unknown.
         if attempts == 0 && (over.load(Ordering::Relaxed) || self.halted() != Halt::No) {
             return Ok(None);
         }
@@ -127,7 +127,7 @@ impl Run {
         let out = execution.progress.back.is_none();
         let go_on = match &result {
             Ok(None) => true,
-            // How many VMs come is to be known before the plan is placed on them.
+            // It must be known how many VMs come before the plan is placed on them.
             Ok(Some(fault)) if out && execution.frozen.on_shortage == OnShortage::Replan => {
                 execution.frozen.on_failure == OnFailure::Continue || did_not_come(action, Some(fault.code))
             }
@@ -157,7 +157,7 @@ impl Run {
         execution: &Execution,
     ) -> Result<Option<Fault>, Fault> {
         let id = self.id;
-        // Counted from the first failure: an attempt may rightly take long.
+        // Counted from the first failure: an attempt may take long for good reasons.
         let mut until = None;
         let old = self.old(execution, action).await;
         let page = Page::new(self, execution, index);
@@ -200,7 +200,7 @@ impl Run {
                 continue;
             }
             if again && self.halted() == Halt::Stop {
-                // Unknown, and to be found out on the next start.
+                // Unknown, and to be found out at the next start.
                 return Err(Fault::new(Code::Stopping, fault.message));
             }
             tracing::error!(execution = %id, action = index, code = %fault.code, error = %fault, "failed: {action}");
@@ -306,7 +306,7 @@ impl Run {
     }
 }
 
-/// Whether what does not depend on a failure is done all the same.
+/// Whether actions that do not depend on a failure are done all the same.
 fn goes_on(execution: &Execution) -> bool {
     execution.frozen.on_failure == OnFailure::Continue
         && execution.progress.back.is_none()

@@ -22,19 +22,19 @@ pub struct Progress {
     pub unplaced: Option<Unplaced>,
     /// The way back, once it was begun.
     pub back: Option<Back>,
-    /// What the cloud driver wrote down last.
+    /// What the cloud driver recorded last.
     pub note: Option<serde_json::Value>,
-    /// How often another service took it up.
+    /// How many times another service took it up.
     pub resumed: u32,
     /// Who asked first that it is cancelled.
     pub cancelled: Option<By>,
-    /// Which way a person chose for it last, after it was cut off.
+    /// Which direction a person chose last, after it was cut off.
     pub chosen: Option<Direction>,
-    /// Whether it waits for a person.
+    /// Whether it waits for a person to decide.
     pub held: bool,
-    /// What was confirmed, and did not run any more at the end.
+    /// What was confirmed, and no longer ran at the end.
     pub lost: Vec<Lost>,
-    /// How it ended, once it has.
+    /// How it ended, if it has.
     pub outcome: Option<Outcome>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
@@ -58,7 +58,7 @@ pub struct Back {
     pub first: usize,
     /// Its stages.
     pub stages: Vec<Stage>,
-    /// How many containers had been lost when it was begun.
+    /// How many containers had been lost when it began.
     pub lost: usize,
 }
 
@@ -88,7 +88,7 @@ impl Progress {
         Ok(progress)
     }
 
-    /// Takes one event in.
+    /// Applies one event.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl Progress {
                     state.hook.clone_from(hook);
                 }
             }
-            // Only news.
+            // Only progress.
             Event::Pulling { .. } => {}
             Event::CloudNoted { note } => self.note = Some(note.clone()),
             Event::ActionSucceeded { action, finding } => {
@@ -185,7 +185,7 @@ impl Progress {
         let state = self.action(action)?;
         match state.state {
             Status::Pending => cancelled?,
-            // One whose effect is unknown is brought to its end all the same.
+            // An action whose effect is unknown is finished all the same.
             Status::Running => {}
             Status::Succeeded | Status::Failed | Status::Skipped => {
                 return Err(refuse(action, state, "action_started"));

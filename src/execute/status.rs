@@ -1,4 +1,4 @@
-//! Where one action stands, and how it came to that. Pure.
+//! The state of one action, and its history. Pure.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::event::HookRun;
 
-/// Where one action stands.
+/// The state of one action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = StepState, example = "succeeded")]
@@ -20,7 +20,7 @@ pub enum Status {
     Succeeded,
     /// It failed.
     Failed,
-    /// It is not begun, because of another that failed.
+    /// It is not begun, because another one failed.
     Skipped,
 }
 
@@ -28,9 +28,9 @@ pub enum Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActionState {
-    /// Where it stands.
+    /// Its state.
     pub state: Status,
-    /// How often it was begun.
+    /// How many times it was begun.
     #[schema(example = 1)]
     pub attempts: u32,
     /// When it was first begun.
@@ -41,7 +41,7 @@ pub struct ActionState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "date-time", example = "2026-11-21T06:00:03Z")]
     pub finished_at: Option<Timestamp>,
-    /// How far it is, where it takes long; how far it got, once it has ended.
+    /// Its progress, if it takes long; once it has ended, how far it got.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "instance i-0abc is Pending")]
     pub progress: Option<String>,
@@ -56,11 +56,11 @@ pub struct ActionState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "engine_timeout")]
     pub code: Option<String>,
-    /// True where it failed, and something may be there that the record does not know of.
+    /// True if it failed, and something may be there that the record does not know.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(value_type = Option<bool>, example = true)]
     pub unknown: bool,
-    /// What its hooks said.
+    /// The output of its hooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2 workers")]
     pub output: Option<String>,

@@ -1,4 +1,4 @@
-//! A line of the history: what is told of an execution without reading all of it. Pure.
+//! A line of the history: what is shown of an execution without reading all of it. Pure.
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -22,7 +22,7 @@ pub struct Summary {
     /// Its id.
     #[schema(value_type = String, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     pub id: Uuid,
-    /// Where it stands.
+    /// Its state.
     pub state: Standing,
     /// When it was accepted.
     #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
@@ -30,32 +30,33 @@ pub struct Summary {
     /// When it ended; null while it runs.
     #[schema(value_type = Option<String>, format = "date-time", example = "2026-11-21T06:00:03Z")]
     pub finished_at: Option<Timestamp>,
-    /// Its actions, those of a second way out and of the way back too.
+    /// How many actions it has, including those after a replan and those of a rollback.
     #[schema(example = 10)]
     pub actions: u64,
-    /// Those that are done.
+    /// How many of them are done.
     #[schema(example = 10)]
     pub actions_done: u64,
-    /// The name of the token that asked for it; `anonymous` without one; `mapek` for a repair.
+    /// The name of the token that asked for it; `anonymous` if there was none; `mapek` for a
+    /// repair.
     #[schema(example = "planner")]
     pub requested_by: String,
-    /// Why `mapek` began it by itself, where it did.
+    /// Why `mapek` began it by itself, if it did.
     pub reconcile: Option<Reconcile>,
 }
 
-/// Where an execution stands.
+/// The state of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It has not ended.
     Running,
-    /// It has not ended, and waits for a person.
+    /// It has not ended, and waits for a person to decide.
     Held,
     /// It has ended.
     Ended(Outcome),
 }
 
 impl Standing {
-    /// All there are, in the order in which they are listed to people.
+    /// All of them, in the order in which they are listed to people.
     pub const ALL: [Self; 7] = [
         Self::Running,
         Self::Held,
@@ -83,7 +84,7 @@ impl Standing {
     }
 }
 
-/// The names that [`Standing::as_str`] gives.
+/// The names that [`Standing::as_str`] returns.
 impl PartialSchema for Standing {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
@@ -127,7 +128,7 @@ impl Frozen {
 }
 
 impl Execution {
-    /// Where it stands.
+    /// Its state.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match self.progress.outcome {

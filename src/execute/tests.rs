@@ -90,7 +90,7 @@ fn a_plan_is_placed_anew_once_and_what_was_not_begun_is_not_done() {
     );
     let back = at(Event::RollbackBegun { stages });
     assert!(with(&[anew.clone(), started(2), failed(2), back.clone(), started(3)]).is_ok());
-    // Not on the way back, nor without a failure, nor after it was found impossible.
+    // Not in a rollback, nor without a failure, nor after it was found impossible.
     assert_eq!(with(&[back, anew.clone()]), Err(Illegal::Replan));
     assert_eq!(
         Progress::replay(1, std::slice::from_ref(&anew)),
@@ -169,7 +169,7 @@ fn event() -> impl Strategy<Value = Stamped> {
 }
 
 proptest! {
-    /// A refused event changes nothing, and what was accepted replays to the same state.
+    /// A refused event changes nothing, and replaying what was accepted leads to the same state.
     #[test]
     fn the_state_is_what_its_accepted_events_make_it(events in prop::collection::vec(event(), 0..40)) {
         let mut progress = Progress::new(3);
@@ -218,7 +218,7 @@ fn a_cancelled_execution_begins_nothing_more_and_can_only_end_as_cancelled() {
     let cancelled = at(Event::CancelRequested(By::itself()));
     let with = |more: &[Stamped]| Progress::replay(2, [started(0), cancelled.clone()].iter().chain(more));
     assert_eq!(with(&[started(1)]), Err(Illegal::Cancelled));
-    // What is in the air is brought to its end.
+    // What is running is finished.
     let ended = [started(0), succeeded(0), finished(Outcome::Cancelled)];
     assert!(with(&ended).is_ok());
     for outcome in [Outcome::Succeeded, Outcome::Failed, Outcome::RolledBack] {

@@ -1,4 +1,4 @@
-//! All handles that carrying out needs, in one place.
+//! Everything that carrying out needs, in one place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::outside::Outside;
 use super::effect::{Bindings, real_name};
 use super::event::FoundVm;
 
-/// What one execution works with. Fixed from its begin to its end.
+/// What one execution works with. Fixed from its beginning to its end.
 pub struct World {
-    /// The topology that was current at the begin.
+    /// The topology that was current at the beginning.
     pub topology: Arc<Topology>,
     /// Where VMs come from.
     pub cloud: Arc<dyn Cloud>,
@@ -24,19 +24,19 @@ pub struct World {
     pub engines: Arc<dyn Engines>,
     /// The VMs that the cloud knew at the begin.
     pub vms: BTreeMap<VmId, CloudVm>,
-    /// The hooks, where any is run.
+    /// The hooks, if any is run.
     pub hooks: Option<Arc<HookSet>>,
     /// How long one hook may run.
     pub hook_deadline: Duration,
-    /// The allocation at the begin: what dependency hooks are given as the old one.
+    /// The allocation at the beginning: what dependency hooks get as the old one.
     pub from: Allocation,
     /// How many actions of a stage may run at the same time.
     pub parallel: usize,
     /// How many of them on one VM.
     pub parallel_on_vm: usize,
-    /// How long an action is tried again that fails for a passing reason.
+    /// How long an action that fails for a passing reason is tried again.
     pub retry_for: Duration,
-    /// The time of day, and chance.
+    /// The time of day, and random numbers.
     pub outside: Arc<dyn Outside>,
 }
 
@@ -50,7 +50,7 @@ pub struct View {
 }
 
 impl World {
-    /// Whether the cloud knew a VM of the plan at the begin, or it was made since.
+    /// Whether the cloud knew a VM of the plan at the beginning, or it was made since.
     #[must_use]
     pub fn knows(&self, view: &View, planned: &VmId) -> bool {
         made(view, planned).is_some() || self.vms.contains_key(real_name(&view.bindings, planned))

@@ -16,7 +16,7 @@ macro_rules! codes {
             /// All of them, in the table's order.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
-            /// The name that answers and records carry.
+            /// The name that answers and records contain.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }

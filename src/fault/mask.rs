@@ -1,27 +1,29 @@
-//! Takes known values out of a text: those of a container's environment out of what is quoted from it (its log, its
-//! health check, its hooks), a repository's credentials out of git's messages. Pure.
+//! Removes known values from a text: those of a container's environment from what is quoted of it
+//! (its log, its health check, its hooks), and a repository's credentials from git's messages.
+//! Pure.
 //!
-//! A value is found as it stands, as JSON writes it, and line by line where it has several lines; of one
-//! that is a URL, its user and password are found by themselves, too. What a container turns into
-//! something else, such as Base64, can't be recognised. Very short values would take half of every text
-//! away: they go only where they stand behind their name, as in `PIN=123`.
+//! A value is found as it is, as it looks in JSON, and line by line if it has several lines. In a
+//! value that is a URL, user and password are also found by themselves. If a container turns a
+//! value into something else, such as Base64, that can't be recognised. Very short values would
+//! remove half of every text, so they are removed only after their name, as in `PIN=123`.
 
 use super::{STARS, in_text};
 
-/// Fewer characters than that tell nothing from chance.
+/// Values with fewer characters than this could occur by chance.
 const SHORTEST: usize = 4;
 
-/// What may not be told of a container.
+/// The values of a container that must not be shown.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// Longest first, so that none is masked in part.
+    /// Longest first, so that none is masked only in part.
     texts: Vec<String>,
     /// Short ones, with the names that they have: `NAME=value`.
     short: Vec<String>,
 }
 
 impl Secrets {
-    /// Those of an environment, given as `NAME=value`. What the image gives to everybody is none.
+    /// The values of an environment, given as `NAME=value`, except those that come from the image,
+    /// which are no secret.
     pub fn of(environment: &[String], image: &[String]) -> Self {
         let mut secrets = Self::default();
         for entry in environment.iter().filter(|entry| !image.contains(entry)) {
@@ -75,8 +77,8 @@ impl Secrets {
         in_text(&shown).into_owned()
     }
 
-    /// The beginning of a text that was cut off at its end, without them and without the part of one that
-    /// the cut may have left.
+    /// The beginning of a text that was cut off at its end, without them and without the part of
+    /// one that the cut may have left.
     pub fn mask_head(&self, head: &str) -> String {
         let head = self.mask(head.trim_end_matches(char::REPLACEMENT_CHARACTER));
         let cut = self.texts.iter().filter_map(|secret| {
@@ -106,7 +108,7 @@ impl Secrets {
     }
 }
 
-/// Masks the value of `NAME=value` where nothing of a longer value follows.
+/// Masks the value of `NAME=value` if it is not the beginning of a longer value.
 fn behind_its_name(text: &str, entry: &str) -> String {
     let name = entry.split_once('=').map_or(entry, |(name, _)| name);
     let (mut shown, mut rest) = (String::with_capacity(text.len()), text);

@@ -1,14 +1,14 @@
-//! Takes credentials out of URLs, wherever they stand: `https://me:pw@host/x?token=t` becomes
+//! Removes credentials from URLs anywhere in a text: `https://me:pw@host/x?token=t` becomes
 //! `https://***@host/x?token=***`. Pure.
 //!
-//! A user name alone is kept where it is none of a secret, as in `ssh://git@host`; elsewhere it may
-//! be a token.
+//! A user name alone is kept where it is no secret, as in `ssh://git@host`; elsewhere it may be a
+//! token.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// What stands in the place of a secret.
+/// Takes the place of a secret.
 pub const STARS: &str = "***";
 
 /// Parts of the names of query parameters that carry secrets.
@@ -49,8 +49,8 @@ pub fn in_text(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The value with the credentials of all URLs in it taken out. A text that is a URL from its first
-/// letter to its last is taken as one, whatever odd characters its password has.
+/// The value with the credentials of all URLs in it removed. A text that is a URL from its first
+/// letter to its last is treated as one, whatever odd characters its password has.
 #[must_use]
 pub fn in_value(value: Value) -> Value {
     match value {
@@ -72,13 +72,13 @@ fn whole(text: &str) -> String {
     }
 }
 
-/// Where host and port should be, with what is before the `@`.
+/// The place of host and port, with what is before the `@`.
 fn place(rest: &str) -> &str {
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// Where another URL begins right behind this one, as in a list. Not in an odd one: it may be part of
-/// the password there.
+/// Where another URL begins right after this one, as in a list. Not in an odd URL, since that may
+/// be part of the password there.
 fn following(url: &str) -> Option<usize> {
     let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     let after = url.find("://")? + 3;
@@ -111,7 +111,7 @@ fn one(url: &str) -> String {
     }
 }
 
-/// Whether this can be neither a host and a port, nor one with credentials before it.
+/// Whether this can be neither a host and a port, nor one with credentials in front.
 fn is_odd(place: &str) -> bool {
     if place.contains('@') {
         return false;
@@ -123,7 +123,7 @@ fn is_odd(place: &str) -> bool {
     port.is_some_and(|port| port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Hides the values of parameters that are called like secrets.
+/// Hides the values of parameters whose names suggest secrets.
 fn query(rest: &str) -> String {
     let Some((before, query)) = rest.split_once('?') else {
         return rest.to_owned();

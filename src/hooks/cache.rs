@@ -13,24 +13,23 @@ use super::set::HookSet;
 use super::source::shown;
 use crate::model::mib;
 
-/// Where a remote's HEAD is kept in the cache.
+/// Where the HEAD of a remote is stored in the cache.
 const HEAD: &str = "refs/mapek/head";
-/// Times that credentials are offered: libgit2 asks again as long as something is offered.
+/// How often credentials are offered: libgit2 asks again for as long as something is offered.
 const OFFERS: u32 = 3;
 
 /// Fetches `url` into the cache at `cache` and reads the hooks of `reference`, or of HEAD.
 ///
-/// A commit given by its full id can't change, so a cached one is taken without asking the
-/// remote. Everything else is asked for anew each time, and a remote that does not answer is an
-/// error even where the cache holds an older answer: hooks that are not the current ones would
-/// be run without anyone knowing.
+/// A commit given by its full id can't change, so if it is in the cache, the remote is not asked.
+/// Everything else is asked for each time, and if the remote does not answer, that is an error even
+/// if the cache has an older answer: otherwise outdated hooks would run without anyone knowing.
 ///
-/// A cache that can't be used, as a service that was killed in the middle of a fetch may leave
-/// it, is made anew.
+/// A cache that can't be used is made again. A service that was killed in the middle of a fetch may
+/// leave such a cache.
 pub fn remote(url: &str, wanted: &Wanted<'_>, cache: &Path) -> Result<HookSet, FetchError> {
     match fetched(url, wanted, cache) {
         Err(trouble) if trouble.cache_suspect => {
-            tracing::warn!(repo = shown(url), error = %trouble.error, "making the cache of the hooks anew");
+            tracing::warn!(repo = shown(url), error = %trouble.error, "making the cache of the hooks again");
             // What can't be removed fails again below, and is reported then.
             let _ = std::fs::remove_dir_all(cache);
             fetched(url, wanted, cache).map_err(|trouble| trouble.error)
@@ -39,11 +38,11 @@ pub fn remote(url: &str, wanted: &Wanted<'_>, cache: &Path) -> Result<HookSet, F
     }
 }
 
-/// Which commit is wanted, and within which bounds.
+/// Which commit is wanted, and within which limits.
 pub struct Wanted<'w> {
-    /// Branch, tag or commit; HEAD without it.
+    /// Branch, tag or commit; None for HEAD.
     pub reference: Option<&'w str>,
-    /// Who must have signed it, where that matters.
+    /// Who must have signed it, if that matters.
     pub signers: Option<&'w str>,
     /// The most bytes that the remote may send.
     pub most: usize,
@@ -57,7 +56,7 @@ struct Trouble {
 
 impl From<FetchError> for Trouble {
     fn from(error: FetchError) -> Self {
-        // Objects that can't be read. All else is the repository's own fault.
+        // Objects that can't be read. Everything else is the repository's own fault.
         let cache_suspect = matches!(error, FetchError::Unreadable { .. });
         Self { error, cache_suspect }
     }
@@ -77,7 +76,7 @@ fn fetched(url: &str, wanted: &Wanted<'_>, cache: &Path) -> Result<HookSet, Trou
     if let Some(commit) = pinned.and_then(|id| repository.find_commit(id).ok()) {
         return Ok(hooks_of(&repository, &commit, &shown(url), wanted.signers)?);
     }
-    // A remote without a HEAD says nothing of it, and then the last one would be taken.
+    // A remote without a HEAD does not say so, and the last one would be used.
     if let Ok(mut head) = repository.find_reference(HEAD) {
         head.delete().map_err(trouble)?;
     }
@@ -117,7 +116,7 @@ fn fetched(url: &str, wanted: &Wanted<'_>, cache: &Path) -> Result<HookSet, Trou
         };
         return Err(Trouble {
             error,
-            // What came of it is no use.
+            // What was fetched is of no use.
             cache_suspect: false,
         });
     }
@@ -131,8 +130,8 @@ fn fetched(url: &str, wanted: &Wanted<'_>, cache: &Path) -> Result<HookSet, Trou
     }
 }
 
-/// Whether an error is about the cache. One of the operating system may be about the network just
-/// as well; it names the file where it is about a file.
+/// Whether an error is about the cache. An error of the operating system may be about the network
+/// just as well; if it is about a file, it names the file.
 fn is_about(cache: &Path, error: &git2::Error) -> bool {
     error.message().contains(&cache.display().to_string())
         || matches!(
@@ -148,7 +147,7 @@ fn is_about(cache: &Path, error: &git2::Error) -> bool {
         )
 }
 
-/// Offers the SSH agent's keys. A user name and password in an HTTP URL are used by libgit2
+/// Offers the keys of the SSH agent. A user name and password in an HTTP URL are used by libgit2
 /// before it asks here.
 fn credentials(offers: u32, user: Option<&str>, allowed: CredentialType) -> Result<Cred, git2::Error> {
     let user = user.unwrap_or("git");

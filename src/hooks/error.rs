@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::engine::EngineError;
 
-/// Why hooks could not be fetched. No message holds a password, whatever the URL does.
+/// Why hooks could not be fetched. No message contains a password, even if the URL does.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The place can't be read: it is not there, refuses, or holds no hooks.
+    /// The place can't be read: it does not exist, refuses, or has no hooks.
     #[error("hooks from {repo}: {problem}")]
     Unreadable {
         /// URL or path, without any secret.
@@ -24,7 +24,7 @@ pub enum FetchError {
         /// What was asked for.
         reference: String,
     },
-    /// What is there can't be used as hooks: a symbolic link, a file that is too large.
+    /// What is there can't be used as hooks, such as a symbolic link or a file that is too large.
     #[error("hooks from {repo}: {path} {problem}")]
     Unusable {
         /// URL or path, without any secret.
@@ -34,7 +34,7 @@ pub enum FetchError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Nobody who may has signed the commit.
+    /// None of the signers has signed the commit.
     #[error(
         "hooks from {repo}: commit {commit} {problem}; sign it with a key of hooks_signers (git commit -S, with \
          gpg.format ssh), let hooks_ref name a commit that is signed, or add the signer's key to hooks_signers"
@@ -84,7 +84,7 @@ pub enum HookError {
     /// The hooks do not fit into an archive.
     #[error("{at}: could not pack the hooks")]
     Archive {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
         /// Why.
         #[source]
@@ -93,43 +93,44 @@ pub enum HookError {
     /// The hooks could not be put into the container.
     #[error("{at}: could not put the hooks there")]
     Deliver {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
         /// What the engine said.
         #[source]
         source: EngineError,
     },
-    /// The engine could not run the hook, or lost sight of it.
+    /// The engine could not run the hook, or lost track of it.
     #[error("{at}: could not run it")]
     Engine {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
         /// What the engine said.
         #[source]
         source: EngineError,
     },
-    /// That the hook is about to run could not be recorded, so it was not run.
-    #[error("{at}: what is about to be done could not be recorded: {problem}")]
+    /// The planned run of the hook could not be recorded, so the hook was not run.
+    #[error("{at}: it was not run, since that could not be recorded first: {problem}")]
     Unrecorded {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
         /// Why.
         problem: String,
     },
-    /// The engine was restarted while the hook ran: it runs no more, and nobody knows how it ended.
+    /// The engine was restarted while the hook ran: the hook no longer runs, and nobody knows how
+    /// it ended.
     #[error("{at} was cut off: its engine, or the container, was restarted")]
     Lost {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
     },
-    /// The hook ended with another exit code than 0.
+    /// The hook ended with an exit code other than 0.
     #[error("{at} failed with exit code {exit_code}{}", said(output))]
     Failed {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
-        /// How it ended.
+        /// Its exit code.
         exit_code: i64,
-        /// What it said.
+        /// Its output.
         output: String,
     },
     /// The hook did not end in time.
@@ -140,13 +141,13 @@ pub enum HookError {
         said(output)
     )]
     TimedOut {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
         /// The limit.
         deadline: Duration,
-        /// Whether it surely runs no more.
+        /// Whether it certainly no longer runs.
         killed: bool,
-        /// What it had said until then.
+        /// Its output up to then.
         output: String,
     },
     /// The allocation does not fit into an argument.
@@ -155,7 +156,7 @@ pub enum HookError {
          at most {most}"
     )]
     TooLong {
-        /// Which, and where.
+        /// Which hook, and where.
         at: At,
         /// How long it is.
         bytes: usize,
@@ -165,7 +166,7 @@ pub enum HookError {
 }
 
 impl HookError {
-    /// What the hook said before it failed; None where it did not run.
+    /// The hook's output before it failed; None if it did not run.
     #[must_use]
     pub fn output(&self) -> Option<&str> {
         match self {

@@ -1,4 +1,4 @@
-//! Hooks, fetched within bounds: the blocking work on a thread of its own.
+//! Fetches hooks within limits: the blocking work is done on a thread of its own.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::source::{Source, read, shown};
 use super::{cache, folder, git};
 use crate::model::topology::Hooks;
 
-/// The most bytes that a remote may send in one fetch. The hooks themselves are bounded more strictly, but their
-/// history comes along.
+/// The most bytes that a remote may send in one fetch. The hooks themselves have a stricter limit,
+/// but their history comes with them.
 const MOST_SENT: usize = 256 * 1024 * 1024;
 
-/// Fetches hooks, anew each time it is asked.
+/// Fetches hooks, again each time it is asked.
 pub struct Fetcher {
     cache: PathBuf,
     limit: Duration,
@@ -36,7 +36,7 @@ impl Fetcher {
         }
     }
 
-    /// Takes at most so many bytes from a remote in one fetch.
+    /// Accepts at most this many bytes from a remote in one fetch.
     #[must_use]
     pub fn at_most(self, most: usize) -> Self {
         Self { most, ..self }
@@ -46,8 +46,8 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// When the repository can't be read in time, has no such reference, or holds what can't be
-    /// used. What an earlier fetch brought is never taken in its place.
+    /// When the repository can't be read in time, does not have the reference, or contains
+    /// something that can't be used. The result of an earlier fetch is never used instead.
     pub async fn fetch(&self, hooks: &Hooks) -> Result<HookSet, FetchError> {
         let late = || FetchError::TimedOut {
             repo: shown(&hooks.repo),
@@ -57,9 +57,9 @@ impl Fetcher {
         let _turn = tokio::time::timeout_at(until, self.turn.lock())
             .await
             .map_err(|_| late())?;
-        // libgit2 waits without end for a remote that accepts and says nothing. The thread is left
-        // to its fate then; unlike the runtime's own blocking threads it does not hold up the
-        // process when that wants to end.
+        // libgit2 waits for ever for a remote that accepts a connection and sends nothing. The
+        // thread is then abandoned. Unlike the runtime's own blocking threads, it does not keep the
+        // process from ending.
         let (send, receive) = oneshot::channel();
         let (wanted, cache, most) = (hooks.clone(), self.cache.clone(), self.most);
         std::thread::Builder::new()
@@ -117,7 +117,7 @@ fn plain(path: &Path, hooks: &Hooks) -> Result<HookSet, FetchError> {
     })
 }
 
-/// A folder name of its own for each URL, without repeating what the URL may hold.
+/// A folder name for each URL, which does not contain what may be secret in the URL.
 fn cache_name(url: &str) -> String {
     git2::Oid::hash_object(git2::ObjectType::Blob, url.as_bytes())
         .map_or_else(|_| "default".to_owned(), |hash| hash.to_string())

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::error::FetchError;
 use super::set::{HookSet, Kind, check_size};
 
-/// Folders within folders, at most.
+/// The most levels of nested folders.
 pub const DEEPEST: usize = 8;
 
-/// Reads the two folders inside `path`. Their revision is a hash of all they hold.
+/// Reads the two folders inside `path`. Their revision is a hash of their whole content.
 pub fn read(path: &Path) -> Result<HookSet, FetchError> {
     let repo = path.display().to_string();
     let mut set = HookSet::default();
@@ -35,7 +35,7 @@ pub fn read(path: &Path) -> Result<HookSet, FetchError> {
     Ok(set)
 }
 
-/// There is neither of the two folders.
+/// Neither of the two folders is there.
 pub fn no_folders(repo: &str) -> FetchError {
     FetchError::Unreadable {
         repo: repo.to_owned(),
@@ -57,7 +57,7 @@ pub fn unusable(repo: &str, kind: Kind, path: &str, problem: String) -> FetchErr
     }
 }
 
-/// What is said of a symbolic link: what it points to may be outside, and need not be there.
+/// What is wrong with a symbolic link: its target may be outside, or missing.
 pub const NO_LINKS: &str = "is a symbolic link; put the file itself there";
 
 fn read_folder(
@@ -76,7 +76,7 @@ fn read_folder(
         return Err(wrong(inside, NO_LINKS.to_owned()));
     }
     if !meta.is_dir() {
-        return Err(wrong(inside, "is no folder".to_owned()));
+        return Err(wrong(inside, "is not a folder".to_owned()));
     }
     if depth > DEEPEST {
         return Err(wrong(inside, format!("is more than {DEEPEST} folders deep")));
@@ -85,7 +85,7 @@ fn read_folder(
         let entry = entry.map_err(|error| unreadable(inside, error))?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else {
-            return Err(wrong(inside, "holds a file whose name is no UTF-8".to_owned()));
+            return Err(wrong(inside, "has a file whose name is not UTF-8".to_owned()));
         };
         let path = if inside.is_empty() {
             name.to_owned()
@@ -103,13 +103,13 @@ fn read_folder(
             set.add(kind, &path, content)
                 .map_err(|problem| wrong(&path, problem))?;
         } else {
-            return Err(wrong(&path, "is no file".to_owned()));
+            return Err(wrong(&path, "is not a file".to_owned()));
         }
     }
     Ok(())
 }
 
-/// A hash of all names and contents, told apart from a commit by its beginning.
+/// A hash of all names and contents. Its beginning tells it apart from a commit.
 fn content_hash(set: &HookSet) -> Result<String, git2::Error> {
     let mut all = Vec::new();
     for (kind, path, content) in set.files() {

@@ -1,7 +1,7 @@
 //! Hooks read from a commit of a git repository on this machine. Blocking.
 //!
-//! No work tree is needed: contents come from the commit itself, so that nobody's checkout or
-//! unsaved change gets in between.
+//! No work tree is needed: contents come from the commit itself, so that neither a checkout nor
+//! unsaved changes interfere.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ use super::source::{shown, without_secrets};
 
 const SYMBOLIC_LINK: i32 = 0o120_000;
 
-/// Reads the hooks of `reference`, or of HEAD, from the repository at `path`; None when there is
-/// no repository. What is not committed does not count.
+/// Reads the hooks of `reference`, or of HEAD, from the repository at `path`; None if there is no
+/// repository. Uncommitted changes do not count.
 pub fn local(
     path: &Path,
     reference: Option<&str>,
@@ -72,7 +72,7 @@ pub fn resolve<'a>(
 
 /// The hooks in a commit's tree.
 ///
-/// Where only those of some signers are wanted, nothing of another commit is read.
+/// If signers are required, nothing is read of a commit that none of them has signed.
 pub fn hooks_of(
     repository: &Repository,
     commit: &Commit<'_>,
@@ -92,7 +92,7 @@ pub fn hooks_of(
                 Some(ObjectType::Tree) => repository
                     .find_tree(entry.id())
                     .map_err(|error| unreadable(repo, &error))?,
-                _ => return Err(unusable(repo, kind, "", "is no folder".to_owned())),
+                _ => return Err(unusable(repo, kind, "", "is not a folder".to_owned())),
             };
             read_tree(repository, repo, kind, &tree, "", 0, &mut set)?;
         }
@@ -115,7 +115,7 @@ fn read_tree(
     }
     for entry in tree {
         let Ok(name) = entry.name() else {
-            return Err(wrong(inside, "holds a file whose name is no UTF-8"));
+            return Err(wrong(inside, "has a file whose name is not UTF-8"));
         };
         let path = if inside.is_empty() {
             name.to_owned()
@@ -155,7 +155,7 @@ fn read_tree(
     Ok(())
 }
 
-/// What libgit2 says, without any secret.
+/// libgit2's message, without any secret.
 pub fn unreadable(repo: &str, error: &git2::Error) -> FetchError {
     FetchError::Unreadable {
         repo: shown(repo),

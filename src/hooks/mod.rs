@@ -1,7 +1,7 @@
 //! Hooks: fetched from git or a folder, delivered into containers, run there.
 //!
-//! `source` and `set` are pure; `cache`, `git` and `folder` read; `run` talks to an engine. A hook is
-//! run as an argument vector, never through a shell. Nothing here decides which hooks run when.
+//! `source` and `set` are pure; `cache`, `git` and `folder` read; `run` talks to an engine. A hook
+//! is run as an argument vector, never through a shell. Which hooks run when is decided elsewhere.
 
 mod cache;
 mod error;

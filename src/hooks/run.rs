@@ -1,4 +1,4 @@
-//! Hooks put into a container and run there.
+//! Copies hooks into a container and runs them there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::engine::{Command, End, Engine, RunId};
 use crate::model::topology::{HookName, Tier};
 use crate::model::{Allocation, Size, VmId};
 
-/// Most bytes of one argument: what Linux takes (`MAX_ARG_STRLEN`), less the closing zero.
+/// Most bytes of one argument: what Linux accepts (`MAX_ARG_STRLEN`), minus the closing zero.
 const MOST_OF_ARGUMENT: usize = 128 * 1024 - 1;
 
-/// One run of one hook: in which container, and what it is told.
+/// One run of one hook: in which container, with what information.
 #[derive(Clone, Copy, Debug)]
 pub struct HookCall<'a> {
     /// The hook.
     pub hook: &'a HookName,
-    /// The tier whose container it is run in.
+    /// The tier whose container the hook runs in.
     pub tier: &'a Tier,
     /// The VM that the container is on.
     pub vm: &'a VmId,
@@ -27,38 +27,40 @@ pub struct HookCall<'a> {
     pub size: Size,
     /// MiB in one memory unit.
     pub mem_unit_mb: u64,
-    /// The old and the new allocation for a dependency hook; None for a scale hook, which takes no
+    /// The old and the new allocation for a dependency hook; None for a scale hook, which has no
     /// arguments.
     pub change: Option<(&'a Allocation, &'a Allocation)>,
     /// How long it may take.
     pub deadline: Duration,
 }
 
-/// The record of the runs of one hook, so that one which was cut off is found again.
+/// The recorded runs of one hook, so that a run that was cut off is found again.
 #[async_trait]
 pub trait Runs: Send + Sync {
-    /// The run that was recorded before, where there was one.
+    /// The run that was recorded before, if there was one.
     fn earlier(&self) -> Option<RunId>;
 
-    /// Records a run that is about to begin. It is on disk when this answers; else it says what is wrong.
+    /// Records a run that is about to begin. It is on disk when this returns; otherwise the result
+    /// says what is wrong.
     async fn begin(&self, run: &RunId) -> Result<(), String>;
 }
 
-/// Puts all hooks into the container, with the files beside them, and runs the one that is called.
-/// Answers with what it said.
+/// Copies all hooks, with the files beside them, into the container, and runs the one that is
+/// wanted. Returns its output.
 ///
-/// A run that was recorded before, and cut off, is taken up instead: it is waited for, and its
-/// outcome is the hook's. Only where it has surely ended and nobody knows how, the hook is run again.
+/// A run that was recorded before and cut off is continued instead: it is waited for, and its
+/// outcome is the hook's. Only if it has certainly ended, and nobody knows how, is the hook run
+/// again.
 ///
-/// A dependency hook gets both allocations as JSON, in the shape of `GET /api/allocation`. Where
-/// one of the two is longer than Linux takes as an argument, both are cut down to the VMs that
-/// hold containers of the tier's app, and to these containers; then `MAPEK_ALLOCATION` is `app`
-/// instead of `full`.
+/// A dependency hook gets both allocations as JSON, in the shape of `GET /api/allocation`. If one
+/// of the two is longer than Linux accepts as an argument, both are cut down to the VMs with
+/// containers of the tier's app, and to these containers; `MAPEK_ALLOCATION` is then `app` instead
+/// of `full`.
 ///
 /// # Errors
 ///
-/// When the hook can't be delivered or run, does not end in time, or ends with another exit code
-/// than 0; and when even the app's part of the allocation is too long.
+/// When the hook can't be copied or run, does not end in time, or ends with an exit code other than
+/// 0; and when even the app's part of the allocation is too long.
 pub async fn run(
     engine: &dyn Engine,
     hooks: &HookSet,
@@ -128,7 +130,7 @@ pub async fn run(
     }
 }
 
-/// What is run in the container; the length of an argument that is too long.
+/// The command to run in the container; or the length of an argument that is too long.
 fn command(call: &HookCall<'_>) -> Result<Command, usize> {
     let mut environment = environment(call);
     let (kind, argv) = match call.change {
@@ -147,7 +149,7 @@ fn command(call: &HookCall<'_>) -> Result<Command, usize> {
     })
 }
 
-/// What every hook finds in its environment.
+/// The environment of every hook.
 fn environment(call: &HookCall<'_>) -> BTreeMap<String, String> {
     let dependencies: Vec<&str> = call.tier.depends_on.iter().map(|tier| tier.as_str()).collect();
     [
@@ -165,7 +167,7 @@ fn environment(call: &HookCall<'_>) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// Both allocations as JSON that fits into arguments, and how much of them is told; else the
+/// Both allocations as JSON that fits into arguments, and how much of them that is; otherwise the
 /// length of the longer one.
 fn arguments(app: &str, old: &Allocation, new: &Allocation) -> Result<(&'static str, String, String), usize> {
     let both = [old, new].map(json);
@@ -187,12 +189,12 @@ fn fits(text: &str) -> bool {
 
 /// The shape of GET /api/allocation: VMs by name.
 fn json(allocation: &Allocation) -> String {
-    // Names and numbers only: there is nothing in it that JSON could not hold.
+    // Only names and numbers: nothing that JSON could not express.
     serde_json::to_string(allocation).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// The VMs that hold containers of the app, with these containers alone. Of an app whose name
-/// goes on after an underscore (`shop` and `shop_eu`) some may be told too much, never too little.
+/// The VMs that have containers of the app, with only these containers. If an app's name continues
+/// after an underscore (`shop` and `shop_eu`), there may be too many, never too few.
 fn of_app(app: &str, allocation: &Allocation) -> Allocation {
     let prefix = format!("{app}_");
     let mut part = allocation.clone();

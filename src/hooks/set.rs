@@ -13,10 +13,10 @@ pub const MOST_OF_ONE: u64 = 4 * 1024 * 1024;
 pub const MOST_OF_ALL: u64 = 16 * 1024 * 1024;
 /// Most files.
 pub const MOST_FILES: usize = 1000;
-/// Folder inside a container at which hooks are unpacked. In one whose root can't be written to it is a
-/// volume.
+/// The folder in a container where hooks are unpacked. It is a volume if the root file system can't
+/// be written to.
 pub const ROOT: &str = crate::engine::HOOKS_FOLDER;
-/// Folder in it under which both folders are.
+/// The folder in it that has both folders.
 pub const BASE: &str = "hooks";
 
 /// The two kinds of hooks, each in a folder of its own.
@@ -25,12 +25,12 @@ pub const BASE: &str = "hooks";
 pub enum Kind {
     /// Run in a container that was created or updated.
     Scale,
-    /// Run in the containers of a tier one of whose dependencies changed.
+    /// Run in the containers of a tier when one of its dependencies has changed.
     Tier,
 }
 
 impl Kind {
-    /// Both.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Scale, Self::Tier];
 
     /// The folder's name, in the repository and in containers.
@@ -48,14 +48,14 @@ impl Kind {
         format!("{ROOT}/{BASE}/{}", self.folder())
     }
 
-    /// Where a hook of this kind is inside a container.
+    /// Where a hook of this kind is in a container.
     #[must_use]
     pub fn path(self, hook: &HookName) -> String {
         format!("{}/{hook}", self.place())
     }
 }
 
-/// All files of one revision's two folders: the hooks, and what they use.
+/// All files of one revision's two folders: the hooks, and what they need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookSet {
     /// The commit; for a plain folder, a hash of its content.
@@ -66,12 +66,12 @@ pub struct HookSet {
     pub tier: BTreeMap<String, Vec<u8>>,
 }
 
-/// A hook that the topology names and the repository does not have.
+/// A hook that the topology names and the repository lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// The tier that names it.
     pub tier: TierId,
-    /// Of which kind it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its name.
     pub hook: HookName,
@@ -90,7 +90,7 @@ impl std::fmt::Display for Missing {
 }
 
 impl HookSet {
-    /// A revision without files yet.
+    /// A revision without files.
     #[must_use]
     pub fn new(revision: &str) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl HookSet {
     ///
     /// # Errors
     ///
-    /// Says what is wrong when the file or all files together are too large.
+    /// Says what is wrong if the file, or all files together, are too large.
     pub fn add(&mut self, kind: Kind, path: &str, content: Vec<u8>) -> Result<(), String> {
         check_size(bytes(&content))?;
         let files = match kind {
@@ -121,7 +121,7 @@ impl HookSet {
         };
         files.insert(path.to_owned(), content);
         if self.files().count() > MOST_FILES {
-            return Err(format!("is one file too many: at most {MOST_FILES} are taken"));
+            return Err(format!("is one file too many: there may be at most {MOST_FILES}"));
         }
         if self.files().map(|(_, _, content)| bytes(content)).sum::<u64>() > MOST_OF_ALL {
             return Err(format!("makes more than {MOST_OF_ALL} bytes of hooks together"));
@@ -138,7 +138,7 @@ impl HookSet {
         })
     }
 
-    /// The hooks that the topology names and that are not here.
+    /// The hooks that the topology names and that are missing here.
     #[must_use]
     pub fn missing(&self, topology: &Topology) -> Vec<Missing> {
         let mut missing = Vec::new();
@@ -158,9 +158,9 @@ impl HookSet {
         missing
     }
 
-    /// All files as a tar archive to be unpacked at a container's `/ecoware`. Everyone may read and run
-    /// them, whatever their mode was: the container's user need not be root. The same files give
-    /// the same bytes.
+    /// All files as a tar archive to be unpacked at a container's `/ecoware`. Everyone may read and
+    /// run them, whatever their mode was, since the container's user need not be root. The same
+    /// files give the same bytes.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ fn bytes(content: &[u8]) -> u64 {
     u64::try_from(content.len()).unwrap_or(u64::MAX)
 }
 
-/// Checks one file's size, before it is read.
+/// Checks one file's size before it is read.
 pub fn check_size(bytes: u64) -> Result<(), String> {
     if bytes > MOST_OF_ONE {
         return Err(format!(

@@ -1,8 +1,9 @@
-//! Whether a commit is signed by somebody whose hooks may run: not everybody who can push to a repository may
-//! run programs in every container. Blocking.
+//! Checks whether a commit is signed by somebody whose hooks may run: not everybody who can push to
+//! a repository may run programs in every container. Blocking.
 //!
-//! Signatures are those that git makes with SSH keys. They are checked as git itself does it, by OpenSSH's own
-//! `ssh-keygen`: who may sign is written in its format of `allowed_signers`, with all that belongs to it.
+//! Signatures are those that git makes with SSH keys. They are checked as git itself does it, by
+//! OpenSSH's own `ssh-keygen`: signers are listed in its format `allowed_signers`, with all that
+//! this format allows.
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
@@ -14,9 +15,9 @@ use git2::{Commit, ErrorCode, Repository};
 use super::error::FetchError;
 use super::git::unreadable;
 
-/// The program that checks.
+/// The program that checks signatures.
 const PROGRAM: &str = "ssh-keygen";
-/// What git signs for.
+/// The namespace that git signs with.
 const NAMESPACE: &str = "git";
 const BEGINS: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
 
@@ -101,7 +102,7 @@ fn keygen(
         .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not want to hear it all has made up its mind.
+        // If it stops reading early, it has already decided.
         match stdin.write_all(input) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error),
             _ => {}

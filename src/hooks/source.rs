@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::fault::Secrets;
 
-/// A place that hooks come from.
+/// A place where hooks come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Fetched with git: a URL, or `user@host:path`.
@@ -22,8 +22,8 @@ pub fn read(repo: &str) -> Source {
     }
 }
 
-/// Whether this is `user@host:path`, SSH in git's short notation. A path on this machine that
-/// looks so can be given with `./` in front.
+/// Whether this is `user@host:path`, SSH in git's short notation. A local path that looks like this
+/// can be given with `./` in front.
 fn is_scp_like(repo: &str) -> bool {
     repo.split_once(':')
         .is_some_and(|(host, path)| !host.is_empty() && !host.contains('/') && !path.is_empty())
@@ -47,7 +47,7 @@ pub fn shown(repo: &str) -> String {
     }
 }
 
-/// A message in which nothing is left of what [`shown`] hides.
+/// A message without anything that [`shown`] hides.
 pub fn without_secrets(message: &str, repo: &str) -> String {
     let query = repo.split_once('?').map_or("", |(_, query)| query);
     let known = Secrets::of(&[format!("REPO={repo}"), format!("QUERY={query}")], &[]);

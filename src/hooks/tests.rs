@@ -1,4 +1,4 @@
-//! Sets of hooks: what they hold, what they lack, and how they travel.
+//! Sets of hooks: their content, what they lack, and their archive.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! A copy of the record in one file, made while it is written to, and put back.
+//! A copy of the journal in one file, made while the journal is written to, and put back.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,19 +13,20 @@ use super::folder::{self, Folder, JOURNAL_FILE};
 use super::history::reader;
 use super::schema;
 
-/// Writes a copy of the record in `folder` to `file`, and answers with its size in bytes. A service
-/// that is using the record goes on undisturbed; the copy is what was on disk at one moment.
+/// Writes a copy of the journal in `folder` to `file`, and returns its size in bytes. A service
+/// that is using the journal is not disturbed; the copy is what was on disk at one moment.
 ///
 /// # Errors
 ///
-/// When there is no record, the file is there already, or it can't be written. No file is left then.
+/// When there is no journal, when the file exists already, or when it can't be written. No file is
+/// left then.
 pub fn backup(folder: &Path, file: &Path) -> Result<u64, JournalError> {
     let journal = folder.join(JOURNAL_FILE);
     if !journal.is_file() {
         return Err(JournalError::Missing(folder.display().to_string()));
     }
     let wrong = JournalError::file(file);
-    // The name is ours from here on; what is under it is whole, or nothing.
+    // The name is ours from here on; the file under it is complete, or not there.
     folder::create(file).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             let message = format!(
@@ -63,7 +64,8 @@ fn written(journal: &Path, partial: &Path) -> Result<u64, JournalError> {
         let error = io::Error::other("its name is not valid UTF-8");
         JournalError::file(partial)(error)
     })?;
-    // One read transaction from begin to end: what is recorded meanwhile is not in the copy.
+    // One read transaction from beginning to end, so that the copy has nothing that is recorded
+    // meanwhile.
     reader(journal)?.execute("VACUUM INTO ?1", [name])?;
     let wrong = JournalError::file(partial);
     let copy = File::open(partial).map_err(&wrong)?;
@@ -71,16 +73,16 @@ fn written(journal: &Path, partial: &Path) -> Result<u64, JournalError> {
     Ok(copy.metadata().map_err(&wrong)?.len())
 }
 
-/// Puts a backup in the place of the record in `folder`, which no service may be using. One that is
-/// there already is replaced only with `force`.
+/// Replaces the journal in `folder`, which no service may be using, with a backup. If there is a
+/// journal already, this needs `force`.
 ///
-/// The owner of the containers stays the one of the backup. Events get numbers that were never
-/// given before, so that a client which has seen more than the backup holds is told so.
+/// The owner of the containers is that of the backup. Events get numbers that were never used, so
+/// that a client which has seen more than the backup has learns of it.
 ///
 /// # Errors
 ///
-/// When the file is no whole backup, or was made by a newer version, or the folder is in use or can't
-/// be written. What was there before stays then.
+/// When the file is not a complete backup, or was made by a newer version, or the folder is in use
+/// or can't be written. What was there before then stays.
 pub fn restore(file: &Path, folder: &Path, force: bool) -> Result<(), JournalError> {
     check(file)?;
     let folder_name = folder.display();
@@ -94,8 +96,8 @@ pub fn restore(file: &Path, folder: &Path, force: bool) -> Result<(), JournalErr
     let fresh = beside(&folder.journal, ".restored");
     let _ = fs::remove_file(&fresh);
     let made = make(file, &fresh).and_then(|()| {
-        // What was recorded last is brought into the old file, so that a crash right here leaves that
-        // whole. An old file that is broken can't be helped.
+        // What was recorded last is moved into the old main file, so that a crash at this point
+        // leaves it complete. An old file that is broken can't be helped.
         if let Ok(old) = Connection::open(&folder.journal) {
             let _ = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
@@ -109,7 +111,7 @@ pub fn restore(file: &Path, folder: &Path, force: bool) -> Result<(), JournalErr
     made
 }
 
-/// Whether a file is a whole record of a version that this program knows.
+/// Whether a file is a complete journal of a version that this program knows.
 fn check(file: &Path) -> Result<(), JournalError> {
     File::open(file).map_err(JournalError::file(file))?;
     let other = |why: String| JournalError::Unreadable(format!("{} is no backup: {why}", file.display()));
@@ -127,7 +129,7 @@ fn check(file: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// Writes the record that is to be used from a backup.
+/// Makes the journal to be used out of a backup.
 fn make(file: &Path, fresh: &Path) -> Result<(), JournalError> {
     let wrong = JournalError::file(fresh);
     let mut to = folder::create(fresh).map_err(&wrong)?;
@@ -148,15 +150,16 @@ fn make(file: &Path, fresh: &Path) -> Result<(), JournalError> {
     transaction.execute("INSERT INTO gaps VALUES (?1, ?2)", params![last, next])?;
     transaction.execute("UPDATE about SET journal = ?1", [Uuid::now_v7().to_string()])?;
     transaction.commit()?;
-    // One file, with nothing beside it.
+    // A single file, with nothing beside it.
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     drop(connection);
     let made = File::open(fresh).map_err(&wrong)?;
     made.sync_all().map_err(&wrong)
 }
 
-/// Where the numbers of events go on after a backup was put back: further on than any service gets
-/// between two backups, and for two million times still a number that JavaScript can hold.
+/// The distance between the numbers of events before and after a backup is put back. No service
+/// writes that many events between two backups; and after two million restores the numbers still
+/// fit into JavaScript's.
 const fn next_numbers(last: i64) -> i64 {
     ((last >> 32) + 1) << 32
 }
@@ -168,7 +171,7 @@ fn beside(file: &Path, end: &str) -> PathBuf {
     file.with_file_name(name)
 }
 
-/// Sees to it that the file's name is on disk, too.
+/// Makes sure that the file's name is on disk, too.
 fn settle(file: &Path) -> Result<(), JournalError> {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = parent.unwrap_or_else(|| Path::new("."));

@@ -1,18 +1,18 @@
-//! Why the record can't be read or written.
+//! Why the journal can't be read or written.
 
 use std::path::Path;
 
 use super::schema::{PROGRAM, VERSION};
 
-/// Why the record can't be read or written.
+/// Why the journal can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The database said no: a full disk, a read-only file, a broken file.
+    /// The database refused: a full disk, a read-only file, a broken file.
     #[error(
         "the journal can't be used; is there room on the disk of the data directory, and may it be written?"
     )]
     Database(#[from] rusqlite::Error),
-    /// What is kept is not what this version writes.
+    /// The journal contains something that this version does not write.
     #[error("the journal holds something that this version of mapek can't read: {0}")]
     Unreadable(String),
     /// A newer program has written it.

@@ -1,4 +1,4 @@
-//! The data directory: nobody else's to read, and one service's at a time.
+//! The data directory: nobody else can read it, and one service at a time uses it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Write};
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 
-/// The name of the record's main file in its folder.
+/// The name of the journal's main file in its folder.
 pub const JOURNAL_FILE: &str = "journal.sqlite";
-/// Its file of changes that are not in the main file yet, and the index of that.
+/// The file of changes that are not in the main file yet, and its index.
 const BESIDE: [&str; 2] = ["journal.sqlite-wal", "journal.sqlite-shm"];
 const LOCK_FILE: &str = "lock";
-/// A file that is written only to see whether there is room, and how long it is.
+/// A file that is written only to see whether there is room, and its length.
 const ROOM_FILE: &str = "room";
 const ROOM: usize = 256 * 1024;
 
-/// For its owner alone.
+/// For the owner only.
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
-/// A data directory that is this process's own, for as long as this value lives.
+/// A data directory that belongs to this process for as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) journal: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Takes the folder, which is made where it is missing.
+    /// Takes the folder, and creates it if it is missing.
     pub(super) fn take(folder: &Path) -> Result<Self, JournalError> {
         let wrong = JournalError::folder(folder);
         DirBuilder::new()
@@ -57,8 +57,8 @@ impl Folder {
         Ok(Self { journal, _lock: lock })
     }
 
-    /// Whether the disk has room for some more. SQLite writes over what it has done with, so that one small
-    /// change may still be kept where nothing else can be.
+    /// Whether the disk has some room left. SQLite reuses pages, so a single small change may still
+    /// fit when nothing else does.
     pub(super) fn has_room(&self) -> Result<(), JournalError> {
         let path = self.journal.with_file_name(ROOM_FILE);
         let written = open(&path).and_then(|mut file| file.write_all(&vec![1; ROOM]));
@@ -66,13 +66,14 @@ impl Folder {
         written.and(removed).map_err(JournalError::file(&path))
     }
 
-    /// Whether the record has a main file with anything in it.
+    /// Whether the main file exists and is not empty.
     pub(super) fn is_used(&self) -> Result<bool, JournalError> {
         let file = fs::metadata(&self.journal).map_err(JournalError::file(&self.journal))?;
         Ok(file.len() > 0)
     }
 
-    /// Removes what SQLite keeps beside the main file: it would be taken for part of another one.
+    /// Removes what SQLite keeps beside the main file, since SQLite would use it with another main
+    /// file.
     pub(super) fn drop_beside(&self) -> Result<(), JournalError> {
         for name in BESIDE {
             let file = self.journal.with_file_name(name);
@@ -87,7 +88,7 @@ impl Folder {
     }
 }
 
-/// Opens a file of ours for writing, and makes it where it is missing.
+/// Opens one of our files for writing, and creates it if it is missing.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
@@ -97,7 +98,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes a file that must not be there yet.
+/// Creates a file that must not exist yet.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create_new(true)
@@ -106,11 +107,11 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Shuts others out of a folder and all that is in it. Answers how much was open to them. Links
-/// are left alone: what they lead to may be somebody else's.
+/// Takes away others' access to a folder and everything in it. Returns how many of these were open
+/// to others. Links are left alone: what they lead to may belong to somebody else.
 fn tighten(path: &Path) -> io::Result<u64> {
     let found = match fs::symlink_metadata(path) {
-        // It went meanwhile.
+        // It was removed meanwhile.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         found => found?,
     };

@@ -1,5 +1,5 @@
-//! Reading what happened, beside the connection that writes: whoever reads the history keeps
-//! nothing from being recorded.
+//! Reading what happened, beside the connection that writes, so that readers of the history do not
+//! hold up recording.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +20,7 @@ use super::rows::{self, counter, id_of, number, read, time};
 /// Connections that are kept open for the next reader.
 const IDLE: usize = 4;
 
-/// One event of the record.
+/// One recorded event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its number; later events have larger ones.
@@ -34,11 +34,11 @@ pub struct Entry {
 /// Which executions to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// So many at most.
+    /// How many at most.
     pub limit: u32,
     /// Only those that began before this one.
     pub before: Option<Uuid>,
-    /// Only those that stand so.
+    /// Only those in this state.
     pub state: Option<Standing>,
     /// Only those that were accepted then or later.
     pub since: Option<Timestamp>,
@@ -66,79 +66,79 @@ pub struct Listed {
     pub more: bool,
 }
 
-/// What of the events after a number can still be told.
+/// Which of the events after a number are still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// All of them.
     Whole,
-    /// Only those after this number: the ones before are not kept any more.
+    /// Only those after this number: the ones before are no longer kept.
     DroppedTo(u64),
     /// None: no event has had that number yet. The newest has this one.
     Ahead(u64),
-    /// None: the number was given in a history that a backup has taken the place of.
+    /// None: the number is from a history that a backup has replaced.
     Replaced,
 }
 
 /// The history, for readers.
 pub trait History: Send + Sync {
-    /// The id of this record. A backup that is put in its place has another one.
+    /// The id of this journal. If a backup is put in its place, the id changes.
     fn id(&self) -> Uuid;
 
-    /// A page of the history, newest first; None where `before` is no execution that is kept.
+    /// A page of the history, newest first; None if `before` is no execution in the history.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn executions(&self, page: &Page) -> Result<Option<Listed>, JournalError>;
 
     /// One execution with its events.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError>;
 
     /// Events of every kind after the one with the number `seq`, oldest first.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, JournalError>;
 
     /// The number of the newest event; 0 before the first.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn newest_event(&self) -> Result<u64, JournalError>;
 
-    /// The number after which every event is kept: those up to it may have been dropped.
+    /// The number after which all events are kept; events up to it may have been deleted.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn dropped_to(&self) -> Result<u64, JournalError>;
 
-    /// Whether a reader who has the event with the number `seq` can be told all that came after it.
+    /// Whether a reader who has the event with the number `seq` can get all that came after it.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn reach(&self, seq: u64) -> Result<Reach, JournalError>;
 
-    /// A page of the intents, newest first, and whether there are more. None where there is no intent of the
-    /// id that the page begins before.
+    /// A page of the intents, newest first, and whether there are more. None if there is no intent
+    /// with the id that the page should begin before.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn intents(&self, page: &IntentPage) -> Result<Option<(Vec<Intent>, bool)>, JournalError>;
 
     /// One intent.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn intent(&self, id: Uuid) -> Result<Option<Intent>, JournalError>;
 }
 
@@ -161,7 +161,7 @@ impl SqliteHistory {
         })
     }
 
-    /// Reads through a connection of the reader's own: nobody waits for anybody.
+    /// Reads through a connection of the reader's own, so nobody waits for anybody.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle().pop();
@@ -184,8 +184,8 @@ pub(super) fn reader(path: &Path) -> Result<Connection, JournalError> {
     Ok(Connection::open_with_flags(path, flags)?)
 }
 
-/// A page's query, with what its marks stand for. It goes back along an index, so that it reads no
-/// more rows than it tells, save those that began before `since`.
+/// A page's query, with the values of its placeholders. It follows an index backwards, so it reads
+/// no more rows than it returns, except those that began before `since`.
 pub(super) fn select(page: &Page, before: i64) -> (String, Vec<Cell>) {
     let mut filters = "seq < ?".to_owned();
     let mut cells = vec![Cell::Integer(before)];
@@ -197,7 +197,7 @@ pub(super) fn select(page: &Page, before: i64) -> (String, Vec<Cell>) {
         filters.push_str(" AND created_at >= ?");
         cells.push(Cell::Integer(time(since)));
     }
-    // One more than is told says whether there are others.
+    // One row more than wanted shows whether there are others.
     cells.push(Cell::Integer(i64::from(page.limit) + 1));
     let columns = rows::SUMMARY;
     let text = format!("SELECT {columns} FROM executions WHERE {filters} ORDER BY seq DESC LIMIT ?");
@@ -250,7 +250,8 @@ impl History for SqliteHistory {
 
     fn execution(&self, id: Uuid) -> Result<Option<(Frozen, Vec<Stamped>)>, JournalError> {
         self.read(|connection| {
-            // Both at one moment: what is dropped between two looks would be an impossible history.
+            // Both at the same moment: if something were deleted between two looks, the history
+            // would be impossible.
             let transaction = connection.unchecked_transaction()?;
             let row = transaction
                 .prepare_cached(

@@ -11,7 +11,7 @@ use crate::model::intent::{Cordon, Intent};
 use super::error::JournalError;
 use super::rows::{read, write};
 
-/// Their tables, which version 5 added.
+/// The tables, which version 5 added.
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS intents (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS cordons (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Intents that are over are kept up to this number; older ones go.
+/// Finished intents are kept up to this number; older ones are deleted.
 const KEPT: i64 = 1000;
 
 /// What an intent does to the cordon of a node.
@@ -34,14 +34,14 @@ const KEPT: i64 = 1000;
 pub enum CordonChange {
     /// The node is cordoned.
     Put(VmId, Cordon),
-    /// It is no more.
+    /// It no longer is.
     Lift(VmId),
 }
 
-/// Which intents are asked for, newest first.
+/// Which intents to list, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntentPage {
-    /// So many at most.
+    /// How many at most.
     pub limit: u32,
     /// Only those that were taken before this one.
     pub before: Option<Uuid>,
@@ -88,7 +88,7 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Those that are not over, oldest first.
+/// Unfinished ones, oldest first.
 pub(super) fn open(connection: &Connection) -> Result<Vec<Intent>, JournalError> {
     let mut select = connection
         .prepare_cached("SELECT intent FROM intents WHERE state IN ('pending', 'running') ORDER BY seq")?;
@@ -107,7 +107,7 @@ pub(super) fn one(connection: &Connection, id: Uuid) -> Result<Option<Intent>, J
     text.map(|text| read(&text)).transpose()
 }
 
-/// A page, and whether there are more; None where there is no intent to begin before.
+/// A page, and whether there are more; None if there is no intent with the given id.
 pub(super) fn page(
     connection: &Connection,
     page: &IntentPage,

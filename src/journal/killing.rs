@@ -1,6 +1,6 @@
 //! For tests of crashes: a journal that ends the process at a chosen record, as `kill -9` does.
 //!
-//! Built only with debug assertions, so that no released program has it.
+//! Built only with debug assertions, so that no release has it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process;
@@ -23,19 +23,19 @@ pub struct KillingJournal<J> {
     written: u64,
 }
 
-/// When the process ends: before or after a record of executions is written.
+/// When the process ends: before or after a record about executions is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KillAt {
-    /// The effect has happened, its record is missing.
+    /// The effect has happened, but its record is missing.
     Before(Record),
-    /// The record is there, nothing after it has happened.
+    /// The record is there, but nothing after it has happened.
     After(Record),
 }
 
 /// One of the records that are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// Counted from 1 since the start of the process. The record that begins an execution counts,
+    /// By its number since the process started, from 1. The record that begins an execution counts,
     /// too.
     Number(u64),
     /// The first of an event of this name.
@@ -97,10 +97,10 @@ impl<J: Journal> KillingJournal<J> {
     }
 }
 
-/// Ends the process without anything being tidied up.
+/// Ends the process without cleaning up.
 fn die() -> ! {
     let id = process::id().to_string();
-    // The signal comes at once; where there is no `kill`, abort leaves nothing tidied up either.
+    // The signal takes effect at once. If there is no `kill`, abort does not clean up either.
     let _ = process::Command::new("kill").args(["-9", &id]).status();
     process::abort()
 }

@@ -1,4 +1,4 @@
-//! Records of older versions, brought up to date: all in one transaction, or not at all.
+//! Converts journals of older versions, in one transaction: completely or not at all.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
@@ -9,7 +9,7 @@ use crate::model::{Allocation, Change};
 use super::error::JournalError;
 use super::{intents, rows, schema};
 
-/// What version 1 lacks of version 2: plans as they were shown.
+/// What version 1 lacks compared with version 2: plans as they were shown.
 const SEALS: &str = "
 CREATE TABLE seals (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -19,7 +19,7 @@ CREATE TABLE seals (
 ) STRICT;
 ";
 
-/// What version 3 lacks of version 4: earlier topologies, and the key of revisions.
+/// What version 3 lacks compared with version 4: earlier topologies, and the key of revisions.
 const TOPOLOGIES: &str = "
 CREATE TABLE revisions (
     only        INTEGER PRIMARY KEY CHECK (only = 1),
@@ -32,7 +32,8 @@ CREATE TABLE topologies (
 INSERT INTO topologies SELECT generation, topology FROM state WHERE topology IS NOT NULL;
 ";
 
-/// Tables of version 2, out of the way of those of today. The indices keep their names.
+/// Renames the tables of version 2, so that they are not in the way of the new ones. Indices keep
+/// their names.
 const ASIDE: &str = "
 DROP INDEX executions_unfinished;
 DROP INDEX events_of_execution;
@@ -42,7 +43,7 @@ ALTER TABLE events RENAME TO old_events;
 ALTER TABLE seals RENAME TO old_seals;
 ";
 
-/// Events keep their numbers, so that clients can go on after the last one that they have.
+/// Events keep their numbers, so that clients can continue after the last one that they have.
 const CARRIED: &str = "
 UPDATE state SET (topology, generation) = (SELECT topology, generation FROM old_state);
 INSERT INTO events (seq, execution, event)
@@ -57,7 +58,7 @@ DROP TABLE old_state;
 DROP TABLE old_seals;
 ";
 
-/// Brings the tables of an older version up to date.
+/// Converts the tables of an older version.
 pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), JournalError> {
     tracing::info!(
         "bringing the journal from format {version} to {}",
@@ -85,7 +86,7 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), Jo
     Ok(())
 }
 
-/// Executions in the order in which they were kept: version 2 has removed none.
+/// Executions in the order in which they were stored; version 2 never deleted any.
 fn executions(transaction: &Transaction<'_>) -> Result<(), JournalError> {
     transaction.execute_batch("CREATE INDEX old_events_of_execution ON old_events (execution, seq);")?;
     let mut select = transaction.prepare("SELECT id, frozen, key FROM old_executions ORDER BY rowid")?;
@@ -116,8 +117,8 @@ fn allocation(transaction: &Transaction<'_>) -> Result<(), JournalError> {
     rows::apply(transaction, &Change::between(&Allocation::default(), &kept))
 }
 
-/// Lets the file give room back to the disk as rows go. A file of an older version has to be
-/// written anew for that, which takes as much room again: where there is none, it stays as it is.
+/// Lets the file shrink when rows are deleted. A file of an older version must be rewritten for
+/// that, which takes the same room again; if there is not enough, it stays as it is.
 pub(super) fn shrinkable(connection: &Connection) {
     const INCREMENTAL: i64 = 2;
     let mode = connection.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0));
@@ -131,11 +132,11 @@ pub(super) fn shrinkable(connection: &Connection) {
     match made {
         Ok(()) => {
             let took = Timestamp::now().duration_since(started);
-            tracing::info!("the journal was written anew in {took:#}, so that it can shrink");
+            tracing::info!("the journal was rewritten in {took:#}, so that it can shrink");
         }
         Err(error) => tracing::warn!(
             %error,
-            "the journal can't be written anew, so it will not shrink; is there room for it once more?"
+            "the journal can't be rewritten, so it will not shrink; is there room on the disk for a second copy?"
         ),
     }
 }

@@ -1,11 +1,11 @@
 //! The durable record: topology, allocation, executions and their events.
 //!
-//! SQLite in WAL mode with full sync: what [`Journal`] has answered is on disk. Calls block, and
-//! the service makes them off the async threads. The journal decides nothing.
+//! SQLite in WAL mode with full sync: when [`Journal`] has answered, the change is on disk. Calls
+//! block, and the service makes them off the async threads. The journal makes no decisions.
 //!
-//! Two doors lead in. [`Journal`] is the one that writes, and there is one of it. [`History`] is
-//! for readers: it has connections of its own, and nobody waits for them. `rows` says how values are
-//! written down, `schema` and `migrate` what the tables are, `retention` what is dropped again.
+//! There are two interfaces. [`Journal`] writes, and there is one of it. [`History`] is for
+//! readers: it has connections of its own, so that nobody waits for them. `rows` converts values to
+//! rows and back, `schema` and `migrate` define the tables, `retention` deletes what is too old.
 
 mod backup;
 mod error;
@@ -48,151 +48,150 @@ pub use sqlite::SqliteJournal;
 pub struct Kept {
     /// The topology's document; None before the first.
     pub topology: Option<Value>,
-    /// How often a topology was put.
+    /// How many times a topology was put.
     pub generation: u64,
-    /// What was last confirmed.
+    /// What was confirmed last.
     pub allocation: Allocation,
 }
 
 /// The durable record.
 pub trait Journal: Send {
-    /// What is kept.
+    /// What is stored.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn load(&self) -> Result<Kept, JournalError>;
 
-    /// Who owns the containers that are recorded here: an id that is made once, and stays over
+    /// The owner id of the containers that are recorded here. It is made once, and survives
     /// restarts, new versions and backups.
     fn owner(&self) -> Uuid;
 
-    /// Other owners whose containers were adopted. The empty one stands for containers without an
-    /// owner, as the versions made them that wrote the record before.
+    /// Other owners whose containers were adopted. An empty one stands for containers without an
+    /// owner, made by the versions that wrote this journal first.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn adopted(&self) -> Result<BTreeSet<String>, JournalError>;
 
-    /// Keeps that another owner's containers were adopted, with the event that tells so and what it
+    /// Records that another owner's containers were adopted, together with the event and what it
     /// changes in the allocation.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk.
+    /// When it may not be on disk.
     fn adopt(&mut self, owner: &str, event: &Value, changes: &[Change]) -> Result<(), JournalError>;
 
-    /// The id of each VM's engine, as it was kept last.
+    /// The id of each VM's engine, as recorded last.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn engine_ids(&self) -> Result<BTreeMap<VmId, String>, JournalError>;
 
-    /// Keeps the id of a VM's engine in the place of the one before; None forgets it.
+    /// Records the id of a VM's engine in place of the one before; None forgets it.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk.
+    /// When it may not be on disk.
     fn keep_engine_id(&mut self, vm: &VmId, engine: Option<&str>) -> Result<(), JournalError>;
 
-    /// What revisions are keyed with: made once, as the owner is.
+    /// The key for hashing revisions: made once, like the owner.
     fn revision_key(&self) -> RevisionKey;
 
     /// The generations of the topologies that are kept, newest first.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn generations(&self) -> Result<Vec<u64>, JournalError>;
 
-    /// A topology that was put; None where it is not kept any more.
+    /// A topology that was put; None if it is no longer kept.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn topology(&self, generation: u64) -> Result<Option<Value>, JournalError>;
 
-    /// Keeps a topology and answers with its generation.
+    /// Stores a topology and returns its generation.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk; the old one is kept then.
+    /// When it may not be on disk; the old one then stays.
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError>;
 
-    /// Keeps an execution before its first effect, and with it what it sets out from as the
-    /// allocation.
+    /// Records an execution before its first effect, and its starting point as the allocation.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk; no effect may be begun then.
+    /// When it may not be on disk; then no effect may begin.
     fn begin(&mut self, execution: &Frozen) -> Result<(), JournalError>;
 
-    /// Keeps an event, and what it changes in the allocation, together.
+    /// Records an event together with what it changes in the allocation.
     ///
     /// # Errors
     ///
-    /// When they are not surely on disk.
+    /// When they may not be on disk.
     fn record(&mut self, execution: Uuid, event: &Stamped, changes: &[Change]) -> Result<(), JournalError>;
 
-    /// Keeps an event that belongs to no execution's history: drift, a new topology; and what it
-    /// changes in the allocation, together.
+    /// Records an event that belongs to no execution's history, such as drift or a new topology,
+    /// together with what it changes in the allocation.
     ///
     /// # Errors
     ///
-    /// When they are not surely on disk.
+    /// When they may not be on disk.
     fn note(&mut self, event: &Value, changes: &[Change]) -> Result<(), JournalError>;
 
-    /// Writes what is there already.
+    /// Writes something that changes nothing, to see whether writing works.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk.
+    /// When it may not be on disk.
     fn check(&mut self) -> Result<(), JournalError>;
 
-    /// Brings all that was written into the one file that it is kept in, for who copies that alone.
+    /// Moves everything that was written into the one main file, for those who copy only that.
     ///
     /// # Errors
     ///
-    /// When it is not all there; nothing is lost then.
+    /// When not all of it is there; nothing is lost then.
     fn checkpoint(&mut self) -> Result<(), JournalError>;
 
-    /// Keeps what was shown, until many others were shown after it.
+    /// Stores a translation that was shown, until many others were shown after it.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk.
+    /// When it may not be on disk.
     fn seal(&mut self, seal: &Seal) -> Result<(), JournalError>;
 
-    /// What was shown under that id.
+    /// The translation that was shown under that id.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn sealed(&self, id: &str) -> Result<Option<Seal>, JournalError>;
 
     /// The execution that was begun under a client's key.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn under_key(&self, key: &str) -> Result<Option<Uuid>, JournalError>;
 
-    /// The execution that was begun last, of those with that outcome where one is given: by the order in which
-    /// they were kept, whatever the clock said.
+    /// The execution that was begun last; if an outcome is given, the last one with it. By the
+    /// order in which they were recorded, whatever the clock said.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn newest(&self, outcome: Option<Outcome>) -> Result<Option<Uuid>, JournalError>;
 
-    /// Keeps an intent, in the place of what was kept of it before, with what it does to the cordon of a node,
-    /// and the event that tells of it.
+    /// Records an intent in place of its earlier state, together with what it does to the cordon of
+    /// a node, and the event.
     ///
     /// # Errors
     ///
-    /// When they are not surely on disk.
+    /// When they may not be on disk.
     fn keep_intent(
         &mut self,
         intent: &Intent,
@@ -200,35 +199,35 @@ pub trait Journal: Send {
         event: &Value,
     ) -> Result<(), JournalError>;
 
-    /// Intents that are not over, in the order in which they were taken.
+    /// Intents that are not over, in the order in which they came.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn open_intents(&self) -> Result<Vec<Intent>, JournalError>;
 
     /// The nodes that take nothing new.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError>;
 
     /// Executions that have begun and not ended, in the order in which they began.
     ///
     /// # Errors
     ///
-    /// When the record can't be read.
+    /// When the journal can't be read.
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError>;
 
-    /// Drops some of what is kept no longer, in one small step. It is called again while there is
+    /// Deletes some of what is no longer kept, in one small step. It is called again while there is
     /// more, with pauses in which others write.
     ///
     /// # Errors
     ///
-    /// When it is not surely on disk; nothing is dropped then, or all of the step.
+    /// When it may not be on disk; then either nothing is deleted, or the whole step.
     fn prune(&mut self, retention: &Retention, now: Timestamp) -> Result<Pruned, JournalError>;
 
-    /// What happened, for readers: they need not hold this to read it.
+    /// What happened, for readers, who need not hold this journal to read it.
     fn history(&self) -> Arc<dyn History>;
 }

@@ -1,5 +1,5 @@
-//! What is kept of the history, and for how long. What is beyond that goes in small steps, so that
-//! recording never waits long.
+//! How much of the history is kept, and for how long. What is beyond that is deleted in small
+//! steps, so that recording never waits long.
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Transaction, params};
@@ -8,17 +8,19 @@ use serde_json::Value;
 use super::error::JournalError;
 use super::rows::{read, time};
 
-/// What is kept of the history. An execution goes when it is beyond either limit.
+/// How much of the history is kept. An execution is deleted when it is beyond either limit.
 ///
-/// Whatever the limits are, these stay: one that has not ended; the newest, and the newest that
-/// succeeded, which say what should run, with those whose plan they brought back; those that a dependency hook still to run tells of; and one that was sent
-/// with an `Idempotency-Key`, for [`KEY_HOURS`] after its end. With an execution go its events. What belongs to no execution, such as drift,
-/// goes with the executions of its time, or when it is too old.
+/// Whatever the limits are, these stay: executions that have not ended; the newest, and the newest
+/// that succeeded, which say what should run, with those whose plan they brought back; those that
+/// an owed dependency hook refers to; and those that were sent with an `Idempotency-Key`, for
+/// [`KEY_HOURS`] after their end. The events of an execution are deleted with it. Events that
+/// belong to none, such as drift, are deleted with the executions of their time, or when they are
+/// too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// So many executions, the newest.
+    /// This many executions, the newest.
     pub executions: u32,
-    /// For so many days after their end.
+    /// For this many days after their end.
     pub days: u32,
 }
 
@@ -31,31 +33,31 @@ impl Default for Retention {
     }
 }
 
-/// The same request under the same key is carried out once within so many hours after it has ended.
+/// For this many hours after its end, the same request under the same key is carried out once.
 pub const KEY_HOURS: i64 = 24;
 
-/// Executions that one step looks at, oldest first.
+/// How many executions one step looks at, oldest first.
 const LOOKED_AT: u32 = 1000;
-/// One step drops so many executions at most, and stops after so many events.
+/// One step deletes at most this many executions, and stops after this many events.
 const EXECUTIONS: u16 = 20;
 const EVENTS: u16 = 1000;
 /// Pages that one step gives back to the disk.
 const PAGES: i64 = 500;
-/// Free pages that stay in the file: they are needed again soon.
+/// Free pages that stay in the file, since they are needed again soon.
 const SPARE: i64 = 256;
 
-/// What one step has dropped.
+/// What one step has deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Executions.
     pub executions: usize,
-    /// Events, those of the executions among them.
+    /// Events, including those of the executions.
     pub events: usize,
-    /// Whether another step would drop more.
+    /// Whether another step would delete more.
     pub more: bool,
 }
 
-/// Drops what is beyond the limits, in one small step.
+/// Deletes what is beyond the limits, in one small step.
 pub(super) fn prune(
     connection: &mut Connection,
     retention: &Retention,
@@ -75,7 +77,7 @@ pub(super) fn prune(
     Ok(pruned)
 }
 
-/// Drops executions. Answers also with the number of the newest event that was dropped so far.
+/// Deletes executions. Also returns the number of the newest event deleted so far.
 fn executions(
     transaction: &Transaction<'_>,
     retention: &Retention,
@@ -137,8 +139,8 @@ fn executions(
     Ok((pruned, newest))
 }
 
-/// Drops events that belong to no execution: those up to the number `newest`, since nobody can go
-/// on after them without a loss, and those that are too old. Answers how many.
+/// Deletes events that belong to no execution: those up to the number `newest`, since nobody can
+/// continue after them without a gap, and those that are too old. Returns how many.
 fn notes(transaction: &Transaction<'_>, mut newest: i64, oldest: Timestamp) -> Result<usize, JournalError> {
     let mut select = transaction
         .prepare_cached("SELECT seq, event FROM events WHERE execution IS NULL ORDER BY seq LIMIT ?1")?;
@@ -149,7 +151,7 @@ fn notes(transaction: &Transaction<'_>, mut newest: i64, oldest: Timestamp) -> R
         if seq > newest {
             let event: Value = read(&row.get::<_, String>(1)?)?;
             let at = event.get("at").and_then(Value::as_str);
-            // One without a time is as old as the next.
+            // An event without a time counts as being as old as the next one.
             let at = at.and_then(|at| at.parse::<Timestamp>().ok());
             if at.is_some_and(|at| at >= oldest) {
                 break;
@@ -169,7 +171,7 @@ fn notes(transaction: &Transaction<'_>, mut newest: i64, oldest: Timestamp) -> R
     Ok(going.len())
 }
 
-/// Gives pages that nothing is on any more back to the disk. Answers whether there are more.
+/// Gives unused pages back to the disk. Returns whether there are more.
 fn give_back(connection: &Connection) -> Result<bool, JournalError> {
     let free = |connection: &Connection| {
         connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))

@@ -1,7 +1,7 @@
 //! Values as rows, and rows as values.
 //!
-//! The allocation is a row for each VM and each container: an event writes the one that it
-//! changes, in its own transaction, and a start reads just what is there now.
+//! The allocation is a row for each VM and each container: an event writes the one row that it
+//! changes, in its own transaction, and a start reads only what is there now.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
@@ -22,12 +22,12 @@ pub(super) fn write<T: Serialize>(value: &T) -> Result<String, JournalError> {
     serde_json::to_string(value).map_err(|error| JournalError::Unreadable(error.to_string()))
 }
 
-/// SQLite's integers have a sign, counters have none.
+/// SQLite's integers are signed, counters are not.
 pub(super) fn counter(value: i64) -> Result<u64, JournalError> {
     u64::try_from(value).map_err(|_| JournalError::Unreadable(format!("{value} is not a counter")))
 }
 
-/// The other way round. What is too large for SQLite is larger than anything that it has counted.
+/// The other direction. A number too large for SQLite is larger than any that it has counted.
 pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -52,7 +52,7 @@ fn time_of(nanoseconds: i64) -> Result<Timestamp, JournalError> {
         .map_err(|error| JournalError::Unreadable(error.to_string()))
 }
 
-/// Adds an execution, and answers with its place in the order of all.
+/// Adds an execution, and returns its place in the order of all.
 pub(super) fn insert_execution(
     transaction: &Transaction<'_>,
     summary: &Summary,
@@ -102,8 +102,8 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary, JournalError> {
     })
 }
 
-/// What a container holds, with the hooks that it is owed and its revision: none where nothing is said of
-/// them, as in rows of programs that did not know of them.
+/// What a container holds, with the hooks that it is owed and its revision. Rows written by
+/// programs that did not know these have none.
 #[derive(Serialize, Deserialize)]
 struct Held {
     #[serde(flatten)]
@@ -136,7 +136,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, changes: &[Change]) -> Result
             Change::VmGone { vm } => transaction
                 .prepare_cached("DELETE FROM vms WHERE vm = ?1")?
                 .execute([vm.as_str()])?,
-            // One on a VM that is not there would be none in the allocation either.
+            // If its VM is not there, it would not be in the allocation either.
             Change::Container { vm, tier, is } => transaction
                 .prepare_cached(
                     "INSERT INTO containers SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM vms WHERE vm = ?1)

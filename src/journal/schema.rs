@@ -12,11 +12,11 @@ pub(super) const VERSION: i64 = 5;
 /// The program that writes it.
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
-/// Rows of `executions` are small, so that the history is listed without reading what was asked and
-/// what happened: the first is in `frozen`, the second in `events`.
+/// Rows of `executions` are small, so that the history can be listed without reading the requests
+/// (in `frozen`) and what happened (in `events`).
 ///
-/// `seq` orders: AUTOINCREMENT never gives a number twice, whatever was removed. Times are in
-/// nanoseconds since 1970.
+/// `seq` gives the order: AUTOINCREMENT never gives a number twice, whatever was deleted. Times are
+/// in nanoseconds since 1970.
 const TABLES: &str = "
 CREATE TABLE about (
     only        INTEGER PRIMARY KEY CHECK (only = 1),
@@ -91,7 +91,7 @@ CREATE TABLE seals (
 ) STRICT;
 ";
 
-/// Makes the tables, with nothing in them.
+/// Creates the tables, empty.
 pub(super) fn make(transaction: &Transaction<'_>) -> Result<(), JournalError> {
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(intents::TABLES)?;
@@ -105,9 +105,9 @@ pub(super) fn make(transaction: &Transaction<'_>) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Makes what revisions are keyed with.
+/// Creates the key for hashing revisions.
 pub(super) fn make_key(transaction: &Transaction<'_>) -> Result<(), JournalError> {
-    // Each has some seventy bits of chance.
+    // Each has some seventy random bits.
     let key = [Uuid::now_v7(), Uuid::now_v7()]
         .map(|half| half.simple().to_string())
         .concat();
@@ -115,7 +115,7 @@ pub(super) fn make_key(transaction: &Transaction<'_>) -> Result<(), JournalError
     Ok(())
 }
 
-/// Sets the connection that writes up, and brings the tables up to date.
+/// Sets up the connection that writes, and converts the tables if they are old.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
     let version = version(connection)?;
     if version > VERSION {
@@ -146,9 +146,9 @@ pub(super) fn version(connection: &Connection) -> Result<i64, JournalError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
-/// What to say of a file that a newer program has written.
+/// The error for a file that a newer program has written.
 pub(super) fn newer(connection: &Connection, version: i64) -> Result<JournalError, JournalError> {
-    // A newer version may have moved it elsewhere.
+    // A newer version may have moved this elsewhere.
     let known = connection
         .query_row(
             "SELECT 1 FROM pragma_table_info('about') WHERE name = 'written_by'",

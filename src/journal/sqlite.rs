@@ -1,4 +1,4 @@
-//! The record in SQLite: the one connection that writes.
+//! The journal in SQLite: the one connection that writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,17 +22,17 @@ use super::retention::{self, Pruned, Retention};
 use super::rows::{self, counter, id_of, read, time, write};
 use super::{Journal, Kept, schema};
 
-/// Shown plans that are kept, and their bytes together; older ones go.
+/// How many shown plans are kept, and how many bytes of them; older ones are deleted.
 const SEALS: i64 = 1000;
 const SEAL_BYTES: i64 = 64 << 20;
-/// Topologies that are kept, and their bytes together; older ones go.
+/// How many topologies are kept, and how many bytes of them; older ones are deleted.
 const TOPOLOGIES: i64 = 100;
 const TOPOLOGY_BYTES: i64 = 64 << 20;
 
-/// The record in a folder.
+/// The journal in a folder.
 pub struct SqliteJournal {
-    /// Before the connection, so that this one is closed last: only it can bring what was written into
-    /// the main file.
+    /// Declared before the connection, so that the connection is closed last: only it can move what
+    /// was written into the main file.
     history: Arc<SqliteHistory>,
     connection: Connection,
     owner: Uuid,
@@ -42,12 +42,12 @@ pub struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    /// Opens the record in `folder`, which is made where it is missing.
+    /// Opens the journal in `folder`, which is created if it is missing.
     ///
     /// # Errors
     ///
-    /// When the folder can't be used, or is in use by another service, or holds a record that a newer
-    /// version has written.
+    /// When the folder can't be used, or is in use by another service, or has a journal that a
+    /// newer version has written.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let folder = Folder::take(folder)?;
         let mut connection = Connection::open(&folder.journal)?;
@@ -70,7 +70,7 @@ impl SqliteJournal {
     }
 }
 
-/// Takes an event in, and what follows from it in the row of its execution.
+/// Applies an event to its execution's row.
 fn event(
     transaction: &Transaction<'_>,
     execution: Option<i64>,
@@ -83,7 +83,7 @@ fn event(
     rows::apply(transaction, changes)
 }
 
-/// Keeps the line of the history true. What is not told in it changes nothing.
+/// Keeps the row of the history up to date. An event that the row does not show changes nothing.
 fn tally(transaction: &Transaction<'_>, execution: i64, stamped: &Stamped) -> Result<(), JournalError> {
     let more =
         |stages: &[Stage]| i64::try_from(stages.iter().map(Vec::len).sum::<usize>()).unwrap_or(i64::MAX);
@@ -265,7 +265,7 @@ impl Journal for SqliteJournal {
     }
 
     fn check(&mut self) -> Result<(), JournalError> {
-        // A small row: the topology may be a large one.
+        // In a row of its own, which is small: the topology may be large.
         self.connection
             .execute("UPDATE about SET written_by = written_by", [])?;
         self.folder.has_room()

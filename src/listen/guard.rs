@@ -1,8 +1,10 @@
-//! A connection with an end: one that dribbles a request, or does not read its answer, is cut.
+//! A connection with limits: if a client sends a request too slowly, or does not read its answer,
+//! the connection is cut.
 //!
-//! Actix times the first request's head alone. What it leaves open is closed here: the head of a
+//! Actix limits only the time for the first request's head. The rest is done here: the head of a
 //! later request, the pause between requests, and an answer that nobody reads. One timer serves the
-//! first two, and it is not set anew at every request: it goes off early, and is put right then.
+//! first two. It is not set again at every request: it goes off early, and is then set to the right
+//! time.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -25,27 +27,27 @@ pub enum Wire {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// What a connection is doing, for whoever serves it. Belongs to one thread.
+/// What a connection is doing, as told by whoever serves it. Belongs to one thread.
 #[derive(Clone)]
 pub struct Connection(Rc<Doing>);
 
 struct Doing {
     slot: Slot,
-    /// The address that the client dialled.
+    /// The address that the client connected to.
     local: Option<IpAddr>,
     /// Requests that are being served.
     requests: Cell<u32>,
-    /// When the first byte came that belongs to no request yet.
+    /// When the first byte of a request came that has not begun to be served.
     begun: Cell<Option<Instant>>,
     /// Since when it serves no request.
     idle: Cell<Instant>,
-    /// The timer goes off then, where it was asked.
+    /// When the timer goes off, if it is set.
     alarm: Cell<Option<Instant>>,
-    /// Who reads.
+    /// The task that reads.
     reader: RefCell<Option<Waker>>,
 }
 
-/// A request is being served for as long as it lives.
+/// A request is being served for as long as this lives.
 pub struct Busy(Connection);
 
 impl Connection {
@@ -59,7 +61,7 @@ impl Connection {
         Busy(self.clone())
     }
 
-    /// The address of this machine that the client dialled, where it is known.
+    /// The address of this machine that the client connected to, if it is known.
     #[must_use]
     pub fn local(&self) -> Option<IpAddr> {
         self.0.local
@@ -77,7 +79,7 @@ impl Drop for Busy {
         let now = Instant::now();
         doing.idle.set(now);
         doing.slot.set_idle(now);
-        // A timer that went off meanwhile has to be set again, which whoever reads does.
+        // If the timer went off meanwhile, it must be set again; the reader does that.
         let asleep = doing.alarm.get().is_none_or(|alarm| alarm <= now);
         if asleep && let Some(reader) = doing.reader.borrow_mut().take() {
             reader.wake();
@@ -92,7 +94,7 @@ pub struct Patience {
     pub head: Duration,
     /// Between requests.
     pub idle: Duration,
-    /// Until something of an answer is read.
+    /// Until some of an answer is read.
     pub write: Duration,
 }
 
@@ -102,20 +104,20 @@ pub struct Guarded {
     doing: Connection,
     patience: Patience,
     timer: Pin<Box<Sleep>>,
-    /// Since when a write waits.
+    /// Since when a write has been waiting.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why a connection is closed.
 enum Over {
-    /// Nobody is wronged.
+    /// It was idle, so nobody loses anything.
     Idle,
-    /// It was at a request's head for too long, or has to make room.
+    /// It took too long to send a request's head, or has to make room.
     Broken(io::Error),
 }
 
 impl Guarded {
-    /// Around `wire`.
+    /// Guards `wire`.
     pub fn new(wire: Wire, slot: Slot, local: Option<IpAddr>, patience: Patience) -> Self {
         let now = Instant::now();
         let doing = Doing {
@@ -141,7 +143,7 @@ impl Guarded {
         self.doing.clone()
     }
 
-    /// Whether its time is over, or it has to make room.
+    /// Whether its time is up, or it has to make room.
     fn is_over(&mut self, context: &mut Context<'_>) -> Option<Over> {
         let doing = &self.doing.0;
         let mut reader = doing.reader.borrow_mut();
@@ -176,7 +178,7 @@ impl Guarded {
             }
             return Some(match doing.begun.get() {
                 Some(_) => {
-                    let why = "the request did not come to its end";
+                    let why = "the request was not sent completely in time";
                     Over::Broken(io::Error::new(io::ErrorKind::TimedOut, why))
                 }
                 None => Over::Idle,
@@ -186,7 +188,7 @@ impl Guarded {
         None
     }
 
-    /// Takes note of whether a write got on; fails when it has not for too long.
+    /// Records whether a write made progress; fails if none has for too long.
     fn written<T>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stuck = None;
@@ -196,7 +198,7 @@ impl Guarded {
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep_until(end)));
         match stuck.as_mut().poll(context) {
             Poll::Ready(()) => {
-                let message = "the answer is not read";
+                let message = "the client does not read its answer";
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
             }
             Poll::Pending => Poll::Pending,
@@ -216,16 +218,16 @@ impl AsyncRead for Guarded {
             Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
         };
         let doing = &self.doing.0;
-        // While a request is served, it is its body, or the next one's head, which counts from the
-        // first byte after it.
+        // While a request is served, what comes is its body or the next request's head, which
+        // counts from its first byte.
         let of_a_head = doing.requests.get() == 0 && doing.begun.get().is_none();
         if of_a_head && buffer.filled().len() > before {
             doing.begun.set(Some(Instant::now()));
         }
         match self.is_over(context) {
-            // What has come is for nobody any more.
+            // Nobody needs what has come any more.
             Some(Over::Broken(error)) => Poll::Ready(Err(error)),
-            // As if the client had closed it.
+            // As if the client had closed the connection.
             Some(Over::Idle) if result.is_pending() => Poll::Ready(Ok(())),
             _ => result,
         }

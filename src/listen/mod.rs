@@ -1,9 +1,9 @@
-//! Listening: connections, TLS, and what keeps one client from starving the others. Knows nothing of
-//! what is served.
+//! Listening: connections, TLS, and limits that keep one client from starving the others. Knows
+//! nothing of what is served.
 //!
-//! Actix's own server has no limit on a request's head once a connection was used, and none on a
-//! client that does not read, and where it is full it lets nobody in. So connections are guarded
-//! here before Actix sees them, in `guard`.
+//! Actix's own server limits neither the time for a request's head once a connection has been used,
+//! nor that of a client which does not read; and when it is full, it accepts nobody. So connections
+//! are guarded here, in `guard`, before Actix sees them.
 
 mod guard;
 mod slots;
@@ -28,7 +28,7 @@ pub use tls::{Files, Tls, TlsError};
 
 use guard::{Guarded, Patience, Wire};
 
-/// What connections may cost.
+/// Limits for connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most at the same time.
@@ -37,7 +37,7 @@ pub struct Limits {
     pub head: Duration,
     /// How long a connection is kept without a request.
     pub idle: Duration,
-    /// How long a client may take to read what it was sent.
+    /// How long a client may take to read its answer.
     pub write: Duration,
 }
 
@@ -45,7 +45,7 @@ pub struct Limits {
 ///
 /// # Errors
 ///
-/// When the address can't be had.
+/// When the address can't be used.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
@@ -53,7 +53,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    // As many as the kernel lets wait while a flood is sorted out.
+    // As many as the kernel allows, so that they can wait during a flood.
     socket.listen(4096)?.into_std()
 }
 
@@ -96,7 +96,7 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            // The guard closes those that are idle: Actix would set a timer at every request.
+            // The guard closes idle connections: Actix would set a timer at every request.
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(limits.head)
             .client_disconnect_timeout(Duration::from_secs(1))
@@ -104,7 +104,7 @@ where
             .on_connect_ext(|wire: &Guarded, extensions| {
                 extensions.insert(wire.connection());
             })
-            // What it holds would matter to links with a host in them; there are none.
+            // Its content would matter only to links that contain a host, and there are none.
             .finish(map_config(app, |()| AppConfig::default()));
         let (slots, tls) = (slots.clone(), tls.clone());
         let guard = fn_service(move |stream: TcpStream| {
@@ -112,9 +112,9 @@ where
             async move {
                 let peer = stream.peer_addr().ok();
                 let local = stream.local_addr().ok().map(|address| address.ip());
-                // A refused connection is closed without a word: nothing of it was read.
+                // A refused connection is closed without a message: nothing of it was read.
                 let slot = slots.take(limits.head).await.ok_or_else(full)?;
-                // An answer that waits for another packet to be full is late.
+                // Don't wait for a packet to be full: that would delay answers.
                 stream.set_nodelay(true).map_err(DispatchError::Io)?;
                 let wire = match tls {
                     None => Wire::Plain(stream),

@@ -1,5 +1,5 @@
-//! Places for connections. When all are taken, those that have been idle longest make room: who
-//! only holds connections open keeps nobody out.
+//! Places for connections. When all are taken, those that have been idle longest make room: nobody
+//! can keep others out by just holding connections open.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +19,7 @@ struct All {
     most: usize,
     begun: Instant,
     taken: Mutex<Taken>,
-    /// Rung when a place was given back, or may be made free.
+    /// Signalled when a place was given back, or may be freed.
     freed: Notify,
 }
 
@@ -27,14 +27,14 @@ struct All {
 struct Taken {
     next: u64,
     slots: BTreeMap<u64, Arc<State>>,
-    /// How many of them were told to go.
+    /// How many of them were told to close.
     evicted: usize,
 }
 
-/// What the connection itself says, at every request: without a lock, which all would wait for.
+/// What the connection itself reports, at every request: without a lock, for which all would wait.
 #[derive(Default)]
 struct State {
-    /// Since when it serves no request, in microseconds; [`BUSY`] while it does.
+    /// Since when it serves no request, in microseconds; [`BUSY`] while it serves one.
     idle: AtomicU64,
     /// It is to be closed.
     evicted: AtomicBool,
@@ -51,7 +51,7 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// So many places.
+    /// This many places.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self(Arc::new(All {
@@ -62,8 +62,8 @@ impl Slots {
         }))
     }
 
-    /// A place, made free where none is. Where all of them serve a request, or those that were told
-    /// to go have not gone yet, it is waited for; None when none came free.
+    /// Takes a place, and frees one if all are taken. If all of them serve a request, or those that
+    /// were told to close have not closed yet, it waits; None if none became free.
     pub async fn take(&self, patience: Duration) -> Option<Slot> {
         let end = Instant::now() + patience;
         loop {
@@ -77,7 +77,7 @@ impl Slots {
     fn try_take(&self) -> Option<Slot> {
         let mut taken = self.lock();
         let standing = taken.slots.len().saturating_sub(taken.evicted);
-        // Those on their way out count until they are gone, or a flood would be let in with them.
+        // Those that are closing count until they are gone, or a flood would be let in with them.
         if taken.slots.len() >= self.0.most.saturating_mul(2) {
             return None;
         }
@@ -113,8 +113,8 @@ impl Slots {
 }
 
 impl Taken {
-    /// Tells so many of those idle longest to go. Several at once, since finding them takes a look
-    /// at all.
+    /// Tells this many of those that have been idle longest to close. Several at once, because
+    /// finding them means looking at all.
     fn evict(&mut self, count: usize) -> usize {
         let mut idle: Vec<(u64, &State)> = self
             .slots
@@ -123,7 +123,7 @@ impl Taken {
             .map(|state| (state.idle.load(Ordering::Acquire), state.as_ref()))
             .filter(|(since, _)| *since != BUSY)
             .collect();
-        // Of those that are equal in this, the oldest stands first.
+        // Of those equally long idle, the oldest comes first.
         idle.sort_by_key(|(since, _)| *since);
         idle.truncate(count);
         for (_, state) in &idle {
@@ -137,18 +137,18 @@ impl Taken {
 }
 
 impl Slot {
-    /// It serves a request from now on.
+    /// It now serves a request.
     pub fn set_busy(&self) {
         self.state.idle.store(BUSY, Ordering::Release);
     }
 
-    /// It serves none from now on.
+    /// It no longer serves a request.
     pub fn set_idle(&self, now: Instant) {
         self.state.idle.store(self.all.micros(now), Ordering::Release);
         self.all.0.freed.notify_one();
     }
 
-    /// Whether it has to go; who asks is woken when it has to.
+    /// Whether it has to close; the caller is woken when it has to.
     #[must_use]
     pub fn is_evicted(&self, waker: &Waker) -> bool {
         self.state.waker.register(waker);

@@ -15,18 +15,19 @@ use crate::pem;
 /// Where certificates are: PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
-    /// The service's certificate, with those between it and its authority.
+    /// The service's certificate, followed by those between it and its authority.
     pub certificate: PathBuf,
     /// Its key.
     pub key: PathBuf,
-    /// Authorities of the clients' certificates; with it, a client without one is not let in.
+    /// Authorities of the clients' certificates. If set, a client without a certificate is not let
+    /// in.
     pub clients: Option<PathBuf>,
 }
 
 /// Why certificates can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file can't be read, or has nothing of use.
+    /// A file can't be read, or has nothing usable in it.
     #[error("{0}: {1}")]
     File(&'static str, String),
     /// They don't go together.
@@ -34,7 +35,7 @@ pub enum TlsError {
     Mismatch(rustls::Error),
 }
 
-/// Encryption with the certificates of the moment.
+/// Encryption with the current certificates.
 pub struct Tls {
     files: Files,
     now: RwLock<Arc<ServerConfig>>,
@@ -51,7 +52,7 @@ impl Tls {
         Ok(Self { files, now })
     }
 
-    /// Reads the files again, for connections to come. Where they can't be used, it stays as it was.
+    /// Reads the files again, for new connections. If they can't be used, the old ones stay.
     ///
     /// # Errors
     ///
@@ -62,11 +63,11 @@ impl Tls {
         Ok(())
     }
 
-    /// Shakes hands.
+    /// Performs the handshake.
     ///
     /// # Errors
     ///
-    /// When the client does not speak TLS, or has not the certificate that it needs.
+    /// When the client does not speak TLS, or lacks the certificate that it needs.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let now = self.now.read().unwrap_or_else(PoisonError::into_inner).clone();
         TlsAcceptor::from(now).accept(stream).await

@@ -26,7 +26,8 @@ pub struct Allocation {
 #[schema(example = json!({ "ip": "10.0.0.1", "cpu_cores": 2, "mem_units": 8,
     "used": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } } }))]
 pub struct Vm {
-    /// The address at which its published ports are reached; null while the VM is still to be made.
+    /// The address at which its published ports are reached; null for a VM that is still to be
+    /// made.
     #[serde(default)]
     #[schema(pattern = r"\S", example = "10.0.0.1")]
     pub ip: Option<String>,
@@ -38,22 +39,22 @@ pub struct Vm {
     #[serde(default)]
     #[schema(value_type = Option<BTreeMap<String, Container>>)]
     pub used: BTreeMap<TierId, Container>,
-    /// What all other containers on it hold. Kept out of the JSON answers, whose shape is the
-    /// predecessor's.
+    /// What all other containers on it hold. Not in the JSON answers, which have the predecessor's
+    /// shape.
     #[serde(skip)]
     pub foreign: Foreign,
-    /// Tiers in `used` whose container needs an update even where its size is right: it was seen to hold
-    /// its part without running (paused, or between two restarts) or with limits that are no whole
-    /// units, or it is to be restarted. Known only right after a look.
+    /// Tiers in `used` whose container needs an update even if its size is right: it was seen to
+    /// hold its part without running (paused, or between two restarts), or with limits that are not
+    /// whole units; or it is to be restarted. Known only right after a look.
     #[serde(skip)]
     pub stalled: BTreeSet<TierId>,
 }
 
-/// What containers hold on a VM that are not part of the allocation: those of other programs and
-/// of other installations.
+/// What containers on a VM hold that are not part of the allocation: those of other programs and of
+/// other installations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foreign {
-    /// All that they hold. In cpuset mode these are whole cores, and `cores` are among them.
+    /// Everything that they hold. In cpuset mode these are whole cores, including `cores`.
     #[serde(flatten)]
     pub size: Size,
     /// The cores of the VM that they are pinned to, in cpuset mode.
@@ -68,15 +69,15 @@ pub struct Container {
     #[serde(flatten)]
     #[schema(value_type = Held)]
     pub size: Size,
-    /// The cores it is pinned to, in cpuset mode. Kept out of the JSON answers, where only sizes
+    /// The cores that it is pinned to, in cpuset mode. Not in the JSON answers, where only sizes
     /// are promised; `inspect` reads the live value from the engine.
     #[serde(skip)]
     pub cores: CoreSet,
-    /// The hooks that are still to run in it. Kept out of the JSON answers, as the cores are;
-    /// translate shows them as actions.
+    /// The hooks that are still to run in it. Not in the JSON answers, like the cores; translate
+    /// shows them as actions.
     #[serde(skip)]
     pub owed: Owed,
-    /// What it was made from; None where that is not known. Kept out of the JSON answers, as the cores are;
+    /// What it was made from; None if that is not known. Not in the JSON answers, like the cores;
     /// `inspect` shows it.
     #[serde(skip)]
     pub revision: Option<RevisionId>,
@@ -88,12 +89,13 @@ pub struct Owed {
     /// Its scale hooks: it was created or updated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scale: bool,
-    /// Its dependency hook: a dependency changed, for the first time then.
+    /// Its dependency hook: a dependency has changed; this is the first change that it has not been
+    /// told of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Since>,
 }
 
-/// One direction of an execution. What was before it is in the execution's record.
+/// One direction of an execution. The execution's record has what was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
     /// Which execution.
@@ -104,7 +106,8 @@ pub struct Since {
 }
 
 impl Container {
-    /// Whether one of its place is to be made from something else than this one was, as far as both are known.
+    /// Whether a container in its place would be made from something else than this one was, as far
+    /// as both are known.
     #[must_use]
     pub fn is_replaced_by(&self, other: &Self) -> bool {
         matches!((&self.revision, &other.revision), (Some(was), Some(is)) if was != is)
@@ -120,7 +123,7 @@ impl Owed {
 }
 
 impl Foreign {
-    /// All that either of two looks has found.
+    /// Everything that either of two looks has found.
     #[must_use]
     pub fn with(&self, other: &Self) -> Self {
         Self {
@@ -141,7 +144,7 @@ impl From<Size> for Container {
     }
 }
 
-/// A set of core numbers of one VM; empty where containers are not pinned (quota mode).
+/// A set of core numbers of one VM; empty if containers are not pinned (quota mode).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CoreSet(pub BTreeSet<u32>);
@@ -160,7 +163,7 @@ impl fmt::Display for CoreSet {
 }
 
 impl CoreSet {
-    /// Reads Docker's notation, ranges included: `0-2,5`. None when it is something else.
+    /// Reads Docker's notation, ranges included: `0-2,5`. None if it is something else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut cores = BTreeSet::new();
@@ -206,7 +209,8 @@ impl Vm {
         }
     }
 
-    /// What the containers of the allocation may hold together: what others leave of the capacity.
+    /// What the containers of the allocation may hold together: the capacity minus what others
+    /// hold.
     #[must_use]
     pub fn room(&self) -> Size {
         self.capacity - self.foreign.size
@@ -254,7 +258,7 @@ impl Allocation {
             .filter_map(move |(id, vm)| vm.used.get(tier).map(|container| (id, container)))
     }
 
-    /// Cores that no container on `vm` is pinned to, whosever it is, of the VM's `0..n`.
+    /// Of the VM's cores `0..n`, those that no container on `vm` is pinned to, whoever made it.
     #[must_use]
     pub fn free_cores(vm: &Vm) -> CoreSet {
         let ours = vm.used.values().map(|container| &container.cores);

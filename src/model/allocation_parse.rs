@@ -10,7 +10,7 @@ use super::problem::{Problems, Warning};
 use super::reader::{At, Fields, Notes};
 use super::units::{Cpu, MOST, Size};
 
-/// A VM in a question: as in an allocation, and what others hold on it.
+/// A VM in a what-if: as in an allocation, with what others hold on it.
 #[derive(utoipa::ToSchema)]
 #[schema(example = json!({ "ip": "10.0.0.1", "cpu_cores": 2, "mem_units": 8,
     "used": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } }, "foreign": { "cpu_cores": 1, "mem_units": 2 } }))]
@@ -39,8 +39,8 @@ pub struct ForeignGiven {
 }
 
 impl Allocation {
-    /// Reads an allocation, steps of `step` hundredths of a core. The `time` of an answer is
-    /// passed over, so that an answer can be sent back as it came.
+    /// Reads an allocation, in steps of `step` hundredths of a core. The `time` of an answer is
+    /// ignored, so that an answer can be sent back as it came.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ fn read_foreign(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Foreign> {
     });
     let cores = cores.unwrap_or_default();
     fields.finish(notes);
-    // Cores that are pinned are held, whatever else is said.
+    // Pinned cores are held, whatever the other fields say.
     let pinned = Cpu::cores(u32::try_from(cores.0.len()).unwrap_or(u32::MAX));
     let size = Size {
         cpu: cpu?.max(pinned),

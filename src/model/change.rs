@@ -5,42 +5,42 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::allocation::{Allocation, Container, Vm};
 use super::ids::{TierId, VmId};
 
-/// One thing that becomes different in an allocation.
+/// One change to an allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A VM is there, with this shape and address. Its containers stay as they are; `is.used` is
-    /// empty and says nothing.
+    /// empty and ignored.
     Vm {
-        /// Which.
+        /// Its name.
         vm: VmId,
-        /// What it is.
+        /// Its shape and address.
         is: Vm,
     },
-    /// A VM is gone, with all that was on it.
+    /// A VM is gone, with everything that was on it.
     VmGone {
-        /// Which.
+        /// Its name.
         vm: VmId,
     },
-    /// A container on a VM that is there holds this.
+    /// A container on a VM that is there now holds this.
     Container {
-        /// Where.
+        /// Its VM.
         vm: VmId,
-        /// Which.
+        /// Its tier.
         tier: TierId,
         /// What it holds.
         is: Container,
     },
     /// A container is gone.
     ContainerGone {
-        /// Where.
+        /// Its VM.
         vm: VmId,
-        /// Which.
+        /// Its tier.
         tier: TierId,
     },
 }
 
 impl Change {
-    /// What has to change in `before` to make it `after`: applied in order, the changes do that.
+    /// The changes that turn `before` into `after` when they are applied in order.
     #[must_use]
     pub fn between(before: &Allocation, after: &Allocation) -> Vec<Self> {
         let mut changes = Vec::new();
@@ -91,7 +91,7 @@ fn keys<'a, K: Ord, V>(one: &'a BTreeMap<K, V>, other: &'a BTreeMap<K, V>) -> BT
 }
 
 impl Allocation {
-    /// Takes one change in.
+    /// Applies one change.
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Vm { vm, is } => {

@@ -72,7 +72,7 @@ impl TierId {
 }
 
 impl VmId {
-    /// The name that the `index`th VM still to be made goes by.
+    /// The name of the `index`th VM that is still to be made.
     #[must_use]
     pub fn new_vm(index: usize) -> Self {
         Self::new(&format!("new_vm{index}"))

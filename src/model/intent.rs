@@ -1,4 +1,5 @@
-//! Intents: what somebody wants of nodes and of where tiers are, besides plans. On record before anything is done.
+//! Intents: what somebody wants of nodes and of where tiers are, besides plans. Recorded before
+//! anything is done.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,27 +25,27 @@ pub enum Wanted {
         #[schema(value_type = String, example = "vm1")]
         node: VmId,
     },
-    /// The node takes nothing new, and everything leaves it.
+    /// The node takes nothing new, and everything on it is moved away.
     Drain {
         /// The node.
         #[schema(value_type = String, example = "vm1")]
         node: VmId,
     },
-    /// A container of the tier goes to another node.
+    /// A container of the tier is moved to another node.
     Migrate {
         /// The tier, by its flat name.
         #[schema(value_type = String, example = "rubis_db")]
         tier: TierId,
-        /// The node that it leaves; needed where the tier is on several.
+        /// The node that it leaves; needed if the tier is on several nodes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(value_type = Option<String>, example = "vm1")]
         from: Option<VmId>,
-        /// Where it may go.
+        /// Where it may be moved to.
         to: Destination,
     },
 }
 
-/// Where something may go.
+/// Where something may be moved to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = IntentDestination, example = json!(["vm2", "vm3"]))]
@@ -52,12 +53,12 @@ pub enum Destination {
     /// To one of these nodes.
     #[schema(value_type = Vec<String>)]
     Nodes(Vec<VmId>),
-    /// To a node of which this expression is true.
+    /// To a node for which this expression is true.
     Expression(String),
 }
 
 impl Wanted {
-    /// What it is called.
+    /// Its name in JSON.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -68,7 +69,7 @@ impl Wanted {
         }
     }
 
-    /// The node that it is about, where it is about one.
+    /// The node that it concerns, if there is one.
     #[must_use]
     pub const fn node(&self) -> Option<&VmId> {
         match self {
@@ -78,7 +79,7 @@ impl Wanted {
     }
 }
 
-/// How what is wanted is described among the fields of an intent, whichever kind it is.
+/// The fields that describe what is wanted, for all kinds of intents together.
 #[derive(ToSchema)]
 #[schema(as = IntentShownWanted, example = json!({ "kind": "drain", "node": "vm1" }))]
 #[expect(dead_code, reason = "only its shape is of interest")]
@@ -86,21 +87,21 @@ pub(crate) struct Shown {
     /// What is wanted.
     #[schema(example = "drain")]
     kind: Kind,
-    /// The node, where it is about one.
+    /// The node that it concerns, if there is one.
     #[schema(example = "vm1")]
     node: Option<String>,
-    /// The tier that is to go elsewhere.
+    /// The tier that is to be moved.
     #[schema(example = "rubis_db")]
     tier: Option<String>,
     /// The node that it leaves.
     #[schema(example = "vm1")]
     from: Option<String>,
-    /// Where it may go.
+    /// Where it may be moved to.
     to: Option<Destination>,
 }
 
-/// What can be wanted: that a node takes nothing new, that it may be used again, that everything leaves it, that a
-/// tier goes elsewhere.
+/// What can be wanted: that a node takes nothing new, that it may be used again, that everything on
+/// it is moved away, that a tier is moved.
 #[derive(ToSchema)]
 #[schema(as = IntentKind, rename_all = "snake_case", example = "drain")]
 #[expect(dead_code, reason = "only its shape is of interest")]
@@ -111,8 +112,8 @@ pub(crate) enum Kind {
     Migrate,
 }
 
-/// How far an intent is: not begun; being carried out, by an execution; what was wanted is so; nothing was done,
-/// and the reasons say why; its execution did not succeed.
+/// How far an intent is: it has not begun; an execution carries it out; it is carried out; nothing
+/// was done, and the reasons say why; its execution did not succeed.
 #[derive(
     Clone,
     Copy,
@@ -130,11 +131,11 @@ pub(crate) enum Kind {
 #[strum(serialize_all = "snake_case")]
 #[schema(as = IntentState, example = "running")]
 pub enum State {
-    /// It is not begun.
+    /// It has not begun.
     Pending,
     /// An execution carries it out.
     Running,
-    /// What was wanted is so.
+    /// It is carried out.
     Done,
     /// Nothing was done.
     Refused,
@@ -143,7 +144,7 @@ pub enum State {
 }
 
 impl State {
-    /// Whether nothing more comes of it.
+    /// Whether it is over.
     #[must_use]
     pub const fn is_over(self) -> bool {
         match self {
@@ -159,7 +160,7 @@ impl State {
     }
 }
 
-/// What somebody wants, and what came of it.
+/// What somebody wants, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({ "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "kind": "drain", "node": "vm1", "state": "running",
     "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c1", "reasons": [], "by": "operator",
@@ -174,24 +175,24 @@ pub struct Intent {
     pub wanted: Wanted,
     /// How far it is.
     pub state: State,
-    /// The execution that carries it out; null where there is none.
+    /// The execution that carries it out; null if there is none.
     #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c1")]
     pub execution: Option<Uuid>,
     /// Why it was refused, failed, or waits.
     #[schema(example = json!([]))]
     pub reasons: Vec<String>,
-    /// The name of the token that asked for it; `anonymous` without one.
+    /// The name of the token that asked for it; `anonymous` if there was none.
     #[schema(example = "operator")]
     pub by: String,
-    /// When it was taken.
+    /// When the request came.
     #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// When it last changed.
     #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:01Z")]
     pub changed_at: Timestamp,
 }
 
-/// That a node takes nothing new.
+/// A cordon: a node takes nothing new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cordon {
     /// The intent that asked for it.
@@ -203,7 +204,7 @@ pub struct Cordon {
 }
 
 impl Cordon {
-    /// In a sentence.
+    /// As a sentence.
     #[must_use]
     pub fn reason(&self) -> String {
         format!("cordoned by {} at {}", self.by, self.since)

@@ -1,5 +1,6 @@
-//! JSON as people send it, read strictly: a name that stands twice in one object is a mistake, not a way to
-//! write the last one. A plan in which an app stands twice would remove what the first of them asks for.
+//! JSON as people send it, read strictly: a name that occurs twice in one object is a mistake. If
+//! the last one simply won, a plan that names an app twice would remove what the first occurrence
+//! asks for.
 
 use std::fmt;
 
@@ -11,12 +12,12 @@ use serde_json::{Map, Number, Value};
 ///
 /// # Errors
 ///
-/// When it is no JSON, or has a name twice in one object; with line and column.
+/// When it is not JSON, or has a name twice in one object; with line and column.
 pub fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(bytes).map(|Strict(value)| value)
 }
 
-/// A value in which no name stands twice.
+/// A value in which no name occurs twice.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -82,7 +83,7 @@ impl<'de> Visitor<'de> for Part {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
-                // As JSON writes it, and no longer than a line.
+                // As JSON, cut to the length of a line.
                 let short: String = name.chars().take(80).collect();
                 return Err(A::Error::custom(format!(
                     "{} stands twice in one object; keep one of them,",

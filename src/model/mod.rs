@@ -1,8 +1,8 @@
-//! The words of the field as types: topology, plan, allocation and their units.
+//! The terms of the field as types: topology, plan, allocation and their units.
 //!
-//! Everything here is pure. JSON is parsed into these types once, at the edge, and a value of
-//! one of these types is valid: whoever holds a [`Topology`] need not check it again.
-//! Nothing in here may know of HTTP, Docker, a cloud, a clock or the file system.
+//! Everything here is pure. JSON is parsed into these types once, at the edge, and a value of one
+//! of these types is valid: whoever has a [`Topology`] need not check it again. Nothing in here may
+//! know of HTTP, Docker, a cloud, a clock or the file system.
 
 pub mod allocation;
 mod allocation_parse;

@@ -1,4 +1,4 @@
-//! A node: a VM that exists, wherever it comes from, with all that is known of it.
+//! A node: a VM that exists, wherever it comes from, with everything that is known about it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::require::Facts;
 use super::ids::{TierId, VmId};
 use super::units::Size;
 
-/// What a node says of itself, or its source of it.
+/// What a node, or its source, says about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// Labels that people gave it: a zone, a rack, an owner.
@@ -22,7 +22,7 @@ pub struct About {
 }
 
 impl About {
-    /// With what somebody else says besides, who is right where both say something.
+    /// Together with what somebody else says, who is right where both say something.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         let labels = other.labels.iter();
@@ -34,7 +34,7 @@ impl About {
         self
     }
 
-    /// What both say alike.
+    /// What both say in the same way.
     #[must_use]
     pub fn alike(mut self, other: &Self) -> Self {
         self.labels
@@ -70,9 +70,9 @@ impl Source {
     }
 }
 
-/// Whether a node can be used: it can; it takes nothing new; everything is to leave it; its engine did not answer
-/// last time; it has not answered for so long that it counts as lost; its source is about to take it away; its
-/// source has put it aside, or is still starting it.
+/// Whether a node can be used: it can; it takes nothing new; everything on it is being moved away;
+/// its engine did not answer last time; it has not answered for so long that it counts as lost; its
+/// source is about to take it away; its source has put it aside, or is still starting it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = NodeStanding, example = "ready")]
@@ -81,7 +81,7 @@ pub enum Standing {
     Ready,
     /// It takes nothing new; what is on it stays.
     Cordoned,
-    /// Everything is to leave it.
+    /// Everything on it is being moved away.
     Draining,
     /// Its engine did not answer last time.
     Silent,
@@ -109,15 +109,15 @@ impl Standing {
     }
 }
 
-/// What of a node is in use.
+/// How much of a node is in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({ "tiers": { "rubis_db": { "cpu_cores": 1, "mem_units": 2 } },
     "others": { "cpu_cores": 0, "mem_units": 0 } }))]
 pub struct Used {
-    /// What each of our containers holds, by tier.
+    /// What each container of the topology's tiers holds, by tier.
     #[schema(value_type = BTreeMap<String, Size>)]
     pub tiers: BTreeMap<TierId, Size>,
-    /// What containers of others hold, by their limits.
+    /// What other containers hold, by their limits.
     pub others: Size,
 }
 
@@ -144,10 +144,10 @@ pub struct Node {
     pub source: Source,
     /// Whether it can be used.
     pub standing: Standing,
-    /// Why it can't; null where it can.
+    /// Why it can't be used; null if it can.
     #[schema(example = json!(null))]
     pub reason: Option<String>,
-    /// Since when it stands so, as far as this process has seen.
+    /// Since when this has been its standing, as far as this process has seen.
     #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
     pub since: Timestamp,
     /// The address at which its published ports are reached.
@@ -156,15 +156,15 @@ pub struct Node {
     /// What it has.
     #[serde(flatten)]
     pub size: Size,
-    /// What of that is in use; null where nobody could look.
+    /// How much of that is in use; null if its engine did not answer.
     pub used: Option<Used>,
     /// Labels: those of the topology or of the cloud, and of the node's engine.
     #[schema(value_type = BTreeMap<String, String>)]
     pub labels: BTreeMap<String, String>,
-    /// What it is able to do, as far as it ever told.
+    /// Its capabilities, as it last reported them.
     #[schema(value_type = BTreeMap<String, Value>)]
     pub capabilities: Map<String, Value>,
-    /// How it does, at the last look.
+    /// Its health, at the last look.
     #[schema(value_type = BTreeMap<String, Value>)]
     pub health: Map<String, Value>,
     /// Which start of the node's agent this is; null for nodes without an agent.
@@ -172,7 +172,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// As expressions see it.
+    /// The node as expressions see it.
     #[must_use]
     pub fn facts(&self) -> Facts {
         let Value::Object(fields) = json!({
@@ -191,7 +191,7 @@ impl Node {
         Facts::of(&fields)
     }
 
-    /// What is free on it; None where nobody could look.
+    /// What is free on it; None if its engine did not answer.
     #[must_use]
     pub fn free(&self) -> Option<Size> {
         let used = self.used.as_ref()?.total();

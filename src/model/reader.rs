@@ -1,7 +1,7 @@
-//! Reading a JSON document field by field, collecting everything that is wrong on the way.
+//! Reads a JSON document field by field, and collects everything that is wrong on the way.
 //!
-//! A reader never stops at the first problem: what can't be read is noted with its path and
-//! given back as None, and reading goes on. Fields that nobody asked for are named as warnings.
+//! A reader never stops at the first problem: a value that can't be read is noted with its path and
+//! returned as None, and reading goes on. Fields that nobody asked for become warnings.
 
 use serde_json::{Map, Number, Value};
 
@@ -25,7 +25,7 @@ impl Notes {
         });
     }
 
-    /// Notes something that is accepted.
+    /// Notes something that is accepted, but that its author should know.
     pub fn warn(&mut self, path: &str, warning: impl Into<String>) {
         self.warnings.push(Problem {
             path: path.to_owned(),
@@ -44,7 +44,7 @@ impl Notes {
     }
 }
 
-/// A value with the path at which it stands.
+/// A value with its path.
 #[derive(Clone, Debug)]
 pub struct At<'a> {
     /// Path from the root.
@@ -53,7 +53,7 @@ pub struct At<'a> {
     pub value: &'a Value,
 }
 
-/// What a value is, in a person's words.
+/// The kind of a value, in a person's words.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -65,7 +65,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Appends a key to a path; keys that would not read as one are quoted.
+/// Appends a key to a path. Keys that would be ambiguous are quoted.
 pub fn join(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
     match (plain, path.is_empty()) {
@@ -115,7 +115,7 @@ impl<'a> At<'a> {
         values.iter().enumerate().map(at).collect()
     }
 
-    /// The value as text that says something.
+    /// The value as text that is not empty.
     pub fn text(&self, notes: &mut Notes) -> Option<&'a str> {
         let Value::String(text) = self.value else {
             self.wrong(notes, "a string");
@@ -265,18 +265,18 @@ impl<'a> Fields<'a> {
         field
     }
 
-    /// Text, if it is there.
+    /// Text, if the field is there.
     pub fn text(&mut self, notes: &mut Notes, key: &'static str) -> Option<String> {
         self.get(key)?.text(notes).map(str::to_owned)
     }
 
-    /// A whole number between `least` and `most`, if it is there.
+    /// A whole number between `least` and `most`, if the field is there.
     pub fn whole(&mut self, notes: &mut Notes, key: &'static str, least: u32, most: u32) -> Option<u32> {
         let whole = self.get(key)?.whole(notes, u64::from(least), u64::from(most))?;
         u32::try_from(whole).ok()
     }
 
-    /// True or false, if it is there.
+    /// True or false, if the field is there.
     pub fn truth(&mut self, notes: &mut Notes, key: &'static str) -> Option<bool> {
         let at = self.get(key)?;
         if at.value.as_bool().is_none() {
@@ -299,8 +299,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Names, as warnings, the fields that nobody asked for; a near miss of a known name is
-    /// called out.
+    /// Names the fields that nobody asked for, as warnings, with the nearest known name.
     pub fn finish(self, notes: &mut Notes) {
         #[cfg(test)]
         KNOWN.with_borrow_mut(|known| known.entry(self.path.clone()).or_default().extend(&self.known));
@@ -323,7 +322,7 @@ thread_local! {
 #[cfg(test)]
 pub(crate) type KnownFields = std::collections::BTreeMap<String, std::collections::BTreeSet<&'static str>>;
 
-/// What `read` gives, and the fields that it asked for.
+/// What `read` returns, and the fields that it asked for.
 #[cfg(test)]
 pub(crate) fn known_fields<T>(read: impl FnOnce() -> T) -> (T, KnownFields) {
     KNOWN.take();
@@ -340,7 +339,7 @@ pub fn alternatives(names: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// The known name that `name` was probably meant to be.
+/// The known name that was probably meant by `name`.
 pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let lower = name.to_lowercase();
     known

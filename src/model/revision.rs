@@ -1,12 +1,13 @@
 //! Revisions: what a container of a tier was made from.
 //!
-//! A revision is a fingerprint of all that the topology says about a tier and that makes a container: image, command,
-//! environment, ports, volumes, health check and so on. Left out are its size, which changes in place, how many VMs it may
-//! be on, its hooks, and the addresses of its dependencies. A container whose revision is not its tier's is outdated, and
-//! is replaced.
+//! A revision is a fingerprint of everything in the topology that goes into a tier's containers:
+//! image, command, environment, ports, volumes, health check and so on. Left out are its size,
+//! which changes in place, how many VMs it may be on, its hooks, and the addresses of its
+//! dependencies. A container whose revision is not its tier's is outdated, and is replaced.
 //!
-//! Secrets count by their reference, or by their value where that is written out. The fingerprint is shown to people and
-//! stands in a label, so it is keyed: nobody without the data directory can try values against it.
+//! A secret counts by its reference, or by its value if that is written out. The fingerprint is
+//! shown to people and is in a label, so it is keyed: without the data directory, nobody can try
+//! values against it.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::ids::{RevisionId, TierId};
 use super::topology::{Healthcheck, PortBinding, Tier, Topology};
 
-/// What revisions are keyed with: made once for each data directory, and told to nobody.
+/// The key of the fingerprints: made once for each data directory, and told to nobody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RevisionKey(pub String);
@@ -28,11 +29,11 @@ impl std::fmt::Debug for RevisionKey {
     }
 }
 
-/// The revisions that a topology knows. Without any where no service has taken it, as in a what-if: then nothing is
-/// outdated.
+/// The revisions that a topology knows. There are none if no service has taken the topology, as in
+/// a what-if: then nothing is outdated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Revisions {
-    /// The revision that each tier is at.
+    /// The present revision of each tier.
     current: BTreeMap<TierId, RevisionId>,
     /// Tiers as they were at earlier revisions that may still run.
     earlier: BTreeMap<RevisionId, Tier>,
@@ -43,10 +44,11 @@ pub struct Revisions {
 #[serde(rename_all = "snake_case")]
 #[schema(example = "start_first")]
 pub enum Handover {
-    /// The successor runs, and is healthy, before the old one is stopped. Both hold their part for a while.
+    /// The successor runs, and is healthy, before the old one is stopped. For a while, both hold
+    /// their part.
     StartFirst,
-    /// The old one is stopped first, since both have no room or no port beside each other. It is kept until the
-    /// successor runs and is healthy, and started again where that does not come about.
+    /// The old one is stopped first, since there is no room or no port for both. It is kept until
+    /// the successor runs and is healthy, and started again if the successor does not get that far.
     StopFirst,
 }
 
@@ -57,7 +59,7 @@ impl Revisions {
         Self { current, earlier }
     }
 
-    /// The revision that the tier is at.
+    /// The tier's present revision.
     #[must_use]
     pub fn current(&self, tier: &TierId) -> Option<&RevisionId> {
         self.current.get(tier)
@@ -65,7 +67,8 @@ impl Revisions {
 }
 
 impl Topology {
-    /// Works out at which revision each tier is. What `before` knows of earlier ones is kept, as far as `needed` says.
+    /// Works out each tier's present revision. Earlier ones that `before` knows are kept if
+    /// `needed` says so.
     #[must_use]
     pub fn keyed(
         mut self,
@@ -88,7 +91,7 @@ impl Topology {
         self
     }
 
-    /// Keeps what another topology, keyed as this one is, says of revisions that this one does not have.
+    /// Adds revisions from another topology with the same key that this one does not have.
     pub fn remember(&mut self, other: &Self, needed: impl Fn(&RevisionId) -> bool) {
         let tiers = other.tiers.values().filter_map(|tier| {
             let revision = other.revisions.current(&tier.id)?;
@@ -101,8 +104,8 @@ impl Topology {
         }
     }
 
-    /// The tier as it was at a revision; as it is now where that is the current one or none is said. None where the
-    /// revision is not known any more.
+    /// The tier as it was at a revision; as it is now if that is the present revision or none is
+    /// given. None if the revision is no longer known.
     #[must_use]
     pub fn tier_at(&self, tier: &TierId, revision: Option<&RevisionId>) -> Option<&Tier> {
         let now = self.tiers.get(tier);
@@ -120,8 +123,8 @@ impl Topology {
         self.revisions.earlier.contains_key(revision)
     }
 
-    /// What a container of a tier is to be made from, and which revision that is: the one that is asked for, or the
-    /// current one where none is, or where that one is not known any more.
+    /// What a container of a tier is to be made from, and the revision of that: the one that is
+    /// asked for, or the present one if none is, or if that one is no longer known.
     #[must_use]
     pub fn made_as<'a>(
         &'a self,
@@ -134,15 +137,15 @@ impl Topology {
         Some((self.tiers.get(tier)?, self.revisions.current(tier)))
     }
 
-    /// The ports that a container of a tier publishes which is made from a revision.
+    /// The ports that a container of a tier publishes if it is made from this revision.
     #[must_use]
     pub fn ports_at(&self, tier: &TierId, revision: Option<&RevisionId>) -> &[PortBinding] {
         let tier = self.tier_at(tier, revision).or_else(|| self.tiers.get(tier));
         tier.map_or(&[], |tier| &tier.ports)
     }
 
-    /// Whether a container of a tier was made from something else than the topology says now. One of which that is not
-    /// known counts as up to date: it is left alone.
+    /// Whether a container of a tier was made from something else than the topology says now. If
+    /// that is not known, the container counts as up to date: it is left alone.
     #[must_use]
     pub fn is_outdated(&self, tier: &TierId, revision: Option<&RevisionId>) -> bool {
         match (revision, self.revisions.current(tier)) {
@@ -152,8 +155,8 @@ impl Topology {
     }
 }
 
-/// The fingerprint of a tier. What is not said leaves no trace in it, so that a field which later versions add changes no
-/// revision by itself.
+/// The fingerprint of a tier. A field that is not set leaves no trace in it, so that fields added
+/// by later versions change no revision by themselves.
 fn fingerprint(topology: &Topology, tier: &Tier, key: &RevisionKey) -> RevisionId {
     let mut parts = Map::new();
     let mut add = |name: &str, value: Value| {
@@ -167,14 +170,14 @@ fn fingerprint(topology: &Topology, tier: &Tier, key: &RevisionKey) -> RevisionI
             parts.insert(name.to_owned(), value);
         }
     };
-    // Every field by name: whoever adds one has to decide whether it makes a container.
+    // Every field by name: whoever adds one must decide whether it goes into a container.
     let Tier {
         id,
         app,
         key: tier_key,
         title: _,
         image,
-        // When it is fetched says nothing of what is made from it.
+        // When the image is pulled does not change what is made from it.
         pull: _,
         ports,
         arguments,
@@ -195,7 +198,7 @@ fn fingerprint(topology: &Topology, tier: &Tier, key: &RevisionKey) -> RevisionI
         labels,
         user,
         runtime,
-        // Where it may be says nothing of what is made there.
+        // Where the container may be does not change what is made.
         requires: _,
         prefers: _,
         spread: _,
@@ -207,7 +210,7 @@ fn fingerprint(topology: &Topology, tier: &Tier, key: &RevisionKey) -> RevisionI
     let mut published = ports.clone();
     published.sort_unstable();
     add("ports", json!(published));
-    // An empty list is not the image's own.
+    // An empty list is not the same as the image's own.
     add(
         "arguments",
         json!(arguments.as_ref().map(|words| json!({ "are": words }))),

@@ -1,8 +1,8 @@
 //! Processor and memory amounts.
 //!
 //! Processor time is counted in hundredths of a core, so that decimal cores (quota mode) add up
-//! without rounding. Memory is counted in memory units; what a unit is in MiB is said by the
-//! topology (`mem_unit_mb`, 512 unless given).
+//! without rounding. Memory is counted in memory units; the topology says how many MiB a unit has
+//! (`mem_unit_mb`, 512 unless given).
 
 use std::fmt;
 use std::iter::Sum;
@@ -11,7 +11,7 @@ use std::ops::{Add, AddAssign, Sub};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 
-/// The largest number of cores or memory units that one amount may say.
+/// The largest number of cores or memory units in one amount.
 ///
 /// Far above any machine, and low enough that sums over a hundred thousand containers cannot
 /// overflow.
@@ -63,7 +63,7 @@ impl Cpu {
         self.0 * 10_000_000
     }
 
-    /// What is left after taking `other` away, zero at least.
+    /// What is left after `other` is subtracted; at least zero.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -113,7 +113,7 @@ pub fn mib(bytes: u64) -> String {
     }
 }
 
-/// `number` in hundredths, when it is at least zero, at most [`MOST`] and has no more than two
+/// `number` in hundredths, if it is at least zero, at most [`MOST`], and has no more than two
 /// decimals.
 #[must_use]
 pub fn hundredths_of(number: &serde_json::Number) -> Option<u64> {
@@ -182,7 +182,7 @@ pub struct Size {
     pub mem: u64,
 }
 
-/// How a [`Size`] that has some of both is described: a container's, or a VM's.
+/// How a [`Size`] with some of both is described: that of a container or a VM.
 #[derive(utoipa::ToSchema)]
 #[schema(example = json!({ "cpu_cores": 1, "mem_units": 2 }))]
 #[expect(dead_code, reason = "only its shape is of interest")]
@@ -211,7 +211,7 @@ impl Size {
         }
     }
 
-    /// Whether this fits into `room`, in both.
+    /// Whether both fit into `room`.
     #[must_use]
     pub fn fits(self, room: Self) -> bool {
         self.cpu <= room.cpu && self.mem <= room.mem
@@ -252,7 +252,7 @@ impl AddAssign for Size {
     }
 }
 
-/// Taking away stops at zero.
+/// Subtraction stops at zero.
 impl Sub for Size {
     type Output = Self;
     fn sub(self, other: Self) -> Self {

@@ -1,8 +1,9 @@
-//! What was heard of each node, by whoever looked, and how it stands because of that.
+//! What each node last said, and its standing that follows from that.
 //!
-//! Pure: the time since the start of this process comes in as an argument and never runs back. Nothing is decided
-//! by the clock on the wall, which is only written down for people. What was heard before a restart is not known
-//! here, so that a node is silent for a full period before it counts as lost, however long `mapek` was down.
+//! Pure: the time since the start of this process is an argument and never goes back. The wall
+//! clock decides nothing; it is only recorded for people. What was heard before a restart is not
+//! known here, so a node is silent for a full period before it counts as lost, however long `mapek`
+//! was down.
 
 #[cfg(test)]
 mod tests;
@@ -16,21 +17,21 @@ use serde_json::{Map, Value};
 use crate::model::node::Standing;
 use crate::model::{About, VmId};
 
-/// A moment: since the start, and by the clock on the wall.
+/// A moment: since the start, and by the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Since the start of this process.
     pub since_start: Duration,
-    /// What is written down for it.
+    /// What is recorded for it.
     pub at: Timestamp,
 }
 
 /// What a node's engine answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// What it says of itself.
+    /// What it says about itself.
     pub about: About,
-    /// How it does.
+    /// Its health.
     pub health: Map<String, Value>,
 }
 
@@ -43,30 +44,30 @@ pub struct Registry {
 #[derive(Clone, Debug)]
 struct Known {
     heard: Heard,
-    /// Why it does not answer; None where it did last time.
+    /// Why it does not answer; None if it did last time.
     silent: Option<String>,
-    /// Since when it answers, or does not.
+    /// Since when it has answered, or has not.
     turned: Moment,
-    /// How it stood when that was last asked, and since when.
+    /// Its standing when that was last asked, and since when.
     stood: Option<(Standing, Moment)>,
 }
 
-/// What others than its engine say of a node.
+/// What others than its engine say about a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Nothing: it can be used.
     Nothing,
     /// It takes nothing new, for this reason.
     Cordoned(String),
-    /// Everything is to leave it, for this reason.
+    /// Everything on it is being moved away, for this reason.
     Draining(String),
     /// Its source has put it aside, for this reason.
     Aside(String),
-    /// Its source takes it away, for this reason.
+    /// Its source is taking it away, for this reason.
     Leaving(String),
 }
 
-/// How a node stands.
+/// A node's standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stands {
     /// How.
@@ -101,19 +102,20 @@ impl Registry {
         self.known.retain(|node, _| nodes.contains(node));
     }
 
-    /// What it last said.
+    /// What it said last.
     #[must_use]
     pub fn last(&self, node: &VmId) -> Option<&Heard> {
         Some(&self.known.get(node)?.heard)
     }
 
-    /// How a node stands now. What makes it unusable by itself weighs more than what somebody wants of it.
+    /// A node's standing now. What makes it unusable by itself goes before what somebody wants of
+    /// it.
     pub fn stands(&mut self, node: &VmId, told: &Told, lost_after: Duration, now: Moment) -> Stands {
         let known = self.known.entry(node.clone()).or_insert_with(|| Known::new(now));
         let silent_for = now.since_start.saturating_sub(known.turned.since_start);
         let (standing, reason) = match (&known.silent, told) {
             (_, Told::Leaving(why)) => (Standing::Leaving, Some(why.clone())),
-            // One that is still being started need not answer.
+            // A node that is still being started need not answer.
             (_, Told::Aside(why)) => (Standing::Aside, Some(why.clone())),
             (Some(why), _) if silent_for >= lost_after => {
                 let seconds = lost_after.as_secs();
@@ -127,7 +129,7 @@ impl Registry {
         };
         let since = match known.stood {
             Some((stood, since)) if stood == standing => since,
-            // It became silent when it did not answer, not when somebody asked how it stands.
+            // It became silent when it did not answer, not when somebody asked.
             _ if matches!(standing, Standing::Silent | Standing::Ready) => known.turned,
             _ => now,
         };

@@ -7,7 +7,7 @@ const LOST_AFTER: Duration = Duration::from_secs(60);
 fn at(seconds: u64) -> Moment {
     Moment {
         since_start: Duration::from_secs(seconds),
-        // The clock on the wall runs back: nothing may come of that.
+        // The wall clock runs backwards, which must have no effect.
         at: Timestamp::from_second(1_000_000 - i64::try_from(seconds).unwrap()).unwrap(),
     }
 }

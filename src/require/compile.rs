@@ -1,4 +1,5 @@
-//! From text to a program that may be evaluated: what it names is there, and what it costs is bounded.
+//! From text to a program that may be evaluated: every name in it is known, and its cost is
+//! bounded.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,17 +8,17 @@ use cel::{Context, Env, Program};
 
 use super::{conjuncts, cost};
 
-/// The longest expression that is taken, in bytes.
+/// The longest expression that is accepted, in bytes.
 pub const LONGEST: usize = 2000;
-/// How deep brackets may be in each other.
+/// How deeply brackets may be nested.
 const DEEPEST: usize = 16;
-/// Operators that there may be. The parser and the evaluator go one level deeper for each in a row, and a stack
-/// that overflows ends the whole process.
+/// How many operators there may be. The parser and the evaluator go one level deeper for each in a
+/// row, and a stack overflow would end the whole process.
 const MOST_OPERATORS: usize = 48;
-/// Members and calls that may follow each other, for the same reason.
+/// How many members and calls may follow each other, for the same reason.
 const LONGEST_CHAIN: usize = 24;
 
-/// What an expression may say of a node.
+/// What an expression may name of a node.
 pub const FIELDS: [&str; 9] = [
     "id",
     "source",
@@ -29,7 +30,7 @@ pub const FIELDS: [&str; 9] = [
     "health",
     "epoch",
 ];
-/// The variable that is the node.
+/// The variable for the node.
 const NODE: &str = "node";
 const FUNCTIONS: [&str; 11] = [
     "size",
@@ -68,11 +69,11 @@ const OPERATORS: [&str; 18] = [
 /// What is wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where, from 1; None where it is about the whole.
+    /// The column, from 1; None if it concerns the whole.
     pub column: Option<usize>,
-    /// The line, from 1, where there is more than one.
+    /// The line, from 1, if there are several.
     pub line: Option<usize>,
-    /// What, and what to do about it.
+    /// What is wrong, and what to do about it.
     pub problem: String,
 }
 
@@ -104,7 +105,7 @@ impl Mistake {
         }
     }
 
-    /// Behind that part of the source.
+    /// After that part of the source.
     fn behind(before: &str, source: &str, problem: String) -> Self {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -112,7 +113,7 @@ impl Mistake {
     }
 }
 
-/// What an expression has to give.
+/// What an expression must result in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gives {
     /// True or false.
@@ -204,7 +205,7 @@ pub fn compile(source: &str, gives: Gives) -> Result<Program, Vec<Mistake>> {
     }
 }
 
-/// The parser's words, without its list of every token that could stand there.
+/// The parser's message, without its list of every token that could be there.
 fn syntax(said: &str) -> String {
     let said = said.split(" expecting ").next().unwrap_or(said);
     let said = said.strip_prefix("Syntax error: ").unwrap_or(said).trim();
@@ -214,7 +215,7 @@ fn syntax(said: &str) -> String {
 struct Checker<'s> {
     source: &'s str,
     program: &'s Program,
-    /// Variables of the loops around.
+    /// Variables of the enclosing loops.
     variables: Vec<String>,
     mistakes: Vec<Mistake>,
 }
@@ -293,7 +294,7 @@ impl Checker<'_> {
         }
     }
 
-    /// What can be said of the result without evaluating it.
+    /// What can be said about the result without evaluating it.
     fn result(&mut self, of: &IdedExpr, gives: Gives) {
         use operators::{
             ADD, DIVIDE, EQUALS, GREATER, GREATER_EQUALS, IN, LESS, LESS_EQUALS, LOGICAL_AND, LOGICAL_NOT,

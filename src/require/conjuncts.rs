@@ -1,6 +1,7 @@
-//! The text of an expression, before it is parsed: what of it is code, and where its conjuncts are.
+//! The text of an expression before it is parsed: which parts of it are code, and where its
+//! conjuncts are.
 
-/// The bytes that stand in no text and no comment, each with its place.
+/// The bytes that are in no text and no comment, each with its place.
 pub fn code(source: &str) -> Vec<(usize, u8)> {
     let bytes = source.as_bytes();
     let (mut code, mut at) = (Vec::new(), 0);
@@ -17,9 +18,10 @@ pub fn code(source: &str) -> Vec<(usize, u8)> {
     code
 }
 
-/// Where the first token is that is not complete: a text without its end, with an escape that there is not, or
-/// right behind a name or number; half an operator. The parser skips some of what follows such a thing and reads on
-/// from there, so that what is code and what is text can't be told any more, and nothing can be counted.
+/// The place of the first incomplete token: a text without its end, with an unknown escape, or
+/// right after a name or number; half an operator. The parser skips part of such a thing and reads
+/// on from there, so it is no longer clear what is code and what is text, and nothing can be
+/// counted.
 pub fn broken(source: &str) -> Option<usize> {
     let bytes = source.as_bytes();
     let mut at = 0;
@@ -43,7 +45,7 @@ pub fn broken(source: &str) -> Option<usize> {
     None
 }
 
-/// How deep brackets are in each other, at the most.
+/// How deeply brackets are nested at most.
 pub fn depth(code: &[(usize, u8)]) -> usize {
     let (mut now, mut most) = (0_usize, 0);
     for (_, byte) in code {
@@ -53,7 +55,7 @@ pub fn depth(code: &[(usize, u8)]) -> usize {
     most
 }
 
-/// How deep it is behind a byte.
+/// The depth after a byte.
 const fn after(depth: usize, byte: u8) -> usize {
     match byte {
         b'(' | b'[' | b'{' => depth + 1,
@@ -62,7 +64,7 @@ const fn after(depth: usize, byte: u8) -> usize {
     }
 }
 
-/// How many operators there are that the parser goes one level deeper for: all but `&&` and `||`, which it
+/// How many operators make the parser go one level deeper: all except `&&` and `||`, which it
 /// balances.
 pub fn operators(code: &[(usize, u8)]) -> usize {
     let (mut count, mut before) = (0, (0, b' '));
@@ -85,7 +87,7 @@ pub fn operators(code: &[(usize, u8)]) -> usize {
     count
 }
 
-/// How many members, calls or places in lists follow each other at the most: `a.b[1].c` has three.
+/// How many members, calls or list places follow each other at most: `a.b[1].c` has three.
 pub fn chain(code: &[(usize, u8)]) -> usize {
     let (mut chains, mut most) = (vec![0_usize], 0);
     for (_, byte) in code {
@@ -116,8 +118,8 @@ fn add(chains: &mut [usize]) {
     }
 }
 
-/// The conjuncts of an expression as its author wrote them: `a && (b || c)` is `a` and `(b || c)`. Right for one
-/// that is a conjunction as a whole; whoever asks knows that.
+/// The conjuncts of an expression as its author wrote them: `a && (b || c)` is `a` and `(b || c)`.
+/// Correct only if the whole is a conjunction; the caller knows that.
 pub fn split(source: &str) -> Vec<&str> {
     let code = code(source);
     let (mut parts, mut begin, mut depth) = (Vec::new(), 0, 0);
@@ -135,8 +137,8 @@ pub fn split(source: &str) -> Vec<&str> {
     parts.into_iter().map(str::trim).collect()
 }
 
-/// Where a text ends that begins at `at`: with the same quote, or three of them, that no backslash stands before.
-/// A raw text (`r'…'`) has no such backslashes.
+/// Where a text that begins at `at` ends: at the same quote, or three of them, without a backslash
+/// in front. In a raw text (`r'…'`) backslashes mean nothing.
 fn after_text(source: &str, at: usize, quote: u8) -> usize {
     let bytes = source.as_bytes();
     let before = |back: usize| at.checked_sub(back).and_then(|place| bytes.get(place)).copied();
@@ -159,14 +161,14 @@ fn after_text(source: &str, at: usize, quote: u8) -> usize {
     bytes.len()
 }
 
-/// Where a comment ends that begins at `at`: before the end of its line.
+/// Where a comment that begins at `at` ends: before the end of its line.
 fn after_comment(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     let end = rest.iter().position(|byte| *byte == b'\n');
     end.map_or(bytes.len(), |end| at + end)
 }
 
-/// Whether what begins with a quote at `at` and ends before `end` is a text as the language has them.
+/// Whether what begins with a quote at `at` and ends before `end` is a valid text of the language.
 fn is_text(source: &str, at: usize, end: usize) -> bool {
     let bytes = source.as_bytes();
     let before = bytes.get(..at).unwrap_or_default().iter().rev();
@@ -207,7 +209,7 @@ fn has_true_escapes(inside: &[u8]) -> bool {
     true
 }
 
-/// The length of an escape with so many digits, if they are there.
+/// The length of an escape with this many digits, if they are there.
 fn digits(behind: &[u8], count: usize, radix: u32) -> Option<usize> {
     let digits = behind.get(..count)?;
     let all = digits.iter().all(|digit| char::from(*digit).is_digit(radix));

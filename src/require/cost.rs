@@ -1,9 +1,9 @@
-//! What an expression can cost at most, worked out from its form and from the sizes that [`super::Facts`] keeps
-//! to, before it is ever evaluated.
+//! What an expression can cost at most, worked out before it is ever evaluated: from its form, and
+//! from the sizes within which [`super::Facts`] stays.
 //!
-//! The language has no loops without an end, but loops in each other, and texts that double:
-//! `['x'].map(s, s + s).map(s, s + s)…`. So each part is given the largest shape that its value can have, and
-//! its steps are counted with that.
+//! The language has no endless loops, but it has nested loops, and texts that double: `['x'].map(s,
+//! s + s).map(s, s + s)…`. So each part is given the largest shape that its value can have, and its
+//! steps are counted with that.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::facts::{MOST_LABELS, WIDEST};
 
 /// The most steps that one evaluation may take.
 pub const MOST: f64 = 200_000.0;
-/// Loops that may stand in each other.
+/// How deeply loops may be nested.
 const DEEPEST: usize = 4;
 /// Bytes that are copied or compared in one step.
 const BYTES: f64 = 64.0;
@@ -23,9 +23,9 @@ const BYTES: f64 = 64.0;
 struct Shape {
     /// Bytes of a text, or entries of a list or map.
     len: f64,
-    /// What is in it; None for what is no list or map.
+    /// What is in it; None if it is no list or map.
     item: Option<Box<Shape>>,
-    /// Whether it surely is a map: it is looked up in, and loops go over its names.
+    /// Whether it is certainly a map: it is looked up in, and loops go over its names.
     map: bool,
 }
 
@@ -75,7 +75,7 @@ impl Shape {
         if self.map { any() } else { self.item() }
     }
 
-    /// As large as both of them.
+    /// As large as the larger of the two in every respect.
     fn or(self, other: Self) -> Self {
         let item = match (self.item, other.item) {
             (Some(a), Some(b)) => Some(Box::new(a.or(*b))),
@@ -86,7 +86,7 @@ impl Shape {
         Self { len, item, map }
     }
 
-    /// As large as the two one after the other.
+    /// As large as both, one after the other.
     fn and(self, other: Self) -> Self {
         let len = self.len + other.len;
         Self {
@@ -108,7 +108,7 @@ fn count(len: usize) -> f64 {
     len as f64
 }
 
-/// Counts steps; None where loops stand in each other too deep.
+/// Counts steps; None if loops are nested too deeply.
 pub fn of(expression: &IdedExpr) -> Option<f64> {
     let mut counter = Counter {
         steps: 0.0,
@@ -232,7 +232,8 @@ impl Counter {
         }
         self.loops += 1;
         let before = self.steps;
-        // What one time round adds to a list, and so what all of them do. The other macros keep a truth or a number.
+        // What one iteration adds to a list, and from that what all of them add. The other macros
+        // keep a truth value or a number.
         self.variables.insert(of.accu_var.clone(), begin.clone());
         let once = self.shape(&of.loop_step)?;
         let grows = match &once.item {

@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 
 /// The most labels of a node that expressions see, and the most entries of any other map or list.
 pub const MOST_LABELS: usize = 64;
-/// The longest text that they see, in bytes; what is longer is cut off.
+/// The longest text that they see, in bytes; a longer one is cut.
 pub const WIDEST: usize = 256;
-/// How deep maps and lists may be in each other within the node: `node.capabilities.runtimes`.
+/// How deeply maps and lists may be nested in the node: `node.capabilities.runtimes`.
 const DEEPEST: usize = 2;
 
-/// What is known of a node. It is within the sizes that the cost of expressions is worked out for, whatever it
-/// was made from.
+/// What is known about a node. It stays within the sizes with which the cost of expressions is
+/// worked out, whatever it was made from.
 #[derive(Clone, Debug)]
 pub struct Facts(pub(super) Cel);
 
@@ -40,7 +40,7 @@ fn map(fields: HashMap<Key, Cel>) -> Cel {
     })
 }
 
-/// A number that is whole is an integer, so that `16` in an expression is the same number as a node's 16.
+/// A whole number is an integer, so that `16` in an expression equals a node's 16.
 fn bounded(value: &Value, deep: usize) -> Cel {
     match value {
         Value::Null => Cel::Null,
@@ -69,9 +69,9 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(WIDEST)).unwrap_or(text)
 }
 
-/// A value as a person is told of it: short.
+/// A value as it is shown to a person: short.
 pub(super) fn shown(value: &Cel) -> String {
-    /// The longest that is told.
+    /// The longest that is shown.
     const LONGEST: usize = 80;
     let text = written(value);
     match text.char_indices().nth(LONGEST) {

@@ -1,4 +1,4 @@
-//! `prefers`: how much a tier would like to be on a node.
+//! `prefers`: how much a tier would rather be on a node.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Prefers {
     ///
     /// # Errors
     ///
-    /// All that is wrong with it.
+    /// Everything that is wrong with it.
     pub fn compile(source: &str) -> Result<Self, Vec<Mistake>> {
         let program = Arc::new(compile(source, Gives::Number)?);
         let steps = cost::of(program.expression()).unwrap_or(cost::MOST);
@@ -65,7 +65,7 @@ impl Prefers {
     ///
     /// # Errors
     ///
-    /// Why there is none; whoever asks takes 0 then.
+    /// Why there is none; the caller then uses 0.
     pub fn score(&self, node: &Facts) -> Result<f64, String> {
         let mut scope = scope();
         scope.add_variable_from_value("node", node.0.clone());

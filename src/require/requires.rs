@@ -44,7 +44,7 @@ impl Requires {
     ///
     /// # Errors
     ///
-    /// All that is wrong with it.
+    /// Everything that is wrong with it.
     pub fn compile(source: &str) -> Result<Self, Vec<Mistake>> {
         let whole = compile(source, Gives::Truth)?;
         let steps = cost::of(whole.expression()).unwrap_or(cost::MOST);
@@ -57,7 +57,7 @@ impl Requires {
             .collect();
         let conjuncts = match parts {
             Ok(parts) if parts.len() > 1 => parts,
-            // Comments may lie across them.
+            // A comment may extend over several of them.
             _ => vec![conjunct(source, whole)],
         };
         Ok(Self {
@@ -79,14 +79,15 @@ impl Requires {
         self.steps
     }
 
-    /// Why it is surely not true of a node that has told nothing of itself: what can't be evaluated for lack of its
-    /// capabilities or its health may be true.
+    /// Why it is certainly not true of a node that has reported nothing yet. A part that can't be
+    /// evaluated because capabilities or health are missing may still be true.
     #[must_use]
     pub fn refuted(&self, node: &Facts) -> Vec<String> {
         self.reasons(node, true)
     }
 
-    /// Why it is not true of a node, a sentence for each part that is not; empty where it is true.
+    /// Why it is not true of a node: a sentence for each part that is not true. Empty if it is
+    /// true.
     #[must_use]
     pub fn unmet(&self, node: &Facts) -> Vec<String> {
         self.reasons(node, false)
@@ -107,9 +108,10 @@ impl Requires {
                     let is = shown(&other);
                     reasons.push(format!("requires: {} is {is}, not true or false", conjunct.text));
                 }
-                // What was to be asked first is false already.
+                // An earlier part is false already.
                 Err(_) if !reasons.is_empty() => {}
-                // Only what a node tells of itself is unknown of one that has told nothing: its labels are given.
+                // For a node that has reported nothing, only what it reports itself is unknown: its
+                // labels are given.
                 Err(_)
                     if forgiving
                         && ["capabilities", "health"]
@@ -133,7 +135,7 @@ fn conjunct(text: &str, program: Program) -> Conjunct {
     Conjunct { text, program }
 }
 
-/// Why an expression could not be evaluated, for a person.
+/// Why an expression could not be evaluated, for people.
 pub(super) fn told(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(name) => format!("there is no {name}"),
@@ -149,9 +151,9 @@ pub(super) fn told(error: &ExecutionError) -> String {
     }
 }
 
-/// What the parts of the node are that an expression names, in brackets.
+/// The values of those parts of the node that an expression names, in brackets.
 fn seen(expression: &IdedExpr, scope: &Context<'_, '_>) -> String {
-    /// The most that are told.
+    /// How many are shown at most.
     const MOST: usize = 4;
     let mut paths: Vec<&IdedExpr> = Vec::new();
     collect(expression, &mut paths);

@@ -153,7 +153,8 @@ fn a_mistake_is_told_with_its_place() {
     );
 }
 
-/// Nothing that anybody writes takes long, panics, or is true by accident: it is refused, or false with a reason.
+/// Nothing that anybody writes takes long, panics, or is true by accident: it is refused, or false
+/// with a reason.
 #[test]
 fn hostile_expressions_are_refused_or_false_in_bounded_time() {
     let range = |count: usize| format!("[{}]", vec!["1"; count].join(","));
@@ -199,11 +200,11 @@ fn hostile_expressions_are_refused_or_false_in_bounded_time() {
         "-".repeat(1500) + "1 == 2",
         "true ? ".repeat(200) + "false" + &" : false".repeat(200),
         "1+".repeat(900) + "1 == 0",
-        // Larger than it looks: what the parser makes of this is no text.
+        // Larger than it looks: the parser does not take this as text.
         format!("[1 '\n, {}1]", "1+".repeat(900)),
         format!("[1 '\n, {}]", nested("(", ")", 900)),
         format!("[1 '\\q', '  , {}1]'", "1+".repeat(900)),
-        // As large as may be.
+        // As large as allowed.
         "!".repeat(47) + "true",
         "-".repeat(46) + "1 == 2",
         "1+".repeat(47) + "1 == 0",
@@ -271,12 +272,12 @@ fn hostile_expressions_are_refused_or_false_in_bounded_time() {
                 assert!(!reasons.is_empty(), "{short} is true");
             }
         }
-        // Not a measurement: what is not bounded would not end at all.
+        // This is no measurement: without a bound it would never end.
         assert!(begun.elapsed() < Duration::from_secs(20), "{short}");
     }
 }
 
-/// What is counted before anything is parsed.
+/// These are counted before anything is parsed.
 #[test]
 fn what_the_parser_goes_deeper_for_is_counted() {
     use super::conjuncts::{chain, code, depth, operators};
@@ -293,7 +294,7 @@ fn what_the_parser_goes_deeper_for_is_counted() {
     assert_eq!(counted("f(x).g(y.z).h()"), (1, 0, 5));
 }
 
-/// The largest node that there can be, and the costliest expressions that are taken.
+/// The largest node that there can be, and the costliest expressions that are accepted.
 #[test]
 fn the_costliest_expression_that_is_taken_ends_on_the_largest_node() {
     let many: Map<String, Value> = (0..1000)

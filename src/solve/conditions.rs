@@ -7,43 +7,45 @@ use super::{MOST_DISLIKED, PerVm, Rules};
 use crate::model::topology::Shape;
 use crate::model::{TierId, VmId};
 
-/// What a placement has to heed besides sizes, limits and ports. The default asks nothing.
+/// What a placement must respect besides sizes, limits and ports. The default has no conditions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditions {
-    /// VMs that take nothing new: containers on them may stay, be resized within what they hold together now,
-    /// or go.
+    /// VMs that take nothing new: containers on them may stay, be resized within what they now hold
+    /// together, or go.
     pub cordoned: BTreeSet<VmId>,
     /// Labels of VMs in use and of VMs that could be taken into use, for `spread`.
     pub labels: BTreeMap<VmId, BTreeMap<String, String>>,
-    /// Labels of VMs still to be made, by shape, besides those that the topology gives it.
+    /// Labels of VMs that are still to be made, by shape, in addition to those that the topology
+    /// gives it.
     pub shapes: BTreeMap<String, BTreeMap<String, String>>,
-    /// What tiers ask of VMs. Tiers that ask the same should share one.
+    /// Conditions of tiers. Tiers with the same conditions should share one.
     pub asks: BTreeMap<TierId, Arc<Ask>>,
 }
 
-/// What a tier asks of VMs.
+/// A tier's conditions on VMs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ask {
     /// Where it may be. `None`: anywhere.
     pub admits: Option<BTreeSet<Candidate>>,
-    /// How welcome it is there, more is better; 0 where nothing is said.
+    /// How much it prefers the VM; more is better; 0 if nothing is said.
     pub scores: BTreeMap<Candidate, f64>,
-    /// The label of which no two of its containers may be on VMs with the same value; it is on no VM without
-    /// the label. `None`: VMs are told apart by themselves.
+    /// The label by which its containers are spread: no two are on VMs with the same value, and
+    /// none is on a VM without the label. `None`: each VM has a value of its own.
     pub spread: Option<String>,
 }
 
-/// A VM, or a kind of VM still to be made.
+/// A VM, or a kind of VM that is still to be made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Candidate {
     /// A VM that exists.
     Vm(VmId),
-    /// The topology's shape of this name; the empty name where the topology has only one, without a name.
+    /// The topology's shape of this name; the empty name if the topology has only one, without a
+    /// name.
     Shape(String),
 }
 
 impl Conditions {
-    /// Whether VMs of the same size that are not in use yet may differ to some tier.
+    /// Whether VMs of the same size that are not in use yet may differ for some tier.
     #[must_use]
     pub fn tell_apart(&self) -> bool {
         !self.asks.is_empty() || !self.cordoned.is_empty()
@@ -87,7 +89,7 @@ impl Conditions {
         }
     }
 
-    /// The failure domains by one label: its values, numbered.
+    /// The failure domains of one label: its values, numbered.
     fn domains(&self, label: &str, vms: &[VmId], shapes: &[Shape]) -> PerVm<Option<u32>> {
         let of_vms = vms
             .iter()
@@ -106,7 +108,8 @@ impl Conditions {
     }
 }
 
-/// Scores as dislikes: the best VM has none. Their order is kept as far as the solver tells dislikes apart.
+/// Scores as dislikes: the best VM has dislike zero. Their order is kept as far as the solver
+/// distinguishes dislikes.
 fn dislikes(ask: &Ask, candidates: &PerVm<Candidate>) -> Option<PerVm<u32>> {
     let score = |candidate: &Candidate| ask.scores.get(candidate).copied().unwrap_or(0.0);
     let all = candidates.vms.iter().chain(&candidates.shapes);

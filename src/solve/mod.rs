@@ -1,5 +1,6 @@
-//! Placement as the service asks for it: the solver is a crate of its own, `crates/solve`, which knows
-//! numbers only; [`pose`] turns topologies, plans and allocations into its questions, and back.
+//! Placement for the service. The solver is a crate of its own, `crates/solve`, which knows only
+//! numbers; [`pose`] translates topologies, plans and allocations into its questions, and its
+//! answers back.
 
 pub mod conditions;
 pub mod pose;

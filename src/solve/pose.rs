@@ -1,7 +1,8 @@
-//! Between the model and the solver: a plan becomes an instance, an answer becomes a target.
+//! Between the model and the solver: a plan becomes an instance, an answer becomes a target
+//! allocation.
 //!
-//! Nothing else that has to do with placement knows topologies, names and units, and nothing here decides
-//! about placement.
+//! Nothing else that concerns placement knows topologies, names and units, and nothing in here
+//! decides about placement.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ pub struct Posed {
     vms: Vec<VmId>,
     spares: BTreeMap<VmId, model::Vm>,
     shapes: Vec<topology::Shape>,
-    /// So many of the solver's price steps are one of the topology's.
+    /// How many of the solver's price steps make one of the topology's.
     unit: u64,
     /// Hundredths of a core in one cpu step.
     step: u64,
@@ -41,7 +42,7 @@ pub enum PoseError {
         /// Memory units.
         mem: u64,
     },
-    /// A price that is too high to count beside the others.
+    /// A price that is too high to be counted beside the others.
     #[error(
         "shape {shape}: vm_create times its price is too high to count beside prices with decimals; \
          give lower weights, or prices with fewer decimals"
@@ -55,9 +56,9 @@ pub enum PoseError {
 /// Poses the question of carrying `plan` out from `allocation`.
 ///
 /// `spares` are VMs that could be taken into use and have less room than a new VM, because of what
-/// others run there. `max_new` is how many VMs can still be made or taken into use besides (`None`:
-/// no such limit); `max_vms` caps the VMs in use, with the topology's own `max_vms`. `conditions` are what
-/// tiers and VMs ask besides; spares that are cordoned are left out.
+/// others run there. `max_new` is how many more VMs can still be made or taken into use (`None`: no
+/// limit); `max_vms` limits the VMs in use, together with the topology's own `max_vms`.
+/// `conditions` are further conditions of tiers and VMs; cordoned spares are left out.
 pub fn pose(
     topology: &Topology,
     allocation: &Allocation,
@@ -99,8 +100,8 @@ pub fn pose(
         for (id, container) in &vm.used {
             match index.get(id) {
                 Some(&tier) => {
-                    // A container that is not in whole steps (made under another cpu mode)
-                    // counts as resized in any case.
+                    // A container that is not in whole steps (made under another cpu mode) counts
+                    // as resized in any case.
                     let now = amount(container.size, step).unwrap_or_default();
                     held.push((tier, now));
                 }
@@ -164,7 +165,8 @@ pub fn pose(
     })
 }
 
-/// The finest unit in which every kind has a whole price: what `vm_create` is divided into.
+/// The finest unit in which every kind has a whole price: the number of parts that `vm_create` is
+/// divided into.
 fn unit(kinds: &[topology::Shape], vm_create: u32) -> u64 {
     let whole = |unit: u64| {
         let mut prices = kinds.iter().map(|kind| thousandths(kind, vm_create) * unit);
@@ -176,7 +178,7 @@ fn unit(kinds: &[topology::Shape], vm_create: u32) -> u64 {
         .unwrap_or(1_000)
 }
 
-/// What a VM of a kind costs, in thousandths of one.
+/// The price of a VM of a kind, in thousandths of `vm_create`.
 fn thousandths(kind: &topology::Shape, vm_create: u32) -> u64 {
     u64::from(vm_create) * u64::from(kind.price.thousandths)
 }
@@ -200,7 +202,7 @@ fn shape(kind: &topology::Shape, vm_create: u32, unit: u64, step: u64) -> Result
 }
 
 fn weights(given: topology::Weights, unit: u64) -> Weights {
-    // Weights are at most a million, and there are no more than a thousand steps to one.
+    // Weights are at most a million, and there are at most a thousand steps for one.
     let scaled = |weight: u32| u32::try_from(u64::from(weight) * unit).unwrap_or(u32::MAX);
     Weights {
         vm_create: scaled(given.vm_create),
@@ -214,7 +216,7 @@ fn weights(given: topology::Weights, unit: u64) -> Weights {
 }
 
 impl Posed {
-    /// So many of the solver's price steps are one of the topology's.
+    /// How many of the solver's price steps make one of the topology's.
     #[must_use]
     pub const fn unit(&self) -> u64 {
         self.unit
@@ -226,10 +228,10 @@ impl Posed {
         model::Vm::empty(None, size)
     }
 
-    /// The allocation that `answer` asks for. `new_name` names the k-th VM to be made; it has no
-    /// address yet. VMs in use keep address and capacity; VMs that go are left out, unless the
-    /// answer is that nothing changes. No hook is owed in it: whatever else changes, those that are owed
-    /// now are run on the way.
+    /// The allocation that `answer` asks for. `new_name` names the k-th VM to be made, which has no
+    /// address yet. VMs in use keep address and capacity. VMs that are to be deleted are left out,
+    /// unless the answer is that nothing changes. No hook is owed in it: hooks that are owed now
+    /// are run on the way, whatever else changes.
     pub fn target(
         &self,
         answer: &Answer,
@@ -270,7 +272,7 @@ impl Posed {
                     cpu: Cpu::hundredths(u64::from(amount.cpu) * self.step),
                     mem: u64::from(amount.mem),
                 };
-                // Whoever is not resized keeps the very cores it has.
+                // A container that is not resized keeps exactly the cores that it has.
                 let kept = before.and_then(|b| b.used.get(id)).filter(|c| c.size == size);
                 vm.used
                     .insert(id.clone(), kept.cloned().unwrap_or_else(|| size.into()));

@@ -14,7 +14,7 @@ use super::pose::pose;
 use super::{Answer, Instance, Limits, SolveError, solve};
 use crate::model::{Allocation, Plan, Size, TierId, Topology, Vm, VmId};
 
-/// Solves with a clock that stands still: only work limits end the search.
+/// Solves with a clock that stands still, so that only work limits end the search.
 fn solved(instance: &Instance) -> Result<Answer, SolveError> {
     solve(
         instance,
@@ -105,7 +105,7 @@ fn an_answer_becomes_the_target_and_the_target_stays() {
     let answer = solved(&again.instance).unwrap();
     assert!(answer.unchanged);
     assert_eq!(again.target(&answer, &target, VmId::new_vm), target);
-    // A tier that the plan drops goes, even though the other totals are the same.
+    // A tier that the plan drops is removed, even though the other totals are the same.
     let less = plan(&[("db", 2, 3)]);
     let posed = pose(
         &topology,
@@ -263,7 +263,7 @@ fn conditions_decide_where_containers_go() {
         .insert(TierId::of("rubis", "lb"), ask.clone().into());
     let target = place(&plan(&[("lb", 5, 2)]), &conditions).unwrap();
     assert!(on(&target, "lb").contains(&"vm3".to_owned()) && on(&target, "lb").len() == 2);
-    // It may only be on two VMs of one zone, of which it can have one.
+    // It may only be on two VMs of one zone, and it can have only one container there.
     ask.admits = Some(names[..2].iter().cloned().map(Candidate::Vm).collect());
     conditions.asks.insert(TierId::of("rubis", "lb"), ask.into());
     let why = place(&plan(&[("lb", 5, 2)]), &conditions)
@@ -273,7 +273,7 @@ fn conditions_decide_where_containers_go() {
         why.contains("rubis_lb needs 5 cores, but the 1 failure domain"),
         "{why}"
     );
-    // Among VMs on which it costs the same, the one it prefers.
+    // Among VMs with the same cost, the one that it prefers.
     for best in &names[1..] {
         let ask = Ask {
             scores: BTreeMap::from([(Candidate::Vm(best.clone()), 0.5)]),

@@ -1,5 +1,5 @@
-//! Traces, sent to an OpenTelemetry collector by OTLP over HTTP. Where it is, and everything else,
-//! is said by the variables that OpenTelemetry specifies (`OTEL_…`).
+//! Traces, sent to an OpenTelemetry collector by OTLP over HTTP. Its address and everything else
+//! come from the variables that OpenTelemetry specifies (`OTEL_…`).
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::SpanExporter;
@@ -7,7 +7,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-/// What sends traces; what is left is sent when it is dropped.
+/// Sends traces; what is left is sent when this is dropped.
 pub struct Traces(SdkTracerProvider);
 
 impl Drop for Traces {
@@ -18,7 +18,7 @@ impl Drop for Traces {
     }
 }
 
-/// The layer that makes traces; None where no collector is named.
+/// The layer that makes traces; None if no collector is named.
 pub fn layer() -> Option<(Box<dyn Layer<Registry> + Send + Sync>, Traces)> {
     let named = [
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -41,7 +41,7 @@ pub fn layer() -> Option<(Box<dyn Layer<Registry> + Send + Sync>, Traces)> {
         .with_resource(resource.build())
         .build();
     let tracer = provider.tracer("mapek");
-    // Spans are of debug level, to keep log lines short; here they are what counts.
+    // Spans have the level debug, to keep log lines short; traces need them.
     let filter = EnvFilter::new("off,mapek=debug");
     let layer = tracing_opentelemetry::layer()
         .with_tracer(tracer)

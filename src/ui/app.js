@@ -8,7 +8,7 @@ const put = (id, elements) => $(id).replaceChildren(...[elements].flat(3));
 
 let allocation = {};
 let seen = null;
-// The execution that is shown: the one somebody chose, else the newest that runs.
+// The execution that is shown: the one that somebody chose, else the newest that runs.
 let chosen = null;
 
 // Many events come at once; one look after the last of them is enough.
@@ -151,6 +151,6 @@ $("theme").addEventListener("click", () => {
   theme(THEMES[(now + 1) % THEMES.length]);
 });
 
-// What somebody changes behind the service's back makes no event at once.
+// Changes that somebody makes without the service create no event at once.
 setInterval(() => document.visibilityState === "visible" && token && inspect().catch(() => {}), 30000);
 start();

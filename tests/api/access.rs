@@ -1,4 +1,4 @@
-//! Each role, and each missing or wrong token, against each operation that the description lists.
+//! Tries each role, and each missing or wrong token, on each operation in the API's description.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::openapi::description;
 use crate::requests::headers;
 use crate::server::Server;
 
-/// Method, path, and the role that the description asks for.
+/// Method, path, and the role that the description requires.
 fn operations() -> Vec<(Method, String, Option<String>)> {
     let mut found = Vec::new();
     for (path, operations) in description()["paths"].as_object().unwrap() {
@@ -83,7 +83,7 @@ async fn each_role_and_each_bad_token_is_tried_on_each_operation() {
 async fn every_path_of_the_service_is_described() {
     let server = Server::start();
     let paths: Vec<String> = operations().into_iter().map(|(_, path, _)| path).collect();
-    // What is there answers a wrong method with 405, what is not with 404.
+    // A path that exists answers a wrong method with 405, any other with 404.
     for path in &paths {
         let (status, got, _) = server.raw(Method::PATCH, path, headers(&[])).await;
         assert_eq!(status, 405, "{path}");

@@ -1,4 +1,4 @@
-//! Who is let in, and what is known of him afterwards.
+//! Who is let in, and what is recorded about them.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ fn nobody_listens_to_the_world_without_a_token() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_is_told_what_to_do() {
+async fn a_client_that_is_refused_is_told_what_to_do() {
     let server = Server::start_with(&["--tokens", &tokens()]);
     for (fields, status, challenge, words) in [
         (
@@ -140,7 +140,7 @@ async fn every_change_is_on_record_with_who_made_it_and_no_token_is_logged() {
         );
         assert!(event["request_id"].is_string(), "{kind}");
     }
-    // A wrong one is no less a secret: it may be right elsewhere.
+    // A wrong token is a secret, too: it may be right elsewhere.
     ask(
         &server,
         Method::GET,
@@ -190,7 +190,7 @@ async fn tokens_are_replaced_while_the_service_runs() {
         (status("0123456789abcdef").await, status("fedcba9876543210").await),
         (401, 200)
     );
-    // What can't be used, or would open the service, changes nothing.
+    // A file that can't be used, or would open the service to everyone, changes nothing.
     std::fs::write(&file, "two read\n").unwrap();
     server.signal("-HUP");
     server.logged("the tokens stay as they were", 1).await;

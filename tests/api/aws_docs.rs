@@ -1,4 +1,4 @@
-//! What `docs/aws.md` tells people to copy, as far as it can be looked at without AWS.
+//! What `docs/aws.md` tells people to copy, checked as far as possible without AWS.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::metrics::cache;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/aws.md");
 
-/// The one block of this language.
+/// The only block in this language.
 fn block(language: &str) -> String {
     let docs = std::fs::read_to_string(DOCS).unwrap();
     let opening = format!("```{language}\n");
@@ -20,7 +20,7 @@ fn block(language: &str) -> String {
     block
 }
 
-/// Gives `input` to a program, which must take it. Answers with what it prints.
+/// Gives `input` to a program, which must accept it. Returns what it prints.
 fn through(command: &mut Command, input: &str) -> String {
     let program = command.get_program().to_owned();
     let mut child = command
@@ -56,7 +56,7 @@ fn the_user_data_is_a_sound_script_that_writes_a_sound_configuration() {
         .filter_map(Value::as_str)
         .collect();
     assert!(hosts.contains(&"tcp://0.0.0.0:2376"), "{hosts:?}");
-    // The files that the engine reads are those that the script makes, in the folder where it is.
+    // The engine reads the files that the script writes, in the same folder.
     let folder = "/etc/docker/tls";
     assert!(script.contains(&format!("cd {folder} &&")), "{script}");
     for key in ["tlscacert", "tlscert", "tlskey"] {
@@ -74,7 +74,7 @@ fn the_user_data_is_a_sound_script_that_writes_a_sound_configuration() {
     }
 }
 
-/// `${kind.name.…}` and the like: what an expression speaks of.
+/// `${kind.name.…}` and the like: what an expression refers to.
 fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {

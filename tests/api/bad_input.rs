@@ -1,11 +1,11 @@
-//! Bad input of every kind: the right status, code and place, and nothing changed by it.
+//! Bad input of every kind: the status, code and place are right, and nothing is changed.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::server::Server;
 
-/// A topology that is fine, of machines that are not there.
+/// A valid topology, of machines that do not exist.
 pub fn topology() -> Value {
     json!({
         "infrastructure": {
@@ -46,7 +46,7 @@ struct Case {
     body: String,
     status: u16,
     code: &'static str,
-    /// Words that the message must have: they name the place.
+    /// Words that the message must contain: they name the place.
     words: &'static str,
 }
 

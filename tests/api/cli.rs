@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::server::{Server, program};
 
-/// Two apps on hosts that nobody answers at: enough for everything but an execution.
+/// Two apps on hosts where nobody answers: enough for everything except an execution.
 pub fn topology() -> Value {
     json!({
         "infrastructure": { "cloud_driver": { "hosts": { "vm1": { "docker": "unix:///nonexistent/1" }, "vm2": { "docker": "unix:///nonexistent/2" } } },
@@ -54,7 +54,7 @@ pub fn run(command: &mut Command, input: &str) -> Said {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // One that reads nothing closes its end.
+    // A program that reads nothing closes its end.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let Output {
         status,
@@ -241,7 +241,7 @@ fn events_are_told_from_the_first_and_end_when_nobody_reads() {
             .take(count)
             .map(Result::unwrap)
             .collect();
-        // Its reader is gone by now; the next event tells it so.
+        // Its reader is gone by now; the next event makes it notice.
         ask(&server, &["topology", "put", "-"], &topology().to_string()).expect(0);
         assert_eq!(child.wait().unwrap().code(), Some(0));
         lines
@@ -372,7 +372,7 @@ fn what_is_not_there_can_be_neither_given_up_nor_read() {
     assert!(said.err.contains("vm9"), "{}", said.err);
     let said = ask(&server, &["logs", "vm9/shop_db"], "").expect(3);
     assert!(said.err.contains("there is no VM 'vm9'"), "{}", said.err);
-    // It is in the topology, and nobody answers at it.
+    // It is in the topology, and its engine does not answer.
     ask(&server, &["logs", "vm1/shop_db"], "").expect(8);
     let said = ask(&server, &["logs", "shop_db"], "").expect(3);
     assert!(said.err.contains("VM/shop_db"), "{}", said.err);
@@ -406,7 +406,7 @@ fn help_lists_the_exit_codes_and_every_command() {
     for part in ["Exit codes:", "MAPEK_SERVER", "MAPEK_TOKEN"] {
         assert!(help.contains(part), "{part} is not in\n{help}");
     }
-    // A command stands at the beginning of a line, before what it does.
+    // A command is at the beginning of a line, followed by what it does.
     let listed: Vec<&str> = help
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split_once("  "))
@@ -480,7 +480,7 @@ fn completions_know_the_commands_and_options() {
             "{shell}"
         );
     }
-    // The shell itself takes it.
+    // The shell itself accepts it.
     let script = run(program().args(["completions", "bash"]), "").expect(0).out;
     let mut shell = Command::new("bash");
     run(
@@ -491,7 +491,7 @@ fn completions_know_the_commands_and_options() {
 }
 
 #[test]
-fn a_token_that_may_not_is_told_from_one_that_is_none() {
+fn a_token_without_the_role_is_told_from_an_unknown_one() {
     let server = Server::start_with(&["--tokens", &crate::auth::tokens()]);
     let with = |token: Option<&str>, arguments: &[&str], input: &str| {
         let mut command = client(server.base(), arguments);

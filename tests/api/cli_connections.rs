@@ -1,4 +1,4 @@
-//! The command line's connections: nobody there, tokens, TLS.
+//! The command line's connections: no service, tokens, TLS.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use crate::certificates::make;
 use crate::cli::{client, run};
 use crate::server::Server;
 
-/// What a client says in one request, answered with `answer`: no service of ours repeats what it
+/// What a client sends in one request, which gets `answer`: the real service never repeats what it
 /// was sent.
 fn listener(answer: &'static str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -85,7 +85,7 @@ fn a_token_that_leaves_the_machine_in_the_clear_is_warned_of() {
         assert!(!said.err.contains("hunter2"), "{}", said.err);
         said.err.contains("without encryption")
     };
-    // Names that stand for no machine: nothing is sent anywhere.
+    // Names of no existing machine: nothing is sent anywhere.
     let token = ["allocation", "--token", "hunter2"];
     assert!(warned("http://mapek.invalid:1", &token));
     assert!(warned("mapek.invalid:1", &token));
@@ -109,7 +109,7 @@ fn a_service_that_wants_another_token_is_told_from_one_that_refuses() {
 }
 
 #[test]
-fn what_is_no_mapek_is_told() {
+fn an_answer_that_does_not_come_from_a_mapek_is_reported() {
     let (address, heard) =
         listener("HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>");
     let said = run(&mut client(&address, &["allocation"]), "");
@@ -147,7 +147,7 @@ fn over_tls_only_the_given_authority_is_trusted_and_a_certificate_is_shown_where
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.out.contains("No VM is in use"), "{}", said.out);
     unreachable(url, &["--ca-cert", &other], "--ca-cert");
-    // The system's authorities have not signed it.
+    // It is not signed by the system's authorities.
     unreachable(url, &[], "--ca-cert");
     let named = url.replace("127.0.0.1", "localhost");
     unreachable(&named, &["--ca-cert", &trust], "--server");

@@ -1,4 +1,4 @@
-//! Commands that ask no service: `validate` and `doctor`.
+//! Commands that need no service: `validate` and `doctor`.
 
 use std::path::Path;
 
@@ -40,14 +40,14 @@ fn what_is_valid_is_said_to_be_and_a_plan_is_checked_against_its_topology() {
             told.out
         );
     }
-    // The synonym in the topology is a warning, at the line where it stands.
+    // The synonym in the topology is a warning, with its line.
     assert!(
         told.out.contains("t.json:") && told.out.contains("warning: apps[0].tiers.web.max_nodes"),
         "{}",
         told.out
     );
 
-    // Alone, a plan may name anything; with a topology, in whichever way it is given, it may not.
+    // Without a topology, a plan may name anything; with one, however it is given, it may not.
     let stray = file(
         folder.path(),
         "s.json",
@@ -112,7 +112,7 @@ fn every_problem_is_told_at_once_with_its_line_and_column() {
         (&json!("infrastructure.cpu_cores"), &json!(2), &json!(22))
     );
 
-    // What is no JSON has a place, too.
+    // A file that is not JSON has a place, too.
     let told = said(&["validate", "-"], "{\n  \"apps\": [}\n").expect(1);
     assert!(
         told.out
@@ -126,7 +126,7 @@ fn every_problem_is_told_at_once_with_its_line_and_column() {
         "{}",
         told.out
     );
-    // What it is can be said.
+    // `--as` can say what it is.
     said(
         &["validate", "--as", "plan", "-"],
         "{\"apps\": {\"b\": {\"cpu_cores\": 1, \"mem_units\": 1}}}",
@@ -218,7 +218,8 @@ fn the_doctor_names_what_is_missing_and_how_to_get_it() {
     );
     assert!(!Path::new(data).exists(), "it changes nothing");
 
-    // One that runs is no other program; and a configuration that can't be used is a finding.
+    // A mapek that runs is not another program; and a configuration that can't be used is a
+    // finding.
     let server = Server::start();
     let json = said(
         &[

@@ -1,4 +1,4 @@
-//! `mapek execute` on a terminal, where somebody takes his time to say yes.
+//! `mapek execute` on a terminal, when somebody takes time to say yes.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -63,7 +63,7 @@ async fn what_moved_while_somebody_thought_about_it_breaks_the_seal() {
     assert!(said.contains("topology"), "{said}");
     assert_eq!(server.get("/api/executions").await.body["executions"], json!([]));
 
-    // Where nothing moves, it is begun; engines that nobody answers at end it at once.
+    // If nothing changes, it begins; since no engine answers, it ends at once.
     let (code, said) = say_yes_after(&server, async || ()).await;
     assert_eq!(code, Some(8), "{said}");
 }

@@ -8,7 +8,8 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &*String::from_utf8_lossy(&output.stdout)
 }
 
-/// The program, with no folder for its data: a service that should not have been started ends at once.
+/// The program, without a folder for its data: a service that should not have been started ends at
+/// once.
 fn homeless() -> Command {
     let mut command = program();
     command.env("MAPEK_DATA_DIR", "/proc/none");
@@ -115,7 +116,8 @@ fn an_option_of_clients_is_refused_where_nothing_is_asked() {
 
 #[test]
 fn a_switch_in_the_environment_may_be_written_in_every_usual_way() {
-    // Whether it is on shows in what is refused: without it, nobody listens to the world.
+    // Whether it is on shows in what is refused: without it, the service does not listen beyond
+    // this machine.
     let start = |value: &str| {
         let mut command = program();
         command.args(["--listen", "0.0.0.0:0", "--data-dir", "/proc/nowhere"]);
@@ -131,7 +133,7 @@ fn a_switch_in_the_environment_may_be_written_in_every_usual_way() {
 }
 
 #[test]
-fn a_log_filter_that_is_none_is_refused_at_the_start() {
+fn an_invalid_log_filter_is_refused_at_the_start() {
     for filter in ["mapek=loud", "inof", "info,verbose"] {
         let folder = tempfile::tempdir().unwrap();
         let output = program()
@@ -163,7 +165,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
 fn flags_win_over_the_environment_which_wins_over_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mapek.toml");
-    // What wins is seen in the error of the folder that can't be made.
+    // Which one wins shows in the error about the folder that can't be made.
     std::fs::write(&file, "data_dir = \"/proc/from-file\"\n").unwrap();
     let run = |variable: Option<&str>, flag: Option<&str>| {
         let mut command = program();

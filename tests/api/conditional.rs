@@ -1,4 +1,5 @@
-//! Tags: what a client has is not sent again, and what it has not seen it does not overwrite.
+//! Tags: a document that a client has is not sent again, and one that it has not seen is not
+//! overwritten.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ async fn a_topology_or_allocation_that_the_client_has_is_not_sent_again() {
     }
     let tag = put.headers["etag"].clone();
     assert_eq!(server.get("/api/topology").await.headers["etag"], tag);
-    // It is that of the content, so that it outlives a restart.
+    // The tag depends on the content, so it survives a restart.
     let server = server.kill_and_restart();
     assert_eq!(server.get("/api/topology").await.headers["etag"], tag);
     let mut other = topology();

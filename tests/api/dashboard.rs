@@ -1,4 +1,4 @@
-//! The dashboard in a real browser. With engines it is tested in `tests/lab/dashboard.rs`.
+//! The dashboard in a real browser. `tests/lab/dashboard.rs` tests it with engines.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ async fn the_page_is_whole_without_anything_from_elsewhere() {
             loaded.len() >= 5 && loaded.iter().all(|origin| origin == server.base()),
             "{loaded:?}"
         );
-        // Nothing but its own files is run, even when somebody got it into the page.
+        // Only its own files are run, even if somebody gets others into the page.
         let injected = "const one = document.createElement('script'); one.textContent = 'window.bad = 1'; \
                         document.body.append(one); document.body.setAttribute('onclick', 'window.bad = 2'); \
                         document.body.click(); return window.bad ?? 'none'";

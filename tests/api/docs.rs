@@ -1,4 +1,4 @@
-//! `/docs` in a real browser: the description is drawn, and calls can be tried from it.
+//! `/docs` in a real browser: the description is shown, and calls can be tried from it.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Events as they come, and as they came.
+//! Events as they come, and read again later.
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::server::Server;
 /// An event: number, kind and data.
 pub type Told = (u64, String, Value);
 
-/// The events that the text of a stream has.
+/// The events in the text of a stream.
 pub fn read(text: &str) -> Vec<Told> {
     let of_block = |block: &str| {
         let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
@@ -83,7 +83,7 @@ async fn events_come_as_they_happen_and_are_told_again_after_a_kill() {
         (answer.status, &answer.body["code"]),
         (400, &json!("request_invalid"))
     );
-    // Bytes that are no text are no number either.
+    // Bytes that are not text are no number either.
     let strange = reqwest::header::HeaderValue::from_bytes(b"\xfc").unwrap();
     let strange = [(reqwest::header::HeaderName::from_static("last-event-id"), strange)];
     let status = server

@@ -1,4 +1,4 @@
-//! The history: in pages, kept for a time, saved to a file and put back.
+//! The history: in pages, kept for a time, backed up and restored.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::bad_input::topology;
 use crate::server::{Server, program};
 
-/// So many executions that change nothing; their ids, oldest first.
+/// Begins this many executions that change nothing; returns their ids, oldest first.
 async fn executions(server: &Server, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count {

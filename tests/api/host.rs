@@ -1,5 +1,5 @@
-//! Requests to other hosts' names are refused: a browser that was made to believe that such a name is
-//! at our address takes the page there for one of ours.
+//! Requests to other hosts' names are refused: a browser that was made to believe that such a name
+//! is at our address treats the page there as one of ours.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::openapi::description;
 use crate::requests::headers;
 use crate::server::{Server, program};
 
-/// What is answered to a request as it stands on the wire.
+/// The answer to a request that is sent exactly as given.
 async fn said(server: &Server, request: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let request = request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
@@ -99,7 +99,7 @@ async fn our_own_names_are_answered_however_they_are_written() {
 }
 
 #[tokio::test]
-async fn a_probe_of_old_is_answered_and_no_second_name_gets_in() {
+async fn an_http_1_0_probe_is_answered_and_a_second_host_is_refused() {
     let server = Server::start();
     for (request, answer) in [
         ("GET /healthz HTTP/1.0\r\n\r\n", 200),
@@ -127,7 +127,8 @@ async fn a_probe_of_old_is_answered_and_no_second_name_gets_in() {
     }
 }
 
-/// A Kubernetes probe asks for the pod's address, which the service never heard of: it listens on all.
+/// A Kubernetes probe asks for the pod's address, which the service does not know: it listens on
+/// all.
 #[tokio::test]
 async fn the_address_that_was_dialled_is_ours() {
     let data = tempfile::tempdir().unwrap();
@@ -143,7 +144,7 @@ async fn the_address_that_was_dialled_is_ours() {
     };
     assert_eq!(ask("127.0.0.1", "127.0.0.1").await, 200);
     assert_eq!(ask("127.0.0.1", "0.0.0.0").await, 200);
-    // An address of this machine besides the loopback ones, where it has one.
+    // An address of this machine besides the loopback ones, if it has one.
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     if socket.connect("192.0.2.1:9").is_ok() {
         let own = socket.local_addr().unwrap().ip().to_string();
@@ -156,7 +157,7 @@ async fn the_address_that_was_dialled_is_ours() {
 }
 
 #[test]
-fn a_name_that_is_none_is_refused_at_the_start() {
+fn an_invalid_name_is_refused_at_the_start() {
     let data = tempfile::tempdir().unwrap();
     let output = program()
         .args([

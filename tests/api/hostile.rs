@@ -1,4 +1,4 @@
-//! Slow, greedy and hostile clients: everyone else is answered as if they were not there.
+//! Slow, greedy and hostile clients: everyone else gets answers as if they were not there.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn others_are_answered(server: &Server) {
     }
 }
 
-/// What a connection was sent until it was closed by the service.
+/// What a connection received until the service closed it.
 async fn until_closed(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     // A reset is a close, too.
@@ -38,10 +38,10 @@ async fn until_closed(mut stream: TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn who_dribbles_a_request_is_cut_off_and_others_do_not_notice() {
+async fn a_client_that_sends_too_slowly_is_cut_off_and_others_do_not_notice() {
     let server = Server::start_with(&["--request-timeout-s", "1"]);
     server.put("/api/topology", &topology()).await;
-    // What the slow requests would be answered with.
+    // What the slow requests would get as an answer.
     let whole = "GET /api/topology HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut stream = connect(&server).await;
     stream.write_all(whole.as_bytes()).await.unwrap();
@@ -51,7 +51,7 @@ async fn who_dribbles_a_request_is_cut_off_and_others_do_not_notice() {
         for _ in 0..200 {
             let mut stream = connect(&server).await;
             slow.spawn(async move {
-                // A whole request first, for half of them: the head of the second one is slow.
+                // Half of them send a whole request first: then the head of the second one is slow.
                 stream.write_all(first.as_bytes()).await.unwrap();
                 stream
                     .write_all(b"GET /api/topology HTTP/1.1\r\nHost: localhost\r\n")
@@ -93,7 +93,7 @@ async fn a_connection_without_requests_is_closed_and_one_that_waits_for_events_i
         let said = until_closed(stream).await;
         assert_eq!(said.matches("HTTP/1.1 200").count(), asked, "{said}");
     }
-    // One that took longer than a connection may be idle.
+    // A request that took longer than a connection may be idle.
     let mut stream = connect(&server).await;
     let head = "POST /api/solve HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -125,13 +125,13 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_his_answers_is_cut_off() {
+async fn a_client_that_does_not_read_its_answers_is_cut_off() {
     let server = Server::start_with(&["--request-timeout-s", "1"]);
     server.put("/api/topology", &topology()).await;
     let stream = connect(&server).await;
     let (reading, mut writing) = stream.into_split();
     let ask = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(64);
-    // Until neither side's buffers take any more, and then until the connection is closed.
+    // Until the buffers of both sides are full, and then until the connection is closed.
     let closed = async { while writing.write_all(ask.as_bytes()).await.is_ok() {} };
     patiently("the connection is not closed", closed).await;
     drop(reading);
@@ -154,7 +154,8 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
     for index in 0..10_000 {
         let mut stream = connect(&server).await;
         if index % 2 == 0 {
-            // Some are idle before a request, some in the middle of one; those that were told to go fail.
+            // Some are idle before a request, some in the middle of one; those that were told to
+            // close fail.
             let _ = stream.write_all(b"GET / HTTP/1.1\r\n").await;
         }
         idle.push(stream);
@@ -171,7 +172,7 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_connection_that_serves_a_request_is_never_made_room_of() {
+async fn a_connection_that_serves_a_request_is_never_closed_to_make_room() {
     let server = Server::start_with(&["--max-connections", "20"]);
     let mut stream = server.stream("/api/events", None).await;
     for _ in 0..200 {
@@ -234,7 +235,7 @@ async fn many_large_bodies_at_once_do_not_fill_the_memory() {
     for _ in 0..16 {
         let (mut stream, text) = (connect(&server).await, head.clone() + half.as_str());
         large.spawn(async move {
-            // Those for whom there is no room are told so, whatever of it has come.
+            // Those for which there is no room are told so, however much of them has arrived.
             let _ = stream.write_all(text.as_bytes()).await;
             let mut said = vec![0; 512];
             let read = stream.read(&mut said).await.unwrap_or(0);
@@ -242,7 +243,7 @@ async fn many_large_bodies_at_once_do_not_fill_the_memory() {
         });
     }
     others_are_answered(&server).await;
-    // There is room for four at most. One at least is taken, and waits for the rest of its body.
+    // There is room for four at most. At least one is accepted, and waits for the rest of its body.
     for refused in 0..12 {
         let said = patiently("too many are taken", large.join_next()).await;
         let said = said.unwrap().unwrap();
@@ -314,7 +315,7 @@ async fn more_placements_than_can_wait_are_told_to_come_again() {
         });
     }
     others_are_answered(&server).await;
-    // What-ifs keep no plan waiting.
+    // What-ifs do not hold up plans.
     server.put("/api/topology", &topology()).await;
     assert_eq!(server.put("/api/translate", &json!({})).await.status, 200);
     let mut told = 0;
@@ -326,7 +327,7 @@ async fn more_placements_than_can_wait_are_told_to_come_again() {
             told += 1;
         }
     }
-    // The others would wait long; they go away.
+    // The others would wait long; they disconnect.
     drop(asked);
     let answer = server.raw(Method::GET, "/healthz", headers(&[])).await;
     assert_eq!(answer.0, 200);

@@ -1,4 +1,4 @@
-//! What one client may ask for.
+//! Limits on what one client may ask for.
 
 use reqwest::Method;
 use serde_json::json;
@@ -30,7 +30,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_again_and_others_are_
         );
     }
     assert_ne!(ask(READER, "/api/translate").await.0, 429, "another client");
-    // What costs little is not counted.
+    // Cheap calls are not counted.
     let bearer = format!("Bearer {WRITER}");
     for _ in 0..10 {
         let fields = headers(&[("authorization", bearer.as_str())]);

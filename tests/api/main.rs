@@ -1,5 +1,5 @@
-//! The REST interface of the real program, over real HTTP. No engine runs: what needs one is
-//! tested in `tests/lab`.
+//! The REST interface of the real program, over real HTTP. No engine runs; `tests/lab` has the
+//! tests that need one.
 
 #![allow(
     clippy::unwrap_used,

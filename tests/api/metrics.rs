@@ -1,4 +1,4 @@
-//! What /metrics tells, checked by Prometheus' own tool, and the dashboard that asks for it.
+//! What /metrics reports, checked by Prometheus' own tool; and the dashboard that uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -36,7 +36,7 @@ fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8(said).unwrap())
 }
 
-/// The metrics of a service of which something was asked.
+/// The metrics of a service after some requests.
 async fn metrics(accept: &str) -> (String, String) {
     let server = Server::start();
     server.put("/api/topology", &topology()).await;
@@ -106,7 +106,7 @@ async fn what_happened_is_counted_in_a_form_that_prometheus_approves_of() {
             .abs()
             < 0.1
     );
-    // Ids and paths that are not there make no series of their own.
+    // Ids and unknown paths do not make series of their own.
     assert!(text.contains("route=\"/api/executions/{id}\""), "{text}");
     assert!(
         sample(
@@ -127,7 +127,7 @@ async fn what_happened_is_counted_in_a_form_that_prometheus_approves_of() {
 }
 
 #[tokio::test]
-async fn who_reads_openmetrics_gets_it() {
+async fn a_client_that_accepts_openmetrics_gets_it() {
     let (kind, text) = metrics("application/openmetrics-text;version=1.0.0,text/plain;q=0.5").await;
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     assert!(text.ends_with("# EOF\n"), "{text}");
@@ -181,7 +181,7 @@ async fn the_grafana_dashboard_asks_for_nothing_that_is_not_told() {
             );
         }
     }
-    // And leaves nothing out that is worth a look.
+    // And it leaves nothing out that is worth looking at.
     for name in kinds.keys().filter(|name| name.starts_with("mapek_")) {
         assert!(
             asked.contains(*name) || *name == "mapek_drift_looks_total",
@@ -189,7 +189,7 @@ async fn the_grafana_dashboard_asks_for_nothing_that_is_not_told() {
         );
     }
 
-    // The queries are ones that Prometheus can run.
+    // Prometheus can run its queries.
     let rules: Vec<Value> = found
         .iter()
         .enumerate()

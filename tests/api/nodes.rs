@@ -1,4 +1,4 @@
-//! Nodes, as far as no engine is needed; the rest is in tests/lab/nodes.rs.
+//! Nodes, as far as no engine is needed; tests/lab/nodes.rs has the rest.
 
 use serde_json::json;
 
@@ -98,7 +98,7 @@ async fn a_cordon_is_an_intent_that_is_done_at_once_and_outlives_a_kill() {
     let server = server.kill_and_restart();
     let kept = server.get(&format!("/api/intents/{id}")).await.body;
     assert_eq!((&kept["kind"], &kept["node"]), (&json!("cordon"), &json!("vm1")));
-    // A plan goes to the other host, though this one comes first.
+    // A plan goes to the other host, although this one comes first.
     let plan = json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 1 } });
     let shown = server.put("/api/translate", &plan).await;
     assert_eq!(shown.status, 200, "{}", shown.body);

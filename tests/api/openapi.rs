@@ -1,4 +1,4 @@
-//! The description of the API: as the repository has it, complete, and readable without the world.
+//! The API's description: the committed one is current, complete, and readable without a network.
 
 use serde_json::{Map, Value, json};
 
@@ -73,7 +73,7 @@ fn every_operation_tells_its_errors_and_every_code_has_its_place() {
             }
         }
     }
-    // Answers of no operation: a path or a method that is none.
+    // Answers that belong to no operation: an unknown path or method.
     seen.insert("method_not_allowed".to_owned());
     let listed: Vec<&str> = include_str!("../../docs/errors.md")
         .lines()
@@ -205,7 +205,7 @@ async fn readiness_names_the_part_that_is_not() {
     server
         .raw_with(Method::PUT, "/api/topology", headers(&token), topology)
         .await;
-    // What is told is a second old at most.
+    // The answer is at most a second old.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let (status, body) = ready(&[]).await;
     assert_eq!((status, &body["ready"]), (200, &json!(true)), "{body}");

@@ -1,4 +1,4 @@
-//! A client that follows the events more slowly than they are dropped.
+//! A client that reads events more slowly than they are deleted.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::bad_input::topology;
 use crate::patience::{Patience, patiently};
 use crate::server::Server;
 
-/// Follows the events after the first one, and takes so little at a time that the service has to wait.
+/// Follows the events after the first one, and reads so little at a time that the service has to
+/// wait.
 async fn follow(server: &Server) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 << 10).unwrap();
@@ -23,7 +24,7 @@ async fn follow(server: &Server) -> TcpStream {
     stream
 }
 
-/// What is told up to the event of that number: number and kind of each.
+/// The events up to the one with that number: number and kind of each.
 async fn read_to(stream: &mut TcpStream, last: u64) -> Vec<(u64, String)> {
     let (mut told, mut text) = (Vec::new(), String::new());
     loop {
@@ -44,7 +45,7 @@ async fn read_to(stream: &mut TcpStream, last: u64) -> Vec<(u64, String)> {
     }
 }
 
-/// Writes more events than the sockets between take, each as large as a long error.
+/// Writes more events than the sockets' buffers hold, each as large as a long error.
 fn write_many(server: &Server) {
     let path = server.data.path().join("journal.sqlite");
     let mut journal = rusqlite::Connection::open(path).unwrap();
@@ -64,7 +65,7 @@ async fn a_client_that_is_overtaken_in_the_middle_of_its_stream_is_told_so() {
     server.put("/api/topology", &topology()).await;
     write_many(&server);
     let mut stream = follow(&server).await;
-    // Those that are dropped take all events before them along.
+    // Executions that are deleted take all events before them along.
     for _ in 0..4 {
         server.put("/api/execute", &json!({})).await;
     }

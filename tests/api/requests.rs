@@ -107,7 +107,7 @@ async fn the_plan_that_holds_is_told() {
 }
 
 #[tokio::test]
-async fn who_prefers_it_is_answered_at_once_with_where_to_look() {
+async fn a_client_that_prefers_it_is_answered_at_once_with_a_location() {
     let server = Server::start();
     server.put("/api/topology", &topology()).await;
     let asynchronous = headers(&[("prefer", "wait=5, respond-async")]);

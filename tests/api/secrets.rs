@@ -1,5 +1,5 @@
-//! Secrets are planted wherever a topology can hold one, and then looked for in everything that the
-//! service says.
+//! Secrets are planted wherever a topology can contain one, and then looked for in everything that
+//! the service says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::server::Server;
 
 /// Part of every secret.
 const PLANTED: &str = "planted-4711";
-/// `me:planted-hooks-4711` as Basic authorization has it.
+/// `me:planted-hooks-4711` as in Basic authorization.
 const HOOKS_USER: &str = "bWU6cGxhbnRlZC1ob29rcy00NzEx";
 
 fn topology(secret_file: &str, hooks: &str) -> Value {
@@ -46,7 +46,7 @@ fn topology(secret_file: &str, hooks: &str) -> Value {
     })
 }
 
-/// A git server that wants a password, and counts those who know it.
+/// A git server that wants a password, and counts the clients that know it.
 async fn git() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap().to_string();
@@ -101,7 +101,7 @@ async fn planted_secrets_are_in_no_answer_no_log_line_no_error_and_no_event() {
     );
     let question = json!({ "topology": document, "plan": plan });
     assert_eq!(hear(Method::POST, "/api/solve", &question).await.0, 200);
-    // Wrong in every place where a value is told back.
+    // Wrong in every place whose value is repeated in an error.
     for (pointer, value) in [
         (
             "/infrastructure/cloud_driver/hosts/vm1/docker",
@@ -166,7 +166,7 @@ async fn planted_secrets_are_in_no_answer_no_log_line_no_error_and_no_event() {
         fetched += usize::from(knew.load(Ordering::SeqCst) > before);
     }
     assert_eq!(fetched, 2, "the password was kept");
-    // Stars that stand for nothing are no password.
+    // Stars that stand for nothing are not a password.
     let (_, mut shown) = hear(Method::GET, "/api/topology", &Value::Null).await;
     shown["infrastructure"]["hooks_git_repo"] = json!("http://***@127.0.0.1:1/hooks.git");
     let (status, answer) = hear(Method::PUT, "/api/topology", &shown).await;

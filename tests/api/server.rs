@@ -19,7 +19,7 @@ pub struct Server {
     client: reqwest::Client,
     arguments: Vec<String>,
     log: Arc<Mutex<String>>,
-    /// Its data folder.
+    /// Its data directory.
     pub data: TempDir,
 }
 
@@ -40,7 +40,7 @@ impl Server {
         Self::start_in_with(data, &[])
     }
 
-    /// With these arguments besides.
+    /// With these additional arguments.
     pub fn start_with(arguments: &[&str]) -> Self {
         Self::start_in_with(TempDir::new().unwrap(), arguments)
     }
@@ -78,12 +78,12 @@ impl Server {
         self.child.id()
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until it has logged these words so many times.
+    /// Waits until it has logged these words this many times.
     pub async fn logged(&self, words: &str, times: usize) {
         let mut patience = Patience::every(Duration::from_millis(20));
         while self.log().matches(words).count() < times {
@@ -118,7 +118,7 @@ impl Server {
         allocation.as_object().unwrap().keys().eq(["time"])
     }
 
-    /// A stream of events, after the one with that number where it is given.
+    /// A stream of events, after the one with that number if it is given.
     pub async fn stream(&self, path: &str, after: Option<u64>) -> reqwest::Response {
         let mut request = self.client.get(format!("{}{path}", self.base));
         if let Some(after) = after {
@@ -137,7 +137,7 @@ impl Server {
         events.into_iter().map(|(_, kind, data)| (kind, data)).collect()
     }
 
-    /// A body that is no JSON.
+    /// A body that is not JSON.
     pub async fn text(&self, path: &str) -> String {
         let response = self
             .client
@@ -223,7 +223,7 @@ impl Server {
         (self.child, self.base) = launch(self.data.path(), &arguments, &self.log);
     }
 
-    /// Asks the service to end, and answers with whether it ended well.
+    /// Tells the service to end, and returns whether it ended well.
     pub fn terminate(&mut self) -> bool {
         self.signal("-TERM");
         let mut patience = Patience::every(Duration::from_millis(20));
@@ -243,7 +243,7 @@ impl Drop for Server {
     }
 }
 
-/// The program, with nothing of the surroundings that could reach it.
+/// The program, with nothing from the surroundings that could influence it.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapek"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MAPEK_")) {
@@ -282,7 +282,7 @@ fn launch(data: &Path, arguments: &[String], log: &Arc<Mutex<String>>) -> (Child
                 .to_owned();
         }
     };
-    // Reads on, so that the service never waits for a full pipe.
+    // Keeps reading, so that the service never waits for a full pipe.
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {

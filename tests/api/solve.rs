@@ -125,7 +125,7 @@ async fn vms_that_have_to_be_kept_count_in_objective_and_bound() {
         (&answer.body["objective"], &answer.body["bound"]),
         (&json!(112), &json!(112))
     );
-    // One of those that stand idle already is kept, at the price of using it.
+    // One of those that are idle already is kept, at the price of using it.
     question["allocation"] = json!({ "i-1": { "cpu_cores": 2, "mem_units": 8, "used": {} },
         "i-2": { "cpu_cores": 2, "mem_units": 8, "used": {} } });
     question["topology"]["infrastructure"]["min_vms"] = json!(2);

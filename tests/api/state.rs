@@ -1,4 +1,4 @@
-//! What is kept, and what ends well.
+//! What is stored, and how the service ends.
 
 use serde_json::{Value, json};
 
@@ -154,7 +154,7 @@ async fn a_topology_that_is_read_and_put_back_with_the_time_of_the_answer_stays_
 
 #[tokio::test]
 async fn the_journal_of_a_service_that_has_stopped_is_whole_in_its_one_file() {
-    // More than once: it depends on who lets go of it last.
+    // More than once: it depends on which part closes it last.
     for _ in 0..3 {
         let mut server = Server::start();
         server.put("/api/topology", &topology()).await;

@@ -1,5 +1,5 @@
-//! Nothing that a client asks for is ignored: what is unknown or said twice is refused, and the
-//! nearest known name is told.
+//! Nothing that a client asks for is ignored: unknown and repeated names are refused, and the
+//! nearest known name is given.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::openapi::description;
 use crate::requests::headers;
 use crate::server::Server;
 
-/// Method, path, and the names of the query parameters that the description lists.
+/// Method, path, and the names of the query parameters in the description.
 fn operations() -> Vec<(Method, String, Vec<String>)> {
     let mut found = Vec::new();
     for (path, operations) in description()["paths"].as_object().unwrap() {
@@ -64,9 +64,9 @@ async fn every_operation_refuses_query_parameters_that_it_does_not_describe_or_t
     }
     assert!(with_parameters >= 4, "{with_parameters}");
     assert_eq!(server.get("/api/executions").await.body["executions"], json!([]));
-    // HEAD takes what GET does.
+    // HEAD accepts the same as GET.
     assert_eq!(server.head("/healthz?a=1").await.0, 400);
-    // What is at no path is told so, whatever is asked of it.
+    // For an unknown path, the answer says so, whatever was asked.
     assert_eq!(server.get("/nowhere?a=1").await.status, 404);
 }
 

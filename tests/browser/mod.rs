@@ -1,4 +1,4 @@
-//! A real browser, without a screen, driven through WebDriver.
+//! A real headless browser, driven through WebDriver.
 
 // Shared by test binaries, none of which uses all of it.
 #![allow(dead_code)]
@@ -113,7 +113,7 @@ impl Page {
             .unwrap()
     }
 
-    /// Waits until an element shows a text, and answers with all that it shows.
+    /// Waits until an element shows a text, and returns everything that it shows.
     pub async fn shows(&self, css: &str, part: &str) -> String {
         let mut patience = Patience::every(Duration::from_millis(30));
         loop {
@@ -158,7 +158,7 @@ impl Page {
             .clone()
     }
 
-    /// Keeps a picture of the page, for people to look at, in MAPEK_SCREENSHOTS where that is set.
+    /// Saves a picture of the page, for people to look at, to MAPEK_SCREENSHOTS if that is set.
     pub async fn picture(&self, name: &str) {
         let png = self.driver.screenshot_as_png().await.unwrap();
         assert!(png.len() > 5_000, "an empty page?");

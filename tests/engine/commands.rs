@@ -79,7 +79,7 @@ fn a_command_that_hangs_is_killed_with_its_children_and_what_it_said_is_kept() {
         assert!(!top.contains("4321"), "{top}");
         assert!(top.contains("while :"), "{top}");
 
-        // Just so for another user than root.
+        // The same for a user other than root.
         let mut plain = spec("app_two", FOREVER);
         plain.user = Some("7:7".to_owned());
         engine.ensure_running(&plain).await.unwrap();

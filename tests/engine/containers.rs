@@ -1,4 +1,4 @@
-//! Containers: made, found again, finished, replaced, removed; others' left alone.
+//! Containers: made, found again, finished, replaced, removed; foreign ones left alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn all_that_a_tier_says_reaches_the_container() {
             .await
             .unwrap()
             .output;
-        // It is there as it was given, and what is quoted from the container has stars in its place.
+        // It is there as it was given; in quotes from the container, stars take its place.
         assert!(said.contains("same\n***\n7\n"), "{said}");
         assert!(said.contains("10.77.1.9\tdb"), "{said}");
         assert!(said.contains("Read-only file system"), "{said}");
@@ -100,7 +100,7 @@ fn all_that_a_tier_says_reaches_the_container() {
             assert!(mounts.contains(&place), "{mounts:?}");
         }
 
-        // Removing takes the anonymous volume along, and leaves the named one.
+        // Removing the container also removes the anonymous volume, but not the named one.
         engine.ensure_absent("app_one").await.unwrap();
         assert_eq!(vm.docker(&["volume", "ls", "--quiet"]).trim(), "data");
     });
@@ -167,7 +167,7 @@ fn what_is_half_made_is_finished_and_what_is_made_otherwise_is_replaced() {
         let half = engine.find("app_one").await.unwrap().unwrap();
         assert_eq!(half.state, State::Created);
 
-        // Other limits than it was made with, even.
+        // Even with limits other than those it was made with.
         vm.docker(&["rm", "-f", "holder"]);
         asked.limits = cores(&[1], 48);
         let done = engine.ensure_running(&asked).await.unwrap();
@@ -190,7 +190,7 @@ fn what_is_half_made_is_finished_and_what_is_made_otherwise_is_replaced() {
         );
         assert_eq!(engine.ensure_running(&asked).await.unwrap().id, half.id);
 
-        // Asked otherwise: another container, running or not.
+        // With another specification: another container, running or not.
         asked.environment.insert("NEW".to_owned(), "1".into());
         let replaced = engine.ensure_running(&asked).await.unwrap();
         assert_ne!(replaced.id, half.id);
@@ -251,7 +251,7 @@ fn a_container_that_does_not_stay_up_is_an_error_with_its_exit_code_and_log() {
         assert_eq!(error.kind, EngineErrorKind::Unhealthy);
         assert!(error.message.contains("exit code 3"), "{error}");
         assert!(error.message.contains("bad setting"), "{error}");
-        // It is not restarted for ever behind everyone's back, and is gone when that is asked.
+        // It is not restarted for ever unnoticed, and is removed when that is asked for.
         let seen = engine.find("app_one").await.unwrap().unwrap();
         assert_eq!((seen.state, seen.exit_code), (State::Exited, Some(3)));
         let repeated = engine
@@ -298,7 +298,7 @@ fn what_is_quoted_of_a_container_has_none_of_its_secrets() {
         hidden(&error.message);
         assert!(error.message.contains("PASSWORD=***"), "{error}");
         assert!(error.message.contains("PIN=***"), "{error}");
-        // What the image says of everybody's containers is no secret.
+        // What the image says about all its containers is no secret.
         assert!(error.message.contains("PATH=/"), "{error}");
 
         let mut ill = secret(FOREVER);

@@ -1,20 +1,20 @@
-//! An engine that misbehaves as it is told, on a loopback port of its own.
+//! An engine that misbehaves as it is told to, on a loopback port of its own.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What is done with one request.
+/// How one request is answered.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// A status and a JSON body.
     Json(u16, &'static str),
-    /// The connection is closed without a word.
+    /// The connection is closed without an answer.
     Cut,
-    /// The connection is kept open without a word.
+    /// The connection is kept open without an answer.
     Silence,
-    /// Bytes that are no HTTP.
+    /// Bytes that are not HTTP.
     Bytes(&'static str),
 }
 
@@ -26,7 +26,7 @@ pub struct Fake {
 }
 
 impl Fake {
-    /// Answers each request, such as `GET /containers/app_one/json`, with what `answer` says.
+    /// Answers each request, such as `GET /containers/app_one/json`, with what `answer` returns.
     pub async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
@@ -66,7 +66,7 @@ async fn serve(
         }
         Reply::Cut => {}
         Reply::Silence => {
-            // Until the other side has had enough.
+            // Until the other side closes.
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest).await;
         }

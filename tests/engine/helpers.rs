@@ -13,7 +13,7 @@ use crate::images::BUSYBOX;
 
 pub const MIB: u64 = 1024 * 1024;
 
-/// Bounds short enough for tests, long enough for a busy machine.
+/// Limits short enough for tests, long enough for a busy machine.
 pub fn settings() -> Settings {
     Settings {
         answer: Duration::from_secs(20),
@@ -26,7 +26,7 @@ pub fn engines() -> Arc<dyn Engines> {
     Arc::new(DockerEngines::new(settings(), owners()))
 }
 
-/// Whose containers the tests' engines make.
+/// The owner of the containers that the tests' engines make.
 pub fn owners() -> Owners {
     Owners::new("engine-tests", [])
 }

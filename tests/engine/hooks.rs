@@ -1,4 +1,4 @@
-//! Hooks: fetched from a real git server, delivered into a real container, run there.
+//! Hooks: fetched from a real git server, copied into a real container, run there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn hooks_are_fetched_from_a_server_by_branch_tag_and_commit() {
         assert!(matches!(missing, FetchError::NoSuchReference { .. }), "{missing}");
         assert!(missing.to_string().contains("'nope'"));
 
-        // The same, from the repository itself; what is not committed does not count.
+        // The same, from the repository itself; uncommitted changes do not count.
         repository.write("scale_hooks/size.sh", "unsaved\n");
         let local = fetcher.fetch(&from(repository.path(), None)).await.unwrap();
         assert_eq!(
@@ -90,7 +90,7 @@ fn hooks_are_fetched_from_a_server_by_branch_tag_and_commit() {
             .unwrap();
         assert_eq!(local.revision, second);
 
-        // Each fetch brings what is there now, also after a rewrite, and a deleted branch is gone.
+        // Each fetch gets what is there now, also after a rewrite; a deleted branch is gone.
         repository.git(&["commit", "--quiet", "--all", "--amend", "-m", "Rewritten"]);
         repository.git(&["branch", "-D", "feature/two"]);
         let now = fetcher.fetch(&from(&url, None)).await.unwrap();
@@ -98,7 +98,7 @@ fn hooks_are_fetched_from_a_server_by_branch_tag_and_commit() {
         let gone = fetcher.fetch(&from(&url, Some("feature/two"))).await.unwrap_err();
         assert!(matches!(gone, FetchError::NoSuchReference { .. }), "{gone}");
 
-        // A cache in which a fetch was cut short, or that is damaged, is made anew.
+        // A cache in which a fetch was cut short, or that is damaged, is made again.
         let caches: Vec<PathBuf> = std::fs::read_dir("/run/lab/cache")
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -116,7 +116,7 @@ fn hooks_are_fetched_from_a_server_by_branch_tag_and_commit() {
         let damaged = fetcher.fetch(&from(&url, Some("main"))).await.unwrap();
         assert_eq!(text(&damaged, "size.sh"), "three\n");
 
-        // A remote that has lost its HEAD is not answered for from memory.
+        // If a remote has lost its HEAD, the old one is not used.
         repository.git(&["symbolic-ref", "HEAD", "refs/heads/unborn"]);
         let headless = fetcher.fetch(&from(&url, None)).await.unwrap_err();
         assert!(headless.to_string().contains("no HEAD commit"), "{headless}");
@@ -124,7 +124,7 @@ fn hooks_are_fetched_from_a_server_by_branch_tag_and_commit() {
         let back = fetcher.fetch(&from(&url, None)).await.unwrap();
         assert_eq!(text(&back, "size.sh"), "three\n");
 
-        // When the server is gone, only a commit by its full id is still as good as ever.
+        // When the server is gone, only a commit given by its full id still works.
         drop(server);
         let error = fetcher.fetch(&from(&url, Some("main"))).await.unwrap_err();
         assert!(matches!(error, FetchError::Unreadable { .. }), "{error}");
@@ -187,7 +187,7 @@ fn what_can_not_be_used_as_hooks_is_refused_with_its_path() {
             "{error}"
         );
 
-        // In a repository just the same.
+        // The same in a repository.
         let repository = Repository::new("links");
         repository.write("scale_hooks/size.sh", "one\n");
         std::os::unix::fs::symlink("size.sh", Path::new(repository.path()).join("scale_hooks/link")).unwrap();
@@ -230,7 +230,7 @@ fn credentials_in_a_url_are_used_and_never_told() {
                 assert!(!text.contains("hunter2") && !text.contains("robot"), "{text}");
             }
         }
-        // Nor is it kept on disk.
+        // It is not stored on disk either.
         let kept = std::process::Command::new("grep")
             .args(["-r", "hunter2", "/run/lab/cache"])
             .output()
@@ -306,7 +306,7 @@ fn only_commits_that_the_right_people_have_signed_are_taken() {
             let set = fetcher.fetch(&wanted(place, &ops_line)).await.unwrap();
             assert_eq!(text(&set, "size.sh"), "three\n");
         }
-        // A key that may sign other things only, or may sign no more.
+        // A key that may only sign other things, or may no longer sign.
         for limit in ["namespaces=\"file\"", "valid-before=\"20200101\""] {
             let line = ops_line.replacen(' ', &format!(" {limit} "), 1);
             let error = fetcher.fetch(&wanted(&url, &line)).await.unwrap_err();
@@ -332,7 +332,7 @@ fn a_remote_that_sends_too_much_is_not_listened_to() {
     in_lab!(0, async |_lab| {
         let repository = Repository::new("large");
         let server = GitServer::start();
-        // What does not compress.
+        // Data that does not compress.
         let noise: String = (0..40_000)
             .map(|n: u64| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
             .collect();
@@ -481,7 +481,7 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
         assert_eq!(error.output(), Some("waiting\n"));
         assert!(!lab.vms[0].docker(&["top", "shop_web"]).contains("4321"));
 
-        // More than one argument can hold: first cut down to the app's part, then refused.
+        // Too much for one argument: it is first cut down to the app's part, then refused.
         let mut wide = new.clone();
         for index in 0..2000 {
             wide.vms.insert(
@@ -515,10 +515,10 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
     });
 }
 
-/// Says when it begins and ends, and takes until it is let go.
+/// Reports its start and its end, and waits until it is let go.
 const SLOW: &str = "echo s >>/log; while [ ! -e /go ]; do sleep 0.05; done; echo e >>/log; exit 3";
 
-/// A hook that is under way, and can be cut off as a service that is killed does it.
+/// A hook that is running, and can be cut off as if the service were killed.
 struct UnderWay {
     task: tokio::task::JoinHandle<Result<String, HookError>>,
     kept: Arc<Kept>,
@@ -549,7 +549,7 @@ impl UnderWay {
         Self { task, kept }
     }
 
-    /// Cuts it off; answers with what was recorded of it.
+    /// Cuts it off; returns what was recorded about it.
     async fn cut_off(self) -> RunId {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
@@ -584,7 +584,7 @@ fn a_hook_that_was_cut_off_is_taken_up_and_never_runs_beside_itself() {
             other => panic!("{other:?}"),
         };
 
-        // The second service waits for the run of the first, and takes its outcome.
+        // The second service waits for the run of the first, and uses its outcome.
         let first = UnderWay::begin(&engine, None);
         until(vm, "s");
         let run = first.cut_off().await;
@@ -597,13 +597,13 @@ fn a_hook_that_was_cut_off_is_taken_up_and_never_runs_beside_itself() {
         assert_eq!(failed(third.task.await.unwrap()), 3);
         assert_eq!(log(vm), "s e");
 
-        // Of a run that nobody has recorded the engine still knows.
+        // The engine still knows a run that nobody has recorded.
         vm.docker(&["exec", "shop_web", "rm", "/go"]);
         let first = UnderWay::begin(&engine, None);
         until(vm, "s e s");
         first.cut_off().await;
         let second = UnderWay::begin(&engine, None);
-        // Time enough to begin, for one that would not wait.
+        // Time enough to begin, if it did not wait.
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(second.has_begun_none());
         vm.docker(&["exec", "shop_web", "touch", "/go"]);
@@ -651,7 +651,7 @@ fn a_hook_in_a_container_that_is_gone_says_so() {
     });
 }
 
-/// A record of runs, kept by nobody but the test.
+/// A record of runs that only the test keeps.
 #[derive(Default)]
 struct Kept {
     earlier: Option<RunId>,
@@ -680,7 +680,7 @@ trait Deserialized {
 }
 
 impl Deserialized for HookName {
-    /// Names come out of documents, so that is how a test gets one.
+    /// Names come out of documents, so a test gets one in the same way.
     fn deserialized(name: &str) -> HookName {
         serde_json::from_value(name.into()).unwrap()
     }

@@ -8,7 +8,7 @@ use mapek::model::{Size, VmId};
 use crate::helpers::{FOREVER, engine, engines, spec};
 use crate::images::{BUSYBOX, NGINX};
 
-/// A notebook that nobody should write in: hosts have names of their own.
+/// A notebook in which nothing should be written: hosts have names of their own.
 struct Blank;
 
 #[async_trait]

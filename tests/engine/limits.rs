@@ -34,7 +34,7 @@ fn a_container_gets_the_cores_and_memory_asked_for_and_no_swap() {
             assert_eq!(kernel::swap(vm, "app_one"), 0);
         }
 
-        // Repeating the creation puts the limits right, and leaves the container.
+        // Repeating the creation corrects the limits, and keeps the container.
         let again = engine.ensure_running(&asked).await.unwrap();
         assert_eq!((&again.id, again.memory), (&made.id, 64 * MIB));
         assert_eq!(kernel::cores(vm, "app_one"), "1");

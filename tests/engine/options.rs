@@ -1,4 +1,4 @@
-//! What a container's processes may do and use: asked of Docker, seen from inside.
+//! What a container's processes may do and use: according to Docker, and seen from inside.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ fn options_hold_inside_the_container() {
         };
         let said = async |script: &str| inside(script).await.1;
 
-        // What is not asked for: strict where that breaks hardly anything, and Docker's own otherwise.
+        // Options that are not given: strict where that breaks hardly anything, otherwise Docker's
+        // own.
         let mut asked = spec("app_one", FOREVER);
         let plain = engine.ensure_running(&asked).await.unwrap();
         assert_eq!(said("grep NoNewPrivs /proc/1/status").await, "NoNewPrivs:\t1");

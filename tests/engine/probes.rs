@@ -72,11 +72,11 @@ fn a_container_is_up_once_its_probe_passes_and_its_health_is_told_from_then_on()
             patience.wait(|| "it stays unhealthy".to_owned()).await;
         }
 
-        // A service that was restarted asks at once, by what the container carries.
+        // A service that was restarted makes the check at once, from the container's labels.
         let other = crate::helpers::engine(vm);
         let seen = other.observe().await.unwrap();
         assert_eq!(seen[0].health, Some(Health::Healthy));
-        // The probe is part of what was asked for, the VM's address is not.
+        // The probe is part of the specification, the VM's address is not.
         asked.probe.as_mut().unwrap().vm = "192.0.2.1".to_owned();
         assert_eq!(other.ensure_running(&asked).await.unwrap().id, up.id);
         asked.probe = Some(probe(vm, Ask::Tcp {}));
@@ -114,7 +114,7 @@ fn a_container_must_stay_well_for_its_bake_time() {
     in_lab!(1, async |lab| {
         let vm = &lab.vms[0];
         let engine = engine(vm);
-        // Dies after a while: without a bake time, that is nobody's business.
+        // It dies after a while; without a bake time, nobody notices.
         let dies = "echo token=$TOKEN; sleep 2; echo 'out of luck'; exit 7";
         let mut asked = spec("app_one", dies);
         asked

@@ -26,7 +26,7 @@ async fn works(engine: Arc<dyn Engine>) {
 }
 
 /// An engine in the sandbox's own network that speaks TLS, and only with clients whose certificate
-/// it trusts. Also on a unix socket, to be given an image.
+/// it trusts. It also listens on a unix socket, through which the test gives it an image.
 fn tls_engine([ca, certificate, key]: [&PathBuf; 3]) -> Daemon {
     let socket = Path::new("/run/lab/tls.sock");
     let mut engine = Command::new("dockerd");
@@ -110,7 +110,8 @@ fn an_engine_behind_tls_is_reached_by_those_with_the_right_certificates() {
 
         works(engines().at(&endpoint, Some(&good)).unwrap()).await;
 
-        // The server is not who the topology trusts; the server does not trust this client.
+        // The server is not the one that the topology trusts; the server does not trust this
+        // client.
         for (tls, word) in [
             (
                 Tls {
@@ -141,7 +142,7 @@ fn an_engine_behind_tls_is_reached_by_those_with_the_right_certificates() {
             assert!(error.message.contains(word), "{error}");
         }
 
-        // Files that are not what they should be are said by name, before anything is dialled.
+        // Files that can't be used are named, before any connection is made.
         for tls in [
             Tls {
                 ca: "/run/lab/none.pem".into(),

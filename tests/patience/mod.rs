@@ -1,13 +1,14 @@
-//! Waiting in tests for what comes when it comes.
+//! Waiting in tests for something that takes an unknown time.
 //!
-//! A slow or busy machine takes longer, and that is no failure. So looks are counted, not seconds:
+//! A slow or busy machine takes longer, and that is no failure. So this counts looks, not seconds:
 //! each look takes the machine's own time, and on a machine that is five times slower, the same
-//! number of looks lasts longer. What never comes is still given up, and says what it was.
+//! number of looks lasts longer. Something that never comes is still given up, and the failure says
+//! what it was.
 
 use std::time::Duration;
 
-/// How long a fast machine looks before it gives up. Most of what is waited for comes within one
-/// second of it.
+/// How many looks a fast machine takes before it gives up. Most of what is waited for comes within
+/// one second.
 const NOMINAL: Duration = Duration::from_secs(180);
 
 /// How many looks are left.
@@ -25,13 +26,13 @@ impl Patience {
         }
     }
 
-    /// Waits for the next look; fails with what `tell` says when there is none left.
+    /// Waits for the next look; fails with the text from `tell` if there is none left.
     pub async fn wait(&mut self, tell: impl FnOnce() -> String) {
         self.count(tell);
         tokio::time::sleep(self.pause).await;
     }
 
-    /// The same, for a thread of its own.
+    /// The same, for a test with a thread of its own.
     pub fn wait_blocking(&mut self, tell: impl FnOnce() -> String) {
         self.count(tell);
         std::thread::sleep(self.pause);
@@ -43,7 +44,7 @@ impl Patience {
     }
 }
 
-/// What a future comes to; fails when it does not come to anything.
+/// The result of a future; fails if there is none in time.
 pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut patience = Patience::every(Duration::from_millis(100));

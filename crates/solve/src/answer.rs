@@ -1,4 +1,4 @@
-//! What the solver answers: a placement, what it costs, and how well that is proven.
+//! The solver's answer: a placement, its cost, and how well that is proven.
 //!
 //! Plain data. It computes nothing; `verify` recomputes everything from it.
 
@@ -21,7 +21,7 @@ pub enum VmRef {
     },
 }
 
-/// One VM in use and the containers on it.
+/// One VM in use, and the containers on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedVm {
     /// Which VM.
@@ -34,11 +34,11 @@ pub struct PlacedVm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum EndedBy {
-    /// Bound and objective met, and no placement of that objective has fewer actions.
+    /// Bound and objective are equal, and no placement with that objective has fewer actions.
     Proof,
-    /// The plan asks for what runs now: nothing was searched for.
+    /// The plan asks for what runs now, so nothing was searched for.
     Unchanged,
-    /// The search had done all the work that it sets itself.
+    /// The search has done all the work that it intends to do.
     WorkLimit,
     /// The clock cut the search: a faster machine may answer better.
     Deadline,
@@ -47,7 +47,7 @@ pub enum EndedBy {
 }
 
 impl EndedBy {
-    /// As in answers.
+    /// Its name in answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -65,12 +65,12 @@ pub struct Counters {
     pub programs: u64,
     /// All work that went through a meter, in ticks.
     pub ticks: u64,
-    /// Bounds that a placement showed to be false, and that were dropped. Always 0, or there is a
-    /// mistake in a method.
+    /// Bounds that a placement showed to be false, and that were dropped. Always 0, unless a method
+    /// has a mistake.
     pub refused: u64,
 }
 
-/// What was found or proven, when and by whom.
+/// What was found or proven, when, and by which method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// Since the solve began.
@@ -84,16 +84,16 @@ pub struct Step {
 pub enum Progress {
     /// A placement, cheaper than those before.
     Found {
-        /// What it costs.
+        /// Its cost.
         objective: u64,
-        /// Who found it.
+        /// The method that found it.
         by: Finder,
     },
     /// A bound, higher than those before.
     Proved {
         /// The bound.
         bound: u64,
-        /// Who proved it.
+        /// The method that proved it.
         by: Prover,
     },
 }
@@ -105,14 +105,14 @@ pub struct Answer {
     pub placement: Vec<PlacedVm>,
     /// VMs kept, or made, with nothing on them.
     pub idle: Vec<VmRef>,
-    /// The placement is the current allocation itself, and no VM stands idle that need not: nothing is
-    /// to be done.
+    /// The placement is the current allocation itself, and no VM is needlessly idle: there is
+    /// nothing to do.
     pub unchanged: bool,
     /// Weighted cost of the placement.
     pub objective: u64,
     /// No placement can cost less than this.
     pub bound: u64,
-    /// Who proved the bound.
+    /// The method that proved the bound.
     pub proved_by: Prover,
     /// (objective − bound) / objective, 0 when both are 0.
     pub gap: f64,
@@ -122,6 +122,6 @@ pub struct Answer {
     pub ended_by: EndedBy,
     /// Work done.
     pub counters: Counters,
-    /// How it went.
+    /// The steps on the way.
     pub trace: Vec<Step>,
 }

@@ -1,8 +1,8 @@
 //! Which tiers may not share a VM because they publish the same host port.
 //!
-//! Ports come in ranges, and there may be tens of thousands of both ranges and tiers: ranges are
-//! never taken apart, and the pairs are bits of a table, found by one sweep over the ends of the
-//! ranges. Where the table would be too large, each pair is looked at when it is asked for.
+//! Ports come in ranges, and there may be tens of thousands of both ranges and tiers. So ranges are
+//! never split, and the pairs are bits of a table, found by one sweep over the ends of the ranges.
+//! If the table would be too large, each pair is looked at when it is asked for.
 
 #![allow(clippy::indexing_slicing)] // rows and words are those of the table made here
 
@@ -31,7 +31,7 @@ pub struct Conflicts {
 
 /// Most words of the table, and of the rows kept during the sweep: 128 MiB each.
 const MOST_WORDS: usize = 1 << 24;
-/// Most words touched by the sweep: about a tenth of a second's work.
+/// Most words that the sweep touches: about a tenth of a second's work.
 const MOST_WORK: usize = 1 << 29;
 
 impl Conflicts {
@@ -66,13 +66,13 @@ impl Conflicts {
         self.rows[a * self.words + b / 64] >> (b % 64) & 1 == 1
     }
 
-    /// Goes through all ends of ranges in order. Whoever begins while others are open is in conflict
-    /// with those of them that bind its address.
+    /// Goes through all ends of ranges in order. A range that begins while others are open is in
+    /// conflict with those of them that have the same address.
     fn sweep(&mut self) {
         let mut events: Vec<(Protocol, u16, bool, usize, Option<IpAddr>)> = Vec::new();
         for (tier, spans) in self.spans.iter().enumerate() {
             for span in spans {
-                // At the same port, what begins comes before what ends.
+                // At the same port, beginnings come before ends.
                 events.push((span.protocol, span.first, false, tier, span.address));
                 events.push((span.protocol, span.last, true, tier, span.address));
             }
@@ -122,7 +122,7 @@ impl Conflicts {
     }
 }
 
-/// Ports as ranges, ordered.
+/// Ports as ranges, in order.
 fn ranges(ports: &BTreeSet<HostPort>) -> Vec<Span> {
     let mut single: Vec<Span> = ports
         .iter()

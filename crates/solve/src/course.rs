@@ -1,6 +1,6 @@
-//! The course of one attempt: which methods are tried, in which order, on what they know by then.
+//! The course of one attempt: which methods are tried, in which order, with what is known by then.
 //!
-//! It holds no method of its own. What they find and prove is handed to the [`Tally`].
+//! It contains no method itself. What they find and prove is handed to the [`Tally`].
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use super::watch::Watch;
 mod beside;
 mod first;
 
-/// What is asked of an attempt.
+/// What an attempt should find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aim {
     /// The best answer within the limits.
@@ -41,21 +41,21 @@ pub enum Aim {
 const ROUND: u64 = 1_000;
 /// The same on instances that are small.
 const SMALL_ROUND: u64 = 100;
-/// Long rounds for a small one that the tree could not close.
+/// Long rounds for a small instance that the tree could not solve.
 const LONG: usize = 8;
-/// Up to so many tiers the exact methods get most of the time.
+/// Up to this many tiers, the exact methods get most of the time.
 const SMALL: usize = 24;
 /// Nodes of one step of an improvement.
 const STEP_NODES: u64 = 3_000;
 
-/// The same for the whole program, in tiers times VMs, where a proof is wanted whatever the time.
+/// The same for the whole program, in tiers times VMs, if a proof is wanted however long it takes.
 const MOST_BINARIES: usize = 40_000;
 
-/// Seconds of the first whole program in search of a proof; each one after it has twice as long, so
-/// that one that nobody waits for any more runs on for no longer than all before it.
+/// Seconds of the first whole program in search of a proof. Each further one has twice as long, so
+/// that an abandoned one runs on for no longer than all before it did.
 const FIRST_PROGRAM: f64 = 2.0;
 
-/// Share of the time left that packing may take before the other methods have their turn.
+/// Share of the remaining time that packing may take before the other methods have their turn.
 const MOST_OF_IT: f64 = 0.8;
 
 /// One attempt under way.
@@ -68,12 +68,12 @@ pub struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    /// The beginning: nothing found, and proven what the quick bounds prove.
+    /// The start: nothing found, and proven what the quick bounds prove.
     #[must_use]
     pub fn new(instance: &'a Instance, problem: &'a Arc<Problem>, watch: Watch<'a>, seed: u64) -> Self {
         let mut tally = Tally::new(instance, problem, watch);
         let mut meter = watch.grace().meter(UNLIMITED);
-        // Where using a VM is cheaper than deleting it, that is all that is certain without counting.
+        // If using a VM is cheaper than deleting it, this is all that is certain without counting.
         let free = problem.use_cost.min(0) * problem.existing.len() as i64;
         let vms = bound::fleet(problem, &mut meter).map_or(free, |fleet| fleet.price);
         tally.prove(Bound {
@@ -90,7 +90,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The current allocation, if the plan asks for its very totals and it is allowed as it is.
+    /// The current allocation, if the plan asks for exactly its totals and it is allowed as it is.
     #[must_use]
     pub fn unchanged(&self) -> Option<Packing> {
         if !self.instance.may_stay {
@@ -167,7 +167,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Packs, where every tier is on one new VM: a question of its own, for which there are better methods.
+    /// Packs, if every tier is on one new VM: that is a question of its own, with better methods.
     fn pack(&mut self) {
         let most = self.watch.left().mul_f64(MOST_OF_IT);
         let mut meter = self.watch.within(most).meter(pinned::allowance(self.problem));
@@ -179,8 +179,8 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Goes on until there is a proof, or the clock or the caller ends it: whole programs, each with
-    /// more time than the one before, and improvement beside them.
+    /// Goes on until there is a proof, or the clock or the caller ends it: whole programs, each
+    /// with more time than the one before, and improvement at the same time.
     fn insist(&mut self) -> Result<(), SolveError> {
         let mut seconds = FIRST_PROGRAM;
         while self.open() {
@@ -189,7 +189,7 @@ impl<'a> Course<'a> {
             seconds *= 2.0;
             self.seed = self.seed.wrapping_add(1);
             let Some((pending, news)) = pending else {
-                // Too large for HiGHS, or too much is running: then only this.
+                // Too large for HiGHS, or too much is running: then only improvement.
                 self.carry_on(LONG);
                 if self.tally.best().is_none() {
                     return Ok(());
@@ -202,7 +202,7 @@ impl<'a> Course<'a> {
                     break pending.wait(&self.watch);
                 }
                 self.carry_on(1);
-                // Asked in this order, so that a last answer is not missed.
+                // In this order, so that a last answer is not missed.
                 let over = pending.over();
                 let outcome = pending.poll();
                 if outcome.is_some() || over || !self.open() {
@@ -241,8 +241,8 @@ impl<'a> Course<'a> {
         while self.open() && round < rounds {
             self.round(&mut team, steps, Finder::Improve);
             round += 1;
-            // What HiGHS says is taken in after a fixed round, so that its speed does not matter;
-            // where it may take too long for that, whenever it comes.
+            // HiGHS's result is taken in after a fixed round, so that its speed does not matter; if
+            // it may take too long for that, whenever it comes.
             if let Some(pending) = relaxed.as_ref().filter(|_| waiting) {
                 if soon && round == due {
                     while let Some(relaxed) = pending.wait(&self.watch) {
@@ -254,7 +254,7 @@ impl<'a> Course<'a> {
                 }
             }
         }
-        // What has been proven beside an improvement that is over counts all the same.
+        // What was proven during an improvement that has ended counts all the same.
         let over = relaxed.filter(|_| waiting && !self.tally.proven());
         while let Some(relaxed) = over.as_ref().and_then(|p| p.wait(&self.watch)) {
             self.tally.prove(relaxed.bound);
@@ -279,8 +279,8 @@ impl<'a> Course<'a> {
         self.problem.items.len() <= SMALL
     }
 
-    /// Takes in a bound, and improves the placement that the relaxation suggests for as long as
-    /// the one so far has been, before the two are compared.
+    /// Takes in a bound, and improves the placement that the relaxation suggests for as long as the
+    /// one so far was improved, before the two are compared.
     fn take_in(&mut self, relaxed: Relaxed, team: &mut Team, (rounds, steps): (u64, u64)) {
         self.tally.prove(relaxed.bound);
         self.tally.counters.programs += 1;
@@ -328,7 +328,8 @@ impl<'a> Course<'a> {
         self.tally.offer(team.best().clone(), by);
     }
 
-    /// Starts what proves bounds beside the improvement. The tree is quicker on small ones.
+    /// Starts the methods that prove bounds during the improvement. The tree is quicker on small
+    /// instances.
     fn relax(&self, containers: usize) -> Option<Pending<Relaxed>> {
         let pinned = !self.small() && knapsack::applies(self.problem);
         let below = self.best_cost().filter(|_| pinned);
@@ -336,7 +337,7 @@ impl<'a> Course<'a> {
         beside::start(self.problem, below, containers, seconds)
     }
 
-    /// Tries to close the question for good by the own tree.
+    /// Tries to decide the question completely with our own tree.
     fn by_tree(&mut self, limits: &Limits) -> Result<(), SolveError> {
         let nodes = limits.exact.then_some(u64::MAX);
         let best = self.best_cost();
@@ -344,7 +345,7 @@ impl<'a> Course<'a> {
         self.conclude(proof, Finder::Tree, Prover::Tree, news)
     }
 
-    /// The same by HiGHS.
+    /// The same with HiGHS.
     fn by_program(&mut self) -> Result<(), SolveError> {
         let best = self.best_cost();
         let (proof, news) = exact::by_program(self.problem, best, &self.watch, &mut self.tally.counters);

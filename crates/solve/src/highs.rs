@@ -1,11 +1,11 @@
 //! One HiGHS run: model in, values and proven bound out.
 //!
-//! `good_lp` builds the model; it is run here, because `good_lp`'s own answer leaves out the
-//! dual bound, which is what a search that may be cut short needs most.
+//! `good_lp` builds the model. It is run here, because `good_lp`'s own answer lacks the dual bound,
+//! which is what a search that may be cut short needs most.
 
 use good_lp::solvers::highs::HighsProblem;
 
-/// What a run ended with.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// How it ended.
@@ -56,7 +56,7 @@ pub fn run(problem: HighsProblem, options: Options) -> Option<Run> {
         .try_set_option("time_limit", options.seconds.max(0.001))
         .ok()?;
     if options.integer {
-        // All prices are whole numbers, so less than one apart is the same.
+        // All prices are whole numbers, so a difference below one means equal.
         model.try_set_option("mip_abs_gap", 0.99).ok()?;
         model.try_set_option("mip_rel_gap", 0.0).ok()?;
         model.try_set_option("mip_feasibility_tolerance", 1e-7).ok()?;
@@ -68,14 +68,14 @@ pub fn run(problem: HighsProblem, options: Options) -> Option<Run> {
         INFEASIBLE => End::Infeasible,
         _ => End::Cut,
     };
-    // Asked for by name: the binding's own question panics where HiGHS has not computed it.
+    // Asked for by name: the binding's own function panics if HiGHS has not computed it.
     let point = solved.int_info_value(c"primal_solution_status");
     let known = point.is_ok_and(|p| p == FEASIBLE_POINT);
     let objective = solved.objective_value();
     let bound = match (end, options.integer) {
         (End::Infeasible, _) => f64::INFINITY,
         (End::Optimal, false) => objective,
-        // Elsewhere HiGHS may not have come as far as a bound, and its number means nothing.
+        // Otherwise HiGHS may not have reached a bound, and its number means nothing.
         (_, true) if LIMITED.contains(&status) => solved
             .double_info_value(c"mip_dual_bound")
             .unwrap_or(f64::NEG_INFINITY),
@@ -97,7 +97,7 @@ pub fn run(problem: HighsProblem, options: Options) -> Option<Run> {
     })
 }
 
-/// A float bound on a whole number, rounded up with an allowance for HiGHS's tolerances.
+/// A floating-point bound on a whole number, rounded up with an allowance for HiGHS's tolerances.
 #[must_use]
 pub fn round_up(bound: f64) -> Option<i64> {
     let rounded = (bound - 1e-4 - bound.abs() * 1e-7).ceil();

@@ -1,11 +1,11 @@
-//! VMs that have to be there although nothing is on them.
+//! VMs that must be there although nothing is on them.
 //!
-//! There are two kinds: those that stand already, and fresh ones, which are made or taken into use.
+//! There are two kinds: those that exist already, and fresh ones, which are made or taken into use.
 
 use super::answer::VmRef;
 use super::problem::Problem;
 
-/// How many there have to be, and what they cost.
+/// How many there must be, and their cost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Idle {
     /// Fewest VMs, used or not.
@@ -16,16 +16,16 @@ pub struct Idle {
     pub spares: usize,
     /// Most new VMs.
     pub max_new: usize,
-    /// Price of keeping a standing VM, relative to deleting it.
+    /// Price of keeping an existing VM, relative to deleting it.
     pub use_cost: i64,
     /// Price of a fresh one.
     pub new_cost: i64,
-    /// Of which kind fresh ones are that are made.
+    /// The kind of the fresh ones that are made.
     pub kind: usize,
 }
 
 impl Idle {
-    /// How many VMs, standing and fresh, are kept without containers beside so many that are used:
+    /// How many VMs, existing and fresh, are kept without containers beside this many used ones:
     /// the cheaper kind first.
     #[must_use]
     pub fn vms(&self, standing: usize, fresh: usize) -> [usize; 2] {
@@ -43,7 +43,7 @@ impl Idle {
         }
     }
 
-    /// The VM to be made with nothing on it that has this number.
+    /// The VM with this number that is made with nothing on it.
     #[must_use]
     pub fn new_vm(&self, problem: &Problem, number: usize) -> VmRef {
         let kind = problem.kinds.get(self.kind);
@@ -53,7 +53,7 @@ impl Idle {
         }
     }
 
-    /// What they cost.
+    /// Their cost.
     #[must_use]
     pub fn price(&self, standing: usize, fresh: usize) -> i64 {
         if self.least == 0 {
@@ -63,8 +63,8 @@ impl Idle {
         standing as i64 * self.use_cost + fresh as i64 * self.new_cost
     }
 
-    /// The least that they cost beside so many existing VMs of either kind and so many new ones: as
-    /// few of the existing ones are spares as can be, or as many.
+    /// The least cost of them beside this many existing VMs of either kind and this many new ones:
+    /// with as few of the existing ones as possible being spares, or as many.
     #[must_use]
     pub fn least_price(&self, existing: usize, news: usize) -> i64 {
         let few = existing.saturating_sub(self.standing);
@@ -73,8 +73,8 @@ impl Idle {
         with(few).min(with(many))
     }
 
-    /// The least that they cost, however many VMs are used: below zero where deleting a VM costs more
-    /// than using it.
+    /// The least cost of them, however many VMs are used. It is below zero if deleting a VM costs
+    /// more than using it.
     #[must_use]
     pub fn floor(&self) -> i64 {
         self.use_cost.min(0) * self.least.min(self.standing) as i64

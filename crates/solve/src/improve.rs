@@ -1,8 +1,8 @@
-//! Improvement by large neighbourhoods: again and again a few VMs are refilled at the least price.
+//! Improvement by large neighbourhoods: again and again, a few VMs are refilled at the least price.
 //!
-//! Which few is chosen at random from a fixed seed, with a liking for VMs where something can
-//! be gained: tiers in more pieces than they need, VMs almost empty, existing VMs that would
-//! be deleted although a container could be kept there.
+//! These few are chosen at random from a fixed seed, with a preference for VMs where something can
+//! be gained: tiers in more pieces than they need, VMs that are almost empty, existing VMs that
+//! would be deleted although a container could be kept there.
 
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
@@ -26,7 +26,7 @@ pub struct Effort {
 /// When an improvement is over.
 #[derive(Clone, Copy)]
 pub struct Ended<'a> {
-    /// Nothing costs less.
+    /// Nothing can cost less.
     pub floor: i64,
     /// Time is up, or the caller left.
     pub watch: Watch<'a>,
@@ -38,8 +38,8 @@ impl Ended<'_> {
     }
 }
 
-/// Improves `packing` in place until the effort or `ended` ends it. With `mine`, only slots marked
-/// there are touched.
+/// Improves `packing` in place until the effort is spent or `ended` ends it. With `mine`, only
+/// slots marked there are touched.
 pub fn improve(
     problem: &Problem,
     packing: &mut Packing,
@@ -72,7 +72,7 @@ pub fn improve(
 }
 
 /// Fewest VMs in most neighbourhoods. Those of two or three cost less each, but the search then
-/// comes to rest sooner, and at a dearer placement.
+/// gets stuck sooner, at a more expensive placement.
 const MIN_VMS: usize = 4;
 /// Most VMs in one neighbourhood.
 const MAX_VMS: usize = 8;
@@ -94,7 +94,7 @@ impl Picker<'_> {
     fn pick(&mut self, problem: &Problem, packing: &mut Packing, rng: &mut Rng) -> Vec<usize> {
         self.chosen.clear();
         let mut size = MIN_VMS + rng.below(MAX_VMS - MIN_VMS);
-        // Among several kinds of new VM, one of another kind may do in place of one or two.
+        // If there are several kinds of new VM, one of another kind may replace one or two.
         if problem.kinds.len() > 1 && rng.below(2) == 0 {
             size = 2 + rng.below(3);
             self.spare(problem, packing, rng);
@@ -109,7 +109,7 @@ impl Picker<'_> {
         let mut tries = 0;
         while self.chosen.len() < size && tries < 4 * MAX_VMS {
             tries += 1;
-            // New VMs are all alike, so being related says little where there are no others.
+            // New VMs are all alike, so if there are no others, being related says little.
             let kinds = if problem.existing.is_empty() { 2 } else { 4 };
             let slot = match rng.below(kinds) {
                 0 => used(packing, rng),
@@ -206,8 +206,8 @@ impl Picker<'_> {
         }
     }
 
-    /// A VM that shares a tier with one already chosen, now or in the placement: what one gives
-    /// up, the other can take in.
+    /// A VM that shares a tier with one already chosen, now or in the placement: the other can take
+    /// what one gives up.
     fn related(&self, problem: &Problem, packing: &Packing, rng: &mut Rng) -> Option<usize> {
         let from = &packing.slots[*self.chosen.get(rng.below(self.chosen.len().max(1)))?];
         let held = problem.held_by(from.origin);

@@ -1,8 +1,8 @@
-//! The meter that every loop of unknown length runs under.
+//! The meter under which every loop of unknown length runs.
 //!
 //! Work is counted in ticks, one for a handful of elementary steps. A method has an allowance of
-//! them, which makes it end at the same place on every machine; every so many ticks the meter also
-//! asks the clock and the stop flag, so that no input can hold a thread beyond the deadline.
+//! ticks, so that it ends at the same place on every machine. Every so many ticks, the meter also
+//! looks at the clock and the stop flag, so that no input can hold a thread beyond the deadline.
 
 use super::answer::EndedBy;
 use super::watch::Watch;
@@ -20,7 +20,7 @@ pub struct Meter<'a> {
     spent: u64,
     /// When the clock is looked at next.
     next: u64,
-    /// What of `spent` the watch knows.
+    /// How much of `spent` the watch knows.
     told: u64,
     cut: Option<Cut>,
 }
@@ -95,7 +95,7 @@ impl Drop for Meter<'_> {
 }
 
 impl<'a> Watch<'a> {
-    /// A meter with so many ticks.
+    /// A meter with this many ticks.
     #[must_use]
     pub fn meter(&self, allowance: u64) -> Meter<'a> {
         Meter::new(*self, allowance)

@@ -1,10 +1,10 @@
-//! Running a HiGHS program under a deadline that HiGHS itself may not keep.
+//! Runs a HiGHS program under a deadline that HiGHS itself may not keep.
 //!
-//! The program runs on a thread of its own. When time is up before it answers, the thread is
-//! left to run out alone: it holds its own copy of everything and its answer goes nowhere. What runs
-//! on it asks between its steps whether it is still wanted; HiGHS, which can't be asked to stop, has
-//! limits of its own. There are never more than [`MOST_ABANDONED`] such threads; beyond that, programs
-//! are refused.
+//! The program runs on a thread of its own. If it has not answered when time is up, the thread is
+//! abandoned: it has its own copy of everything, and its answer is ignored. What runs on it asks
+//! between its steps whether it is still wanted; HiGHS, which can't be told to stop, has limits of
+//! its own. There are never more than [`MOST_ABANDONED`] such threads; beyond that, programs are
+//! refused.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -38,7 +38,7 @@ impl Drop for Running {
     }
 }
 
-/// A program started, whose answers may be fetched later.
+/// A program that was started, whose answers may be fetched later.
 pub struct Pending<T> {
     answers: mpsc::Receiver<T>,
     unwanted: Arc<AtomicBool>,
@@ -50,7 +50,7 @@ impl<T> Drop for Pending<T> {
     }
 }
 
-/// What a program is told, and how it answers.
+/// What a program knows, and how it answers.
 pub struct Desk<T> {
     /// Seconds that it has.
     pub seconds: f64,
@@ -59,7 +59,7 @@ pub struct Desk<T> {
 }
 
 impl<T> Desk<T> {
-    /// Answers; more than once if it likes.
+    /// Answers, possibly more than once.
     pub fn answer(&self, answer: T) {
         // Nobody may be listening any more, and that is fine.
         drop(self.answers.send(answer));
@@ -104,7 +104,7 @@ impl<T> Pending<T> {
         Arc::strong_count(&self.unwanted) == 1
     }
 
-    /// The next answer if it is there already.
+    /// The next answer, if it is already there.
     pub fn poll(&self) -> Option<T> {
         self.answers.try_recv().ok()
     }

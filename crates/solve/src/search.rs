@@ -1,4 +1,4 @@
-//! The course of one solve: from the question to a checked answer.
+//! One solve, from the question to a checked answer.
 //!
 //! Nothing leaves here unverified, and nothing is called impossible without a proof.
 
@@ -19,8 +19,8 @@ use super::watch::Watch;
 
 /// Finds the cheapest placement it can until the deadline.
 ///
-/// `clock` reads the time since any fixed moment; `limits.deadline` is such a reading. When
-/// `stop` becomes true the search ends soon with what it has.
+/// `clock` returns the time since any fixed moment, and `limits.deadline` is such a time. When
+/// `stop` becomes true, the search soon ends with what it has.
 pub fn solve(
     instance: &Instance,
     limits: &Limits,
@@ -52,7 +52,7 @@ pub fn solve(
     Err(why.into())
 }
 
-/// Longest that one changed question is looked at in search of a repair.
+/// How long one changed question may be looked at in search of a repair.
 const REPAIR_TRY: Duration = Duration::from_millis(250);
 
 /// Solves without looking for a repair.

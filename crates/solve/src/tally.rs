@@ -1,7 +1,7 @@
-//! What has been found and proven so far, by whom and when.
+//! What has been found and proven so far, by which method, and when.
 //!
 //! Placements and bounds are handed in here. A bound above the cost of a placement is false: it is
-//! dropped and reported, never cut down to fit.
+//! dropped and reported, never adjusted to fit.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::ties;
 use super::verify::{self, Violation};
 use super::watch::Watch;
 
-/// What `--log` calls this room.
+/// The target of its log lines, for `--log`.
 const TARGET: &str = "mapek::solve";
 
 /// The state of a solve.
@@ -56,7 +56,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// What placements are compared by: less is better.
+    /// How placements are compared: less is better.
     fn rank(&self, packing: &Packing) -> (i64, usize, i64) {
         let problem = self.problem;
         (packing.cost, packing.actions(problem), packing.dislike(problem))
@@ -81,7 +81,7 @@ impl<'a> Tally<'a> {
         self.refuse_false_ones();
     }
 
-    /// Hands in a bound. One that does not follow from its certificate is dropped and reported.
+    /// Hands in a bound. If it does not follow from its certificate, it is dropped and reported.
     pub fn prove(&mut self, bound: Bound) {
         if let Err(violation) = verify::certified(self.instance, &bound) {
             self.counters.refused += 1;
@@ -144,7 +144,7 @@ impl<'a> Tally<'a> {
 
     /// The best bound.
     fn bound(&self) -> Option<&Bound> {
-        // Of equal ones, the first.
+        // The first of equal ones.
         self.bounds.iter().rev().max_by_key(|bound| bound.value)
     }
 
@@ -172,8 +172,8 @@ impl<'a> Tally<'a> {
         u64::try_from(sum).unwrap_or(0)
     }
 
-    /// Answers that no container changes. VMs that stand idle go, down to as many as there have to be, or
-    /// are joined by new ones.
+    /// The answer that no container changes. Idle VMs are deleted, down to as many as there must
+    /// be, or new ones are added.
     pub fn stay(mut self, packing: Packing) -> Result<Answer, SolveError> {
         let rule = self.problem.idle;
         let of = |spare: bool| {
@@ -182,7 +182,7 @@ impl<'a> Tally<'a> {
             vms.map(|(v, _)| VmRef::Existing(v))
         };
         let empty = of(false).count();
-        // VMs that hold nothing are kept as far as there have to be so many, and no further.
+        // VMs that hold nothing are kept only if that many must be there.
         let wanted = rule.least.saturating_sub(rule.standing - empty);
         let mut idle: Vec<VmRef> = of(false).take(wanted).collect();
         let fresh = (wanted - idle.len()).min(rule.spares + rule.max_new);
@@ -200,8 +200,9 @@ impl<'a> Tally<'a> {
         self.finish(placement, idle, unchanged, EndedBy::Unchanged)
     }
 
-    /// Bounds speak of placements that delete what they do not use. Where keeping a VM costs less than deleting
-    /// it, an allocation with idle VMs may stay below them: then only what holds for any VMs kept counts.
+    /// Bounds are about placements that delete what they do not use. If keeping a VM costs less
+    /// than deleting it, an allocation with idle VMs may cost less: then only bounds that hold for
+    /// any VMs kept count.
     fn keep_idle(&mut self, objective: u64) {
         if self
             .bound()
@@ -219,8 +220,8 @@ impl<'a> Tally<'a> {
         });
     }
 
-    /// Leaves out actions of the best placement that cost nothing to leave out. Answers whether it is proven
-    /// to be the cheapest, and to have the fewest actions of those.
+    /// Leaves out actions of the best placement that can be left out at no cost. Returns whether it
+    /// is proven to be the cheapest, and to have the fewest actions among these.
     pub fn settle(&mut self) -> bool {
         let proven = self.proven();
         let Some(packing) = self.best.take() else {
@@ -240,7 +241,7 @@ impl<'a> Tally<'a> {
         settled.fewest && self.proven()
     }
 
-    /// Answers with the best placement, if it passes the checker.
+    /// Returns the best placement, if it passes the checker.
     pub fn answer(mut self, ended_by: EndedBy) -> Result<Answer, SolveError> {
         let Some(mut packing) = self.best.take() else {
             return Err(SolveError::Undecided);

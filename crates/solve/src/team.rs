@@ -1,8 +1,8 @@
 //! Two workers on one improvement, with the same result whatever their relative speed.
 //!
-//! Work is dealt out in rounds of a fixed number of steps and joined after each. On small
-//! instances each worker has a placement of its own, and the better one is carried on by both;
-//! on large ones both work on the same placement, each on half of the VMs.
+//! Work is done in rounds of a fixed number of steps, and joined after each. On small instances
+//! each worker has a placement of its own, and both continue with the better one; on large ones
+//! both work on the same placement, each on half of the VMs.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slots are those of the packing that the masks were made for
 
@@ -13,9 +13,9 @@ use super::problem::Problem;
 use super::rng::Rng;
 use super::rules::Origin;
 
-/// From so many VMs on, the workers divide them.
+/// From this many VMs on, the workers divide them.
 const DIVIDE: usize = 64;
-/// A worker whose placement is dearer by more than this many hundredths takes the other's.
+/// A worker whose placement costs more by this many hundredths takes the other's.
 const LAG: i64 = 1;
 
 /// Both workers' placements; they may be the same.
@@ -41,7 +41,7 @@ impl Team {
         if b.cost < a.cost { b } else { a }
     }
 
-    /// Hands in a placement from elsewhere, in place of the dearer one.
+    /// Hands in a placement from elsewhere, in place of the more expensive one.
     pub fn join(&mut self, packing: Packing) {
         let [a, b] = &mut self.members;
         let worse = if a.cost > b.cost { a } else { b };
@@ -95,8 +95,8 @@ impl Team {
     }
 }
 
-/// Sees to it that there are empty VMs of each kind to be used in place of others, where there are several
-/// kinds: workers that divide the VMs make none.
+/// Makes sure that there are empty VMs of each kind to be used in place of others, if there are
+/// several kinds: workers that divide the VMs make none.
 fn spare_kinds(problem: &Problem, packing: &mut Packing) {
     if problem.kinds.len() < 2 {
         return;

@@ -1,4 +1,4 @@
-//! What a caller gives to a solve besides the question, and what it may get besides an answer.
+//! What a caller gives to a solve besides the question, and what it may get instead of an answer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::verify::Violation;
 /// How long and how hard to search.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Reading of the clock at which the best answer so far is given.
+    /// The time on the clock at which the best answer so far is returned.
     pub deadline: Duration,
     /// Search until the answer is proven: no limit on work, only on time.
     pub exact: bool,
@@ -41,7 +41,7 @@ pub enum SolveError {
     /// The plan asks for more VMs than can be planned for.
     #[error("the plan needs at least {0} VMs, more than can be planned for at once")]
     TooLarge(u64),
-    /// A mistake of the solver: its answer did not pass the checker and was withheld.
+    /// A mistake of the solver: its answer did not pass the checker and is not returned.
     #[error("the solver made an answer that its checker refuses: {0}")]
     Refused(#[from] Violation),
 }

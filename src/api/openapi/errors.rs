@@ -12,7 +12,7 @@ pub fn errors(operation: &str) -> Vec<Code> {
         CloudRefused,
         CloudCapacity,
     ];
-    // What a look at the engines can end with.
+    // What looking at the engines can end with.
     const ENGINES: &[Code] = &[
         ShapeTooLarge,
         EngineShared,

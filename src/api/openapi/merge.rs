@@ -1,9 +1,9 @@
-//! Schemas made flat: what a type takes in from another, as serde flattens it, stands in one object.
+//! Flattens schemas: a type that serde flattens into another becomes part of the same object.
 
 use serde_json::{Map, Value, json};
 
-/// Writes what is flattened into the object that it is flattened into: `allOf` becomes one object. Schemas
-/// that nothing refers to any more go.
+/// Writes what is flattened into the object that contains it: `allOf` becomes one object. Schemas
+/// that nothing refers to any more are removed.
 pub fn merge(document: &mut Value) {
     let Some(schemas) = document.pointer("/components/schemas").cloned() else {
         return;
@@ -40,7 +40,7 @@ fn merge_in(schema: &mut Value, schemas: &Value) {
     }
 }
 
-/// Takes the properties of a part into a whole; those of an optional part are optional.
+/// Adds the properties of a part to the whole; those of an optional part become optional.
 fn take_in(whole: &mut Map<String, Value>, part: Value, schemas: &Value, needed: bool) {
     let Value::Object(mut part) = part else { return };
     if let Some(name) = part.get("$ref").and_then(Value::as_str) {

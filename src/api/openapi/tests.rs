@@ -1,5 +1,6 @@
-//! That the description of a topology is what the reader of topologies takes: documents are made up from
-//! the schema, and the fields that the reader asked for are held against those of the schema.
+//! Checks that the description of a topology agrees with the reader of topologies: documents are
+//! made up from the schema, and the fields that the reader asked for are compared with those of the
+//! schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::document;
 use crate::model::{Topology, known_fields, path};
 
-/// Taken with a warning, and not described: the older spellings.
+/// The older spellings: accepted with a warning, and not described.
 const SYNONYMS: [&str; 3] = ["max_nodes", "port_bindings", "run_parameters"];
 
 /// The schemas of a document's parts.
@@ -24,7 +25,7 @@ impl Schemas {
         }
     }
 
-    /// What may stand there, one after the other; null is left out.
+    /// What may be there, one after the other; null is left out.
     fn kinds<'s>(&'s self, schema: &'s Value) -> Vec<&'s Value> {
         let schema = self.resolved(schema);
         match schema["oneOf"].as_array() {
@@ -38,11 +39,11 @@ impl Schemas {
     }
 }
 
-/// Something that was made up, and what is known of its parts.
+/// Something that was made up, and what is known about its parts.
 #[derive(Clone, Debug)]
 struct Made {
     value: Value,
-    /// The fields of each object, whichever of its kinds it is, by path.
+    /// The fields of each object, for all its kinds together, by path.
     objects: BTreeMap<String, BTreeSet<String>>,
     /// The least and the most that each number may be, by path.
     numbers: BTreeMap<String, (Option<f64>, Option<f64>)>,
@@ -63,7 +64,7 @@ impl Made {
     }
 }
 
-/// Makes a value up, with a choice wherever there is one.
+/// Makes a value up, with a choice at every alternative.
 fn make(schemas: &Schemas, schema: &Value, at: &str, choose: &mut dyn FnMut(usize) -> usize) -> Made {
     let kinds = schemas.kinds(schema);
     let kind = kinds[choose(kinds.len())];
@@ -132,7 +133,7 @@ fn topology(seed: &[u8]) -> Made {
     make(&schemas, &topology, "", &mut choose)
 }
 
-/// What a schema can't say of one field, because it is about several.
+/// Conditions that a schema can't express, because they concern several fields.
 fn is_of_several(problem: &str) -> bool {
     [
         "more than",
@@ -189,7 +190,7 @@ fn the_schema_of_a_topology_has_the_fields_and_the_bounds_of_its_reader() {
                     undescribed.is_empty(),
                     "{at:?} reads {undescribed:?}, which its schema has not"
                 );
-                // One of several kinds is read to its end only where it is that kind.
+                // One of several kinds is read to its end only if it is that kind.
                 checked.borrow_mut().entry(at).or_default().extend(asked);
             }
             Ok(())

@@ -14,10 +14,10 @@ use super::Check;
 const ANSWER: Duration = Duration::from_secs(10);
 /// The oldest engine that is tested.
 const OLDEST: [u32; 2] = [20, 10];
-/// Clocks that are further apart than this are not kept right.
+/// If clocks are further apart than this, one of them is wrong.
 const APART_S: i64 = 5;
 
-/// What can be said of the engine.
+/// What is known about the engine.
 pub async fn checks(config: &Config) -> Vec<Check> {
     let settings = Settings {
         answer: ANSWER,

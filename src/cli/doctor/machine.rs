@@ -16,11 +16,11 @@ use super::Check;
 const LITTLE_MIB: u64 = 1024;
 /// Below this, the service may not even start.
 const NOTHING_MIB: u64 = 64;
-/// Files that are open besides connections.
+/// Open files besides connections.
 const OTHER_FILES: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether the data directory is there, or can be made, and is its owner's alone.
+/// Whether the data directory exists or can be made, and only its owner can use it.
 pub fn data_dir(folder: &Path) -> Check {
     const NAME: &str = "data directory";
     let shown = folder.display();
@@ -46,7 +46,7 @@ pub fn data_dir(folder: &Path) -> Check {
             format!("{shown} is open to other users; the service closes it when it starts"),
             format!("chmod 700 {shown}"),
         ),
-        Ok(_) => Check::ok(NAME, format!("{shown} is there, and nobody else's")),
+        Ok(_) => Check::ok(NAME, format!("{shown} is there, and closed to other users")),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let there = existing(folder);
             match access(there, Access::WRITE_OK | Access::EXEC_OK) {
@@ -65,7 +65,7 @@ pub fn data_dir(folder: &Path) -> Check {
     }
 }
 
-/// The nearest folder above that is there.
+/// The nearest folder above it that exists.
 fn existing(folder: &Path) -> &Path {
     let mut above = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
     above.find(|path| path.exists()).unwrap_or(Path::new("."))
@@ -138,7 +138,7 @@ fn is_mapek(address: SocketAddr) -> bool {
         .is_ok_and(|answer| answer.contains("\"title\":\"mapek\"") || answer.contains("\"title\": \"mapek\""))
 }
 
-/// Whether as many files may be open as there may be connections.
+/// Whether enough files may be open for all connections.
 pub fn open_files(connections: usize) -> Check {
     const NAME: &str = "open files";
     let Ok((_, most)) = rlimit::Resource::NOFILE.get() else {
@@ -160,7 +160,7 @@ pub fn open_files(connections: usize) -> Check {
     )
 }
 
-/// Hooks are fetched with a library.
+/// Hooks are fetched with a library, not a program.
 pub fn git() -> Check {
     let (major, minor, patch) = git2::Version::get().libgit2_version();
     Check::ok(
@@ -169,7 +169,7 @@ pub fn git() -> Check {
     )
 }
 
-/// What engines behind SSH need.
+/// Engines behind SSH need a program.
 pub fn ssh() -> Check {
     const NAME: &str = "ssh";
     let said = Command::new("ssh").arg("-V").stdin(Stdio::null()).output();
@@ -186,7 +186,7 @@ pub fn ssh() -> Check {
     }
 }
 
-/// Whether the clock is kept right. AWS refuses requests with a time that is minutes off.
+/// Whether the clock is kept by NTP. AWS refuses requests whose time is minutes off.
 pub fn clock() -> Check {
     const NAME: &str = "clock";
     let fix = "run systemd-timesyncd, chrony or another NTP client; AWS refuses requests from a clock that is minutes off";
@@ -200,7 +200,7 @@ pub fn clock() -> Check {
         Ok("no") => Check::warn(NAME, "not kept by NTP", fix),
         _ => Check::warn(
             NAME,
-            "nobody can say whether it is kept by NTP: there is no timedatectl",
+            "it is not known whether NTP keeps it: there is no timedatectl",
             fix,
         ),
     }

@@ -16,14 +16,14 @@ use super::problem::{Exit, Problem};
 use super::show::{print, print_json};
 use super::style::{CHANGE, CREATE, DELETE, count, paint};
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// As it should be.
+    /// All is well.
     Ok,
-    /// The service runs, and something may not work as it should.
+    /// The service runs, but something may not work properly.
     Warn,
-    /// The service does not run like that.
+    /// The service does not run like this.
     Fail,
 }
 
@@ -43,7 +43,7 @@ struct Check {
     name: &'static str,
     verdict: Verdict,
     says: String,
-    /// What to do about it; nothing where all is well.
+    /// What to do about it; empty if all is well.
     fix: String,
 }
 
@@ -115,7 +115,7 @@ pub async fn doctor(options: &Options, home: Option<PathBuf>, output: Output) ->
     match output {
         Output::Table => checks.iter().try_for_each(Check::show)?,
         Output::Json if failed == 0 => print_json(&report)?,
-        // The report goes out as what went wrong.
+        // The report itself is the error message.
         Output::Json => {}
     }
     if failed == 0 {

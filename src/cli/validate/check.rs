@@ -1,4 +1,4 @@
-//! What is wrong with a document, whichever it is. Pure.
+//! What is wrong with a document of any kind. Pure.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ impl Findings {
     }
 }
 
-/// The same, of a document that is part of another.
+/// The same, for a document that is part of another.
 fn moved(told: Problem, below: &str) -> Problem {
     let path = match (below, told.path.as_str()) {
         ("", _) => told.path,
@@ -44,7 +44,7 @@ fn moved(told: Problem, below: &str) -> Problem {
     Problem { path, ..told }
 }
 
-/// What a document is, by what it has; None where it is an object of none of them.
+/// What kind of document it is, by its fields; None if it is not an object.
 pub fn kind_of(document: &Value) -> Option<Kind> {
     let has = |key: &str| document.get(key).is_some();
     if has("infrastructure") || has("apps") {
@@ -56,7 +56,8 @@ pub fn kind_of(document: &Value) -> Option<Kind> {
     document.is_object().then_some(Kind::Plan)
 }
 
-/// Everything that is wrong with a document. A plan is checked against its topology, where that is known.
+/// Everything that is wrong with a document. A plan is checked against its topology, if that is
+/// known.
 pub fn check(kind: Kind, document: &Value, topology: Option<&Topology>) -> Findings {
     let mut found = Findings::default();
     match (kind, topology) {
@@ -86,7 +87,7 @@ fn parsed(document: &Value) -> Result<(Topology, Vec<Warning>), Problems> {
     Topology::parse(document).map(|parsed| (parsed.topology, parsed.warnings))
 }
 
-/// Each part of a what-if by itself, so that all problems are told; then the question as a whole.
+/// Each part of a what-if by itself, so that all problems are reported; then the whole question.
 fn what_if(document: &Value, found: &mut Findings) {
     let part = |key: &str| document.get(key).filter(|value| !value.is_null());
     let topology = part("topology").and_then(|part| found.take(parsed(part), "topology"));

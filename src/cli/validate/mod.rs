@@ -1,5 +1,5 @@
-//! `mapek validate`: topologies, plans and what-ifs are checked without any service. Everything that is
-//! wrong is told at once, with line and column.
+//! `mapek validate`: checks topologies, plans and what-ifs without a service, and reports
+//! everything that is wrong at once, with line and column.
 
 mod check;
 mod spans;
@@ -19,7 +19,7 @@ use super::style::{CHANGE, CREATE, DELETE, count, paint};
 use check::{Findings, kind_of};
 use spans::{Place, Spans};
 
-/// A file with what is wrong with it.
+/// A file and its problems.
 struct Checked {
     name: String,
     kind: Option<Kind>,
@@ -87,7 +87,7 @@ impl Checked {
     }
 }
 
-/// A file as it was read: JSON, or why it is none.
+/// A file as it was read: JSON, or why it is not.
 struct File {
     name: String,
     text: String,
@@ -100,7 +100,7 @@ impl File {
         let (name, text) = input::text(path)?;
         let document = serde_json::from_str::<Value>(&text).map_err(|error| {
             let whole = error.to_string();
-            // The place is told in front.
+            // The place is shown in front.
             let said = whole
                 .rsplit_once(" at line ")
                 .map_or(whole.as_str(), |(said, _)| said);
@@ -141,7 +141,7 @@ impl File {
                 };
             }
         };
-        // What is none of the three is none of the first.
+        // What is none of the three is not a topology either.
         let kind = self.kind.unwrap_or(Kind::Topology);
         let Findings { problems, warnings } = check::check(kind, &document, topology);
         let spans = Spans::of(&self.text);
@@ -171,7 +171,7 @@ impl File {
     }
 }
 
-/// Checks files, and tells everything that is wrong with them.
+/// Checks files, and reports everything that is wrong with them.
 ///
 /// # Errors
 ///
@@ -191,7 +191,7 @@ pub fn validate(options: &ValidateOptions, output: Output) -> Result<(), Problem
                 )
             })?)
         }
-        // One topology among the files is the one that the plans are for.
+        // If there is one topology among the files, plans are checked against it.
         None => {
             let mut given = files.iter().filter_map(File::topology);
             given.next().filter(|_| given.next().is_none())
@@ -207,7 +207,7 @@ pub fn validate(options: &ValidateOptions, output: Output) -> Result<(), Problem
     match output {
         Output::Table => checked.iter().try_for_each(Checked::show)?,
         Output::Json if wrong == 0 => print_json(&report)?,
-        // The report goes out as what went wrong.
+        // The report itself is the error message.
         Output::Json => {}
     }
     if wrong == 0 {

@@ -1,7 +1,7 @@
-//! Where the values of a JSON text stand: line and column by JSON path. Pure.
+//! Where the values of a JSON text are: line and column by JSON path. Pure.
 //!
-//! serde_json reads a text without keeping places, so this walks over it once more. It is for texts that
-//! serde_json has taken; of others it finds what it can.
+//! serde_json reads a text without keeping places, so this reads it once more. It is meant for
+//! texts that serde_json accepts; in others it finds what it can.
 
 use std::collections::HashMap;
 
@@ -21,12 +21,12 @@ pub struct Place {
 pub struct Spans<'t> {
     text: &'t str,
     found: HashMap<String, usize>,
-    /// Members that stand in their object before: path and offset.
+    /// Fields that occur a second time in their object: path and offset.
     twice: Vec<(String, usize)>,
 }
 
 impl<'t> Spans<'t> {
-    /// Walks over a text.
+    /// Walks through a text.
     pub fn of(text: &'t str) -> Self {
         let mut walk = Walk {
             at: 0,
@@ -41,14 +41,15 @@ impl<'t> Spans<'t> {
         walk.spans
     }
 
-    /// The place of a member or element. Of one that is not there, that of what it is missing in.
+    /// The place of a field or element. If it is not there, the place of what it is missing from.
     pub fn place(&self, path: &str) -> Place {
         let mut path = path;
         loop {
             if let Some(at) = self.found.get(path) {
                 return self.place_at(*at);
             }
-            // A quoted key may hold dots and brackets; what is cut off in its middle is not found.
+            // A quoted key may contain dots and brackets; a path that is cut within it is not
+            // found.
             path = path
                 .rfind(['.', '['])
                 .and_then(|cut| path.get(..cut))
@@ -56,7 +57,7 @@ impl<'t> Spans<'t> {
         }
     }
 
-    /// Members that are given more than once, each with its later place. Only the last one counts.
+    /// Fields that are given more than once, each with its later place. Only the last one counts.
     pub fn twice(&self) -> impl Iterator<Item = (&str, Place)> {
         self.twice
             .iter()
@@ -90,7 +91,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Passes over what is expected next, with blanks around it.
+    /// Skips what is expected next, and blanks around it.
     fn pass(&mut self, expected: u8) -> bool {
         self.blank();
         let there = self.byte() == Some(expected);
@@ -151,7 +152,7 @@ impl Walk<'_> {
         self.pass(b']');
     }
 
-    /// Passes over a string, and answers with what it says.
+    /// Skips a string, and returns its content.
     fn string(&mut self) -> String {
         let begin = self.at;
         self.at += 1;
@@ -190,7 +191,7 @@ mod tests {
             ("a[1].b", 2, 26),
             ("[\"c.d\"]", 3, 3),
             ("[\"a b\"]", 3, 14),
-            // What is not there is missing in what is.
+            // What is not there is missing from something that is.
             ("a[1].x.y", 2, 12),
             ("[\"c.d\"].x", 3, 3),
             ("x", 1, 1),
@@ -249,7 +250,7 @@ mod tests {
             prop_assert_eq!(spans.found.len(), all.len());
             for (path, value) in all {
                 let rest = text.get(spans.found[&path]..).unwrap();
-                // The place of a member is that of its key.
+                // The place of a field is that of its key.
                 let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
                 let first = values.next().unwrap().unwrap();
                 let after = rest.get(values.byte_offset()..).unwrap().trim_start();

@@ -1,4 +1,4 @@
-//! The calls that the driver makes of AWS: what they do, not how.
+//! The calls that the driver makes to AWS: what they do, not how.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,14 @@ pub trait Api: Send + Sync {
     /// `autoscaling:DescribeAutoScalingGroups`.
     async fn group(&self) -> Result<Group, CloudError>;
 
-    /// `ec2:DescribeInstances`, of these alone. One that EC2 does not know yet is left out.
+    /// `ec2:DescribeInstances`, for these instances only. One that EC2 does not know yet is left
+    /// out.
     async fn addresses(&self, instances: &[String]) -> Result<BTreeMap<String, Addresses>, CloudError>;
 
     /// `autoscaling:SetDesiredCapacity`.
     async fn set_desired(&self, capacity: u32) -> Result<(), CloudError>;
 
-    /// `autoscaling:UpdateAutoScalingGroup`, of MaxSize alone.
+    /// `autoscaling:UpdateAutoScalingGroup`, for MaxSize only.
     async fn set_max(&self, max: u32) -> Result<(), CloudError>;
 
     /// `autoscaling:SetInstanceProtection`.
@@ -34,6 +35,6 @@ pub trait Api: Send + Sync {
     /// `autoscaling:DescribePolicies` and `autoscaling:DescribeScheduledActions`.
     async fn rivals(&self) -> Result<Vec<String>, CloudError>;
 
-    /// `autoscaling:DescribeScalingActivities`: the launches of late that failed, the newest first.
+    /// `autoscaling:DescribeScalingActivities`: recent launches that failed, the newest first.
     async fn failed_launches(&self) -> Result<Vec<FailedLaunch>, CloudError>;
 }

@@ -20,7 +20,7 @@ use crate::model::topology::AutoScaling;
 
 /// Most values of a filter in one request.
 const AT_ONCE: usize = 200;
-/// How many activities of late are looked at.
+/// How many recent activities are looked at.
 const ACTIVITIES: i32 = 50;
 
 /// AWS, for one group.
@@ -32,7 +32,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Nothing is read or dialled yet.
+    /// Nothing is read, and no connection made, yet.
     #[must_use]
     pub fn new(spec: AutoScaling, measured: Calls) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Aws {
         Ok(clients)
     }
 
-    /// Tells an error. Where it may be the credentials' fault, the next call reads them again.
+    /// Translates an error. If the credentials may be the cause, the next call reads them again.
     async fn failed<E, R>(&self, call: Call, failed: SdkError<E, R>) -> CloudError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -88,7 +88,7 @@ impl Api for Aws {
             Ok(groups) => groups.into_iter().next().map(read_group).ok_or_else(|| {
                 misconfigured(format!(
                     "there is no Auto Scaling group '{}' in region {}: check cloud_driver.autoscaling_groupname, \
-                     the region, and whose account the credentials are of",
+                     the region, and which account the credentials belong to",
                     self.spec.group, clients.region
                 ))
             }),
@@ -163,7 +163,7 @@ impl Api for Aws {
             .instance_id(instance)
             .should_decrement_desired_capacity(decrement)
             .customize()
-            // Never twice without a look between: each time may lower the desired capacity.
+            // Never retried without a look in between: each call may lower the desired capacity.
             .config_override(aws_sdk_autoscaling::Config::builder().retry_config(RetryConfig::disabled()));
         match request.send().await {
             Ok(_) => Ok(()),

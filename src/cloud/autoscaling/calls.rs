@@ -1,9 +1,9 @@
-//! The calls of AWS that the driver makes, by name: what errors, metrics and the IAM policy of
-//! `docs/aws.md` speak of. Pure.
+//! The calls to AWS that the driver makes, by name. Errors, metrics and the IAM policy in
+//! `docs/aws.md` use these names. Pure.
 
 use crate::engine::Effect;
 
-/// A call, as far as its errors depend on it.
+/// A call, with what its errors depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The action as IAM names it.
@@ -20,17 +20,17 @@ pub const HOOKS: Call = Call::read("autoscaling:DescribeLifecycleHooks");
 pub const POLICIES: Call = Call::read("autoscaling:DescribePolicies");
 /// Its scheduled actions.
 pub const SCHEDULED: Call = Call::read("autoscaling:DescribeScheduledActions");
-/// What it did of late.
+/// Its recent activities.
 pub const ACTIVITIES: Call = Call::read("autoscaling:DescribeScalingActivities");
-/// Where instances are.
+/// Addresses of instances.
 pub const INSTANCES: Call = Call::read("ec2:DescribeInstances");
 /// How many instances there should be.
 pub const SET_DESIRED: Call = Call::change("autoscaling:SetDesiredCapacity");
-/// Which instances AWS leaves alone.
+/// Which instances AWS must not take away.
 pub const PROTECT: Call = Call::change("autoscaling:SetInstanceProtection");
-/// An instance goes.
+/// Terminates an instance.
 pub const TERMINATE: Call = Call::change("autoscaling:TerminateInstanceInAutoScalingGroup");
-/// MaxSize, where that is managed.
+/// Sets MaxSize, if that is managed.
 pub const SET_MAX: Call = Call::change("autoscaling:UpdateAutoScalingGroup");
 
 /// All of them.
@@ -62,7 +62,7 @@ impl Call {
         }
     }
 
-    /// Service and name of the call that AWS's SDK names so; "other" where it is none of these.
+    /// Service and name of the call that the SDK names so; "other" if it is none of these.
     #[must_use]
     pub fn named(operation: &str) -> (&'static str, &'static str) {
         ALL.iter()
@@ -71,7 +71,7 @@ impl Call {
             .unwrap_or(("aws", "other"))
     }
 
-    /// Whether the effect may have happened, when the answer did not come.
+    /// Whether the effect may have happened although no answer came.
     #[must_use]
     pub const fn unknown(self) -> Effect {
         if self.changes {
@@ -130,7 +130,7 @@ mod tests {
                 assert!(allowed.insert(action.to_owned()), "{action} is there twice");
             }
         }
-        // Only with `manage_max_size`, and said below the policy.
+        // Needed only with `manage_max_size`, and mentioned below the policy.
         let beside: BTreeSet<String> = ALL
             .iter()
             .map(|call| call.action.to_owned())
@@ -141,7 +141,7 @@ mod tests {
             "With `manage_max_size`, `{}` on the group as well",
             SET_MAX.action
         )));
-        // And what each costs is told.
+        // The page also says what each call costs.
         let costs = DOCS.split("\n## Calls and what they cost\n").nth(1).unwrap();
         let costs = costs.split("\n## ").next().unwrap();
         for call in ALL {

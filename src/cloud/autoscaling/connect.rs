@@ -17,13 +17,13 @@ use crate::cloud::CloudError;
 use crate::meter::Calls;
 use crate::model::topology::AutoScaling;
 
-/// How long a connection may take to be made.
+/// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(4);
 /// How long AWS may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long a call may take with all its repetitions.
+/// How long a call may take with all its retries.
 const CALL: Duration = Duration::from_secs(45);
-/// How often a call that AWS was too busy for is made, at most.
+/// How often a call is made at most when AWS is too busy for it.
 const ATTEMPTS: u32 = 5;
 
 /// Clients of the services that are used.
@@ -36,8 +36,8 @@ pub struct Clients {
     pub region: String,
 }
 
-/// Sets the clients up, and makes sure that there are credentials. Only where these come from is
-/// asked, not AWS itself.
+/// Sets the clients up, and makes sure that there are credentials. It only checks where they come
+/// from; AWS is not asked.
 pub async fn connect(spec: &AutoScaling, measured: &Calls) -> Result<Clients, CloudError> {
     #[cfg(debug_assertions)]
     refuse_without_loopback(spec)?;
@@ -51,7 +51,7 @@ pub async fn connect(spec: &AutoScaling, measured: &Calls) -> Result<Clients, Cl
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
-        // Sends less when it is told that it sends too much, besides waiting longer.
+        // Besides waiting longer, it sends less when AWS says that it sends too much.
         .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
         .timeout_config(limits.clone());
     let mut region = spec.region.clone();
@@ -90,8 +90,8 @@ pub async fn connect(spec: &AutoScaling, measured: &Calls) -> Result<Clients, Cl
     })
 }
 
-/// Where a service is, when that is written anywhere: in the topology, or in the environment or
-/// the profile, for this service or for all.
+/// The endpoint of a service if one is set: in the topology, the environment or the profile, for
+/// this service or for all.
 pub fn written_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
     let all = || config.endpoint_url().map(str::to_owned);
     if config.get_origin("endpoint_url").is_client_config() {
@@ -124,8 +124,8 @@ async fn check(provider: Option<SharedCredentialsProvider>) -> Result<(), CloudE
     }
 }
 
-/// A debug build, which is what tests run, never speaks to AWS itself. Looked at before anything is
-/// set up, which may take calls of its own: somewhere an endpoint has to be written.
+/// A debug build, which tests run, never speaks to AWS itself. This is checked before anything is
+/// set up, since setting up may make calls of its own: an endpoint must be set somewhere.
 #[cfg(debug_assertions)]
 fn refuse_without_loopback(spec: &AutoScaling) -> Result<(), CloudError> {
     let written = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
@@ -140,7 +140,7 @@ fn refuse_without_loopback(spec: &AutoScaling) -> Result<(), CloudError> {
     if fine { Ok(()) } else { Err(not_loopback()) }
 }
 
-/// The same, of what came of all settings together.
+/// The same check, on the endpoint that results from all settings.
 #[cfg(debug_assertions)]
 fn refuse_what_is_not_loopback(config: &SdkConfig) -> Result<(), CloudError> {
     let services = ["Auto Scaling", super::ec2::SERVICE];

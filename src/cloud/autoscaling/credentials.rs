@@ -1,7 +1,7 @@
 //! The credentials file of a topology: `AWS_ACCESS_KEY_ID=…` lines.
 //!
-//! It is read whenever the SDK asks for credentials anew, so that a file that is written again is
-//! taken up. What is in it goes to the SDK and nowhere else.
+//! It is read whenever the SDK asks for new credentials, so a file that has been rewritten takes
+//! effect. Its content goes to the SDK and nowhere else.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -10,17 +10,17 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 
-/// How long what was read is used before the file is read again.
+/// How long the credentials are used before the file is read again.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// A provider of what is in a file.
+/// Provides the credentials from a file.
 #[derive(Debug)]
 pub struct FileCredentials {
     path: PathBuf,
 }
 
 impl FileCredentials {
-    /// Of the file at `path`. Nothing is read yet.
+    /// For the file at `path`. Nothing is read yet.
     #[must_use]
     pub const fn new(path: PathBuf) -> Self {
         Self { path }
@@ -57,15 +57,16 @@ pub struct File {
     pub region: Option<String>,
 }
 
-/// Reads a credentials file. The error names the file and what to do, and nothing of what is in it.
+/// Reads a credentials file. The error names the file and what to do, and contains nothing from the
+/// file.
 pub fn read(path: &Path) -> Result<File, String> {
     let name = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("the credentials file {name} can't be read: {error}"))?;
-    parse(&text).map_err(|problem| format!("the credentials file {name} is not as it should be: {problem}"))
+    parse(&text).map_err(|problem| format!("the credentials file {name} can't be used: {problem}"))
 }
 
-/// Takes `NAME=value` lines; `export`, quotes, comments and spaces around are borne with.
+/// Reads `NAME=value` lines; `export`, quotes, comments and surrounding spaces are allowed.
 fn parse(text: &str) -> Result<File, String> {
     let (mut key, mut secret, mut token, mut region) = (None, None, None, None);
     for line in text.lines() {

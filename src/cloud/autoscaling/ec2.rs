@@ -1,8 +1,8 @@
 //! The one call of EC2 that is needed: `DescribeInstances`.
 //!
 //! It is put together from the parts that AWS's SDKs are made of: the writer of queries, the
-//! signature, the orchestrator with its retries and time limits, the XML reader. The whole SDK of
-//! EC2 would do the same after five minutes of compiling, with two thirds of a gigabyte.
+//! signature, the orchestrator with its retries and time limits, the XML reader. The SDK for EC2
+//! would do the same, but takes five minutes to compile and two thirds of a gigabyte.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -32,7 +32,7 @@ use super::measure::Measure;
 use crate::cloud::CloudError;
 use crate::model::About;
 
-/// How the SDKs name it in settings.
+/// The name of the service in the SDKs' settings.
 pub const SERVICE: &str = "EC2";
 /// The version of EC2's API.
 const VERSION: &str = "2016-11-15";
@@ -55,20 +55,20 @@ struct Signed {
 }
 
 impl std::fmt::Debug for Signed {
-    /// Without the headers: they may hold a session's token.
+    /// Without the headers, which may contain a session token.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&self.body)
     }
 }
 
-/// Instances, and where the next ones are.
+/// Instances, and where the next page begins.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Page {
     found: BTreeMap<String, Addresses>,
     next: Option<String>,
 }
 
-/// EC2 said no.
+/// EC2 refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Refused(ErrorMetadata);
@@ -80,7 +80,7 @@ impl ProvideErrorMetadata for Refused {
 }
 
 impl Ec2 {
-    /// With what the SDKs' configuration says.
+    /// From the SDKs' configuration.
     pub async fn new(
         config: &SdkConfig,
         attempts: u32,
@@ -121,8 +121,8 @@ impl Ec2 {
         })
     }
 
-    /// Where these instances are. One that EC2 does not know is left out: it is a filter, since
-    /// ids that are not known yet would spoil the whole answer.
+    /// The addresses of these instances. One that EC2 does not know is left out: the ids are given
+    /// as a filter, because an unknown id in the list itself would make the whole call fail.
     pub async fn addresses(&self, instances: &[String]) -> Result<BTreeMap<String, Addresses>, CloudError> {
         let mut found = BTreeMap::new();
         let mut next = None;
@@ -168,7 +168,7 @@ impl Ec2 {
     }
 }
 
-/// Where EC2 is in a region: beside Auto Scaling, in whichever part of AWS that is.
+/// EC2's endpoint in a region: next to that of Auto Scaling, in the same partition of AWS.
 async fn endpoint_in(config: &SdkConfig, region: &str) -> Result<String, CloudError> {
     let unknown = |error: &dyn std::fmt::Display| {
         misconfigured(format!(
@@ -225,7 +225,7 @@ fn read(answer: &HttpResponse) -> Result<Page, OrchestratorError<Refused>> {
     if answer.status().is_success() {
         return read_page(&text).map_err(|error| OrchestratorError::response(error.into()));
     }
-    // A proxy between may answer with something else.
+    // A proxy in between may answer with something else.
     let said = read_error(&text).unwrap_or_else(|_| {
         ErrorMetadata::builder()
             .message(format!("status {}", answer.status().as_u16()))
@@ -276,7 +276,7 @@ fn read_page(text: &str) -> Result<Page, XmlDecodeError> {
     Ok(page)
 }
 
-/// Takes in a field that says what an instance is; false for all others.
+/// Takes a field that describes an instance; false for any other field.
 fn read_about(field: &mut ScopedDecoder<'_, '_>, about: &mut About) -> Result<bool, XmlDecodeError> {
     let capabilities = &mut about.capabilities;
     match field.start_el().local() {

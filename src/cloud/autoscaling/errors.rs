@@ -1,4 +1,4 @@
-//! What AWS said no with, as what a person is told: what it was, whether the effect may have
+//! Turns AWS's refusals into what a person is told: what happened, whether the effect may have
 //! happened, what to do. The table is pure.
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -30,7 +30,7 @@ pub const fn error(kind: CloudErrorKind, effect: Effect, message: String) -> Clo
     }
 }
 
-/// What the SDK reports, in our words.
+/// Translates what the SDK reports.
 pub fn told<E, R>(call: Call, failed: &SdkError<E, R>) -> CloudError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -72,7 +72,7 @@ where
             call.action,
             whole()
         )),
-        // An answer that is no answer of AWS's.
+        // An answer that does not come from AWS.
         _ => error(
             CloudErrorKind::Failing,
             call.unknown(),
@@ -85,7 +85,7 @@ where
     }
 }
 
-/// What to tell when there are no credentials to sign with.
+/// The error when there are no credentials to sign with.
 #[must_use]
 pub fn without_credentials(reason: &str) -> CloudError {
     misconfigured(format!(
@@ -116,8 +116,8 @@ pub fn said_no(call: Call, code: &str, message: &str) -> CloudError {
         | "SlowDown" => (
             Failing,
             Effect::None,
-            "AWS is throttling this account: mapek tries again more slowly; should that not do, look for \
-             others who call the API a lot, or ask AWS for a higher rate",
+            "AWS is throttling this account: mapek tries again more slowly; if that does not help, find out who \
+             else calls the API a lot, or ask AWS for a higher rate",
         ),
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => (
             Misconfigured,
@@ -166,14 +166,14 @@ pub fn said_no(call: Call, code: &str, message: &str) -> CloudError {
             (Refused, Effect::None, validation(message))
         }
         "OptInRequired" | "PendingVerification" | "Blocked" => {
-            (Misconfigured, Effect::None, "see to the state of the AWS account")
+            (Misconfigured, Effect::None, "check the state of the AWS account")
         }
         _ => (Failing, call.unknown(), "this may pass: mapek tries again"),
     };
     error(kind, effect, format!("{action} was refused: {said}; {remedy}"))
 }
 
-/// What to do about a request that AWS takes for wrong, by what it says.
+/// What to do about a request that AWS calls invalid, by its message.
 fn validation(message: &str) -> &'static str {
     let said = message.to_ascii_lowercase();
     if said.contains("above max") || said.contains("maxsize") {
@@ -198,7 +198,7 @@ fn no_credentials(failed: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// What is at the bottom of it, which says more than "dispatch failure".
+/// The root cause, which says more than "dispatch failure".
 fn innermost(failed: &(dyn std::error::Error + 'static)) -> String {
     let mut last = failed;
     while let Some(source) = last.source() {

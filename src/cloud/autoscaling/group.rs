@@ -1,33 +1,33 @@
-//! A group and its members as AWS describes them, in words of our own. Pure.
+//! A group and its members, from AWS's descriptions into our own terms. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cloud::Standing;
 use crate::model::{About, VmId};
 
-/// A group, as it was at one moment.
+/// A group at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// Fewest members.
     pub min: u32,
     /// Most members.
     pub max: u32,
-    /// How many there should be.
+    /// The desired number.
     pub desired: u32,
-    /// Those there are, by instance id.
+    /// The members, by instance id.
     pub members: BTreeMap<String, Member>,
     /// Processes that somebody suspended, such as `Launch`.
     pub suspended: BTreeSet<String>,
-    /// What is peculiar about it.
+    /// What is special about it.
     pub traits: Traits,
 }
 
-/// What a group's owner has chosen, and matters to whoever relies on its members.
+/// What a group's owner has chosen that matters to those who rely on its members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traits {
-    /// It is being deleted: what AWS says of that.
+    /// AWS's word for it if it is being deleted.
     pub status: Option<String>,
-    /// Its capacity is not counted in instances: what it is counted in.
+    /// What its capacity is counted in, if not in instances.
     pub counted_in: Option<String>,
     /// Spot instances at risk are replaced beforehand.
     pub capacity_rebalance: bool,
@@ -42,11 +42,11 @@ pub struct Member {
     pub life: Life,
     /// AWS takes it for healthy.
     pub healthy: bool,
-    /// It is not taken when the group shrinks on its own.
+    /// It is protected from scale-in.
     pub protected: bool,
 }
 
-/// Where an instance is in its life, as far as it matters here.
+/// Where an instance is in its life, as far as that matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Life {
     /// It is being started, in this state of AWS's.
@@ -70,15 +70,15 @@ impl Life {
             _ if state.starts_with("Terminat") || state.starts_with("Detach") || state == "Quarantined" => {
                 Self::Leaving(named)
             }
-            // Warm pools are not listed among a group's instances; a state of the future is none
-            // to build on.
+            // Warm pools are not listed among a group's instances. A state that AWS adds later is
+            // not relied on.
             _ => Self::Aside(named),
         }
     }
 }
 
 impl Member {
-    /// Whether it is there to stay, as far as AWS is concerned.
+    /// Whether it is there to stay, as far as AWS says.
     #[must_use]
     pub fn stays(&self) -> bool {
         self.healthy && !matches!(self.life, Life::Leaving(_))
@@ -90,12 +90,12 @@ impl Member {
         self.healthy && self.life == Life::InService
     }
 
-    /// Whether it can be used, in the words of [`Standing`].
+    /// Whether it can be used, as a [`Standing`].
     #[must_use]
     pub fn standing(&self) -> Standing {
         match &self.life {
             Life::Leaving(state) => Standing::Leaving(format!("it is {state} in its group")),
-            _ if !self.healthy => Standing::Leaving("AWS takes it for unhealthy, and replaces it".to_owned()),
+            _ if !self.healthy => Standing::Leaving("AWS considers it unhealthy and replaces it".to_owned()),
             Life::InService => Standing::Ready,
             Life::Coming(state) | Life::Aside(state) => {
                 Standing::Aside(format!("it is {state} in its group"))
@@ -105,13 +105,13 @@ impl Member {
 }
 
 impl Group {
-    /// How many instances may still be added; MaxSize does not bound it where it is managed.
+    /// How many instances may still be added. A MaxSize that is managed does not count.
     #[must_use]
     pub fn room(&self, managed: bool) -> Option<u32> {
         (!managed).then(|| self.max.saturating_sub(self.desired))
     }
 
-    /// How many instances may go.
+    /// How many instances may be removed.
     #[must_use]
     pub const fn removable(&self) -> u32 {
         self.desired.saturating_sub(self.min)
@@ -128,7 +128,7 @@ impl Group {
     }
 }
 
-/// Where an instance is reached, and what it is.
+/// The addresses of an instance, and its labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// In its VPC.
@@ -142,8 +142,8 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// The endpoint of the instance's engine by the topology's template; None while an address
-    /// that the template names is not known.
+    /// The endpoint of the instance's engine, by the topology's template; None if an address that
+    /// the template names is not known yet.
     #[must_use]
     pub fn fill(&self, template: &str, instance: &str) -> Option<String> {
         let mut endpoint = template.replace("{instance_id}", instance);
@@ -159,31 +159,31 @@ impl Addresses {
         Some(endpoint)
     }
 
-    /// Where the instance's published ports are reached by the others.
+    /// The address at which others reach the instance's published ports.
     #[must_use]
     pub fn ip(&self) -> Option<&str> {
         self.private_ip.as_deref().or(self.public_ip.as_deref())
     }
 }
 
-/// An attempt of AWS's to start an instance that came to nothing.
+/// A failed attempt by AWS to start an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedLaunch {
-    /// When it was begun, in seconds of the Unix epoch.
+    /// When it began, in seconds of the Unix epoch.
     pub at: i64,
     /// Why, as AWS says it.
     pub reason: String,
 }
 
-/// A hook of a group's that holds instances up when they come or go.
+/// A lifecycle hook, which delays instances when they come or go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleHook {
     /// Its name.
     pub name: String,
-    /// It holds up those that come; otherwise those that go.
+    /// Whether it delays instances that come; otherwise those that go.
     pub launching: bool,
-    /// Seconds for which it does, at most.
+    /// For how many seconds at most.
     pub timeout_s: u32,
-    /// What becomes of an instance after that: `CONTINUE` or `ABANDON`.
+    /// What happens to an instance after that: `CONTINUE` or `ABANDON`.
     pub then: String,
 }

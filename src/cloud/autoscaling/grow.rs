@@ -17,29 +17,29 @@ use crate::model::VmId;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// How old a list of failed launches may be.
 const LAUNCHES: Duration = Duration::from_secs(5);
-/// After a launch has failed, AWS may try in another zone: so long it is let.
+/// After a launch has failed, AWS may try in another zone. It gets this long to do so.
 const OTHER_ZONES: Duration = Duration::from_secs(60);
-/// How long putting the group right is tried.
+/// How long restoring the group is tried.
 const RIGHTING: Duration = Duration::from_secs(60);
 
-/// One VM's way from nothing to being usable.
+/// Brings one VM from nothing to being usable.
 struct Wait {
     until: Instant,
     pause: Duration,
-    /// What was last seen, for the message when time is up.
+    /// What was last seen, for the message when the time is up.
     seen: String,
     /// How often the desired capacity was raised.
     raised: u32,
     failed_since: Option<Instant>,
 }
 
-/// What a step came to.
+/// The result of a step.
 enum Step {
     /// The VM can be used.
     Done(CloudVm),
     /// Something was done: look again soon.
     On(String),
-    /// Nothing can be done but wait.
+    /// There is nothing to do but wait.
     Wait(String),
 }
 
@@ -102,7 +102,7 @@ impl AutoScalingGroup {
     async fn step(&self, name: &VmId, notebook: &dyn Notebook, wait: &mut Wait) -> Result<Step, CloudError> {
         let resizing = self.resizing.lock().await;
         let group = self.look(wait.pause / 2).await?;
-        // On the way back a VM may be asked for that never went.
+        // A rollback may ask for a VM that was never deleted.
         if let Some(member) = group.members.get(name.as_str())
             && member.stays()
         {
@@ -113,8 +113,8 @@ impl AutoScalingGroup {
         let mut growth = match note.of(name) {
             Some(growth) => growth.clone(),
             None => {
-                // What failed before is none of our business. Where it can't be looked up, the deadline
-                // is what is left.
+                // Launches that failed earlier do not concern us. If they can't be looked up, only
+                // the deadline ends the wait.
                 let newest = |launches: Vec<FailedLaunch>| launches.first().map_or(0, |launch| launch.at);
                 let failed = self.api.failed_launches().await.ok().map(newest);
                 let growth = Growth::begin(notebook.fellows(), &group, failed);
@@ -125,7 +125,7 @@ impl AutoScalingGroup {
         };
         match growth.next(&group, name) {
             Next::Never => Err(refused(
-                "it was given up before mapek was started again; what was told of its progress says why"
+                "it was given up before mapek was started again; the events of its progress say why"
                     .to_owned(),
             )),
             Next::Replace(id) => {
@@ -153,7 +153,7 @@ impl AutoScalingGroup {
                 growth.claims.insert(name.clone(), id.clone());
                 note.put(growth);
                 notebook.write(note.to_value()).await?;
-                // An instance has as long as any other, whatever it was waited for.
+                // Each instance gets the whole time, whatever was waited for before.
                 wait.until = self.deadline();
                 Ok(Step::On(format!("instance {id} has come")))
             }
@@ -208,7 +208,7 @@ impl AutoScalingGroup {
         Ok(())
     }
 
-    /// Fails when AWS can't start instances, and has had the time to try elsewhere.
+    /// Fails if AWS can't start instances, and has had the time to try elsewhere.
     async fn refused_launches(&self, before: Option<i64>, wait: &mut Wait) -> Result<(), CloudError> {
         let Some(before) = before else {
             return Ok(());
@@ -230,7 +230,7 @@ impl AutoScalingGroup {
         Err(refused_launch(&self.spec.group, &launch.reason))
     }
 
-    /// The VM, when its engine answers and it has what the topology says.
+    /// The VM, if its engine answers and it has what the topology says.
     async fn usable(&self, id: &str) -> Result<Step, CloudError> {
         let places = self.places(&[id.to_owned()]).await?;
         let vm = places
@@ -276,7 +276,7 @@ impl AutoScalingGroup {
         Ok(Step::Done(vm))
     }
 
-    /// When the time is up: the first instance is replaced, after the second the VM is given up.
+    /// When the time is up: the first instance is replaced; after the second, the VM is given up.
     async fn late(&self, name: &VmId, notebook: &dyn Notebook, seen: &str) -> Result<(), CloudError> {
         let _resizing = self.resizing.lock().await;
         let mut note = Note::read(notebook.read().await?);
@@ -312,7 +312,8 @@ impl AutoScalingGroup {
         ))
     }
 
-    /// Puts the group right after a VM was given up: its instance goes, its capacity is given back.
+    /// Restores the group after a VM was given up: its instance is terminated, its capacity given
+    /// back.
     pub(super) async fn abandon(&self, name: &VmId, notebook: &dyn Notebook) -> Result<(), CloudError> {
         let _resizing = self.resizing.lock().await;
         let mut note = Note::read(notebook.read().await?);
@@ -330,7 +331,7 @@ impl AutoScalingGroup {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if may_pass(error.kind) && Instant::now() < until => {
-                    tracing::warn!(vm = %name, %error, "putting the group right, and trying again");
+                    tracing::warn!(vm = %name, %error, "restoring the group, and trying again");
                 }
                 Err(error) => return Err(error),
             }
@@ -339,7 +340,7 @@ impl AutoScalingGroup {
         }
     }
 
-    /// One step back; answers whether nothing is left to be done.
+    /// One step back; returns whether nothing is left to be done.
     async fn undo(&self, growth: &Growth, name: &VmId) -> Result<bool, CloudError> {
         let group = self.look(Duration::ZERO).await?;
         let undone = match growth.undo(&group, name) {

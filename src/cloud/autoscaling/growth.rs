@@ -1,8 +1,8 @@
-//! Scaling out, as decisions: who of the group's members is new, and whose VM it is. Pure.
+//! Scaling out, as decisions: which of the group's members are new, and which VM each one is. Pure.
 //!
-//! What is to be done is written down before it is begun (see [`Note`]): the members that were
-//! there before, and how many there are to be. From that and the members that there are now
-//! everything else follows, whoever looks, and also after a crash between any two steps.
+//! What is going to be done is recorded before it begins (see [`Note`]): which members there were,
+//! and how many there should be. Everything else follows from that and from the present members,
+//! whichever process looks, even after a crash between any two steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,15 +12,15 @@ use serde_json::Value;
 use super::group::{Group, Life, Member};
 use crate::model::VmId;
 
-/// What a driver keeps in an execution's notebook: the way out and the way back grow a group in
-/// one go each, at most.
+/// What a driver keeps in an execution's notebook. An execution grows a group at most twice: on the
+/// way out and on the way back, each time in one go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     growths: Vec<Growth>,
 }
 
 impl Note {
-    /// From the notebook; an empty one where there is none, or none of this driver's.
+    /// From the notebook; empty if there is none, or none of this driver's.
     #[must_use]
     pub fn read(value: Option<Value>) -> Self {
         value
@@ -40,7 +40,7 @@ impl Note {
         self.growths.iter().find(|growth| growth.names.contains(name))
     }
 
-    /// Puts a growth in the place of the one that makes the same VMs.
+    /// Replaces the growth that makes the same VMs.
     pub fn put(&mut self, growth: Growth) {
         match self.growths.iter_mut().find(|other| other.names == growth.names) {
             Some(other) => *other = growth,
@@ -54,20 +54,19 @@ impl Note {
 pub struct Growth {
     /// The plan's names for them.
     pub names: Vec<VmId>,
-    /// The group's members before: they are never taken for new ones.
+    /// The group's members before; they are never counted as new.
     pub before: BTreeSet<String>,
     /// The desired capacity before.
     pub desired: u32,
     /// MaxSize before.
     pub max: u32,
-    /// When the newest launch that failed before was begun; None where that can't be looked up.
+    /// When the newest failed launch from before began; None if that can't be looked up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_before: Option<i64>,
-    /// Which instance is whose.
+    /// Which instance belongs to which VM.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<VmId, String>,
-    /// Instances that never got ready and are replaced, by the VM that they were to be: one each,
-    /// at most.
+    /// Instances that never became ready and are replaced, by VM: at most one for each VM.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub replaced: BTreeMap<VmId, String>,
     /// VMs that are given up.
@@ -78,22 +77,22 @@ pub struct Growth {
 /// What to do next for one VM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It is given up.
+    /// The VM is given up.
     Never,
     /// Terminate this instance, and let the group start another one in its place.
     Replace(String),
-    /// Terminate this instance, and lower the desired capacity with it: another one is there
-    /// already, since a VM that it was for was given up.
+    /// Terminate this instance, and lower the desired capacity with it. Another instance is already
+    /// there for the VM, since the VM that it was meant for was given up.
     Spare(String),
-    /// Set the desired capacity to this; MaxSize first, where it is less.
+    /// Set the desired capacity to this, and MaxSize before that if it is lower.
     Raise(u32),
-    /// Write down that this instance is the VM's.
+    /// Record that this instance is the VM's.
     Claim(String),
-    /// Write down that the VM's instance is lost: somebody else took it away.
+    /// Record that the VM's instance is lost: somebody else took it away.
     Forget,
     /// The VM's instance is in service.
     Look(String),
-    /// The VM's instance is on its way, in this state of AWS's.
+    /// The VM's instance is being started, and is in this state of AWS's.
     Await(String, String),
     /// There is no instance for it yet.
     Wait,
@@ -104,16 +103,16 @@ pub enum Next {
 pub enum Undo {
     /// Terminate its instance, and lower the desired capacity with it.
     Terminate(String),
-    /// Lower the desired capacity to this: nothing has come of it.
+    /// Lower the desired capacity to this: no instance has come.
     Lower(u32),
     /// Set MaxSize to what it was.
     LowerMax(u32),
-    /// Nothing is left to do.
+    /// Nothing is left to be done.
     Done,
 }
 
 impl Growth {
-    /// What is about to be begun.
+    /// What is about to begin.
     #[must_use]
     pub fn begin(names: Vec<VmId>, group: &Group, failed_before: Option<i64>) -> Self {
         Self {
@@ -126,7 +125,7 @@ impl Growth {
         }
     }
 
-    /// The desired capacity with all VMs that are not given up.
+    /// The desired capacity for all VMs that are not given up.
     #[must_use]
     pub fn wanted(&self) -> u32 {
         let wanted = self.names.len().saturating_sub(self.given_up.len());
@@ -134,7 +133,7 @@ impl Growth {
             .saturating_add(u32::try_from(wanted).unwrap_or(u32::MAX))
     }
 
-    /// Members that came since, and that are nobody's yet: those in service first.
+    /// Members that have come since and belong to no VM yet: those in service first.
     fn free<'g>(&self, group: &'g Group) -> Vec<(&'g String, &'g Member)> {
         let taken = |id: &String| {
             self.before.contains(id)
@@ -184,17 +183,17 @@ impl Growth {
         }
     }
 
-    /// What is left to be undone for the VM `name`, which is given up.
+    /// What is left to be undone for the VM `name`, which was given up.
     #[must_use]
     pub fn undo(&self, group: &Group, name: &VmId) -> Undo {
-        // One that was to be replaced may still be there, where that was cut off.
+        // An instance that was being replaced may still be there, if that was interrupted.
         let own = self.claims.get(name).into_iter().chain(self.replaced.get(name));
         if let Some(id) = own.into_iter().find(|id| there(group, id)) {
             return Undo::Terminate(id.clone());
         }
         let there = group.members.keys().filter(|id| there(group, id)).count();
         let there = u32::try_from(there).unwrap_or(u32::MAX);
-        // One may have come that nobody has taken for the VM yet.
+        // An instance may have come that no VM has been given yet.
         let free = self.free(group);
         let open = self
             .names
@@ -207,9 +206,10 @@ impl Growth {
         {
             return Undo::Terminate((*id).clone());
         }
-        // Never below what is there, or AWS would choose which instance goes.
+        // Never below the number of members, or AWS would choose an instance to terminate.
         let right = self.wanted().max(there).max(group.min);
-        // With more growths than one, or somebody else at it, less is none of our business.
+        // If there are several growths, or somebody else changes it, a lower value is not ours to
+        // restore.
         if group.desired > right && group.desired <= self.ever_wanted() {
             return Undo::Lower(right);
         }
@@ -220,7 +220,7 @@ impl Growth {
         Undo::Done
     }
 
-    /// The most that was ever set.
+    /// The highest that was ever set.
     fn ever_wanted(&self) -> u32 {
         self.desired
             .saturating_add(u32::try_from(self.names.len()).unwrap_or(u32::MAX))

@@ -1,7 +1,6 @@
-//! For tests of crashes: calls of AWS that end the process before or after a chosen one, as
-//! `kill -9` does.
+//! For tests of crashes: ends the process before or after a chosen call to AWS, as `kill -9` does.
 //!
-//! Built only with debug assertions, so that no released program has it.
+//! Built only with debug assertions, so that no release has it.
 
 use std::collections::BTreeMap;
 use std::process;
@@ -13,11 +12,11 @@ use super::api::Api;
 use super::group::{Addresses, FailedLaunch, Group, LifecycleHook};
 use crate::cloud::CloudError;
 
-/// The environment variable that says when: `before:set_desired:1` is before the first such call
-/// since the start of the process.
+/// The environment variable that says when. `before:set_desired:1` is before the first such call
+/// since the process started.
 const WHEN: &str = "MAPEK_TEST_KILL_AWS";
 
-/// Calls around others.
+/// Wraps other calls.
 pub struct KillingApi<A> {
     inner: A,
     after: bool,
@@ -27,11 +26,11 @@ pub struct KillingApi<A> {
 }
 
 impl<A> KillingApi<A> {
-    /// Around `inner`, where the environment asks for it.
+    /// Wraps `inner`, if the environment asks for it.
     ///
     /// # Errors
     ///
-    /// `inner` itself, where it does not.
+    /// `inner` itself, if it does not.
     pub fn around(inner: A) -> Result<Self, A> {
         let Ok(when) = std::env::var(WHEN) else {
             return Err(inner);
@@ -64,10 +63,10 @@ impl<A> KillingApi<A> {
     }
 }
 
-/// Ends the process without anything being tidied up.
+/// Ends the process without cleaning up.
 fn die() -> ! {
     let id = process::id().to_string();
-    // The signal comes at once; where there is no `kill`, abort leaves nothing tidied up either.
+    // The signal takes effect at once. If there is no `kill`, abort does not clean up either.
     let _ = process::Command::new("kill").args(["-9", &id]).status();
     process::abort()
 }

@@ -1,4 +1,4 @@
-//! Measures what is sent to AWS: every attempt by itself, so that being throttled shows.
+//! Measures what is sent to AWS: every attempt is counted, so that throttling shows.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use super::calls::Call;
 use crate::meter::{CallOutcome, Calls, Pending};
 
-/// Looks on while the SDK makes its calls.
+/// Watches the SDK make its calls.
 #[derive(Clone, Debug)]
 pub struct Measure(pub Calls);
 
@@ -57,7 +57,7 @@ impl Intercept for Measure {
         let late = || matches!(context.output_or_error(), Some(Err(error)) if error.is_timeout_error());
         match context.response() {
             Some(response) => pending.end(CallOutcome::of_status(response.status().as_u16())),
-            // Dropped, it counts as given up.
+            // When dropped, it counts as given up.
             None if late() => drop(pending),
             None => pending.end(CallOutcome::Failed),
         }

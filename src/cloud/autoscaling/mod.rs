@@ -2,17 +2,17 @@
 //!
 //! | file | purpose | pure |
 //! |---|---|---|
-//! | `group` | a group and its members, in our words | yes |
+//! | `group` | a group and its members, in our own terms | yes |
 //! | `growth` | scaling out as decisions over a note and a group | yes |
 //! | `remarks` | what stands in the way, and what an owner should know | yes |
 //! | `calls` | the calls of AWS by name | yes |
-//! | `errors` | what AWS said no with, and what to do about it | table: yes |
-//! | `grow`, `shrink` | scaling out and in | |
+//! | `errors` | AWS's refusals, and what to do about them | table: yes |
+//! | `grow`, `shrink` | scaling out, scaling in | |
 //! | `api`, `aws`, `ec2`, `connect`, `credentials` | the calls of AWS | |
 //! | `measure` | counts and times them | |
 //!
-//! The group's own numbers are the truth: nothing is kept here that could not be looked up again,
-//! but for what an execution's notebook holds.
+//! The state of the group is AWS's: nothing is kept here that could not be looked up again, except
+//! what an execution's notebook holds.
 
 mod api;
 mod aws;
@@ -50,7 +50,7 @@ use errors::misconfigured;
 pub use group::{Addresses, FailedLaunch, Group, Life, LifecycleHook, Member, Traits};
 use remarks::Surroundings;
 
-/// How old an observation may be that an offer is made from.
+/// How old an observation may be for an offer.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// One Auto Scaling group.
@@ -62,11 +62,11 @@ pub struct AutoScalingGroup {
     mem_unit_mb: u64,
     engines: Arc<dyn Engines>,
     api: Box<dyn Api>,
-    /// The last observation. Whoever looks waits for whoever looks already.
+    /// The last observation. If somebody is looking already, others wait for the result.
     seen: tokio::sync::Mutex<Option<(Instant, Group)>>,
-    /// Failed launches of late, looked up now and then.
+    /// Recent failed launches, looked up now and then.
     launches: tokio::sync::Mutex<Option<(Instant, Vec<FailedLaunch>)>>,
-    /// Where instances are: they stay there for as long as they live.
+    /// Addresses of instances: they do not change during an instance's life.
     places: Mutex<BTreeMap<String, Addresses>>,
     /// Members known to be protected.
     kept: Mutex<BTreeSet<String>>,
@@ -75,7 +75,8 @@ pub struct AutoScalingGroup {
 }
 
 impl AutoScalingGroup {
-    /// The group of the topology; calls of AWS are measured into `calls`. Nothing is read or dialled yet.
+    /// The group of the topology. Calls to AWS are measured into `calls`. Nothing is read, and no
+    /// connection made, yet.
     #[must_use]
     pub fn new(
         spec: AutoScaling,
@@ -94,7 +95,7 @@ impl AutoScalingGroup {
         Self::with(spec, infrastructure, engines, api)
     }
 
-    /// The same with other calls than those of AWS, such as those of a simulation.
+    /// The same, with other calls than AWS's, such as those of a simulation.
     #[must_use]
     pub fn with(
         spec: AutoScaling,
@@ -123,7 +124,7 @@ impl AutoScalingGroup {
         }
     }
 
-    /// The group as it was no longer than `age` ago.
+    /// The group as it was at most `age` ago.
     async fn look(&self, age: Duration) -> Result<Group, CloudError> {
         let mut seen = self.seen.lock().await;
         if let Some((at, group)) = seen.as_ref()
@@ -148,12 +149,12 @@ impl AutoScalingGroup {
         Ok(group)
     }
 
-    /// What was seen is not so any more.
+    /// The last observation no longer holds.
     async fn forget(&self) {
         *self.seen.lock().await = None;
     }
 
-    /// Where these instances are, as far as EC2 knows by now.
+    /// The addresses of these instances that EC2 knows so far.
     async fn places(&self, instances: &[String]) -> Result<BTreeMap<String, Addresses>, CloudError> {
         let unknown: Vec<String> = {
             let known = self.lock_places();
@@ -165,7 +166,7 @@ impl AutoScalingGroup {
         };
         if !unknown.is_empty() {
             let found = self.api.addresses(&unknown).await?;
-            // One that is still to get an address is asked for again.
+            // An instance without an address yet is asked for again.
             let complete = found.into_iter().filter(|(id, addresses)| {
                 addresses.ip().is_some() && addresses.fill(&self.template, id).is_some()
             });

@@ -1,11 +1,11 @@
-//! What a group's owner should know before a plan is carried out, and what stands in its way. Pure.
+//! What a group's owner should know before a plan is carried out, and what prevents it. Pure.
 
 use super::errors::refused;
 use super::group::{Group, LifecycleHook};
 use crate::cloud::{Change, Forecast};
 use crate::model::topology::AutoScaling;
 
-/// What was looked up of a group besides itself, or why it could not be.
+/// What was looked up about a group, or why it could not be.
 #[derive(Debug)]
 pub struct Surroundings {
     /// Its lifecycle hooks.

@@ -1,4 +1,4 @@
-//! Scaling in: the very instance that is empty goes, and no other.
+//! Scaling in: exactly the instance that is empty is terminated, and no other.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::model::VmId;
 
 impl AutoScalingGroup {
     pub(super) async fn shrink(&self, name: &VmId) -> Result<(), CloudError> {
-        // One after the other: each lowers the desired capacity, which MinSize bounds.
+        // One after the other, because each lowers the desired capacity, and MinSize limits that.
         let _resizing = self.resizing.lock().await;
         let group = self.look(Duration::ZERO).await?;
         let Some(member) = group
@@ -31,7 +31,7 @@ impl AutoScalingGroup {
         self.forget().await;
         self.lock_kept().remove(&id);
         match terminated {
-            // Somebody else may have been quicker.
+            // Somebody else may have done it first.
             Err(error) if error.kind == CloudErrorKind::Refused => {
                 let group = self.look(Duration::ZERO).await?;
                 let there = group.members.get(&id).map(|member| &member.life);
@@ -55,8 +55,8 @@ impl AutoScalingGroup {
         )))
     }
 
-    /// Refuses while containers that any `mapek` made are on the instance, this one or another, or that
-    /// can't be seen.
+    /// Refuses if the instance has containers that any `mapek` made, this one or another, or if
+    /// that can't be seen.
     async fn check_empty(&self, name: &VmId, healthy: bool) -> Result<(), CloudError> {
         let id = name.as_str().to_owned();
         let places = self.places(std::slice::from_ref(&id)).await?;
@@ -74,7 +74,7 @@ impl AutoScalingGroup {
                 .filter(Observed::by_mapek)
                 .map(|container| container.name)
                 .collect(),
-            // AWS is about to take it away in any case.
+            // AWS is going to take it away in any case.
             Err(_) if !healthy => return Ok(()),
             Err(problem) => {
                 let message = format!(

@@ -1,4 +1,5 @@
-//! Scaling out in a group that does what it likes, with calls that fail either way.
+//! Scaling out in a group that changes on its own, with calls that fail before or after their
+//! effect.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,7 +47,7 @@ struct Aws {
 }
 
 impl Aws {
-    /// AWS takes a step: brings a member into service, or starts or ends one.
+    /// AWS takes a step: it brings a member into service, or starts or ends one.
     fn step(&mut self) {
         let there = self.group.members.values().filter(|m| m.stays()).count();
         let coming = self
@@ -58,7 +59,7 @@ impl Aws {
             member.life = Life::InService;
         } else if there < self.group.desired as usize {
             self.born += 1;
-            // Names are in no order of time.
+            // Names do not sort by time.
             let id = format!("i-{}{}", (self.born * 7919) % 10, self.born);
             self.group
                 .members
@@ -80,8 +81,8 @@ fn names(count: usize) -> Vec<VmId> {
     (0..count).map(VmId::new_vm).collect()
 }
 
-/// One step of the driver's for one VM. The note goes to disk and back; where `lost`, the process
-/// dies right before the effect.
+/// One step of the driver for one VM. The note goes to disk and back; if `lost`, the process dies
+/// right before the effect.
 fn drive(aws: &mut Aws, growth: &mut Growth, name: &VmId, lost: bool) -> bool {
     let mut note = Note::default();
     note.put(growth.clone());
@@ -100,7 +101,7 @@ fn drive(aws: &mut Aws, growth: &mut Growth, name: &VmId, lost: bool) -> bool {
     false
 }
 
-/// What happens besides the driver's steps.
+/// What can happen besides the driver's steps.
 #[derive(Clone, Copy, Debug)]
 enum Happening {
     Aws,

@@ -1,4 +1,4 @@
-//! Executions that are cut off at any action, and what the same plan has to make up for then.
+//! Executions that are cut off at any action, and what the same plan must then make up for.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -27,7 +27,7 @@ fn topology() -> Topology {
     Topology::parse(&document).unwrap().topology
 }
 
-/// So many cores for each of these, by VM.
+/// This many cores for each of these, by VM.
 fn holding(places: &[(&str, &str, u32)]) -> Allocation {
     let mut allocation = Allocation::default();
     for (vm, tier, cores) in places {
@@ -41,7 +41,7 @@ fn holding(places: &[(&str, &str, u32)]) -> Allocation {
     allocation
 }
 
-/// An execution whose events are taken in as the service does.
+/// An execution to which events are applied as the service does it.
 struct Course {
     topology: Topology,
     execution: Execution,
@@ -196,7 +196,7 @@ fn wherever_an_execution_is_cut_off_the_same_plan_runs_the_hooks_that_it_did_not
             let left = hooks(&again.execution.frozen.stages);
             for action in whole.iter().flatten() {
                 let hook = action.to_string();
-                // What starts later than the change finds it made.
+                // What starts after the change already finds it made.
                 let there = action
                     .container()
                     .and_then(|tier| first.now.container(action.vm(), tier));
@@ -297,7 +297,7 @@ fn an_update_of_which_nobody_knows_what_became_owes_its_hooks() {
     let mut course = Course::begin(&from, &to);
     course.fail(0, None, true);
     course.end(Outcome::Failed);
-    // Found done when the engine answers again.
+    // Found to be done when the engine answers again.
     let mut seen = course.now.clone();
     let db = seen.vms.get_mut("v").unwrap().used.get_mut("app_db").unwrap();
     (db.size, db.cores) = (Size::new(2, 1), CoreSet([0, 1].into()));
@@ -343,7 +343,7 @@ fn what_was_drained_and_stays_is_owed_its_scale_hooks() {
                 }),
             });
         }
-        // It is there as it was.
+        // It is still there as it was.
         course.record(Event::ActionFailed {
             action,
             error: String::new(),

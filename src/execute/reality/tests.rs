@@ -1,4 +1,4 @@
-//! What containers of others leave of a VM.
+//! What other containers leave of a VM.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -162,8 +162,8 @@ fn other() -> impl Strategy<Value = Observed> {
 }
 
 proptest! {
-    /// What is left and what others hold is never more than there is, counted anew, container by
-    /// container, in millionths.
+    /// What is left and what others hold is never more than there is, counted independently,
+    /// container by container, in millionths.
     #[test]
     fn what_is_left_beside_others_is_really_there(others in prop::collection::vec(other(), 0..6), pinned: bool) {
         let mode = if pinned { "cpuset" } else { "quota" };

@@ -38,7 +38,7 @@ fn a_backup_is_made_beside_a_writer_and_put_back() {
         "the first one is whole"
     );
 
-    // It goes on, and is lost.
+    // The journal goes on, and this is lost.
     for _ in 0..3 {
         journal.note(&json!({ "event": "lost" }), &[]).unwrap();
     }
@@ -62,7 +62,8 @@ fn a_backup_is_made_beside_a_writer_and_put_back() {
     let history = journal.history();
     assert_ne!(history.id(), id);
     assert!(history.execution(execution.id).unwrap().is_some());
-    // A client that has seen more than the backup holds can't go on, however much has happened since.
+    // A client that has seen more than the backup has can't continue, however much has happened
+    // since.
     for _ in 0..10 {
         journal.note(&json!({ "event": "x" }), &[]).unwrap();
     }

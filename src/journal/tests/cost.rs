@@ -15,7 +15,7 @@ fn counted() -> (u64, u64) {
     (of("rchar:"), of("wchar:"))
 }
 
-/// So many VMs with five containers each.
+/// This many VMs with five containers each.
 fn fleet(vms: usize) -> Allocation {
     let vm = |index: usize| {
         let mut vm = Vm::empty(
@@ -38,7 +38,7 @@ fn fleet(vms: usize) -> Allocation {
     }
 }
 
-/// Bytes that an event which changes one container writes, over many.
+/// Bytes that an event which changes one container writes, averaged over many.
 fn bytes_per_event(vms: usize) -> u64 {
     const EVENTS: u32 = 100;
     let folder = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ fn bytes_per_event(vms: usize) -> u64 {
         ..frozen()
     };
     journal.begin(&frozen).unwrap();
-    // Counted is what events write, not when SQLite brings that into the main file.
+    // This counts what events write, not what SQLite later moves into the main file.
     journal
         .connection()
         .execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA wal_checkpoint(TRUNCATE);")
@@ -83,13 +83,13 @@ fn bytes_per_event(vms: usize) -> u64 {
 fn an_event_writes_what_it_changes_however_many_vms_there_are() {
     let (few, many) = (bytes_per_event(10), bytes_per_event(1000));
     println!("bytes per event: {few} with 10 VMs, {many} with 1,000");
-    // Whole pages are written: one more where a tree is a level deeper. The allocation of 1,000 VMs
-    // itself has some 400,000 bytes.
+    // Whole pages are written: one more if a tree is one level deeper. The allocation of 1,000 VMs
+    // has some 400,000 bytes.
     assert!(many <= few + 2 * 4200, "{few} and {many}");
     assert!(many < 40_000, "{many}");
 }
 
-/// A journal of so many executions with three events each, quickly: in one transaction.
+/// A journal of this many executions with three events each, made quickly: in one transaction.
 fn fill(journal: &SqliteJournal, executions: usize) {
     let frozen = frozen();
     let connection = journal.connection();
@@ -160,6 +160,6 @@ fn opening_reads_what_is_now_and_not_what_was() {
     };
     let (few, many) = (read_by_opening(1000), read_by_opening(100_000));
     println!("bytes read by opening: {few} with 1,000 executions, {many} with 100,000");
-    // A level more in each tree on the way to what is read.
+    // One more level in each tree on the way to what is read.
     assert!(many < few + 40 * 4096, "{few} and {many}");
 }

@@ -1,8 +1,8 @@
-//! A full disk: every write is kept whole, or not at all.
+//! A full disk: every write is recorded completely, or not at all.
 
 use super::*;
 
-/// SQLite's own way of being full: no more pages.
+/// How SQLite imitates a full disk: a limit on its pages.
 fn limit(journal: &SqliteJournal, pages: i64) {
     journal
         .connection()

@@ -1,4 +1,4 @@
-//! Reading what happened: in order, in pages, and beside whoever writes.
+//! Reading what happened: in order, in pages, and beside the writer.
 
 use super::*;
 use crate::execute::{Reconcile, Standing};
@@ -12,7 +12,7 @@ fn ids(listed: &Listed) -> Vec<Uuid> {
 fn pages_follow_the_order_of_beginnings_whatever_the_clock_said() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = SqliteJournal::open(folder.path()).unwrap();
-    // The clock steps back in the middle.
+    // The clock steps back in between.
     let times = [50, 60, 10, 20, 55];
     let begun: Vec<Uuid> = times
         .iter()

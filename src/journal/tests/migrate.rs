@@ -1,4 +1,4 @@
-//! Records that older programs wrote, and one of a newer program.
+//! Journals that older programs wrote, and one of a newer program.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::*;
 use crate::execute::Standing;
 
-/// The tables as version 2 had them.
+/// The tables of version 2.
 const VERSION_2: &str = "
 CREATE TABLE state (
     only        INTEGER PRIMARY KEY CHECK (only = 1),
@@ -201,7 +201,7 @@ fn a_journal_of_version_2_is_taken_over_whole() {
         let old = "SELECT COUNT(*) FROM sqlite_schema WHERE name LIKE 'old_%'";
         assert_eq!(sql(&journal, old), 0);
     }
-    // It goes on as if it had always been so.
+    // It continues as if it had always been so.
     let mut journal = SqliteJournal::open(folder.path()).unwrap();
     journal.record(cut_off.id, &stamped(done()), &resized()).unwrap();
     let finished = stamped(Event::Finished { outcome });

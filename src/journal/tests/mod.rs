@@ -72,7 +72,7 @@ fn resized() -> Vec<Change> {
     vec![Change::Container { vm, tier, is }, new]
 }
 
-/// An execution of one action that has ended so, with its events.
+/// An execution of one action that has ended with this outcome, and its events.
 fn run(journal: &mut SqliteJournal, frozen: &Frozen, at: Timestamp, outcome: Outcome) {
     journal.begin(frozen).unwrap();
     let events = [
@@ -91,7 +91,7 @@ fn run(journal: &mut SqliteJournal, frozen: &Frozen, at: Timestamp, outcome: Out
     }
 }
 
-/// One that began then.
+/// An execution that began at this time.
 fn frozen_at(at: Timestamp) -> Frozen {
     Frozen {
         created_at: at,
@@ -238,7 +238,7 @@ fn what_was_shown_is_kept_until_many_others_were_shown() {
     for number in 1..1000 {
         journal.seal(&seal(number)).unwrap();
     }
-    // Shown again, it is one of the newest.
+    // When it is shown again, it is one of the newest.
     journal.seal(&first).unwrap();
     journal.seal(&seal(1000)).unwrap();
     assert!(journal.sealed("0").unwrap().is_some());

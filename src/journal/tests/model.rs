@@ -1,4 +1,4 @@
-//! The journal beside a model of it in memory, under anything that can be done to it; and cut off
+//! The journal compared with a model of it in memory, under any sequence of operations; and cut off
 //! after any transaction.
 
 use jiff::ToSpan;
@@ -65,7 +65,7 @@ impl Model {
         self.events.push((self.next, execution, at));
     }
 
-    /// Whether an event can come now, and takes it in.
+    /// Whether an event can come now; if so, it is applied.
     fn take(&mut self, event: &Stamped) -> Option<Uuid> {
         let running = self.running()?;
         let id = running.frozen.id;
@@ -74,7 +74,7 @@ impl Model {
         Some(id)
     }
 
-    /// The rules of retention, once more and in plain words.
+    /// The rules of retention once more, written as simply as possible.
     fn needed(&self, keep: u32, now: Timestamp) -> Vec<Uuid> {
         let count = self.executions.len();
         let reached = self
@@ -220,7 +220,7 @@ fn act(journal: &mut SqliteJournal, model: &mut Model, now: &mut Timestamp, deed
             let newest = model.events.iter().filter(|(_, execution, _)| gone(execution));
             model.dropped_to = newest.map(|(seq, ..)| *seq).fold(model.dropped_to, u64::max);
             model.events.retain(|(_, execution, _)| !gone(execution));
-            // What belongs to no execution: the oldest ones, up to the first that is young.
+            // Events that belong to no execution: the oldest ones, up to the first that is young.
             let to = model.dropped_to;
             let notes = model
                 .events
@@ -242,7 +242,7 @@ proptest! {
         let root = tempfile::tempdir().unwrap();
         let mut folder = root.path().join("0");
         let mut journal = SqliteJournal::open(&folder).unwrap();
-        // Durability is not what is tested here, and syncs are slow.
+        // Durability is not tested here, and syncs are slow.
         let fast = |journal: &SqliteJournal| journal.connection().pragma_update(None, "synchronous", "OFF");
         fast(&journal).unwrap();
         let mut model = Model::default();
@@ -255,7 +255,8 @@ proptest! {
                     journal = SqliteJournal::open(&folder).unwrap();
                     fast(&journal).unwrap();
                 }
-                // The files as they are on disk right after the last transaction, with nothing tidied up.
+                // The files as they are on disk right after the last transaction, without cleaning
+                // up.
                 Deed::Crash => {
                     let copy = root.path().join((number + 1).to_string());
                     std::fs::create_dir(&copy).unwrap();

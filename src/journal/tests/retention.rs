@@ -1,4 +1,4 @@
-//! What is dropped, and what never is.
+//! What is deleted, and what never is.
 
 use jiff::ToSpan;
 
@@ -9,7 +9,7 @@ const ALL: Retention = Retention {
     days: 90,
 };
 
-/// Drops all there is to drop; answers how many executions, and how many steps it took.
+/// Deletes all that can be deleted; returns how many executions, and how many steps it took.
 fn prune(journal: &mut SqliteJournal, retention: &Retention, now: Timestamp) -> (usize, usize) {
     let (mut executions, mut steps) = (0, 0);
     loop {
@@ -222,7 +222,7 @@ fn hooks_that_are_owed_are_kept_with_the_execution_that_they_tell_of() {
     assert!(kept(&journal).contains(&missed.id));
     assert_eq!(kept(&journal).len(), 2);
 
-    // As a program writes it that knows of none.
+    // A row as written by a program that does not know of owed hooks.
     let held = r#"UPDATE containers SET held = '{"cpu_cores":2,"mem_units":3}'"#;
     journal.connection().execute_batch(held).unwrap();
     expected = expected.owing_nothing();

@@ -1,4 +1,4 @@
-//! What is kept is its owner's alone to read.
+//! Only the owner can read what is stored.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

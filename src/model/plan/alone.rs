@@ -1,4 +1,4 @@
-//! What can be said of a plan without its topology: whether its amounts are amounts.
+//! What can be said about a plan without its topology: whether its amounts are valid.
 
 use serde_json::Value;
 
@@ -9,8 +9,8 @@ use crate::model::topology::CpuMode;
 use super::{Plan, is_amount, read_size};
 
 impl Plan {
-    /// Checks the amounts of a plan. Whether there are such apps and tiers is for the topology to say, and so
-    /// is whether cores may be decimal: here they may.
+    /// Checks the amounts of a plan. Only the topology can say whether its apps and tiers exist,
+    /// and whether cores may be decimal; here they may.
     ///
     /// # Errors
     ///

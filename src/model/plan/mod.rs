@@ -1,4 +1,4 @@
-//! The plan: what each tier should hold in all.
+//! The plan: the total that each tier should hold.
 
 mod alone;
 #[cfg(test)]
@@ -19,27 +19,27 @@ use crate::model::units::{Cpu, MOST, Size};
 #[derive(Clone, Debug, Default, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(example = json!({ "rubis": { "db": { "cpu_cores": 1, "mem_units": 2 } } }))]
 pub struct Plan {
-    /// Total of each tier; never zero in either.
+    /// Total of each tier; neither amount is ever zero.
     #[serde(flatten)]
     #[schema(value_type = BTreeMap<String, PlanEntry>)]
     pub tiers: BTreeMap<TierId, Size>,
 }
 
-/// What one tier should hold in all, or what each tier of an app should.
+/// The total that one tier should hold, or those of each tier of an app.
 #[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({ "cpu_cores": 1, "mem_units": 2 }))]
 #[expect(dead_code, reason = "only its shape is of interest")]
 pub(crate) enum PlanEntry {
-    /// Of the tier with that flat name.
+    /// For the tier with that flat name.
     Tier(Size),
-    /// Of each tier of the app with that name.
+    /// For each tier of the app with that name.
     App(BTreeMap<String, Size>),
 }
 
 impl Plan {
     /// Reads a plan, keyed by app and tier or by flat name, for a topology. A tier with zero of
-    /// both is taken as left out.
+    /// both counts as left out.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Reading<'_> {
         let Some(root) = At::root(document).object(&mut self.notes) else {
             return;
         };
-        // Editors look the plan's schema up there.
+        // Editors use this to find the plan's schema.
         let entries = root
             .entries()
             .filter(|(key, at)| *key != "$schema" || !at.value.is_string());
@@ -160,7 +160,7 @@ fn hint<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> String {
         .unwrap_or_default()
 }
 
-/// Whether a value is what a tier should hold, and not an app with tiers.
+/// Whether a value is a tier's total, and not an app with tiers.
 fn is_amount(value: &Value) -> bool {
     let number = |key| value.get(key).is_some_and(|v: &Value| !v.is_object());
     number("cpu_cores") || number("mem_units")

@@ -72,7 +72,7 @@ impl DockerAccess {
     }
 }
 
-/// What a template may name.
+/// What a template may contain.
 const PLACEHOLDERS: [&str; 4] = ["{private_ip}", "{public_ip}", "{private_dns}", "{instance_id}"];
 
 fn template(notes: &mut Notes, at: &At<'_>) -> Option<String> {

@@ -29,7 +29,7 @@ pub struct Tier {
     /// Flat name, `{app}_{tier}`.
     #[schema(ignore)]
     pub id: TierId,
-    /// The app it belongs to.
+    /// The app that it belongs to.
     #[schema(ignore)]
     pub app: String,
     /// Its key among the app's tiers.
@@ -65,8 +65,8 @@ pub struct Tier {
     /// Most VMs that the tier may be on.
     #[schema(minimum = 1, maximum = 100000, example = 1)]
     pub max_node: Option<u32>,
-    /// How many of its containers a rollout may take down at once; 1 unless given. Where there is room for the new one
-    /// beside the old one, none goes down.
+    /// How many of its containers a rollout may take down at once; 1 unless given. If there is room
+    /// for the new one beside the old one, none goes down.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100000, example = 1)]
     pub max_unavailable: u32,
     /// Tiers of the same app that run before this one starts.
@@ -75,7 +75,7 @@ pub struct Tier {
     /// Hooks run in each container that was created or updated.
     #[schema(value_type = Option<OneOrMore>, example = "set_nginx_workers.sh")]
     pub on_node_scale: Vec<HookName>,
-    /// Hook run in every container of the tier when a dependency changed.
+    /// Hook run in every container of the tier after a dependency has changed.
     #[schema(value_type = Option<String>, pattern = r"\S", max_length = 255, example = "reload_server_pool.sh")]
     pub on_dependency_scale: Option<HookName>,
     /// Hooks run in a container before it is stopped for good.
@@ -90,10 +90,11 @@ pub struct Tier {
     pub volumes: Vec<String>,
     /// How the engine finds out whether a container is healthy.
     pub healthcheck: Option<Healthcheck>,
-    /// How mapek itself finds that out; in the place of `healthcheck`.
+    /// A check that mapek itself makes, in place of `healthcheck`.
     #[schema(value_type = Option<ProbeGiven>)]
     pub probe: Option<Probe>,
-    /// Seconds that a new container must stay up, and healthy, until it counts as running; 0 unless given.
+    /// Seconds that a new container must stay up, and healthy, before it counts as running; 0
+    /// unless given.
     #[schema(value_type = Option<u32>, minimum = 0, maximum = 86400, example = 10)]
     pub bake_s: u32,
     /// Seconds between the stop signal and the kill.
@@ -112,7 +113,8 @@ pub struct Tier {
     /// How good a node is for the tier: an expression that gives a number; more is better.
     #[schema(value_type = Option<String>, pattern = r"\S", max_length = 2000, example = "'ssd' in node.labels ? 1 : 0")]
     pub prefers: Option<Prefers>,
-    /// What no two containers of the tier share: a `node`, or nodes with the same value of the label of this name.
+    /// What no two containers of the tier may share: a `node`, or nodes with the same value of the
+    /// label of this name.
     #[schema(value_type = Option<String>, pattern = r"\S", max_length = 256, example = "zone")]
     pub spread: Spread,
     /// What its processes may do and use, and how they are stopped.
@@ -139,11 +141,11 @@ impl fmt::Display for HookName {
     }
 }
 
-/// The most VMs that one tier may be said to be on.
+/// The highest `max_node` that may be given.
 const MOST_NODES: u32 = 100_000;
 
 impl Tier {
-    /// Its hooks that are about its own containers: what a repository keeps in `scale_hooks`.
+    /// Its hooks about its own containers, which a repository has in `scale_hooks`.
     pub fn scale_hooks(&self) -> impl Iterator<Item = &HookName> {
         self.on_node_scale.iter().chain(&self.on_node_stop)
     }
@@ -297,7 +299,7 @@ fn read_dependencies(
     ids
 }
 
-/// `{"NAME": "value"}`, with references too, or `["NAME=value"]`.
+/// `{"NAME": "value"}`, where values may be references, or `["NAME=value"]`.
 fn read_environment(notes: &mut Notes, at: &At<'_>) -> BTreeMap<String, Variable> {
     let mut environment = BTreeMap::new();
     let mut put = |notes: &mut Notes, path: &str, name: &str, value: Variable| {

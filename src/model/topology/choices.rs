@@ -6,7 +6,7 @@ use strum::VariantNames;
 
 use crate::model::reader::{Fields, Notes, alternatives};
 
-/// True or false; false where it is left out.
+/// True or false; false if left out.
 pub(super) fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'static str) -> bool {
     fields.get(name).is_some_and(|at| {
         at.value.as_bool().unwrap_or_else(|| {
@@ -16,7 +16,7 @@ pub(super) fn read_switch(notes: &mut Notes, fields: &mut Fields<'_>, name: &'st
     })
 }
 
-/// One of a few names; the default where it is left out.
+/// One of a few names; the default if left out.
 pub(super) fn read_choice<T: Default + FromStr + VariantNames>(
     notes: &mut Notes,
     fields: &mut Fields<'_>,

@@ -77,11 +77,11 @@ pub struct AutoScaling {
     pub manage_max_size: bool,
 }
 
-/// The most machines that may be named.
+/// The most hosts that may be listed.
 const MOST_HOSTS: usize = 10_000;
 
 impl Cloud {
-    /// `step` is that of the cpu mode.
+    /// `step` is the step of the cpu mode.
     pub(super) fn read(notes: &mut Notes, at: Option<At<'_>>, step: u64) -> Option<Self> {
         let Some(at) = at else { return Some(Self::Embedded) };
         let mut fields = at.object(notes)?;

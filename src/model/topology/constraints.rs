@@ -1,4 +1,4 @@
-//! How far apart a tier's containers are kept, and the labels that say so; expressions over nodes.
+//! How far apart a tier's containers are kept, and the labels for that; expressions over nodes.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use crate::require::{MOST_LABELS, Mistake, WIDEST};
 
 use super::apps::scalar;
 
-/// What two containers of a tier never share.
+/// What no two containers of a tier may share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Spread {
     /// A node.
     #[default]
     Node,
-    /// Nodes with the same value of this label: a zone, a rack. A node without it takes none.
+    /// Nodes with the same value of this label: a zone, a rack. A node without the label gets none.
     Label(String),
 }
 
@@ -25,7 +25,7 @@ impl Spread {
             Some(label) => label,
         };
         let path = join(&fields.path, "spread");
-        // So that nobody writes an expression here.
+        // So that nobody writes an expression here by mistake.
         if label.starts_with("node.") {
             let name = label.strip_prefix("node.labels.").unwrap_or("zone");
             notes.problem(

@@ -1,4 +1,4 @@
-//! What Docker takes for an image and for a volume. Pure.
+//! What Docker accepts as an image and as a volume. Pure.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use crate::model::reader::{At, Notes};
 const LONGEST_NAME: usize = 255;
 const LONGEST_TAG: usize = 128;
 
-/// Words that may stand behind a volume's path.
+/// Options that may follow a volume's path.
 const MODES: [&str; 17] = [
     "ro",
     "rw",
@@ -122,7 +122,7 @@ pub(super) fn volumes(notes: &mut Notes, at: &At<'_>) -> Vec<String> {
     volumes
 }
 
-/// Why Docker would not take a volume; None where it would.
+/// Why Docker would not accept a volume; None if it would.
 fn wrong_with(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, modes) = match parts.as_slice() {

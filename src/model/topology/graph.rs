@@ -6,8 +6,8 @@ use crate::model::ids::TierId;
 
 use super::Tier;
 
-/// All tiers, each after the tiers that it depends on; ties by flat name. Tiers on a cycle, which
-/// a valid topology has none of, come last.
+/// All tiers, each after the tiers that it depends on; ties are broken by flat name. Tiers on a
+/// cycle, which a valid topology does not have, come last.
 pub fn dependencies_first(tiers: &BTreeMap<TierId, Tier>) -> Vec<&Tier> {
     let mut dependents: BTreeMap<&TierId, Vec<&Tier>> = BTreeMap::new();
     // How many dependencies of each are still to come.
@@ -50,8 +50,8 @@ pub fn cycles(tiers: &BTreeMap<TierId, Tier>) -> Vec<Vec<TierId>> {
     let mut finished: BTreeSet<&TierId> = BTreeSet::new();
     let mut found = Vec::new();
     for start in tiers.keys() {
-        // The way from `start` to where we are, each with the dependencies still to look at. A
-        // loop instead of recursion: depth is the author's choice, the stack is ours.
+        // The path from `start` to here, each tier with the dependencies still to look at. A loop
+        // instead of recursion, because the author decides the depth, and the stack is limited.
         let mut way: Vec<(&TierId, std::slice::Iter<'_, TierId>)> = Vec::new();
         let mut places: BTreeMap<&TierId, usize> = BTreeMap::new();
         let mut next = Some(start);

@@ -1,4 +1,4 @@
-//! How it is found out whether a container does its work: its engine's own check, or a probe.
+//! How `mapek` learns whether a container works: from its engine's own check, or a probe.
 
 use utoipa::ToSchema;
 
@@ -8,7 +8,7 @@ use super::ports::PortBinding;
 use super::probe::{self, Asker, Probe};
 use super::written::Words;
 
-/// A health check, with Docker's defaults where a time is not given.
+/// A health check, with Docker's defaults for times that are not given.
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 #[schema(example = json!({ "test": "curl -f localhost", "interval_s": 5, "retries": 3 }))]
 pub struct Healthcheck {
@@ -29,7 +29,7 @@ pub struct Healthcheck {
     pub start_period_s: Option<u32>,
 }
 
-/// `healthcheck` or `probe`: one container has one health.
+/// `healthcheck` or `probe`: a container has only one.
 pub(super) fn read(
     notes: &mut Notes,
     fields: &mut Fields<'_>,

@@ -1,4 +1,4 @@
-//! How images are come by: when they are pulled, and with whose name and password.
+//! How images are obtained: when they are pulled, and with which name and password.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,20 @@ use super::docker_names;
 use super::variable::Reference;
 use super::written::Reference as Where;
 
-/// When an image is pulled: where a VM does not have it; for every plan that makes a container of it; where it is missing,
-/// and on all VMs it is the same.
+/// When an image is pulled: if a VM does not have it; for every plan that makes a container of it;
+/// if it is missing, and the same one on all VMs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, EnumString, VariantNames, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 #[schema(example = "digest")]
 pub enum Pull {
-    /// Where a VM does not have it.
+    /// If a VM does not have it.
     #[default]
     Missing,
     /// For every plan that makes a container of the tier: a tag may have moved.
     Always,
-    /// As [`Pull::Missing`], and on all VMs it is the same: the one that containers of the tier run already, or
-    /// else what the registry has when the plan is carried out.
+    /// As [`Pull::Missing`], and it is the same on all VMs: the one that the tier's running
+    /// containers have, or else what the registry has when the plan is carried out.
     Digest,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn logins(notes: &mut Notes, fields: &mut Fields<'_>) -> BTreeMap<Str
     logins
 }
 
-/// Only where it is: a topology is shown to many.
+/// Only a reference: a topology is shown to many.
 fn password(notes: &mut Notes, at: At<'_>) -> Option<Reference> {
     if at.value.is_object() {
         return Reference::read(notes, at);

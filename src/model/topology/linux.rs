@@ -1,6 +1,6 @@
-//! Names that Linux, and Docker on it, have for limits, capabilities and signals.
+//! The names of limits, capabilities and signals in Linux and Docker.
 
-/// Limits that Linux knows, without their `RLIMIT_`.
+/// Limits that Linux knows, without `RLIMIT_`.
 pub const ULIMITS: [&str; 15] = [
     "core",
     "cpu",
@@ -18,7 +18,7 @@ pub const ULIMITS: [&str; 15] = [
     "sigpending",
     "stack",
 ];
-/// Capabilities that Linux knows, without their `CAP_`, and `ALL`.
+/// Capabilities that Linux knows, without `CAP_`, and `ALL`.
 pub const CAPABILITIES: [&str; 42] = [
     "ALL",
     "AUDIT_CONTROL",

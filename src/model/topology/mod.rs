@@ -53,7 +53,7 @@ pub use written::App;
 
 /// The infrastructure, and the apps with their tiers. Fields that are not listed are kept, given
 /// back, and named in `warnings`.
-// The schema describes the document that `parse` reads; a test in `api::openapi` holds the two together.
+// The schema describes the document that `parse` reads; a test in `api::openapi` compares the two.
 #[derive(Clone, Debug, PartialEq, utoipa::ToSchema)]
 #[schema(example = json!({
     "infrastructure": {
@@ -77,7 +77,7 @@ pub struct Topology {
     /// The document as it was put.
     #[schema(ignore)]
     pub document: Value,
-    /// The revisions of the tiers, where a service has taken the topology.
+    /// The revisions of the tiers, if a service has taken the topology.
     #[schema(ignore)]
     pub revisions: Revisions,
 }
@@ -90,7 +90,7 @@ impl Topology {
             .filter(move |other| other.depends_on.contains(tier))
     }
 
-    /// All tiers, each after the tiers that it depends on; ties by flat name.
+    /// All tiers, each after the tiers that it depends on; ties are broken by flat name.
     #[must_use]
     pub fn dependencies_first(&self) -> Vec<&Tier> {
         graph::dependencies_first(&self.tiers)

@@ -26,10 +26,10 @@ pub fn check(notes: &mut Notes, path: &str, name: &str) -> bool {
     false
 }
 
-/// Why a machine can't have that name; None where it can.
+/// Why a machine can't have that name; None if it can.
 pub fn is_reserved(name: &str) -> Option<&'static str> {
-    // GET /api/allocation and GET /api/inspect answer with an object of VMs by name, and `time` beside
-    // them; clients of the predecessor take an answer with `error` in it for a failure.
+    // GET /api/allocation and GET /api/inspect answer with an object of VMs by name that also has
+    // `time`; and clients of the predecessor take an answer with `error` in it as a failure.
     if ["time", "error"].contains(&name) {
         return Some("is a field of answers that list machines by name; give the machine another name");
     }

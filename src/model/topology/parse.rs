@@ -64,7 +64,7 @@ fn read(notes: &mut Notes, document: &Value) -> Option<Topology> {
             read_app(notes, fields, &mut apps, &mut tiers);
         }
     }
-    // Editors look the topology's schema up there.
+    // Editors use this to find the topology's schema.
     root.text(notes, "$schema");
     root.finish(notes);
     if apps.len() > MOST_APPS {
@@ -107,7 +107,7 @@ fn read_app(
     let tiers_at = fields.need(notes, "tiers").and_then(|at| at.object(notes));
     let path = fields.path.clone();
     fields.finish(notes);
-    // Without a name the tiers are read all the same, so that their problems are told too.
+    // Without a name the tiers are read all the same, so that their problems are reported, too.
     let app = name.clone().unwrap_or_else(|| "?".to_owned());
     if name.is_some() {
         names::check(notes, &join(&path, "name"), &app);
@@ -160,7 +160,7 @@ fn check_hooks(notes: &mut Notes, infrastructure: &Infrastructure, tiers: &BTree
 
 fn check_vms(notes: &mut Notes, infrastructure: &Infrastructure) {
     let count = match &infrastructure.cloud {
-        // VMs of shapes are made, as far as anybody asks.
+        // VMs of shapes are made, as many as are asked for.
         Cloud::Embedded if !infrastructure.shapes.is_empty() => return,
         Cloud::Embedded => 1,
         Cloud::Hosts(hosts) => hosts.len(),

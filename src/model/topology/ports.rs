@@ -9,7 +9,7 @@ use crate::model::reader::{At, Notes};
 /// A host port that is forwarded to a port of the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortBinding {
-    /// The host's address; None stands for every address.
+    /// The host's address; None for every address.
     pub address: Option<IpAddr>,
     /// The host's port.
     pub host: u16,
@@ -74,7 +74,7 @@ impl serde::Serialize for PortBinding {
 /// The most ports that one range may publish.
 const WIDEST: u16 = 1000;
 
-/// Reads one binding, which a range makes into several: `[address:]host[-last]:container[-last][/protocol]`.
+/// Reads one binding, or a range as several: `[address:]host[-last]:container[-last][/protocol]`.
 pub fn parse(text: &str) -> Result<Vec<PortBinding>, String> {
     let form = || format!("{text:?} is not of the form [address:]host:container[/protocol], such as 8080:80");
     let (rest, protocol) = match text.split_once('/') {
@@ -165,7 +165,7 @@ pub fn read(notes: &mut Notes, at: &At<'_>) -> Vec<PortBinding> {
         match parse(&text) {
             Ok(parsed) => {
                 for binding in parsed {
-                    // Ranges may be wide, so a binding is compared with those of its own port only.
+                    // Ranges may be wide, so a binding is compared only with those of its own port.
                     let same = by_port.entry((binding.host, binding.protocol)).or_default();
                     let twice = same.iter().any(|other: &PortBinding| other.conflicts(&binding));
                     same.push(binding);

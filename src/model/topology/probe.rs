@@ -1,4 +1,4 @@
-//! Probes: how `mapek` itself finds out whether a container does its work, for images that bring no health
+//! Probes: how `mapek` itself checks whether a container works, for images that have no health
 //! check of their own.
 
 use std::net::IpAddr;
@@ -10,20 +10,20 @@ use crate::model::reader::{At, Fields, Notes, join};
 use super::healthcheck::Healthcheck;
 use super::ports::{PortBinding, Protocol};
 
-/// Longest time that a probe's settings may say, in seconds.
+/// Longest time, in seconds, that a probe's settings may have.
 const MOST_SECONDS: u32 = 86_400;
 
-/// A question that a container answers at a published port.
+/// A check of a container, made at a published port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// What is asked.
+    /// What is checked.
     #[serde(flatten)]
     pub ask: Ask,
-    /// The VM's address that the port is published on; None for each of them.
+    /// The VM's address that the port is published on; None for all of them.
     pub address: Option<IpAddr>,
     /// The port on the VM.
     pub port: u16,
-    /// Seconds between two questions.
+    /// Seconds between two checks.
     pub interval_s: u32,
     /// Seconds that an answer may take.
     pub timeout_s: u32,
@@ -33,7 +33,7 @@ pub struct Probe {
     pub start_period_s: u32,
 }
 
-/// What is asked.
+/// What is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
@@ -41,18 +41,18 @@ pub enum Ask {
     Http {
         /// Path, and query if there is one.
         path: String,
-        /// The status that is right; None for anything from 200 to 399.
+        /// The status that counts as healthy; None for anything from 200 to 399.
         status: Option<u16>,
     },
-    /// Whether a connection is taken.
+    /// Whether a connection is accepted.
     Tcp {},
 }
 
-/// Who asks.
+/// Who makes the check.
 pub enum Asker {
-    /// `mapek` does, from where it runs.
+    /// `mapek`, from where it runs.
     Mapek(Probe),
-    /// The engine does, inside the container: nothing else can run a command there at any time.
+    /// The engine, inside the container: nothing else can run a command there at any time.
     Engine(Healthcheck),
 }
 
@@ -70,7 +70,7 @@ pub(super) fn read(notes: &mut Notes, at: At<'_>, ports: &[PortBinding]) -> Opti
     let retries = fields.whole(notes, "retries", 1, 1000);
     let start_period_s = fields.whole(notes, "start_period_s", 0, MOST_SECONDS);
     fields.finish(notes);
-    // Both are the same with either asker.
+    // These fields are the same for both kinds.
     let (interval, timeout) = (interval_s.unwrap_or(5), timeout_s.unwrap_or(5));
     let (retries, start_period) = (retries.unwrap_or(3), start_period_s.unwrap_or(30));
     let by_mapek = |(ask, port): (Ask, PortBinding)| {
@@ -84,7 +84,7 @@ pub(super) fn read(notes: &mut Notes, at: At<'_>, ports: &[PortBinding]) -> Opti
             start_period_s: start_period,
         })
     };
-    // Each is read, whichever it is that counts.
+    // All of them are read, whichever counts.
     let http = http.and_then(|at| read_http(notes, at, ports));
     let tcp = tcp.and_then(|at| read_tcp(notes, at, ports));
     let command = command.and_then(|at| {
@@ -130,7 +130,7 @@ fn read_http(notes: &mut Notes, at: At<'_>, ports: &[PortBinding]) -> Option<(As
     Some((Ask::Http { path, status }, port?))
 }
 
-/// The container's port, which has to be published: that is how `mapek` reaches it.
+/// The container's port, which must be published: that is how `mapek` reaches it.
 fn read_port(notes: &mut Notes, fields: &mut Fields<'_>, ports: &[PortBinding]) -> Option<PortBinding> {
     let at = fields.need(notes, "port")?;
     let port = at.whole(notes, 1, 65_535)?;

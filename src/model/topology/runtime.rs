@@ -1,8 +1,8 @@
-//! How a tier's containers are run, limits of processor and memory apart: what their processes may do and
-//! use, and how they are stopped. Fields are spelled as Docker Compose spells them.
+//! How a tier's containers are run, except for limits of processor and memory: what their processes
+//! may do and use, and how they are stopped. Fields are spelled as in Docker Compose.
 //!
-//! Two defaults are stricter than Docker's, since hardly any image needs more: processes gain no privileges
-//! (`no_new_privileges`), and there are at most [`DEFAULT_PIDS`] of them.
+//! Two defaults are stricter than Docker's, since hardly any image needs more: processes gain no
+//! privileges (`no_new_privileges`), and there are at most [`DEFAULT_PIDS`] of them.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use crate::model::reader::{At, Fields, Notes, join, nearest};
 use super::linux::{CAPABILITIES, SIGNALS, TMPFS_VALUES, TMPFS_WORDS, ULIMITS};
 use super::written::{OneOrMore, ShmSize, StopSignal, UlimitGiven};
 
-/// Most processes and threads of a container that is not told otherwise.
+/// Most processes and threads of a container, unless the topology says otherwise.
 pub const DEFAULT_PIDS: u32 = 4096;
 /// The most that Linux can count.
 const MOST_PIDS: u32 = 4_194_304;
 /// Smallest and largest shared memory, in bytes: a page, and one TiB.
 const SHM: (u64, u64) = (4096, 1 << 40);
-/// How a tier's containers are run. What is not said is None or empty.
+/// How a tier's containers are run. What is not given is None or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RuntimeOptions {
     /// Most processes and threads of a container; -1 for no limit, 4096 unless given.
@@ -36,7 +36,8 @@ pub struct RuntimeOptions {
     #[schema(example = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
-    /// File systems in memory: `/path[:options]`, one or a list. What they hold counts as the container's memory.
+    /// File systems in memory: `/path[:options]`, one or a list. What they hold counts towards the
+    /// container's memory.
     #[schema(value_type = Option<OneOrMore>, example = json!(["/run:size=16m"]))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tmpfs: BTreeMap<String, String>,
@@ -44,15 +45,16 @@ pub struct RuntimeOptions {
     #[schema(value_type = Option<ShmSize>, example = "128m")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shm_size: Option<u64>,
-    /// Capabilities of Linux besides Docker's own set, with or without `CAP_`.
+    /// Linux capabilities in addition to Docker's own set, with or without `CAP_`.
     #[schema(value_type = Option<Vec<String>>, example = json!(["NET_ADMIN"]))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cap_add: Vec<String>,
-    /// Capabilities of Linux that are taken away; `ALL` takes all.
+    /// Linux capabilities that are taken away; `ALL` takes all.
     #[schema(value_type = Option<Vec<String>>, example = json!(["ALL"]))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cap_drop: Vec<String>,
-    /// Whether processes can't gain privileges, by setuid programs such as sudo for one; true unless given.
+    /// Whether processes can't gain privileges, for example through setuid programs such as sudo;
+    /// true unless given.
     #[schema(example = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_new_privileges: Option<bool>,
@@ -70,18 +72,18 @@ pub struct RuntimeOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pids {
-    /// So many.
+    /// This many.
     AtMost(u32),
-    /// As many as the machine takes.
+    /// As many as the machine allows.
     Unlimited,
 }
 
 /// A limit of each process; None is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Ulimit {
-    /// What counts.
+    /// The limit itself.
     pub soft: Option<u64>,
-    /// How far a process may raise that by itself.
+    /// How far a process may raise it.
     pub hard: Option<u64>,
 }
 
@@ -107,7 +109,7 @@ impl RuntimeOptions {
         }
     }
 
-    /// Whether nothing is said.
+    /// Whether nothing is given.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -139,7 +141,7 @@ fn pids(notes: &mut Notes, at: &At<'_>) -> Option<Pids> {
 
 /// `{"nofile": 1024}` or `{"nofile": {"soft": 1024, "hard": 4096}}`.
 fn ulimits(notes: &mut Notes, at: At<'_>) -> BTreeMap<String, Ulimit> {
-    /// What Docker can be told.
+    /// The largest number that Docker can be given.
     const MOST: u64 = i64::MAX.unsigned_abs();
     let mut limits = BTreeMap::new();
     let Some(fields) = at.object(notes) else {
@@ -225,7 +227,7 @@ fn tmpfs(notes: &mut Notes, at: At<'_>, mounted: &[String]) -> BTreeMap<String, 
     all
 }
 
-/// Bytes, or a number with `b`, `k`, `m` or `g` behind it, as Docker writes sizes.
+/// Bytes, or a number followed by `b`, `k`, `m` or `g`, as Docker writes sizes.
 fn shm_size(notes: &mut Notes, at: &At<'_>) -> Option<u64> {
     let bytes = match at.value {
         Value::String(text) => size(text),

@@ -1,4 +1,4 @@
-//! When the service sets out by itself to bring back what should be.
+//! When the service repairs drift by itself.
 
 use crate::model::reader::{At, Notes};
 
@@ -6,7 +6,7 @@ use crate::model::reader::{At, Notes};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(as = SelfHealTimes, example = json!({ "grace_s": 10, "lost_after_s": 300, "backoff_max_s": 600 }))]
 pub struct SelfHeal {
-    /// Seconds that something has to differ before anything is done about it; 10 unless given.
+    /// Seconds that a difference must last before anything is done about it; 10 unless given.
     #[schema(value_type = Option<u32>, minimum = 0, maximum = 604800, example = 10)]
     pub grace_s: u32,
     /// Seconds after which an engine that does not answer counts as lost; 300 unless given.
@@ -31,7 +31,7 @@ impl Default for SelfHeal {
 const MOST: u32 = 604_800;
 
 impl SelfHeal {
-    /// None where it is left out or false.
+    /// None if it is left out or false.
     pub(super) fn read(notes: &mut Notes, at: Option<At<'_>>) -> Option<Self> {
         let at = at?;
         if let Some(wanted) = at.value.as_bool() {

@@ -27,7 +27,7 @@ pub struct Shape {
     #[serde(flatten)]
     #[schema(value_type = ShapeSize)]
     pub size: Size,
-    /// What one costs, as a multiple of `vm_create`, in steps of 0.001; 1 unless given.
+    /// The price of one, as a multiple of `vm_create`, in steps of 0.001; 1 unless given.
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 1000, example = 3.5)]
     pub price: Price,
     /// Labels that such VMs have.
@@ -48,7 +48,7 @@ pub struct Price {
 impl Price {
     /// `vm_create` itself.
     pub const ONE: Self = Self { thousandths: 1_000 };
-    /// The highest there can be.
+    /// The highest price there can be.
     const MOST: u32 = 1_000_000;
 
     fn read(notes: &mut Notes, at: &At<'_>) -> Option<Self> {
@@ -71,11 +71,11 @@ impl Price {
     }
 }
 
-/// Shapes that a topology may have. A bound on what mixtures of them cost compares each with each.
+/// How many shapes a topology may have. The bound on the cost of mixtures compares each with each.
 const MOST_SHAPES: usize = 100;
 
 impl Shape {
-    /// The one kind there is, at the usual price.
+    /// The only kind, at the usual price.
     #[must_use]
     pub const fn only(size: Size) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Shape {
         }
     }
 
-    /// Reads `shapes`. `step` is that of the cpu mode.
+    /// Reads `shapes`. `step` is the step of the cpu mode.
     pub(super) fn read_all(notes: &mut Notes, at: &At<'_>, step: u64) -> Vec<Self> {
         let list = at.list(notes);
         if list.is_empty() && at.value.is_array() {

@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::model::reader::{At, Notes};
 
-/// A value, or where it is. What is written out never shows in a log.
+/// A value, or a reference to it. A value that is written out never appears in a log.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Variable {
     /// Written out in the topology.
     Literal(String),
-    /// Read from its place each time it is needed, and kept nowhere.
+    /// Read from its place each time it is needed, and not stored.
     Reference(Reference),
 }
 
@@ -22,7 +22,7 @@ pub enum Variable {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reference {
-    /// The file's content, without the line end at its end.
+    /// The file's content, without the newline at its end.
     FromFile(PathBuf),
     /// A variable of the service's own environment.
     FromEnv(String),
@@ -77,7 +77,7 @@ impl Reference {
             }
             (None, Some(at)) => {
                 let name = at.text(notes)?;
-                // Among those are the service's own tokens.
+                // That includes the service's own tokens.
                 if name.starts_with("MAPEK_") {
                     notes.problem(&at.path, "names a variable of mapek's own: use another name");
                 } else if name.contains('=') {
@@ -93,7 +93,7 @@ impl Reference {
 }
 
 impl Variable {
-    /// Reads a text, number or truth value, or a reference.
+    /// Reads a text, a number, true or false, or a reference.
     pub(super) fn read(notes: &mut Notes, at: At<'_>) -> Option<Self> {
         match at.value {
             Value::String(text) => Some(Self::Literal(text.clone())),

@@ -1,5 +1,5 @@
-//! How values are written that are read into something simpler: shapes for the description of the API,
-//! beside the readers that know them.
+//! Values that can be written in several ways, as the API's description shows them. They are beside
+//! the readers that turn them into something simpler.
 
 #![expect(dead_code, reason = "only their shapes are of interest")]
 
@@ -62,14 +62,14 @@ pub enum DockerGiven {
 #[serde(untagged)]
 #[schema(as = SelfHeal, example = true)]
 pub enum SelfHealGiven {
-    /// Whether it is, at the usual times.
+    /// Whether it is, with the usual times.
     Switch(bool),
-    /// It is, at these.
+    /// It is, with these times.
     Times(SelfHeal),
 }
 
-/// Where VMs come from: machines that exist, an Auto Scaling group, or, left empty, this machine's own
-/// Docker engine.
+/// Where VMs come from: machines that exist, an Auto Scaling group, or, if empty, this machine's
+/// own Docker engine.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({ "hosts": { "vm1": { "docker": "ssh://me@10.0.0.1", "ip": "10.0.0.1" } } }))]
@@ -112,7 +112,7 @@ pub enum Ports {
 #[derive(ToSchema)]
 #[schema(as = Probe, example = json!({ "http": { "port": 80, "path": "/health" }, "interval_s": 5 }))]
 pub struct ProbeGiven {
-    /// Asked by mapek at the published port.
+    /// Made by mapek, at the published port.
     http: Option<HttpProbe>,
     /// A connection, made by mapek to the published port.
     tcp: Option<TcpProbe>,
@@ -143,7 +143,7 @@ pub struct HttpProbe {
     /// Path and query; `/` unless given.
     #[schema(pattern = r"^/[!-~]*$", example = "/health")]
     path: Option<String>,
-    /// The right status; anything from 200 to 399 unless given.
+    /// The status that counts as healthy; anything from 200 to 399 unless given.
     #[schema(minimum = 100, maximum = 599, example = 200)]
     status: Option<u32>,
 }
@@ -162,17 +162,17 @@ pub struct TcpProbe {
 #[serde(untagged)]
 #[schema(as = Ulimit, example = 1024)]
 pub enum UlimitGiven {
-    /// What counts, and can't be raised.
+    /// The limit, which can't be raised.
     Both(i64),
-    /// What counts, and how far a process may raise it.
+    /// The limit, and how far a process may raise it.
     Each(SoftAndHard),
 }
 
-/// What counts, and how far a process may raise it; -1 is no limit.
+/// The limit, and how far a process may raise it; -1 is no limit.
 #[derive(ToSchema)]
 #[schema(example = json!({ "soft": 1024, "hard": 4096 }))]
 pub struct SoftAndHard {
-    /// What counts.
+    /// The limit.
     #[schema(minimum = -1, example = 1024)]
     soft: i64,
     /// How far a process may raise it.
@@ -180,7 +180,7 @@ pub struct SoftAndHard {
     hard: i64,
 }
 
-/// A size: bytes, or a number with `k`, `m` or `g` behind it.
+/// A size: bytes, or a number followed by `k`, `m` or `g`.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(example = "128m")]
@@ -242,18 +242,18 @@ pub enum Environment {
 pub enum Variable {
     /// Written out.
     Value(Scalar),
-    /// Kept elsewhere.
+    /// A reference.
     Reference(Reference),
 }
 
-/// A text, or where it is kept.
+/// A text, or a reference to it.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({ "from_env": "HOOKS_REPO" }))]
 pub enum TextOrReference {
     /// Written out.
     Text(String),
-    /// Kept elsewhere.
+    /// A reference.
     Reference(Reference),
 }
 
@@ -273,7 +273,7 @@ pub enum Reference {
 #[schema(example = json!({ "from_file": "/run/secrets/db" }))]
 #[serde(deny_unknown_fields)]
 pub struct FromFile {
-    /// The absolute path; one line end at the end of the file does not count.
+    /// The absolute path; one newline at the end of the file does not count.
     #[schema(pattern = r"^/[^\x00]*$", example = "/run/secrets/db")]
     from_file: String,
 }

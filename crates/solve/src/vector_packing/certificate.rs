@@ -1,12 +1,12 @@
-//! What proves a number of bins, and the check of it, which shares nothing with the search.
+//! What proves a number of bins, and the check of it, which shares no code with the search.
 
-/// Prices that prove a lower bound: the items of one bin cost `bin` at most, whichever they are, and all
-/// together cost more than one bin fewer could hold.
+/// Prices that prove a lower bound: the items of any one bin cost at most `bin`, and all together
+/// cost more than one bin fewer could hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// A price for each item, in the order of the question.
     pub prices: Vec<u64>,
-    /// The dearest load of one bin.
+    /// The price of the most expensive load of one bin.
     pub bin: u64,
     /// Bins that are needed at least.
     pub bins: usize,
@@ -16,8 +16,9 @@ pub struct Certificate {
 const ENTRIES: usize = 1 << 26;
 
 impl Certificate {
-    /// Whether it proves its bound for these items and bins: works the dearest load of one bin out, by a
-    /// table over all amounts of both resources. False too where that table would be too large.
+    /// Whether it proves its bound for these items and bins: computes the most expensive load of
+    /// one bin, with a table over all amounts of both resources. Also false if that table would be
+    /// too large.
     #[must_use]
     pub fn holds(&self, capacity: [u64; 2], items: &[[u64; 2]]) -> bool {
         let Some(dearest) = self.dearest(capacity, items) else {

@@ -1,5 +1,6 @@
-//! From the linear program to a packing: the loads that it takes most of are fixed, and the rest is
-//! solved anew, until everything is packed or the bound of the rest says that it is one bin too many.
+//! From the linear program to a packing: the loads that it uses most are fixed, and the rest is
+//! solved again, until everything is packed or the bound of the rest says that it needs one bin too
+//! many.
 
 #![allow(clippy::indexing_slicing)] // items are numbered here
 
@@ -11,8 +12,8 @@ use crate::rng::Rng;
 /// At most one bin in so many is fixed between two programs, besides those that are taken whole.
 const SHARE: usize = 12;
 
-/// Dives for a packing into `wanted` bins, and answers with one that may have more. `loads` are patterns
-/// known already.
+/// Dives for a packing into `wanted` bins, and returns one that may have more. `loads` are patterns
+/// that are already known.
 #[must_use]
 pub fn dive(
     capacity: Load,

@@ -1,8 +1,9 @@
-//! Looks for a packing that leaves hardly anything empty: only bins within the waste that the number of bins
-//! allows are kept, all other items are loose, and a few bins at a time are opened for one bin more.
+//! Looks for a packing that leaves almost nothing empty: only bins within the waste that the number
+//! of bins allows are kept, all other items are loose, and a few bins at a time are emptied to fill
+//! one more.
 //!
-//! Where bins must be filled to the last step, how much is left over says little about how near a complete
-//! packing is; the number of bins that are filled does.
+//! If bins must be filled to the last step, how much is left over says little about how near a
+//! complete packing is; the number of filled bins does.
 
 #![allow(clippy::indexing_slicing)] // items and bins are numbered here
 
@@ -19,7 +20,7 @@ const NODES: u64 = 4_000;
 /// Items that one step looks at, about, and how many loose ones at least.
 const LOCAL: usize = 30;
 const LEAST_LOOSE: usize = 12;
-/// Work of a step that comes to nothing, about.
+/// Work of a step without a result, about.
 const LOOK: u64 = 100;
 /// How often a pair is drawn in search of a third item.
 const TRIES: usize = 60;
@@ -27,7 +28,7 @@ const TRIES: usize = 60;
 const DEEPEST: u32 = 8;
 const MOST_WORK: u64 = 100_000;
 
-/// One part of the room in so many may stay empty.
+/// One part in this many of the room may stay empty.
 const TIGHT: u64 = 40;
 
 /// A packing under way.
@@ -40,7 +41,7 @@ pub struct Filler<'a> {
     wanted: usize,
     filled: Vec<Vec<usize>>,
     loose: Vec<usize>,
-    /// Volume that may be left empty, and of that, what is.
+    /// Volume that may be left empty, and how much of it is.
     slack: u64,
     wasted: u64,
     /// Which bin each item is in.
@@ -54,7 +55,8 @@ pub struct Filler<'a> {
 type Pattern = (u64, u64);
 
 impl<'a> Filler<'a> {
-    /// Begins with the bins of a packing that waste least. `None` if there is not enough room at all.
+    /// Begins with the bins of a packing that waste least. `None` if there is not enough room at
+    /// all.
     #[must_use]
     pub fn new(
         capacity: Load,
@@ -108,7 +110,7 @@ impl<'a> Filler<'a> {
         (self.loose.is_empty() && self.filled.len() <= self.wanted).then(|| self.filled.clone())
     }
 
-    /// The bins filled, and the loose items in bins of their own making.
+    /// The filled bins, and the loose items in bins of their own.
     #[must_use]
     pub fn completed(&self) -> Vec<Vec<usize>> {
         let sizes: Vec<Load> = self.loose.iter().map(|&i| self.items[i]).collect();
@@ -125,7 +127,7 @@ impl<'a> Filler<'a> {
         self.slack == 0
     }
 
-    /// Whether the bins wanted leave so little empty that this is the way to look for them.
+    /// Whether the wanted bins leave so little empty that this is the way to look for them.
     #[must_use]
     pub const fn tight(&self) -> bool {
         self.slack * TIGHT <= self.room.whole() * self.wanted as u64
@@ -147,7 +149,7 @@ impl<'a> Filler<'a> {
         self.wasted = self.filled.iter().map(|bin| self.waste(bin)).sum();
     }
 
-    /// One step. Answers with the work it took.
+    /// One step. Returns the work it took.
     pub fn step(&mut self) -> u64 {
         let (opened, first) = self.open();
         let freed: u64 = opened.iter().map(|bin| self.waste(bin)).sum();
@@ -199,7 +201,8 @@ impl<'a> Filler<'a> {
         work + LOOK
     }
 
-    /// Takes a few bins out: such that a loose item fills a bin exactly with two of theirs, and others.
+    /// Takes a few bins out: such that a loose item exactly fills a bin together with two of their
+    /// items, and others.
     fn open(&mut self) -> (Vec<Vec<usize>>, Option<usize>) {
         let count = self.rng.below(7).min(self.filled.len());
         let mut chosen: Vec<usize> = Vec::with_capacity(count + 2);
@@ -235,7 +238,7 @@ impl<'a> Filler<'a> {
         (opened, first)
     }
 
-    /// Two items that fill a bin together with this one, if such are met soon.
+    /// Two items that fill a bin together with this one, if such are found soon.
     fn fellows(&mut self, first: usize) -> Vec<usize> {
         let capacity = self.room.capacity;
         let one = self.items[first];
@@ -297,7 +300,7 @@ impl<'a> Filler<'a> {
     }
 }
 
-/// So many patterns without a common item, within the waste.
+/// This many patterns without a common item, within the waste.
 fn disjoint(patterns: &[Pattern], wanted: usize, spare: u64, nodes: &mut u64) -> Option<Vec<u64>> {
     let mut chosen: Vec<usize> = Vec::with_capacity(wanted);
     let mut states: Vec<(u64, u64)> = vec![(0, spare)];

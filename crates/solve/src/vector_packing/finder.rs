@@ -1,5 +1,5 @@
-//! Looks for a packing into a given number of bins: some are filled, some items are left over, and a few
-//! bins at a time are packed anew so that less is left over, or as much in another way.
+//! Looks for a packing into a given number of bins: some are filled, some items are left over, and
+//! a few bins at a time are packed again so that less is left over, or as much in another way.
 
 #![allow(clippy::indexing_slicing)] // items and bins are numbered here
 
@@ -8,7 +8,7 @@ use crate::rng::Rng;
 
 /// Most nodes of one step.
 const NODES: u64 = 2_000;
-/// Work of a step that comes to nothing, about.
+/// Work of a step without a result, about.
 const LOOK: u64 = 100;
 
 /// A packing into a fixed number of bins that is not complete yet.
@@ -54,7 +54,7 @@ impl<'a> Finder<'a> {
         self.left.is_empty().then(filled)
     }
 
-    /// One step: a few bins are packed anew. Answers with the work it took.
+    /// One step: a few bins are packed again. Returns the work it took.
     pub fn step(&mut self) -> u64 {
         let budget = NODES;
         let mut nodes = budget;
@@ -91,7 +91,8 @@ impl<'a> Finder<'a> {
         let loads: Vec<Load> = local.iter().map(|&i| self.items[i]).collect();
         let away: u64 = outside.iter().map(|&i| self.volumes[i]).sum();
         let now = self.spill - away;
-        // Mostly as much left over as before is good enough: it goes on from elsewhere.
+        // Usually it is good enough if as much is left over as before: the search goes on from
+        // elsewhere.
         let allowed = match self.rng.below(16) {
             0..4 => now.saturating_sub(1),
             4 => now + self.room.whole() / 400,

@@ -1,5 +1,5 @@
-//! A lower bound by column generation: patterns are added to the linear program for as long as a bin can hold a
-//! load that its prices make worth more than one bin.
+//! A lower bound by column generation: patterns are added to the linear program for as long as a
+//! bin can hold a load that is worth more than one bin at the program's prices.
 
 #![allow(clippy::indexing_slicing)] // items are numbered here
 
@@ -50,7 +50,7 @@ impl Generator {
         })
     }
 
-    /// Adds a pattern that is known already.
+    /// Adds a pattern that is already known.
     pub fn add(&mut self, load: Vec<usize>) {
         if load.len() > 1 {
             self.master.add(Column {
@@ -88,7 +88,7 @@ impl Generator {
         taken.map(|(at, much)| (rows(at), much)).collect()
     }
 
-    /// One round. False when there is no more to be had.
+    /// One round. False if there is nothing more to gain.
     pub fn round(&mut self, spend: &dyn Fn(u64) -> bool) -> bool {
         if self.complete || !self.master.solve(spend) || !spend(self.table.work()) {
             return false;

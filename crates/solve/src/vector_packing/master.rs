@@ -1,6 +1,7 @@
-//! The linear program over patterns: the fewest bins, in parts, whose patterns have every item.
+//! The linear program over patterns: the fewest bins, in fractions, whose patterns contain every
+//! item.
 //!
-//! A revised simplex method with the whole inverse of the basis, for a few hundred rows. What it answers
+//! A revised simplex method with the whole inverse of the basis, for a few hundred rows. Its result
 //! is only a suggestion: bounds are proven from its prices in whole numbers, elsewhere.
 
 #![allow(clippy::indexing_slicing)] // rows and columns are numbered here
@@ -18,7 +19,7 @@ pub struct Column {
 const NEAR: f64 = 1e-9;
 /// Entries of the inverse below this are taken for zero.
 const TINY: f64 = 1e-11;
-/// Pivots after which the prices are worked out anew.
+/// Pivots after which the prices are computed again.
 const ANEW: usize = 600;
 
 /// The program, with its basis.
@@ -50,7 +51,7 @@ impl Master {
         for row in 0..rows {
             inverse[row * rows + row] = 1.0;
         }
-        // A little more or less of each item, so that no two ways to go on are equally good.
+        // A little more or less of each item, so that no two choices are equally good.
         let value: Vec<f64> = (0..rows)
             .map(|row| 1.0 + 1e-5 * ((row as f64 + 1.0) * 0.618_033_988_75).fract())
             .collect();

@@ -5,12 +5,12 @@
 //! master ⇄ table: generate (a bound, in prices) ┴─> packing, bound, certificate
 //! ```
 //!
-//! Three methods take turns. Column generation (Gilmore and Gomory 1961) solves the linear program over all
-//! loads of a bin; its prices, rounded to whole numbers, prove a bound that [`Certificate::holds`] checks on
-//! its own. Two searches over a few bins at a time look for packings: one where room is left over, one
-//! where every bin must be filled to the last step.
+//! Three methods take turns. Column generation (Gilmore and Gomory 1961) solves the linear program
+//! over all loads of a bin; its prices, rounded to whole numbers, prove a bound that
+//! [`Certificate::holds`] checks independently. Two searches over a few bins at a time look for
+//! packings: one if there is room left over, one if every bin must be filled to the last step.
 //!
-//! It knows no clock: all work is drawn from the caller's closure, which says whether to go on.
+//! It knows no clock: all work is counted by the caller's closure, which says whether to go on.
 
 mod certificate;
 mod dive;
@@ -47,7 +47,7 @@ pub struct Question {
 pub struct Outcome {
     /// The items of each bin, by number.
     pub packing: Vec<Vec<usize>>,
-    /// What proves that so many bins are needed: [`Certificate::bins`].
+    /// The proof that this many bins are needed: [`Certificate::bins`].
     pub certificate: Certificate,
 }
 
@@ -59,7 +59,7 @@ impl Outcome {
     }
 }
 
-/// Sizes above this are not looked at: volumes are products of two.
+/// Larger sizes are not handled: volumes are products of two.
 const LARGEST: u64 = 1 << 30;
 /// Most items: the inverse of the linear program has their number squared.
 const MOST_ITEMS: usize = 1_200;
@@ -70,8 +70,9 @@ const FIRST: u64 = 10_000;
 /// Turns of a search for full bins before the linear program is asked whether there can be so many.
 const PATIENT: u64 = 16;
 
-/// Packs, and proves how well, until that is proven best or `spend` says no. `spend` is told of work done,
-/// in elementary steps. `None` where the question is of a kind or a size that this is not for.
+/// Packs, and proves how well, until that is proven optimal or `spend` says no. `spend` is told of
+/// work done, in elementary steps. `None` if the question is not of a kind or a size that this is
+/// for.
 #[must_use]
 pub fn solve(question: &Question, seed: u64, spend: &dyn Fn(u64) -> bool) -> Option<Outcome> {
     let Question { capacity, items } = question;
@@ -189,7 +190,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Raises the bound as far as the linear program does. Answers with the patterns that it took.
+    /// Raises the bound as far as the linear program does. Returns the patterns that it used.
     fn bound(&mut self, spend: &dyn Fn(u64) -> bool) -> Vec<Vec<usize>> {
         let Some(mut bounder) = Generator::new(self.capacity, self.items, &self.best) else {
             return Vec::new();
@@ -264,7 +265,7 @@ impl<'a> Hunt<'a> {
         self.filler.as_ref().is_some_and(Filler::exact)
     }
 
-    /// What a search for full bins has come to, with the loose items in bins as they fit.
+    /// The result of a search for full bins, with the loose items in bins as they fit.
     fn nearly(&self) -> Option<Vec<Vec<usize>>> {
         self.filler
             .as_ref()

@@ -6,18 +6,18 @@ use crate::model::reader::{Fields, Notes, join};
 use crate::model::topology::variable::{Reference, Variable};
 use crate::model::topology::written::TextOrReference;
 
-/// Where hooks come from, as the topology has it.
+/// Where hooks come from, as written in the topology.
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct HooksSource {
-    /// URL or path of a git repository, or a plain folder, with `scale_hooks/` and `tier_hooks/`; or
-    /// where that is kept.
+    /// URL or path of a git repository, or a plain folder, with `scale_hooks/` and `tier_hooks/`;
+    /// or a reference to the URL.
     #[schema(rename = "hooks_git_repo", value_type = Option<TextOrReference>, example = "https://git.example/hooks.git")]
     pub repo: Variable,
-    /// Branch, tag or commit; the repository's HEAD without it.
+    /// Branch, tag or commit; the repository's HEAD unless given.
     #[schema(rename = "hooks_ref", pattern = r"\S", example = "main")]
     pub reference: Option<String>,
-    /// Who must have signed the commit: lines `NAME ssh-ed25519 AAAA…` as in OpenSSH's `allowed_signers`, or where they
-    /// are kept.
+    /// Who must have signed the commit: lines `NAME ssh-ed25519 AAAA…` as in OpenSSH's
+    /// `allowed_signers`, or a reference to them.
     #[schema(
         rename = "hooks_signers",
         value_type = Option<TextOrReference>,
@@ -31,7 +31,7 @@ pub struct HooksSource {
 pub struct Hooks {
     /// URL or path.
     pub repo: String,
-    /// Branch, tag or commit; the repository's HEAD without it.
+    /// Branch, tag or commit; the repository's HEAD if None.
     pub reference: Option<String>,
     /// Who must have signed the commit, in the format of `allowed_signers`.
     pub signers: Option<String>,

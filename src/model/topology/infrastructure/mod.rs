@@ -43,17 +43,17 @@ pub struct Infrastructure {
     #[serde(flatten)]
     #[schema(value_type = VmSize)]
     pub vm: Size,
-    /// Kinds of VM that can be made, in place of `cpu_cores` and `mem_units`. Where VMs come from machines
-    /// or groups of one kind, only questions (`POST /api/solve`) can have several.
+    /// Kinds of VM that can be made, in place of `cpu_cores` and `mem_units`. If VMs come from
+    /// machines or groups of one kind, only what-ifs (`POST /api/solve`) can have several.
     #[schema(value_type = Option<Vec<Shape>>)]
     pub shapes: Vec<Shape>,
     /// MiB in a memory unit; 512 unless given.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1048576, example = 512)]
     pub mem_unit_mb: u64,
-    /// Most VMs in use.
+    /// Most VMs to use.
     #[schema(minimum = 1, maximum = 100000, example = 10)]
     pub max_vms: Option<u32>,
-    /// Fewest VMs kept, even idle.
+    /// Fewest VMs to keep, even idle.
     #[schema(value_type = Option<u32>, minimum = 0, maximum = 100000, example = 1)]
     pub min_vms: u32,
     /// How processor limits are set.
@@ -77,8 +77,8 @@ pub struct Infrastructure {
     /// Names and passwords for registries, by the registries' names (`docker.io` for Docker Hub).
     #[schema(value_type = Option<BTreeMap<String, Login>>, example = json!({ "registry.test:5000": { "username": "puller", "password": { "from_env": "REGISTRY_PASSWORD" } } }))]
     pub registries: BTreeMap<String, Login>,
-    /// What becomes of a plan when containers of others, on the VMs that it uses, have no limits;
-    /// `warn` unless given.
+    /// What happens to a plan if containers that are not mapek's, on the VMs that it uses, have no
+    /// limits; `warn` unless given.
     #[schema(value_type = Option<OnForeign>)]
     pub foreign: OnForeign,
 }
@@ -96,7 +96,7 @@ impl Infrastructure {
         }
     }
 
-    /// What a VM has that is not in use yet: a host may have a size of its own.
+    /// The size of a VM that is not in use yet: a host may have a size of its own.
     #[must_use]
     pub fn size_of(&self, vm: &VmId) -> Size {
         let hosts = match &self.cloud {

@@ -3,22 +3,22 @@
 use strum::{EnumString, VariantNames};
 use utoipa::ToSchema;
 
-/// What becomes of a plan when containers of others have no limits, so that what they may take can't be
-/// counted: they are named in a warning; the plan is refused.
+/// What happens to a plan if containers that are not mapek's have no limits, so that what they may
+/// take can't be counted: they are named in a warning; the plan is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, VariantNames, ToSchema)]
 #[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 #[schema(example = "refuse")]
 pub enum OnForeign {
-    /// They are named in a warning.
+    /// The containers are named in a warning.
     #[default]
     Warn,
-    /// It is refused.
+    /// The plan is refused.
     Refuse,
 }
 
-/// What an execution does when an action fails for good: what was done is kept; it is undone; what
-/// does not depend on the failed action is done all the same.
+/// What an execution does when an action fails for good: what was done is kept; what was done is
+/// undone; what does not depend on the failed action is still done.
 #[derive(
     Clone,
     Copy,
@@ -41,7 +41,7 @@ pub enum OnFailure {
     Stop,
     /// What was done is undone.
     Rollback,
-    /// What does not depend on the failed action is done all the same.
+    /// What does not depend on the failed action is still done.
     Continue,
 }
 

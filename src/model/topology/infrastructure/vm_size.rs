@@ -31,13 +31,13 @@ impl CpuMode {
     }
 }
 
-/// The shape assumed where the topology gives none: that of the predecessor's examples.
+/// The shape assumed if the topology gives none: that of the predecessor's examples.
 const DEFAULT_SHAPE: (u32, u64) = (2, 8);
 
-/// The most cores that a VM may be said to have.
+/// The most cores that a VM may be given.
 pub(in crate::model::topology) const MOST_CORES: u32 = 10_000;
 
-/// The most memory units that a VM may be said to have.
+/// The most memory units that a VM may be given.
 pub(in crate::model::topology) const MOST_MEM_UNITS: u64 = 1_000_000;
 
 pub(super) fn read_shape(notes: &mut Notes, fields: &mut Fields<'_>, mode: CpuMode) -> Option<Size> {

@@ -26,7 +26,7 @@ pub struct Weights {
     /// An existing container of a tier in the plan, removed; 1 unless given.
     #[schema(value_type = Option<u32>, maximum = 1000000, example = 1)]
     pub container_delete: u32,
-    /// The same, where the tier has `max_node` 1; 100 unless given.
+    /// The same, if the tier has `max_node` 1; 100 unless given.
     #[schema(value_type = Option<u32>, maximum = 1000000, example = 100)]
     pub container_delete_pinned: u32,
 }

@@ -48,7 +48,7 @@ fn a_probe_is_asked_where_its_port_is_published() {
         (Ask::Tcp {}, 1, 0)
     );
 
-    // The engine alone can run commands whenever it likes.
+    // Only the engine can run commands at any time.
     let web = tier(json!({ "probe": { "command": "pg_isready -q", "retries": 9 } }));
     let check = web.healthcheck.unwrap();
     assert_eq!(
