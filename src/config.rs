@@ -18,7 +18,8 @@ use backup::{BackupOptions, RestoreOptions};
 use client::{
     AdoptOptions, CandidatesOptions, ClientOptions, CompletionsOptions, DiffOptions, DrainOptions,
     EventsOptions, ExecuteOptions, ExecutionArgument, ExecutionsOptions, GiveUpOptions, HowOptions,
-    LogsOptions, MigrateOptions, NodesArgument, NodesOptions, TopOptions, TopologyCommand, TranslateOptions,
+    IntentsOptions, LogsOptions, MigrateOptions, NodesArgument, NodesOptions, TopOptions, TopologyCommand,
+    TranslateOptions,
 };
 use offline::ValidateOptions;
 
@@ -95,6 +96,8 @@ pub enum Command {
     Drain(DrainOptions),
     /// Move a container of a tier to another node
     Migrate(MigrateOptions),
+    /// Show what is wanted of nodes and tiers besides plans, or take an intent back that has not begun
+    Intents(IntentsOptions),
     /// Show a container's output
     Logs(LogsOptions),
     /// Show what the containers use of their limits, measured by the engines
@@ -157,6 +160,7 @@ impl Command {
             | Self::Uncordon(_)
             | Self::Drain(_)
             | Self::Migrate(_)
+            | Self::Intents(_)
             | Self::Executions(_)
             | Self::Events(_)
             | Self::Cancel(_)

@@ -1,13 +1,13 @@
 # Talking to the service, and showing what it and Docker say. Needs LISTEN.
 # shellcheck shell=bash
 
-# Its presence says that a data folder is of `make run`'s making, and may be removed.
+# This file in a data folder means that `make run` made the folder, and it may be removed.
 # shellcheck disable=SC2034 # used by the scripts that source this
 MARK=.made-by-make-run
 ANSWER=$(mktemp)
 
-# api METHOD PATH [FILE]: leaves the answer's body in $ANSWER; an error ends the script with
-# what the service says about it.
+# api METHOD PATH [FILE]: puts the answer's body into $ANSWER; an error ends the script with
+# the service's message.
 api() {
     local code
     code=$(curl --silent --show-error --request "$1" ${3:+--data-binary "@$3"} \
@@ -19,7 +19,7 @@ api() {
     die "$1 $2 was answered with $code"
 }
 
-# wait_until_healthy PID: until the service answers; not longer than its process lives.
+# wait_until_healthy PID: waits until the service answers, but no longer than its process runs.
 wait_until_healthy() {
     local _
     for _ in $(seq 300); do

@@ -1,4 +1,4 @@
-# What every script here shares: where things live, and how to say what is going on.
+# What all scripts here share: where things are, and how to print messages.
 # Sourced, never run. Callers set -euo pipefail themselves.
 # shellcheck shell=bash
 
@@ -22,7 +22,7 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# as_root CMD…: as it is for root, through sudo for anyone else.
+# as_root CMD…: runs it directly for root, and with sudo for anyone else.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
@@ -33,8 +33,8 @@ as_root() {
     fi
 }
 
-# alive PID COMMAND: whether PID runs and is COMMAND. A pid file outlives a reboot, and the
-# number may by then belong to somebody else.
+# alive PID COMMAND: whether PID runs and is COMMAND. A pid file survives a reboot, and the
+# number may by then belong to another process.
 alive() {
     [ -n "${1:-}" ] && [ -r "/proc/$1/comm" ] && [ "$(cat "/proc/$1/comm")" = "$2" ]
 }

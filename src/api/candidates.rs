@@ -115,5 +115,6 @@ fn read(body: &Value) -> Result<CandidatesWanted, Fault> {
         cpu: cpu.transpose()?,
         mem: mem.transpose()?,
         exclude,
+        leaves: None,
     })
 }

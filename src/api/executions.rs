@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use super::Handle;
 use super::answer::Timer;
 use super::body::NoBody;
 use super::by::Asked;
+use super::paging;
 
 /// The request was accepted; the execution shows its effect.
 #[derive(Serialize, ToSchema)]
@@ -36,19 +37,6 @@ pub struct Executions {
     /// What to give as `before` for the next page; null on the last page.
     #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     next: Option<Uuid>,
-}
-
-/// How many executions an answer lists, by default and at most.
-const LIMIT: u32 = 200;
-const MOST: u32 = 1000;
-
-/// Which part of the history to list.
-#[derive(Debug, Default, Deserialize)]
-struct Query {
-    limit: Option<String>,
-    before: Option<String>,
-    state: Option<String>,
-    since: Option<String>,
 }
 
 /// A page of the history, newest first.
@@ -83,39 +71,8 @@ pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpRe
 
 /// The page that a query asks for.
 fn page(query: &str) -> Result<Page, Fault> {
-    let bad = |message: String| Fault::new(Code::RequestInvalid, message);
-    let query = web::Query::<Query>::from_query(query)
-        .map_err(|error| bad(format!("the query can't be read: {error}")))?
-        .into_inner();
-    let wrong = |name: &str, should: &str, is: &str| bad(format!("{name} should be {should}, is {is:?}"));
-    let limit = match &query.limit {
-        None => LIMIT,
-        Some(text) => {
-            let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-            let should = format!("a whole number from 1 to {MOST}");
-            limit.ok_or_else(|| wrong("limit", &should, text))?
-        }
-    };
-    let before = query.before.as_deref().map(|text| {
-        let id = text.parse().ok();
-        id.ok_or_else(|| wrong("before", "the id of an execution", text))
-    });
-    let state = query.state.as_deref().map(|text| {
-        let names: Vec<&str> = Standing::ALL.iter().map(|state| state.as_str()).collect();
-        let should = format!("one of {}", names.join(", "));
-        Standing::parse(text).ok_or_else(|| wrong("state", &should, text))
-    });
-    let since = query.since.as_deref().map(|text| {
-        let since = text.parse().ok();
-        let should = "a time as in 2026-11-21T16:00:00Z (where it has a +, write %2B)";
-        since.ok_or_else(|| wrong("since", should, text))
-    });
-    Ok(Page {
-        limit,
-        before: before.transpose()?,
-        state: state.transpose()?,
-        since: since.transpose()?,
-    })
+    let states: Vec<&str> = Standing::ALL.iter().map(|state| state.as_str()).collect();
+    paging::page(query, "an execution", &states, Standing::parse)
 }
 
 /// One execution with every action: its state, times, attempts, error and hook output.

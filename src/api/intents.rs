@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use strum::VariantNames;
 use utoipa::ToSchema;
@@ -12,12 +12,14 @@ use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
 use crate::journal::IntentPage;
-use crate::model::intent::{Intent, State, Wanted};
+use crate::model::intent::{Destination, Intent, State, Wanted};
+use crate::model::{TierId, VmId};
 
 use super::Handle;
 use super::answer::Timer;
-use super::body::JsonBody;
+use super::body::{JsonBody, NoBody};
 use super::by::Asked;
+use super::paging;
 
 /// One intent, and the `time` spent.
 #[derive(Serialize, ToSchema)]
@@ -41,11 +43,7 @@ pub struct Intents {
     next: Option<Uuid>,
 }
 
-/// How many intents an answer lists, by default and at most.
-const LIMIT: u32 = 200;
-const MOST: u32 = 1000;
-
-/// Asks for something about nodes, or about where a tier is.
+/// Wants something of nodes, or of where a tier is.
 ///
 /// `cordon`: the node takes nothing new. `uncordon`: it may be used again. `drain`: it takes
 /// nothing new, and everything on it is moved elsewhere. `migrate`: a container of the tier is
@@ -83,35 +81,63 @@ fn read(body: &Value) -> Result<Wanted, Fault> {
         ("drain", &["kind", "node"]),
         ("migrate", &["kind", "tier", "from", "to"]),
     ];
-    let bad = |message: String| Fault::new(Code::RequestInvalid, message);
     let members = body.as_object().ok_or_else(|| {
         bad("should be an object such as {\"kind\": \"drain\", \"node\": \"vm1\"}".to_owned())
     })?;
     let kind = members.get("kind").and_then(Value::as_str);
-    let Some((_, known)) = KINDS.iter().find(|(name, _)| Some(*name) == kind) else {
+    let Some((kind, known)) = KINDS.iter().find(|(name, _)| Some(*name) == kind) else {
         let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
         return Err(bad(format!("kind should be one of {}", names.join(", "))));
     };
     if let Some(stray) = members.keys().find(|member| !known.contains(&member.as_str())) {
         return Err(Fault::unknown("member of this intent", stray, known));
     }
-    let wrong = |error: serde_json::Error| match kind {
-        // serde's message about `to` names our types, so it is not used.
-        Some("migrate") => bad(
-            "a migrate names a tier, where it goes to (a list of nodes, or an expression), and, where the \
-             tier is on several nodes, from which"
-                .to_owned(),
-        ),
-        _ => bad(format!("names no node: {error}")),
+    let text = |name: &str| match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(bad(format!("{name} should be a string"))),
     };
-    serde_json::from_value(body.clone()).map_err(wrong)
+    let needed = |name: &str, what: &str| {
+        let missing = || bad(format!("{name} is missing: a {kind} names {what}"));
+        text(name)?.ok_or_else(missing)
+    };
+    let node = || needed("node", "a node").map(VmId::new);
+    Ok(match *kind {
+        "cordon" => Wanted::Cordon { node: node()? },
+        "uncordon" => Wanted::Uncordon { node: node()? },
+        "drain" => Wanted::Drain { node: node()? },
+        _ => Wanted::Migrate {
+            tier: TierId::new(needed("tier", "a tier")?),
+            from: text("from")?.map(VmId::new),
+            to: destination(members.get("to"))?,
+        },
+    })
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Query {
-    limit: Option<String>,
-    before: Option<String>,
-    state: Option<String>,
+/// Where a migrate goes to.
+fn destination(to: Option<&Value>) -> Result<Destination, Fault> {
+    let wrong = |is: &str| {
+        bad(format!(
+            "to {is}: it should be a list of nodes, such as [\"vm2\"], or an expression that is true of them, such as \
+             \"node.labels.zone == 'b'\""
+        ))
+    };
+    match to {
+        None | Some(Value::Null) => Err(wrong("is missing")),
+        Some(Value::String(expression)) => Ok(Destination::Expression(expression.clone())),
+        Some(Value::Array(nodes)) => {
+            let named = nodes.iter().map(|node| node.as_str().map(VmId::new));
+            let named: Option<Vec<VmId>> = named.collect();
+            named
+                .map(Destination::Nodes)
+                .ok_or_else(|| wrong("has something in it that is no node's name"))
+        }
+        Some(other) => Err(wrong(&format!("is {other}"))),
+    }
+}
+
+fn bad(message: String) -> Fault {
+    Fault::new(Code::RequestInvalid, message)
 }
 
 /// A page of the intents, newest first.
@@ -122,6 +148,8 @@ struct Query {
         ("before" = Option<String>, Query, format = "uuid",
             description = "Only intents that were taken before this one."),
         ("state" = Option<State>, Query, description = "Only intents in this state."),
+        ("since" = Option<String>, Query, format = "date-time",
+            description = "Only intents that were taken then or later."),
     ),
     responses((status = 200, description = "A page of the intents.", body = Intents)))]
 pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
@@ -139,35 +167,9 @@ pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpRe
 }
 
 fn page(query: &str) -> Result<IntentPage, Fault> {
-    let bad = |message: String| Fault::new(Code::RequestInvalid, message);
-    let query = web::Query::<Query>::from_query(query)
-        .map_err(|error| bad(format!("the query can't be read: {error}")))?
-        .into_inner();
-    let limit = match &query.limit {
-        None => LIMIT,
-        Some(text) => {
-            let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-            limit.ok_or_else(|| {
-                bad(format!(
-                    "limit should be a whole number from 1 to {MOST}, is {text:?}"
-                ))
-            })?
-        }
-    };
-    let before = match &query.before {
-        None => None,
-        Some(text) => {
-            Some(id_of(text).map_err(|_| bad(format!("before should be the id of an intent, is {text:?}")))?)
-        }
-    };
-    let state = match &query.state {
-        None => None,
-        Some(text) => Some(State::from_str(text).map_err(|_| {
-            let names = State::VARIANTS.join(", ");
-            bad(format!("state should be one of {names}, is {text:?}"))
-        })?),
-    };
-    Ok(IntentPage { limit, before, state })
+    paging::page(query, "an intent", State::VARIANTS, |text| {
+        State::from_str(text).ok()
+    })
 }
 
 /// One intent, and what came of it.
@@ -177,6 +179,27 @@ fn page(query: &str) -> Result<IntentPage, Fault> {
 pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpResponse {
     let intent = match id_of(&id) {
         Ok(id) => service.intent(id).await,
+        Err(fault) => Err(fault),
+    };
+    timer.give(intent.map(|intent| IntentShown { intent }))
+}
+
+/// Takes an intent back that has not begun.
+///
+/// What is wanted no more is `cancelled`. An intent that an execution carries out already is ended by cancelling that
+/// execution; one that is over is left as it is. The node of a drain that is taken back stays cordoned.
+#[utoipa::path(delete, path = "/api/intents/{id}", operation_id = "cancel_intent", tag = "intents",
+    params(("id" = String, Path, description = "Its id.", format = "uuid")),
+    responses((status = 200, description = "It is taken back.", body = IntentShown)))]
+pub async fn delete(
+    service: Handle,
+    timer: Timer,
+    Asked(by): Asked,
+    id: web::Path<String>,
+    NoBody(body): NoBody,
+) -> HttpResponse {
+    let intent = match body.and_then(|()| id_of(&id)) {
+        Ok(id) => service.withdraw(id, by).await,
         Err(fault) => Err(fault),
     };
     timer.give(intent.map(|intent| IntentShown { intent }))

@@ -25,6 +25,7 @@ mod logs;
 mod measure;
 mod nodes;
 mod openapi;
+mod paging;
 mod plan;
 mod query;
 mod schemas;
@@ -97,7 +98,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             route("/api/intents/{id}")
                 .get(intents::get)
-                .route(web::head().to(intents::get)),
+                .route(web::head().to(intents::get))
+                .delete(intents::delete),
         )
         .service(route("/api/logs/{vm}/{container}").get(logs::get))
         .service(route("/api/plan").get(plan::get).route(web::head().to(plan::get)))

@@ -1,24 +1,32 @@
 //! `/api/nodes`
 
+use std::str::FromStr;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use strum::VariantNames;
 use utoipa::ToSchema;
 
 use crate::fault::{Code, Fault};
+use crate::model::node::Standing;
 use crate::model::{Node, VmId};
 
 use super::Handle;
 use super::answer::Timer;
+use super::paging;
 
 /// Every VM that could be used.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "nodes": [], "time": "0.02" }))]
+#[schema(example = json!({ "nodes": [], "next": null, "time": "0.02" }))]
 #[serde(deny_unknown_fields)]
 pub struct NodesShown {
     /// Ordered by name.
     nodes: Vec<Node>,
+    /// What to give as `after` for the page after this one; null where there is none.
+    #[schema(value_type = Option<String>, example = "vm9")]
+    next: Option<VmId>,
 }
 
 /// One node, and the `time` spent.
@@ -45,7 +53,58 @@ pub enum Format {
 
 #[derive(Deserialize)]
 struct Query {
-    format: Option<Format>,
+    format: Option<String>,
+    limit: Option<String>,
+    after: Option<String>,
+    standing: Option<String>,
+}
+
+/// What of the nodes to answer.
+struct Wanted {
+    format: Format,
+    limit: Option<u32>,
+    after: Option<VmId>,
+    standing: Option<Standing>,
+}
+
+/// The most nodes that a page has.
+const MOST: u32 = 100_000;
+
+fn wanted(query: &str) -> Result<Wanted, Fault> {
+    let query = web::Query::<Query>::from_query(query)
+        .map_err(|error| Fault::new(Code::RequestInvalid, format!("the query can't be read: {error}")))?
+        .into_inner();
+    let format = match query.format.as_deref() {
+        None | Some("json") => Format::Json,
+        Some("csv") => Format::Csv,
+        Some(other) => return Err(paging::wrong("format", "json or csv", other)),
+    };
+    let standing = query.standing.as_deref().map(|text| {
+        let should = format!("one of {}", Standing::VARIANTS.join(", "));
+        Standing::from_str(text).map_err(|_| paging::wrong("standing", &should, text))
+    });
+    Ok(Wanted {
+        format,
+        limit: paging::limit(query.limit.as_deref(), MOST)?,
+        after: query.after.map(|name| VmId::new(&name)),
+        standing: standing.transpose()?,
+    })
+}
+
+impl Wanted {
+    /// The page of the nodes, which are in the order of their names, and where the one after it begins.
+    fn page(&self, mut nodes: Vec<Node>) -> NodesShown {
+        nodes.retain(|node| {
+            self.after.as_ref().is_none_or(|after| node.id > *after)
+                && self.standing.is_none_or(|standing| node.standing == standing)
+        });
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.unwrap_or(usize::MAX);
+        let more = nodes.len() > limit;
+        nodes.truncate(limit);
+        let next = nodes.last().filter(|_| more).map(|last| last.id.clone());
+        NodesShown { nodes, next }
+    }
 }
 
 /// Every VM that could be used, wherever it comes from.
@@ -54,24 +113,26 @@ struct Query {
 /// `lost` after `lost_after_s` of `self_heal`; what it said last is shown all the same. Before the
 /// first topology, the list is empty.
 #[utoipa::path(get, path = "/api/nodes", operation_id = "list_nodes", tag = "state",
-    params(("format" = Option<Format>, Query, description = "`csv` for a spreadsheet; `json` unless given.")),
+    params(
+        ("format" = Option<Format>, Query, description = "`csv` for a spreadsheet; `json` unless given."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100000,
+            description = "So many at most; all unless given."),
+        ("after" = Option<String>, Query, description = "Only nodes with names after this one."),
+        ("standing" = Option<Standing>, Query, description = "Only nodes that stand so."),
+    ),
     responses((status = 200, description = "The nodes.", content(
         (NodesShown = "application/json"), (String = "text/csv")))))]
 pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpResponse {
-    let query = web::Query::<Query>::from_query(request.query_string());
-    let format = match query {
-        Ok(query) => query.format.unwrap_or(Format::Json),
-        Err(_) => {
-            let fault = Fault::new(Code::RequestInvalid, "format should be json or csv");
-            return timer.fail(&fault);
-        }
+    let wanted = match wanted(request.query_string()) {
+        Ok(wanted) => wanted,
+        Err(fault) => return timer.fail(&fault),
     };
-    let nodes = service.nodes().await;
-    match (nodes, format) {
-        (Ok(nodes), Format::Csv) => HttpResponse::Ok()
+    let nodes = service.nodes().await.map(|nodes| wanted.page(nodes));
+    match (nodes, wanted.format) {
+        (Ok(page), Format::Csv) => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
-            .body(table(&nodes)),
-        (nodes, _) => timer.give(nodes.map(|nodes| NodesShown { nodes })),
+            .body(table(&page.nodes)),
+        (page, _) => timer.give(page),
     }
 }
 

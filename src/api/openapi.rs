@@ -43,6 +43,7 @@ use merge::merge;
         super::intents::post,
         super::intents::list,
         super::intents::get,
+        super::intents::delete,
         super::logs::get,
         super::nodes::list,
         super::nodes::get,

@@ -84,7 +84,7 @@ async fn history(client: &Client, options: &ExecutionsOptions, output: Output) -
         ("state", options.state.clone()),
         ("since", options.since.clone()),
     ];
-    let answer = listed(client, &filters).await?;
+    let answer = listed(client, "/api/executions", &filters).await?;
     if output == Output::Json {
         return print_json(&answer);
     }
@@ -105,20 +105,24 @@ async fn history(client: &Client, options: &ExecutionsOptions, output: Output) -
     }
 }
 
-/// Asks for the executions that match.
+/// Asks for the entries of a list that match.
 ///
 /// # Errors
 ///
 /// When the service answers with an error.
-pub async fn listed(client: &Client, filters: &[(&str, Option<String>)]) -> Result<Value, Problem> {
+pub async fn listed(
+    client: &Client,
+    list: &str,
+    filters: &[(&str, Option<String>)],
+) -> Result<Value, Problem> {
     let given = filters.iter().filter_map(|(name, value)| {
         let value = value.as_deref()?;
         Some(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
     });
     let query: Vec<String> = given.collect();
     let path = match query.is_empty() {
-        true => "/api/executions".to_owned(),
-        false => format!("/api/executions?{}", query.join("&")),
+        true => list.to_owned(),
+        false => format!("{list}?{}", query.join("&")),
     };
     client.ask(Method::GET, &path, None).await
 }
@@ -249,7 +253,7 @@ fn list(answer: &Value) -> &[Value] {
 }
 
 async fn newest(client: &Client) -> Result<Uuid, Problem> {
-    let answer = listed(client, &[("limit", Some("1".to_owned()))]).await?;
+    let answer = listed(client, "/api/executions", &[("limit", Some("1".to_owned()))]).await?;
     let none = || Problem::new(Exit::Refused, "there are no executions yet");
     parse(&cell(Some(
         list(&answer)
@@ -261,7 +265,7 @@ async fn newest(client: &Client) -> Result<Uuid, Problem> {
 
 async fn running(client: &Client) -> Result<Uuid, Problem> {
     // One at a time: the newest, or none.
-    let answer = listed(client, &[("limit", Some("1".to_owned()))]).await?;
+    let answer = listed(client, "/api/executions", &[("limit", Some("1".to_owned()))]).await?;
     let unfinished = |execution: &&Value| {
         let state = execution.get("state").and_then(Value::as_str);
         matches!(state, Some("running" | "held"))

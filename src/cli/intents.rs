@@ -1,16 +1,20 @@
-//! `mapek cordon`, `uncordon`, `drain`, `migrate`: sends intents, and shows their progress.
+//! `mapek cordon`, `uncordon`, `drain`, `migrate`, `intents`: sends intents, shows them and their progress, and takes them back.
 
 use std::time::Duration;
 
 use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::config::client::{DrainOptions, MigrateOptions, NodesArgument, Output};
+use crate::config::client::{
+    DrainOptions, IntentsCommand, IntentsOptions, MigrateOptions, NodesArgument, Output,
+};
 
+use super::executions::listed;
 use super::http::Client;
 use super::problem::{Exit, Problem};
 use super::progress::say;
-use super::show::{cell, print, print_json};
+use super::show::{cell, print, print_json, table};
 use super::style::{CHANGE, paint};
 
 /// The pause between two looks at an intent.
@@ -80,7 +84,85 @@ pub async fn migrate(client: &Client, options: &MigrateOptions, output: Output) 
     wait_for(client, vec![taken], options.detach, output).await
 }
 
-/// Follows intents to their end.
+/// Shows intents, or one of them, or takes one back.
+///
+/// # Errors
+///
+/// When there is none of that id, or it can't be taken back.
+pub async fn intents(client: &Client, options: &IntentsOptions, output: Output) -> Result<(), Problem> {
+    let path = |id: &str| format!("/api/intents/{}", utf8_percent_encode(id, NON_ALPHANUMERIC));
+    let one = match (&options.command, &options.id) {
+        (Some(IntentsCommand::Cancel { id }), _) => client.ask(Method::DELETE, &path(id), None).await?,
+        (None, Some(id)) => client.ask(Method::GET, &path(id), None).await?,
+        (None, None) => return list(client, options, output).await,
+    };
+    match output {
+        Output::Json => print_json(&one),
+        Output::Table => print(&line(&one)),
+    }
+}
+
+async fn list(client: &Client, options: &IntentsOptions, output: Output) -> Result<(), Problem> {
+    let filters = [
+        ("limit", options.limit.map(|limit| limit.to_string())),
+        ("before", options.before.clone()),
+        ("state", options.state.clone()),
+        ("since", options.since.clone()),
+    ];
+    let answer = listed(client, "/api/intents", &filters).await?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let intents = answer.get("intents").and_then(Value::as_array);
+    let rows: Vec<Vec<String>> = intents.into_iter().flatten().map(row).collect();
+    if rows.is_empty() {
+        return print("There is no such intent.");
+    }
+    print(&table(
+        &["INTENT", "STATE", "WANTED", "BY", "TAKEN", "REASONS"],
+        rows,
+    ))?;
+    match answer.get("next").and_then(Value::as_str) {
+        Some(next) => print(&format!("There are more: --before {next} shows them.")),
+        None => Ok(()),
+    }
+}
+
+fn row(intent: &Value) -> Vec<String> {
+    let of = |key: &str| cell(intent.get(key));
+    let reasons = reasons(intent);
+    vec![
+        of("id"),
+        of("state"),
+        wanted(intent),
+        of("by"),
+        of("created_at"),
+        if reasons.is_empty() {
+            "-".to_owned()
+        } else {
+            reasons.join("; ")
+        },
+    ]
+}
+
+/// What is wanted, in a few words.
+fn wanted(intent: &Value) -> String {
+    let about = ["tier", "app", "node", "capacity"];
+    let about = about.iter().find_map(|key| intent.get(*key));
+    let kind = cell(intent.get("kind"));
+    match about.filter(|about| !about.is_null()) {
+        Some(about) => format!("{kind} {}", cell(Some(about))),
+        None => kind,
+    }
+}
+
+fn reasons(intent: &Value) -> Vec<String> {
+    let reasons = intent.get("reasons").and_then(Value::as_array);
+    let reasons = reasons.into_iter().flatten();
+    reasons.map(|reason| cell(Some(reason))).collect()
+}
+
+/// Follows intents to their ends.
 async fn wait_for(client: &Client, taken: Vec<Value>, detach: bool, output: Output) -> Result<(), Problem> {
     if detach {
         if output == Output::Table {
@@ -103,7 +185,7 @@ async fn wait_for(client: &Client, taken: Vec<Value>, detach: bool, output: Outp
             }
             if matches!(
                 now.get("state").and_then(Value::as_str),
-                Some("done" | "refused" | "failed")
+                Some("done" | "refused" | "failed" | "cancelled")
             ) {
                 break now;
             }
@@ -125,18 +207,8 @@ async fn wait_for(client: &Client, taken: Vec<Value>, detach: bool, output: Outp
 }
 
 fn line(intent: &Value) -> String {
-    let about = match intent.get("tier") {
-        Some(tier) => cell(Some(tier)),
-        None => cell(intent.get("node")),
-    };
-    let state = cell(intent.get("state"));
-    let reasons = intent.get("reasons").and_then(Value::as_array);
-    let reasons: Vec<String> = reasons
-        .into_iter()
-        .flatten()
-        .map(|reason| cell(Some(reason)))
-        .collect();
-    let head = format!("{} {about}: {}", cell(intent.get("kind")), paint(CHANGE, state));
+    let head = format!("{}: {}", wanted(intent), paint(CHANGE, cell(intent.get("state"))));
+    let reasons = reasons(intent);
     if reasons.is_empty() {
         head
     } else {

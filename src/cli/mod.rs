@@ -88,6 +88,7 @@ async fn dispatch(command: &Command, options: &ClientOptions, home: Option<PathB
         Command::Uncordon(nodes) => intents::cordon(&client()?, "uncordon", nodes, output).await,
         Command::Drain(options) => intents::drain(&client()?, options, output).await,
         Command::Migrate(options) => intents::migrate(&client()?, options, output).await,
+        Command::Intents(options) => intents::intents(&client()?, options, output).await,
         Command::Adopt(options) => state::adopt(&client()?, &options.owner, output).await,
         Command::Executions(options) => executions::executions(&client()?, options, output).await,
         Command::Events(options) => executions::events(&client()?, options, output).await,

@@ -209,7 +209,7 @@ async fn reached_before(client: &Client, holds: &Value, present: u64) -> Result<
             ("limit", Some(PAGE.to_string())),
             ("before", before),
         ];
-        let page = listed(client, &filters).await?;
+        let page = listed(client, "/api/executions", &filters).await?;
         let executions = page.get("executions").and_then(Value::as_array);
         for execution in executions.into_iter().flatten() {
             let path = format!("/api/executions/{}", cell(execution.get("id")));

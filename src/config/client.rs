@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Secret;
 
@@ -74,7 +74,7 @@ pub struct FileArgument {
 }
 
 /// What to do with the topology.
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum TopologyCommand {
     /// Show the topology as it was put
     Get,
@@ -286,6 +286,40 @@ pub struct MigrateOptions {
     /// Do not wait for the end: print the intent's id and exit
     #[arg(long)]
     pub detach: bool,
+}
+
+/// Options of `mapek intents`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct IntentsOptions {
+    /// What to do with one, where it is not to be shown
+    #[command(subcommand)]
+    pub command: Option<IntentsCommand>,
+    /// Only this intent
+    #[arg(conflicts_with_all = ["limit", "before", "state", "since"])]
+    pub id: Option<String>,
+    /// How many at most [default: 200]
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<u32>,
+    /// Only intents that were taken before this one
+    #[arg(long, value_name = "ID")]
+    pub before: Option<String>,
+    /// Only intents in this state, such as pending
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// Only intents that were taken then or later, such as 2026-11-21T16:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+}
+
+/// What to do with an intent.
+#[derive(Debug, Subcommand)]
+pub enum IntentsCommand {
+    /// Take an intent back that has not begun
+    Cancel {
+        /// The intent
+        id: String,
+    },
 }
 
 /// Options of `mapek logs`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Folder inside a container for the scripts that are run in it.
+/// Folder in a container for the scripts that are run in it.
 pub const HOOKS_FOLDER: &str = "/ecoware";
 
 /// A command to run inside a container.
@@ -13,16 +13,16 @@ pub const HOOKS_FOLDER: &str = "/ecoware";
 pub struct Command {
     /// Argument vector.
     pub argv: Vec<String>,
-    /// Environment besides the container's own.
+    /// Environment in addition to the container's own.
     pub environment: BTreeMap<String, String>,
-    /// Working directory; None is the container's own.
+    /// Working directory; None for the container's own.
     pub folder: Option<String>,
     /// How long it may take.
     pub deadline: Duration,
 }
 
-/// What one run of a command is known by to its engine, also after a restart of the service. What is
-/// in it is the driver's business.
+/// The id by which an engine knows one run of a command, also after a restart of the service. Only
+/// the driver knows what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub String);
@@ -32,8 +32,8 @@ pub struct RunId(pub String);
 pub struct Finished {
     /// How it ended.
     pub end: End,
-    /// Standard output and error, interleaved as they came, cut in the middle where too long. Of
-    /// a command that was given up: what it had said until then.
+    /// Standard output and error, interleaved as they came, with the middle cut out if too long.
+    /// For a command that was given up: the output until then.
     pub output: String,
 }
 
@@ -43,10 +43,10 @@ pub struct Finished {
 pub enum End {
     /// By itself, with this exit code.
     Exited(i64),
-    /// Not within its deadline; it was killed, and surely runs no more.
+    /// Not within its deadline; it was killed, and certainly no longer runs.
     Killed,
     /// Not within its deadline, and it may still run: the container has nothing to kill it with.
     Abandoned,
-    /// It surely runs no more, or was never begun; if it was, nobody knows how it ended.
+    /// It certainly no longer runs, or was never begun; if it was, nobody knows how it ended.
     Forgotten,
 }

@@ -19,11 +19,11 @@ pub struct ContainerSpec {
     pub app: String,
     /// See [`ContainerSpec::app`].
     pub tier: String,
-    /// What it is made from, as the record has it; None where nobody keeps that.
+    /// What it is made from, as recorded; None if nobody records that.
     pub revision: Option<RevisionId>,
     /// Image.
     pub image: String,
-    /// Who asks the image's registry for it.
+    /// The user name for the image's registry.
     pub login: Option<Login>,
     /// Limits.
     pub limits: Limits,
@@ -39,13 +39,13 @@ pub struct ContainerSpec {
     pub volumes: Vec<String>,
     /// Health check.
     pub healthcheck: Option<Healthcheck>,
-    /// Health check that the driver makes, from where it runs.
+    /// A health check that the driver makes, from where it runs.
     pub probe: Option<probe::Target>,
     /// How long the container must stay up, and healthy, before it counts as running.
     pub bake: Duration,
     /// Seconds between the stop signal and the kill.
     pub stop_grace_s: Option<u32>,
-    /// Labels besides those of `mapek`.
+    /// Labels in addition to those of `mapek`.
     pub labels: BTreeMap<String, String>,
     /// User.
     pub user: Option<String>,

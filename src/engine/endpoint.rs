@@ -1,6 +1,6 @@
 //! Where an engine listens: the endpoint's text, read once.
 //!
-//! Pure. Nothing here dials.
+//! Pure. No connection is made here.
 
 use std::fmt;
 
@@ -15,11 +15,11 @@ pub enum Endpoint {
     Tls(HostPort),
     /// The `docker` command at the far end of an SSH connection.
     Ssh {
-        /// Login name, where one is given.
+        /// Login name, if one is given.
         user: Option<String>,
         /// Host and port; port 22 may also come from the SSH client's own configuration.
         host: String,
-        /// Port, where one is given.
+        /// Port, if one is given.
         port: Option<u16>,
     },
 }
@@ -42,8 +42,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Says what is wrong and what would be right. A text that may hold a password is never
-    /// repeated in the answer.
+    /// Says what is wrong and what would be right. The message never repeats a text that may
+    /// contain a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.trim().split_once("://") else {
             return Err(
@@ -65,7 +65,7 @@ impl Endpoint {
         }
     }
 
-    /// The machine's name or address, where the endpoint says it: everywhere but on a unix socket.
+    /// The machine's name or address, if the endpoint has one: always, except on a unix socket.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match self {
@@ -85,7 +85,7 @@ fn ssh(rest: &str) -> Result<Endpoint, String> {
         if user.contains(':') {
             return Err("holds a password; SSH endpoints work with keys, write ssh://user@host".to_owned());
         }
-        // A leading dash would be read as an option by the ssh command.
+        // The ssh command would read a leading dash as an option.
         if user.is_empty() || user.starts_with('-') || !user.chars().all(|c| c.is_ascii_graphic()) {
             return Err("has no usable user name before the @".to_owned());
         }
@@ -109,7 +109,7 @@ fn host_port(rest: &str, default: u16) -> Result<HostPort, String> {
     })
 }
 
-/// `host`, `host:port`, `[v6]` or `[v6]:port`, with at most a closing slash behind.
+/// `host`, `host:port`, `[v6]` or `[v6]:port`, with at most a slash at the end.
 fn split(place: &str) -> Result<(String, Option<u16>), String> {
     let place = place.strip_suffix('/').unwrap_or(place);
     if place.contains('/') {

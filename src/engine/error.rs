@@ -47,17 +47,17 @@ pub enum EngineErrorKind {
     Unreachable,
     /// No answer in time.
     TimedOut,
-    /// A container of that name is there, and it is not ours.
+    /// There is a container of that name which is not ours.
     Foreign,
     /// The image can't be had.
     Image,
     /// A secret that the container needs can't be read.
     Secret,
-    /// Something answers, but not as a Docker engine does.
+    /// Something answers, but not like a Docker engine.
     Garbled,
-    /// The engine said no.
+    /// The engine refused.
     Refused,
-    /// The engine, or something before it, failed over the request (5xx), which may pass.
+    /// The engine, or something in front of it, failed on the request (5xx), which may pass.
     Failing,
     /// The container did not stay up or did not become healthy.
     Unhealthy,
@@ -66,7 +66,7 @@ pub enum EngineErrorKind {
     Down,
     /// The engine reports other limits than those asked for.
     Mismatch,
-    /// The container uses more memory than it was to have.
+    /// The container uses more memory than it would be allowed.
     InUse,
     /// No such container.
     Missing,
@@ -75,7 +75,7 @@ pub enum EngineErrorKind {
 /// Whether a failed call may have had its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Surely not.
+    /// Certainly not.
     None,
     /// Nobody knows; look it up.
     Unknown,

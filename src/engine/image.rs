@@ -7,19 +7,20 @@ use crate::model::topology::Login;
 pub struct Wanted {
     /// Its name.
     pub image: String,
-    /// Who asks its registry for it; None for what Docker's own configuration says, or nobody.
+    /// The user name for its registry; None for what Docker's own configuration says, or for no
+    /// login.
     pub login: Option<Login>,
     /// Whether the registry is asked for it although it is there.
     pub renew: bool,
-    /// What it must be, whatever the registry has under its name.
+    /// The digest that it must have, whatever the registry has under its name.
     pub digest: Option<String>,
 }
 
-/// Who is told how far something is.
+/// Where progress is reported.
 pub type Tell<'t> = &'t (dyn Fn(&str) + Send + Sync);
 
 impl Wanted {
-    /// Whatever has that name; pulled where there is none.
+    /// Any image with that name; pulled if there is none.
     #[must_use]
     pub fn named(image: &str, login: Option<Login>) -> Self {
         Self {

@@ -1,6 +1,6 @@
-//! Labels and names that containers made by `mapek` carry.
+//! Labels and names of containers that `mapek` makes.
 
-/// Label that every container made by `mapek` carries, with the value `true`.
+/// Label of every container that `mapek` made, with the value `true`.
 pub const LABEL_MANAGED: &str = "mapek.managed";
 
 /// Label with the id of the data directory whose `mapek` made the container.
@@ -12,7 +12,7 @@ pub const LABEL_APP: &str = "mapek.app";
 /// Label with the tier's key.
 pub const LABEL_TIER: &str = "mapek.tier";
 
-/// Label with a fingerprint of what was asked for, the limits apart, which can change in place.
+/// Label with a fingerprint of what was requested, except the limits, which can change in place.
 pub const LABEL_SPEC: &str = "mapek.spec";
 
 /// Label with what the container was made from: a [`RevisionId`].
@@ -21,7 +21,7 @@ pub const LABEL_REVISION: &str = "mapek.revision";
 /// Label with the probe of the container's health, as JSON.
 pub const LABEL_PROBE: &str = "mapek.probe";
 
-/// What a container's successor is named, as long as the old one is there.
+/// The name of a container's successor as long as the old one is there.
 #[must_use]
 pub fn successor(name: &str) -> String {
     format!("{name}.next")

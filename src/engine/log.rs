@@ -12,10 +12,10 @@ pub type Log = Pin<Box<dyn Stream<Item = Result<Vec<u8>, EngineError>> + Send>>;
 /// Which part of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
-    /// The last lines, so many at most; None for all.
+    /// At most this many of the last lines; None for all.
     pub tail: Option<u32>,
     /// What was written since then, in seconds since 1970; None for all.
     pub since: Option<i64>,
-    /// Whether to go on with what is written from now on, until the container ends.
+    /// Whether to go on with what is written later, until the container ends.
     pub follow: bool,
 }

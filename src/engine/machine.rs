@@ -1,4 +1,4 @@
-//! The machine under an engine, and what tells one engine from all others.
+//! The machine under an engine, and what distinguishes an engine from all others.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,17 +15,17 @@ pub struct Machine {
     pub version: String,
     /// The address at which containers on the default network reach the machine, if known.
     pub gateway: Option<String>,
-    /// What tells this engine from all others.
+    /// What distinguishes this engine from all others.
     pub identity: Identity,
-    /// Its labels, and what it is able to do.
+    /// Its labels and its capabilities.
     #[serde(skip)]
     pub about: About,
 }
 
-/// What tells an engine from all others.
+/// What distinguishes an engine from all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
-    /// The id that the engine gave itself when it was installed; empty where it has none.
+    /// The id that the engine gave itself when it was installed; empty if it has none.
     pub id: String,
     /// The machine's host name and the engine's data folder. Machines that were copied from one image
     /// may share an id, and differ in these.
@@ -33,14 +33,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether both are surely the same engine.
+    /// Whether both are certainly the same engine.
     #[must_use]
     pub fn same_engine(&self, other: &Self) -> bool {
         !self.id.is_empty() && self == other
     }
 
-    /// Whether this is surely not the engine that had the id `before`. A machine may be renamed, so only
-    /// the id counts.
+    /// Whether this is certainly not the engine that had the id `before`. A machine may be renamed,
+    /// so only the id counts.
     #[must_use]
     pub fn differs_from(&self, before: &str) -> bool {
         !self.id.is_empty() && !before.is_empty() && self.id != before

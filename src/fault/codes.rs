@@ -74,6 +74,9 @@ codes! {
     ExecutionEnded, "execution_ended", 409,
         "The execution has already ended.",
         "Nothing needs to be done.";
+    TooLate, "too_late", 409,
+        "The intent has begun, or is over: it can't be taken back any more.",
+        "Cancel its execution, or want the opposite.";
     InUse, "in_use", 409,
         "The topology would drop or change what containers still use.",
         "Execute a plan without them first.";

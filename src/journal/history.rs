@@ -4,17 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::execute::{Frozen, Stamped, Standing, Summary};
+use crate::execute::{Frozen, Stamped, Summary};
 use crate::model::intent::Intent;
 
 use super::error::JournalError;
 use super::intents::{self, IntentPage};
+use super::page::Page;
 use super::rows::{self, counter, id_of, number, read, time};
 
 /// Connections that are kept open for the next reader.
@@ -29,32 +29,6 @@ pub struct Entry {
     pub execution: Option<Uuid>,
     /// The event, with its time in `at` and its kind in `event`.
     pub event: Value,
-}
-
-/// Which executions to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// How many at most.
-    pub limit: u32,
-    /// Only those that began before this one.
-    pub before: Option<Uuid>,
-    /// Only those in this state.
-    pub state: Option<Standing>,
-    /// Only those that were accepted then or later.
-    pub since: Option<Timestamp>,
-}
-
-impl Page {
-    /// The newest ones.
-    #[must_use]
-    pub const fn newest(limit: u32) -> Self {
-        Self {
-            limit,
-            before: None,
-            state: None,
-            since: None,
-        }
-    }
 }
 
 /// A page of the history.
@@ -221,18 +195,8 @@ impl History for SqliteHistory {
 
     fn executions(&self, page: &Page) -> Result<Option<Listed>, JournalError> {
         self.read(|connection| {
-            let before = match page.before {
-                None => i64::MAX,
-                Some(id) => {
-                    let place = "SELECT seq FROM executions WHERE id = ?1";
-                    match connection
-                        .query_row(place, [id.to_string()], |row| row.get(0))
-                        .optional()?
-                    {
-                        Some(seq) => seq,
-                        None => return Ok(None),
-                    }
-                }
+            let Some(before) = page.below(connection, "executions")? else {
+                return Ok(None);
             };
             let (text, cells) = select(page, before);
             let mut select = connection.prepare_cached(&text)?;
@@ -241,9 +205,7 @@ impl History for SqliteHistory {
             while let Some(row) = found.next()? {
                 executions.push(rows::summary(row)?);
             }
-            let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-            let more = executions.len() > limit;
-            executions.truncate(limit);
+            let (executions, more) = page.cut(executions);
             Ok(Some(Listed { executions, more }))
         })
     }

@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use crate::model::VmId;
-use crate::model::intent::{Cordon, Intent};
+use crate::model::intent::{Cordon, Intent, State};
 
 use super::error::JournalError;
+use super::page::Page;
 use super::rows::{read, write};
 
 /// The tables, which version 5 added.
@@ -38,16 +39,8 @@ pub enum CordonChange {
     Lift(VmId),
 }
 
-/// Which intents to list, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IntentPage {
-    /// How many at most.
-    pub limit: u32,
-    /// Only those that were taken before this one.
-    pub before: Option<Uuid>,
-    /// Only those in this state.
-    pub state: Option<crate::model::intent::State>,
-}
+/// Which intents are asked for, newest first.
+pub type IntentPage = Page<State>;
 
 pub(super) fn keep(
     transaction: &Transaction<'_>,
@@ -112,33 +105,29 @@ pub(super) fn page(
     connection: &Connection,
     page: &IntentPage,
 ) -> Result<Option<(Vec<Intent>, bool)>, JournalError> {
-    let before = match page.before {
-        None => i64::MAX,
-        Some(id) => {
-            let seq = connection
-                .query_row("SELECT seq FROM intents WHERE id = ?1", [id.to_string()], |row| {
-                    row.get(0)
-                })
-                .optional()?;
-            let Some(seq) = seq else { return Ok(None) };
-            seq
-        }
+    let Some(before) = page.below(connection, "intents")? else {
+        return Ok(None);
     };
     let mut select = connection.prepare_cached(
-        "SELECT intent FROM intents WHERE seq < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC LIMIT ?3",
+        "SELECT intent FROM intents WHERE seq < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC",
     )?;
-    let more = i64::from(page.limit) + 1;
-    let rows = select.query_map(
-        params![before, page.state.map(|state| state.as_str()), more],
-        |row| row.get::<_, String>(0),
-    )?;
-    let mut found = rows
-        .map(|row| read(&row?))
-        .collect::<Result<Vec<Intent>, JournalError>>()?;
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    Ok(Some((found, more)))
+    let state = page.state.map(State::as_str);
+    let rows = select.query_map(params![before, state], |row| row.get::<_, String>(0))?;
+    let most = usize::try_from(page.limit)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
+    let mut found: Vec<Intent> = Vec::new();
+    // Few are kept; that they were taken since then is in the intents themselves.
+    for row in rows {
+        let intent: Intent = read(&row?)?;
+        if page.since.is_none_or(|since| intent.created_at >= since) {
+            found.push(intent);
+        }
+        if found.len() == most {
+            break;
+        }
+    }
+    Ok(Some(page.cut(found)))
 }
 
 pub(super) fn cordons(connection: &Connection) -> Result<BTreeMap<VmId, Cordon>, JournalError> {

@@ -64,7 +64,7 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), Jo
         "bringing the journal from format {version} to {}",
         schema::VERSION
     );
-    if matches!(version, 3 | 4) {
+    if matches!(version, 3..=5) {
         if version == 3 {
             transaction.execute_batch(TOPOLOGIES)?;
             schema::make_key(transaction)?;

@@ -15,6 +15,7 @@ mod intents;
 #[cfg(debug_assertions)]
 mod killing;
 mod migrate;
+mod page;
 mod retention;
 mod rows;
 mod schema;
@@ -36,10 +37,11 @@ use crate::model::{Allocation, Change, RevisionKey, VmId};
 pub use backup::{backup, restore};
 pub use error::JournalError;
 pub use folder::JOURNAL_FILE;
-pub use history::{Entry, History, Listed, Page, Reach, SqliteHistory};
+pub use history::{Entry, History, Listed, Reach, SqliteHistory};
 pub use intents::{CordonChange, IntentPage};
 #[cfg(debug_assertions)]
 pub use killing::{KillAt, KillingJournal};
+pub use page::Page;
 pub use retention::{KEY_HOURS, Pruned, Retention};
 pub use sqlite::SqliteJournal;
 

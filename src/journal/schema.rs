@@ -7,7 +7,7 @@ use super::error::JournalError;
 use super::{intents, migrate};
 
 /// The version that this program writes.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// The program that writes it.
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");

@@ -112,8 +112,8 @@ pub(crate) enum Kind {
     Migrate,
 }
 
-/// How far an intent is: it has not begun; an execution carries it out; it is carried out; nothing
-/// was done, and the reasons say why; its execution did not succeed.
+/// How far an intent is: not begun; being carried out, by an execution; what was wanted is so; nothing was done,
+/// and the reasons say why; its execution did not succeed; it was taken back before it began.
 #[derive(
     Clone,
     Copy,
@@ -141,6 +141,8 @@ pub enum State {
     Refused,
     /// Its execution did not succeed.
     Failed,
+    /// It was taken back before it began.
+    Cancelled,
 }
 
 impl State {
@@ -149,7 +151,7 @@ impl State {
     pub const fn is_over(self) -> bool {
         match self {
             Self::Pending | Self::Running => false,
-            Self::Done | Self::Refused | Self::Failed => true,
+            Self::Done | Self::Refused | Self::Failed | Self::Cancelled => true,
         }
     }
 
@@ -178,7 +180,7 @@ pub struct Intent {
     /// The execution that carries it out; null if there is none.
     #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c1")]
     pub execution: Option<Uuid>,
-    /// Why it was refused, failed, or waits.
+    /// Why it was refused, failed, was cancelled, or waits.
     #[schema(example = json!([]))]
     pub reasons: Vec<String>,
     /// The name of the token that asked for it; `anonymous` if there was none.
@@ -207,6 +209,6 @@ impl Cordon {
     /// As a sentence.
     #[must_use]
     pub fn reason(&self) -> String {
-        format!("cordoned by {} at {}", self.by, self.since)
+        format!("cordoned by {} since {}", self.by, self.since)
     }
 }

@@ -70,11 +70,24 @@ impl Source {
     }
 }
 
-/// Whether a node can be used: it can; it takes nothing new; everything on it is being moved away;
-/// its engine did not answer last time; it has not answered for so long that it counts as lost; its
-/// source is about to take it away; its source has put it aside, or is still starting it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+/// Whether a node can be used: it can; it takes nothing new; everything is to leave it; its engine did not answer
+/// last time; it has not answered for so long that it counts as lost; its source is about to take it away; its
+/// source has put it aside, or is still starting it.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    ToSchema,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[schema(as = NodeStanding, example = "ready")]
 pub enum Standing {
     /// It can be used.

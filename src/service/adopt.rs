@@ -1,4 +1,4 @@
-//! Adopting: containers of a data directory that was lost become ours.
+//! Adopting: containers of a lost data directory become this service's own.
 
 use std::collections::BTreeMap;
 
@@ -28,10 +28,10 @@ pub struct Adopted {
 }
 
 impl Service {
-    /// Counts the containers of another data directory as ours from now on, and takes those that run
-    /// into the allocation as they are.
+    /// From now on, counts the containers of another data directory as our own, and takes those
+    /// that run into the allocation as they are.
     ///
-    /// Whether a service with that data directory still runs elsewhere can't be known from here.
+    /// This service can't know whether one with that data directory still runs elsewhere.
     ///
     /// # Errors
     ///

@@ -29,6 +29,8 @@ pub struct Wanted {
     pub mem: Option<u64>,
     /// Nodes that are out of the question.
     pub exclude: BTreeSet<VmId>,
+    /// The node that a container of the tier leaves for it, where one does.
+    pub leaves: Option<VmId>,
 }
 
 /// A node that could take it.
@@ -39,7 +41,7 @@ pub struct Candidate {
     /// The node.
     #[schema(value_type = String, example = "vm2")]
     pub node: VmId,
-    /// What the tier's `prefers` gives for it; 0 without one. More is better.
+    /// The result of the tier's `prefers` for it; 0 without one. More is better.
     #[schema(example = 1.0)]
     pub score: f64,
     /// What is free on it.
@@ -57,6 +59,9 @@ pub struct Rejected {
     pub node: VmId,
     /// All that stands in the way.
     pub reasons: Vec<String>,
+    /// Whether that is nothing but what others hold there.
+    #[serde(skip)]
+    pub lacks_only_room: bool,
 }
 
 /// The nodes that could take something, best first, and those that could not.
@@ -68,7 +73,7 @@ pub struct Candidates {
     pub candidates: Vec<Candidate>,
     /// The others, by name.
     pub rejected: Vec<Rejected>,
-    /// What whoever asks should know.
+    /// What the caller should know.
     pub warnings: Vec<String>,
 }
 
@@ -86,7 +91,9 @@ impl Service {
                 None => None,
                 Some(id) => Some(topology.tiers.get(id).ok_or_else(|| unknown(&topology, id))?),
             };
+            countable(&topology, &wanted)?;
             let nodes = service.nodes_here().await?;
+            known(&nodes, &wanted.exclude)?;
             affordable(&nodes, tier, &wanted)?;
             Ok(candidates(&topology, &nodes, tier, &wanted))
         };
@@ -104,6 +111,35 @@ fn unknown(topology: &Arc<Topology>, id: &TierId) -> Fault {
         Code::NotFound,
         format!("there is no tier {id} in the topology{hint}"),
     )
+}
+
+/// That a container can have so many cores.
+fn countable(topology: &Topology, wanted: &Wanted) -> Result<(), Fault> {
+    let step = topology.infrastructure.cpu_mode.step();
+    let odd = |cpu: &Cpu| !cpu.in_hundredths().is_multiple_of(step);
+    let Some(cpu) = wanted.cpu.filter(odd) else {
+        return Ok(());
+    };
+    let message = format!(
+        "cpu_cores is {cpu}: in cpu_mode \"cpuset\" it should be a whole number; cpu_mode \"quota\" has decimals"
+    );
+    Err(Fault::new(Code::RequestInvalid, message))
+}
+
+/// That there are such nodes.
+fn known(nodes: &Nodes, names: &BTreeSet<VmId>) -> Result<(), Fault> {
+    let unknown = names.iter().filter(|name| !nodes.contains_key(*name));
+    let unknown: Vec<String> = unknown
+        .map(|name| {
+            let near = crate::model::nearest(name.as_str(), nodes.keys().map(VmId::as_str));
+            let hint = near.map(|near| format!("; did you mean '{near}'?"));
+            format!("exclude: there is no node '{name}'{}", hint.unwrap_or_default())
+        })
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::new(Code::NotFound, unknown.join("; ")))
 }
 
 /// That there is an end to asking the nodes, which nothing else bounds.
@@ -125,7 +161,9 @@ pub fn candidates(topology: &Topology, nodes: &Nodes, tier: Option<&Tier>, wante
         cpu: wanted.cpu.unwrap_or(step),
         mem: wanted.mem.unwrap_or(1),
     };
-    let taken = tier.map_or_else(BTreeMap::new, |tier| domains(nodes, tier));
+    let leaves = wanted.leaves.as_ref();
+    let taken = tier.map_or_else(BTreeMap::new, |tier| domains(nodes, tier, leaves));
+    let enough = tier.and_then(|tier| enough(nodes, tier, leaves));
     let mut found = Candidates::default();
     for node in nodes.values() {
         let mut reasons = Vec::new();
@@ -133,21 +171,28 @@ pub fn candidates(topology: &Topology, nodes: &Nodes, tier: Option<&Tier>, wante
             reasons.push("it is excluded".to_owned());
         }
         if node.standing != Standing::Ready {
-            let why = node.reason.as_deref().unwrap_or_default();
-            reasons.push(format!("it is {}: {why}", node.standing.as_str()));
+            reasons.push(unusable(node));
         }
         let facts = node.facts();
         let own = tier.and_then(|tier| tier.requires.as_ref());
         for requires in own.into_iter().chain(&wanted.requires) {
             reasons.extend(requires.unmet(&facts));
         }
+        let others = reasons.len();
         reasons.extend(crowded(node, need));
+        let crowded = reasons.len() - others;
         if let Some(tier) = tier {
             reasons.extend(occupied(topology, node, tier, &taken));
+            let holds = holds(node, &tier.id);
+            reasons.extend(enough.clone().filter(|_| !holds));
         }
         if !reasons.is_empty() {
             let node = node.id.clone();
-            found.rejected.push(Rejected { node, reasons });
+            found.rejected.push(Rejected {
+                node,
+                lacks_only_room: reasons.len() == crowded,
+                reasons,
+            });
             continue;
         }
         let score = match tier.and_then(|tier| tier.prefers.as_ref()) {
@@ -171,6 +216,41 @@ pub fn candidates(topology: &Topology, nodes: &Nodes, tier: Option<&Tier>, wante
     found
 }
 
+/// Why a node can't be used as it stands, and what would change that.
+fn unusable(node: &Node) -> String {
+    let why = node.reason.as_deref().unwrap_or_default();
+    match node.standing {
+        // The reason says by whom, and since when.
+        Standing::Cordoned => format!("it is {why}; uncordon it to use it"),
+        standing => format!("it is {}: {why}", standing.as_str()),
+    }
+}
+
+/// Why a tier may be on no more nodes than it is.
+fn enough(nodes: &Nodes, tier: &Tier, leaves: Option<&VmId>) -> Option<String> {
+    let most = tier.max_node?;
+    let holding = nodes
+        .values()
+        .filter(|node| holds(node, &tier.id) && Some(&node.id) != leaves);
+    let on: Vec<String> = holding.map(|node| format!("'{}'", node.id)).collect();
+    let full = u32::try_from(on.len()).is_ok_and(|count| count >= most);
+    let nodes = if most == 1 { "node" } else { "nodes" };
+    full.then(|| {
+        format!(
+            "max_node: {} may be on {most} {nodes}, and is on {} already",
+            tier.id,
+            on.join(", ")
+        )
+    })
+}
+
+/// How many are needed, in a sentence.
+fn needed(count: impl std::fmt::Display) -> String {
+    let count = count.to_string();
+    let verb = if count == "1" { "is" } else { "are" };
+    format!("{count} {verb} needed")
+}
+
 /// Why there is no room.
 fn crowded(node: &Node, need: Size) -> Vec<String> {
     let Some(free) = node.free() else {
@@ -180,23 +260,26 @@ fn crowded(node: &Node, need: Size) -> Vec<String> {
     let used = node.size - free;
     if need.cpu > free.cpu {
         let (used, all, need) = (used.cpu, node.size.cpu, need.cpu);
-        reasons.push(format!("{used} of {all} cores are in use, and {need} are needed"));
+        reasons.push(format!("{used} of {all} cores are in use, and {}", needed(need)));
     }
     if need.mem > free.mem {
         let (used, all, need) = (used.mem, node.size.mem, need.mem);
         reasons.push(format!(
-            "{used} of {all} mem_units are in use, and {need} are needed"
+            "{used} of {all} mem_units are in use, and {}",
+            needed(need)
         ));
     }
     reasons
 }
 
 /// The failure domains in which a tier has a container, with the node.
-fn domains(nodes: &Nodes, tier: &Tier) -> BTreeMap<String, VmId> {
+fn domains(nodes: &Nodes, tier: &Tier, leaves: Option<&VmId>) -> BTreeMap<String, VmId> {
     let Spread::Label(label) = &tier.spread else {
         return BTreeMap::new();
     };
-    let holding = nodes.values().filter(|node| holds(node, &tier.id));
+    let holding = nodes
+        .values()
+        .filter(|node| holds(node, &tier.id) && Some(&node.id) != leaves);
     holding
         .filter_map(|node| Some((domain(node, label)?, node.id.clone())))
         .collect()
@@ -208,7 +291,7 @@ fn holds(node: &Node, tier: &TierId) -> bool {
         .is_some_and(|used| used.tiers.contains_key(tier))
 }
 
-/// What of a tier's own, or of its neighbours', stands in the way.
+/// What the tier's own containers, or their neighbours, prevent.
 fn occupied(topology: &Topology, node: &Node, tier: &Tier, taken: &BTreeMap<String, VmId>) -> Vec<String> {
     let mut reasons = Vec::new();
     if holds(node, &tier.id) {

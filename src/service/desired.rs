@@ -1,5 +1,5 @@
-//! The plan that holds: the last one that somebody wanted, or that the service went back to by
-//! itself. It is on record, with its execution, before it is carried out. Pure.
+//! The plan that holds: the last one that somebody sent, or that the service went back to by
+//! itself. It is recorded, with its execution, before it is carried out. Pure.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,15 +19,15 @@ pub struct Desired {
     pub plan: Value,
     /// When it was accepted.
     pub since: Timestamp,
-    /// The name of who asked for it.
+    /// The name of the token with which it was requested.
     pub by: String,
-    /// The execution that it was first wanted with.
+    /// The execution with which it was first sent.
     pub execution: Uuid,
-    /// What came of it.
+    /// Whether it was reached.
     pub reach: Reach,
 }
 
-/// What came of a plan.
+/// How far a plan got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Its execution has not ended.
@@ -39,7 +39,7 @@ pub enum Reach {
 }
 
 impl Desired {
-    /// What holds once that is on record.
+    /// The plan that holds once this is recorded.
     #[must_use]
     pub fn of(frozen: &Frozen, outcome: Option<Outcome>) -> Self {
         let reach = match outcome {
@@ -50,7 +50,7 @@ impl Desired {
             }
         };
         let (since, by, execution, reach) = match &frozen.reconcile {
-            // It was reached once. A repair that failed is in the history; what differs is looked at.
+            // It was reached once. A repair that failed is in the history; drift is looked for.
             Some(back) if reach == Reach::Failed => {
                 (back.since, back.by.clone(), back.plan_of, Reach::Reached)
             }
@@ -71,7 +71,7 @@ impl Desired {
         }
     }
 
-    /// What an execution that brings this plan back is marked with.
+    /// The mark of an execution that brings this plan back.
     #[must_use]
     pub fn reconcile(&self, reasons: Vec<String>) -> Reconcile {
         Reconcile {
@@ -83,7 +83,7 @@ impl Desired {
     }
 }
 
-/// The plan that holds, and what came of it.
+/// The plan that holds, and whether it was reached.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(example = json!({ "plan": { "rubis": { "db": { "cpu_cores": 2, "mem_units": 2 } } },
     "since": "2026-11-21T06:00:00Z", "by": "planner", "execution": "01a1fc6c-c051-7783-a1ac-3b147b0973c0",
@@ -99,17 +99,17 @@ pub struct PlanThatHolds {
     /// The name of the token that asked for it; `anonymous` without one.
     #[schema(example = "planner")]
     pub by: Option<String>,
-    /// The execution that it was wanted with.
+    /// The execution with which it was sent.
     #[schema(value_type = Option<String>, format = "uuid", example = "01a1fc6c-c051-7783-a1ac-3b147b0973c0")]
     pub execution: Option<Uuid>,
-    /// What came of it.
+    /// Whether it was reached.
     pub state: PlanState,
     /// What differed from it at the last look.
     pub differences: Vec<Difference>,
 }
 
-/// What came of the plan that holds: there is none yet; its execution has not ended; what it asks for is
-/// there; it was, and something differs now; its execution failed, was cancelled or undone.
+/// The state of the plan that holds: there is none yet; its execution has not ended; what it asks
+/// for is there; it was, and something differs now; its execution failed, was cancelled or undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(example = "reached")]

@@ -1,4 +1,5 @@
-//! What is answered again and again, written down once, with a tag that changes when it does.
+//! A document that is answered again and again: written as JSON once, with a tag that changes when
+//! it does.
 
 use std::fmt::Write;
 
@@ -21,7 +22,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// `version` is what may change without showing in the object, such as a secret.
+    /// `version` stands for what may change without showing in the object, such as a secret.
     fn of(value: &impl Serialize, version: u64) -> Self {
         // Maps with text for keys can always be written.
         let text = serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned());
@@ -86,7 +87,7 @@ impl Snapshot {
         })
     }
 
-    /// The VMs in use and what each container on them holds: what was confirmed.
+    /// The VMs in use and what each container on them holds, as confirmed.
     #[must_use]
     pub fn allocation_document(&self) -> &Document {
         self.shown_allocation
@@ -96,7 +97,7 @@ impl Snapshot {
     /// Whether the topology is one of those that a client has seen.
     pub(super) fn topology_seen(&self, seen: &Tags) -> Result<(), Fault> {
         let now = &self.topology_document().tag;
-        // `If-Match: *` asks for something to be there.
+        // `If-Match: *` requires that there is something.
         let there = self.topology.is_some() || *seen != Tags::Any;
         if there && seen.has(now) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Giving up a VM that is gone for good: nobody can be asked any more what became of what was on it.
+//! Gives up a VM that is gone for good, so that its engine can't be asked any more.
 
 use crate::execute::By;
 use crate::fault::{Code, Fault};
@@ -7,8 +7,8 @@ use crate::model::{TierId, VmId};
 use super::Service;
 
 impl Service {
-    /// Takes a VM that does not answer out of the allocation, with all that was on it. Answers with
-    /// the containers that are given up.
+    /// Takes a VM that does not answer, and everything on it, out of the allocation. Returns the
+    /// containers that are given up.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl Service {
                 );
                 return Err(Fault::new(Code::Conflict, message));
             }
-            // Nor when another engine answers in its place.
+            // A VM is not given up either if another engine answers in its place.
             Err(fault) => tracing::warn!(%vm, error = %fault, "given up, with all that was on it"),
         }
         let containers = held.used.keys().cloned().collect();

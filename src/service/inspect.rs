@@ -1,4 +1,4 @@
-//! Reading what really runs, live from the engines, beside what the allocation says.
+//! Reads what really runs from the engines, and compares it with the allocation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,30 +20,30 @@ use super::{Service, Snapshot};
 /// Containers by VM and name.
 pub type Inspection = BTreeMap<String, BTreeMap<String, Inspected>>;
 
-/// A container as its engine reports it, beside what the allocation says. One that its engine does not
-/// have, or whose engine can't be asked, has no more than `state`, `drift` and `differences`.
+/// A container as its engine reports it, compared with the allocation. If its engine does not have
+/// it, or can't be asked, there are only `state`, `drift` and `differences`.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(example = json!({ "CpusetCpus": "0", "NanoCpus": 0, "Memory": 1073741824, "MemUnits": 2,
     "state": "running", "health": "healthy", "image": "mysql:8", "revision": "9f86d081884c7d65", "id": "4f5c", "exit_code": null,
     "managed": true, "owner": "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11", "foreign": false, "drift": [],
     "differences": [] }))]
 pub struct Inspected {
-    /// What the engine says of it.
+    /// What the engine reports.
     #[serde(flatten)]
     seen: Option<InspectedSeen>,
-    /// `running` and the like; `gone` where it should be and is not; `unknown` where its VM can't
+    /// `running` and the like; `gone` if it should be there and is not; `unknown` if its VM can't
     /// be asked.
     #[schema(example = "running")]
     state: &'static str,
     /// What differs from the allocation.
     #[schema(example = json!([]))]
     pub drift: Vec<String>,
-    /// The same for programs.
+    /// The same, for programs.
     #[schema(example = json!([]))]
     differences: Vec<Drift>,
 }
 
-/// What an engine says of a container.
+/// What an engine reports about a container.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct InspectedSeen {
@@ -69,19 +69,20 @@ struct InspectedSeen {
     /// The image that it was made from.
     #[schema(example = "mysql:8")]
     image: String,
-    /// What it was made from: a fingerprint of all that the topology said of its tier then, size and addresses apart.
+    /// What it was made from: a fingerprint of everything that the topology said about its tier
+    /// then, except size and addresses.
     #[schema(value_type = Option<String>, example = "9f86d081884c7d65")]
     revision: Option<RevisionId>,
     /// The engine's id.
     #[schema(example = "4f5c")]
     id: String,
-    /// Exit code of its last run, where it does not run.
+    /// Exit code of its last run, if it does not run.
     #[schema(example = 0)]
     exit_code: Option<i64>,
     /// Whether any `mapek` made it.
     #[schema(example = true)]
     managed: bool,
-    /// The id of the data directory that it was made for, where it says so.
+    /// The id of the data directory that it was made for, if it has one.
     #[schema(example = "0193b5a0-7c3e-7d52-9b1f-2f6f0f6f3a11")]
     owner: Option<String>,
     /// Whether it is not this service's own: it is never touched, and counts against its VM.
@@ -90,7 +91,7 @@ struct InspectedSeen {
 }
 
 impl Inspected {
-    /// A container that its engine does not have, or that can't be asked for.
+    /// A container that its engine does not have, or whose engine can't be asked.
     fn unseen(state: &'static str, differences: Vec<Drift>) -> Self {
         Self {
             seen: None,
@@ -123,9 +124,9 @@ impl Inspected {
 }
 
 impl Service {
-    /// Each VM of the allocation with what its engine says of our containers, and of those of others
-    /// that hold anything. A VM that can't be asked is told of in each of its containers, and does not
-    /// spoil the answer.
+    /// Each VM of the allocation with what its engine reports about our own containers, and about
+    /// others that hold anything. If a VM can't be asked, each of its containers says so, and the
+    /// rest of the answer is not affected.
     ///
     /// # Errors
     ///
@@ -136,11 +137,11 @@ impl Service {
             .await
     }
 
-    /// Sees to it that the cloud takes no VM away that is in use.
+    /// Makes sure that the cloud takes no VM away that is in use.
     ///
     /// # Errors
     ///
-    /// When the cloud can't be asked, or does not do it.
+    /// When the cloud can't be asked, or refuses.
     pub async fn keep(&self) -> Result<(), Fault> {
         let snapshot = self.snapshot();
         let Some(topology) = snapshot.topology.clone() else {
@@ -203,7 +204,7 @@ impl Service {
         Ok(offer.vms.into_iter().map(|vm| (vm.name.clone(), vm)).collect())
     }
 
-    /// What runs on a VM, if its engine is the one that was put to use there.
+    /// What runs on a VM, if its engine is the one that its containers were put on.
     pub(super) async fn look(
         &self,
         snapshot: &Snapshot,
@@ -286,7 +287,7 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
     names.into_iter().map(entry).collect()
 }
 
-/// Why a VM's containers can't be told of.
+/// Why a VM's containers can't be reported.
 pub(super) fn unseen(fault: Fault) -> Drift {
     let why = fault.message;
     match fault.code {
@@ -302,6 +303,6 @@ fn units(bytes: u64, unit: u64) -> serde_json::Number {
     }
     #[expect(clippy::cast_precision_loss)]
     let fraction = bytes as f64 / unit as f64;
-    // None for what is no number only, which this is not.
+    // None only for something that is not a number, which this is.
     serde_json::Number::from_f64((fraction * 100.0).round() / 100.0).unwrap_or_else(|| (bytes / unit).into())
 }

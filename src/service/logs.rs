@@ -1,4 +1,4 @@
-//! What our containers have written.
+//! The output of our own containers.
 
 use crate::engine::{EngineErrorKind, Log, LogOptions};
 use crate::fault::{Code, Fault};
@@ -7,8 +7,8 @@ use crate::model::VmId;
 use super::Service;
 
 impl Service {
-    /// The log of a container of this installation, also of one that is not in the allocation any more or
-    /// has not come up. Those of others are not shown: what they write is none of our users' business.
+    /// The log of one of our own containers, also of one that is no longer in the allocation or has
+    /// not come up. Logs of others are not shown, since our users have no right to see them.
     ///
     /// # Errors
     ///

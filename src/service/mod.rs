@@ -1,18 +1,18 @@
 //! The service: the one owner of the current state, and a cheap handle to it for everyone else.
 //!
-//! Whoever asks gets a snapshot at once. Whoever changes waits in line for the supervisor, one task that
-//! owns the record, what it adds up to, and the runner: it decides (`phase`), records, and acts, in that
-//! order. Work on engines and clouds runs on the service's own runtime, so that a client that goes away
-//! takes nothing down with it.
+//! Readers get a snapshot at once. Changes wait in line for the supervisor, one task that owns the
+//! record, the state that follows from it, and the runner: it decides (`phase`), records, and acts,
+//! in that order. Work on engines and clouds runs on the service's own runtime, so that it
+//! continues if a client goes away.
 //!
 //! | room | what it is |
 //! |---|---|
 //! | `admission` | from a plan that somebody wants to an execution on record; idempotency keys |
 //! | `planner` | from a plan to a placement and its actions, by the state as it is observed; seals; what-ifs |
 //! | `queue` | who may search for a placement, and who waits |
-//! | `observed` | what is: the VMs that the cloud has, and what their engines run |
+//! | `observed` | what is there: the VMs that the cloud has, and what their engines run |
 //! | `supervisor` | the one task that decides (`phase`, which is pure), records and acts; the runner, and recovery |
-//! | `state` | the record, and what it adds up to |
+//! | `state` | the record, and the state that follows from it |
 //! | `desired` | the plan that holds; pure |
 //! | `reconciler` | what differs from it, since when, and what is done about it |
 //! | `nodes` | every VM that could be used, and how it stands |
@@ -84,7 +84,7 @@ pub use usage::{ContainerUsage, Usages};
 use state::Store;
 use supervisor::{Line, Supervisor};
 
-/// What the service goes by.
+/// The service's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How long a placement may be searched for.
@@ -95,15 +95,15 @@ pub struct Settings {
     pub parallel: usize,
     /// How many of them on one VM.
     pub parallel_on_vm: usize,
-    /// How long an action is tried again that fails for a passing reason.
+    /// How long an action that fails for a passing reason is tried again.
     pub retry_for: Duration,
-    /// What others measure, to be told with the service's own numbers.
+    /// Measurements by others, to be published with the service's own numbers.
     pub meter: Meter,
-    /// The journal's main file, whose size is told; None where there is none.
+    /// The journal's main file, whose size is published; None if there is none.
     pub journal_file: Option<PathBuf>,
     /// How many placements are searched for at the same time, for plans and for what-ifs each.
     pub solves: usize,
-    /// The time of day, fresh ids, chance, and threads for what blocks.
+    /// The time of day, new ids, random numbers, and threads for work that blocks.
     pub outside: Arc<dyn Outside>,
     /// The longest that a what-if may ask to be searched for.
     pub max_what_if: Duration,
@@ -117,7 +117,7 @@ pub struct Service {
 
 struct Inner {
     line: Line,
-    /// What happened. Reading it keeps nobody from recording.
+    /// The history. Reading it does not hold up recording.
     history: Arc<dyn History>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
     platform: Arc<dyn Platform>,
@@ -125,7 +125,8 @@ struct Inner {
     runtime: Handle,
     /// Queue at searching for placements of plans.
     solvers: queue::Queue,
-    /// The same for what-ifs, which may take as long as they say, and so wait apart.
+    /// The same for what-ifs, which may take as long as they ask for, and therefore wait
+    /// separately.
     what_ifs: queue::Queue,
     ready: tokio::sync::Mutex<Option<(tokio::time::Instant, Readiness)>>,
     metrics: metrics::Metrics,
@@ -134,7 +135,8 @@ struct Inner {
 }
 
 impl Service {
-    /// Takes up what the journal holds. Must be called on the runtime that work is to run on.
+    /// Takes up what the journal contains. Must be called on the runtime that the work is to run
+    /// on.
     ///
     /// # Errors
     ///
@@ -167,7 +169,7 @@ impl Service {
         })
     }
 
-    /// What is, right now.
+    /// The present state.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.snapshot.borrow().clone()
@@ -212,7 +214,7 @@ impl Service {
         let service = self.clone();
         let ended = self.ask(move |supervisor| Ok(supervisor.stop(&service))).await;
         if let Ok(Some(mut ended)) = ended {
-            // An error says that the task is gone, which is an end as well.
+            // An error means that the task is gone, which is an end as well.
             let _ = ended.wait_for(Option::is_some).await;
         }
         // For who copies the one file of a service that has stopped.
@@ -221,20 +223,20 @@ impl Service {
         }
     }
 
-    /// Tells whenever anything has changed, or an event was recorded.
+    /// Notifies whenever anything has changed, or an event was recorded.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.inner.snapshot.clone()
     }
 
-    /// Events after the one with that number, oldest first, so many at most; and the number up to which
-    /// events may be missing among them, since they are kept no longer.
+    /// At most this many events after the one with that number, oldest first; and the number up to
+    /// which events may be missing among them, since they are no longer kept.
     ///
     /// # Errors
     ///
     /// When the journal can't be read.
     pub async fn events_after(&self, seq: u64, limit: u32) -> Result<(Vec<Entry>, u64), Fault> {
-        // In this order: what is dropped in between is counted as missing, though it may not be.
+        // In this order: what is deleted in between counts as missing, although it may not be.
         self.with_history(move |history| Ok((history.events_after(seq, limit)?, history.dropped_to()?)))
             .await
     }
@@ -248,7 +250,7 @@ impl Service {
         self.with_history(|history| history.newest_event()).await
     }
 
-    /// What can still be told of the events after that number.
+    /// Which of the events after that number are still there.
     ///
     /// # Errors
     ///
@@ -257,13 +259,13 @@ impl Service {
         self.with_history(move |history| history.reach(seq)).await
     }
 
-    /// The id of the journal. Numbers of events mean something within one.
+    /// The id of the journal. Numbers of events mean something only within one journal.
     #[must_use]
     pub fn journal(&self) -> Uuid {
         self.inner.history.id()
     }
 
-    /// What is counted, in the text format of OpenMetrics, or in Prometheus' older one.
+    /// All metrics, in the text format of OpenMetrics, or in Prometheus' older one.
     ///
     /// # Errors
     ///
@@ -295,7 +297,7 @@ impl Service {
         self.ask(|supervisor| work(&mut supervisor.store)).await
     }
 
-    /// Reads the history, off the async threads, beside whoever records.
+    /// Reads the history, off the async threads, without holding up recording.
     async fn with_history<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
@@ -306,8 +308,8 @@ impl Service {
         Ok(read.ok_or_else(crashed)??)
     }
 
-    /// Runs `work` on the service's runtime, to its end even when the caller goes away, on behalf of the
-    /// same client.
+    /// Runs `work` on the service's runtime, to its end even if the caller goes away, on behalf of
+    /// the same client.
     async fn to_the_end<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
@@ -334,8 +336,8 @@ impl Service {
     }
 }
 
-/// An event, with the time that is written down beside what happens. Nothing is decided by it: the order
-/// of things is the record's.
+/// An event, with the time that is recorded for it. The time decides nothing: the order is the
+/// record's.
 fn stamped(outside: &dyn Outside, event: Event) -> Stamped {
     let at = outside.now();
     Stamped { at, event }

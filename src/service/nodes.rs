@@ -1,5 +1,5 @@
-//! Every VM that could be used, wherever it comes from: what its source and its engine say of it, and how it
-//! stands. Whatever looks at a VM notes here what it heard.
+//! Every VM that could be used, wherever it comes from: what its source and its engine say about
+//! it, and its standing. Everyone who looks at a VM reports here what it said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -40,7 +40,7 @@ impl Default for Registered {
 }
 
 impl Service {
-    /// Every node, looked at now, in the order of their names. None before the first topology.
+    /// Every node, looked at now, ordered by name. None before the first topology.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl Service {
             let seen = seen.get(&vm.name).map(Vec::as_slice);
             nodes.insert(vm.name.clone(), self.as_node(&snapshot, &topology, vm, seen));
         }
-        // What is in use is shown, even where its source has lost sight of it.
+        // What is in use is shown, even if its source no longer knows it.
         for (id, vm) in &snapshot.allocation.vms {
             if !nodes.contains_key(id) {
                 let gone = lost_by_its_source(id, vm);
@@ -127,7 +127,7 @@ impl Service {
         nodes.collect()
     }
 
-    /// Notes what a look at a VM came to.
+    /// Records the result of a look at a VM.
     pub(super) fn note_look(&self, vm: &VmId, look: Result<&(Machine, Vec<Observed>), &Fault>) {
         match look {
             Ok((machine, seen)) => {
@@ -151,7 +151,7 @@ impl Service {
         with(&mut registry, now)
     }
 
-    /// A VM as a node. `seen` is what its engine said that it runs, where it was asked.
+    /// A VM as a node. `seen` is what its engine reports as running, if it was asked.
     fn as_node(
         &self,
         snapshot: &Snapshot,
@@ -226,7 +226,7 @@ pub(super) fn imagined(topology: &Topology, allocation: &Allocation, offer: &Off
     nodes
 }
 
-/// What others than its engine say of a VM: its source, and who cordoned it.
+/// What others than its engine say about a VM: its source, and who cordoned it.
 fn told(snapshot: &Snapshot, vm: &CloudVm) -> Told {
     match &vm.standing {
         Standing::Ready => match (snapshot.drained(&vm.name), snapshot.cordons.get(&vm.name)) {
@@ -257,7 +257,7 @@ pub(super) fn source(topology: &Topology) -> Source {
     }
 }
 
-/// How a machine does, by what its engine runs.
+/// The health of a machine, by what its engine runs.
 fn health(seen: &[Observed]) -> Map<String, Value> {
     let count = |is: fn(&Observed) -> bool| seen.iter().filter(|one| is(one)).count();
     let counts = [

@@ -1,4 +1,4 @@
-//! What the service needs of the world around it; the composition root provides it.
+//! What the service needs from the outside world; the composition root provides it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::hooks::HookSet;
 use crate::model::Topology;
 
-/// The world around the service.
+/// The outside world of the service.
 #[async_trait]
 pub trait Platform: Send + Sync {
     /// The driver for a topology's cloud.
@@ -23,14 +23,14 @@ pub trait Platform: Send + Sync {
     /// What runs containers.
     fn engines(&self) -> Arc<dyn Engines>;
 
-    /// Whether machines that are there from the start have what the topology says of them.
+    /// Checks whether machines that exist from the start have what the topology says about them.
     ///
     /// # Errors
     ///
-    /// When one surely has less ([`crate::fault::Code::ShapeTooLarge`]), or can't be asked.
+    /// When one certainly has less ([`crate::fault::Code::ShapeTooLarge`]), or can't be asked.
     async fn check_machines(&self, topology: &Topology) -> Result<(), Fault>;
 
-    /// Fetches the hooks that a topology names; None where it names no repository.
+    /// Fetches the hooks that a topology names; None if it names no repository.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What this process uses, under the names that every Prometheus client has for it.
+//! What this process uses, under the names that all Prometheus clients use.
 
 use std::sync::atomic::AtomicU64;
 
@@ -19,7 +19,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Adds the numbers to what is written down.
+    /// Adds the numbers to the registry.
     pub fn register(&self, to: &mut Registry) {
         to.register(
             "process_resident_memory_bytes",
@@ -41,7 +41,7 @@ impl Process {
         );
     }
 
-    /// Reads them anew. What can't be read keeps its number.
+    /// Reads them again. What can't be read keeps its number.
     pub fn look(&self) {
         let Ok(own) = procfs::process::Process::myself() else {
             return;
@@ -53,7 +53,7 @@ impl Process {
                 .set(u64::try_from(stat.num_threads).unwrap_or_default());
             #[expect(clippy::cast_precision_loss)]
             let spent = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
-            // A counter can only be added to.
+            // A counter can only be increased.
             self.cpu.inc_by((spent - self.cpu.get()).max(0.0));
             if let Ok(boot) = procfs::boot_time_secs() {
                 #[expect(clippy::cast_precision_loss)]

@@ -13,16 +13,16 @@ use crate::model::Topology;
 use super::observed::identity::refuse_changed;
 use super::{Service, Snapshot};
 
-/// The service's parts, each with what keeps it from doing its own.
+/// The service's parts, each with what prevents it from working.
 pub type Readiness = [(&'static str, Option<String>); 4];
 
-/// How long a look is good for.
+/// How long the result of a look is used.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the cloud, or an engine, is waited for.
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl Service {
-    /// Looks at each part. Whoever asks within a second is told the same: everyone may ask, and a
+    /// Looks at each part. Requests within a second get the same answer: everyone may ask, and a
     /// look costs a write and calls to the cloud.
     pub async fn readiness(&self) -> Readiness {
         let mut last = self.inner.ready.lock().await;
@@ -70,7 +70,7 @@ impl Service {
             Ok(offer) => offer.vms,
             Err(problem) => return (Some(problem), None),
         };
-        // Engines of VMs that nothing is on yet are no trouble of this moment.
+        // Engines of VMs that nothing is on yet do not matter at the moment.
         let used = vms
             .into_iter()
             .filter(|vm| snapshot.allocation.vms.contains_key(&vm.name));
@@ -98,7 +98,7 @@ impl Service {
             .map_err(|error| Fault::from(error).message)?;
         let asked = self.to_the_end(async move { Ok(engine.machine().await?) });
         let machine = asked.await.map_err(|fault| fault.message)?;
-        // Plans are refused where another engine is in its place.
+        // Plans are refused if another engine is in its place.
         let same = refuse_changed(
             &snapshot.allocation,
             &snapshot.engines,

@@ -1,11 +1,11 @@
-//! Keeps the secrets of topologies out of answers, and brings them back into a topology that was
-//! read and is put again.
+//! Keeps the secrets of topologies out of answers, and restores them in a topology that was read
+//! and is put again.
 //!
-//! Two places hold secrets: the values of `environment`, and URLs with credentials. They are shown
-//! as `***`. A document that is put with `***` in such a place gets the value back that the present
-//! topology has in the same place; apps are found by name, everything else by its path, so that
-//! moving an app within the list loses nothing. A URL only gets its credentials back when nothing
-//! else of it has changed: nobody can have them sent to another host.
+//! Secrets are in two places: the values of `environment`, and URLs with credentials. They are
+//! shown as `***`. If a document is put with `***` in such a place, it gets the value that the
+//! present topology has in the same place. Apps are matched by name, everything else by its path,
+//! so that moving an app within the list loses nothing. A URL only gets its credentials back if
+//! nothing else in it has changed, so nobody can have them sent to another host.
 
 use serde_json::{Map, Value, json};
 
@@ -68,7 +68,7 @@ pub fn with_secrets(mut given: Value, present: Option<&Value>) -> Result<(Value,
     }
 }
 
-/// What came of restoring.
+/// The result of restoring.
 #[derive(Default)]
 struct Found {
     restored: bool,
@@ -174,13 +174,13 @@ fn named<'v>(apps: &'v Value, name: Option<&Value>) -> Option<&'v Value> {
     apps.as_array()?.iter().find(|app| app.get("name") == Some(name))
 }
 
-/// The variable's value, whichever way the environment is written.
+/// The variable's value, however the environment is written.
 fn variable(environment: &Value, name: &str) -> Option<Value> {
     match environment {
         Value::Object(variables) => variables.get(name).cloned(),
         Value::Array(entries) => {
             let entries = entries.iter().filter_map(|entry| entry.as_str()?.split_once('='));
-            // Of several, the last one counts.
+            // If there are several, the last one counts.
             let value = entries.rev().find(|(of, _)| *of == name);
             value.map(|(_, value)| json!(value))
         }
@@ -188,7 +188,7 @@ fn variable(environment: &Value, name: &str) -> Option<Value> {
     }
 }
 
-/// As it is written behind `NAME=`; None for references, which have no such form.
+/// What is written after `NAME=`; None for references, which have no such form.
 fn written(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -289,7 +289,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let mut moved = without_secrets(&present);
-        // Another host would be sent the password.
+        // The password would be sent to another host.
         moved["infrastructure"]["hooks_git_repo"] = json!("https://***@evil.test/hooks.git");
         moved["apps"][0]["name"] = json!("c");
         moved["apps"][1]["tiers"]["web"]["environment"] = json!(["OTHER=***"]);
@@ -315,7 +315,7 @@ mod tests {
                 "infrastructure": { "hooks_git_repo": format!("{scheme}://{one}@h/{two}"), "x": [three, { "y": four }] },
                 "apps": [{ "name": "a", "tiers": { "t": { "environment": { "A": one, "B": three }, "command": two } } }]
             });
-            // A value that was put as `***` could not have been taken.
+            // A value that was put as `***` could not have been restored.
             prop_assume!(one != STARS && three != STARS);
             let shown = without_secrets(&document);
             prop_assert_eq!(with_secrets(shown, Some(&document)).unwrap().0, document);

@@ -1,4 +1,4 @@
-//! Dropping what is kept of the history no longer, behind everyone's back.
+//! Deletes history that is no longer kept, in the background.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::Service;
 
 /// Time for others to write between two steps.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Things that happen right after one another are seen to at once.
+/// Things that happen right after one another are handled together.
 const SETTLE: Duration = Duration::from_secs(1);
-/// What gets too old gets so without anything happening.
+/// Some history becomes too old without anything happening.
 const AT_LEAST_EVERY: Duration = Duration::from_hours(1);
 
 impl Service {
-    /// Starts to drop what is beyond the limits: now, after whatever happens, and every hour.
+    /// Starts to delete what is beyond the limits: now, after each change, and every hour.
     pub fn keep_history(&self, retention: Retention) {
         let service = self.clone();
         self.inner.runtime.spawn(async move {
@@ -22,7 +22,7 @@ impl Service {
             loop {
                 changes.borrow_and_update();
                 service.prune(retention).await;
-                // That it ended says that the service has.
+                // An error means that the service has ended.
                 if let Ok(Err(_)) = tokio::time::timeout(AT_LEAST_EVERY, changes.changed()).await {
                     return;
                 }
@@ -42,7 +42,7 @@ impl Service {
                         break;
                     }
                 }
-                // Nothing is lost by keeping more; a full disk is told by whoever needs it.
+                // Nothing is lost by keeping more; whoever needs the disk reports that it is full.
                 Err(error) => {
                     tracing::warn!(%error, "could not drop what is kept of the history no longer");
                     break;

@@ -29,13 +29,13 @@ pub struct PutTopology {
 }
 
 impl Service {
-    /// Checks a topology as a whole and takes it, if the old one is one of those that the client
-    /// has `seen`, where it says so.
+    /// Checks a whole topology and takes it, if the old one is one of those that the client has
+    /// `seen`, if it gave any.
     ///
     /// # Errors
     ///
-    /// When it is not valid, claims more than a machine has, drops what is in use, gives one engine two
-    /// names or a VM in use another engine, or an execution runs. The old one stays then.
+    /// When it is not valid, claims more than a machine has, drops what is in use, gives one engine
+    /// two names or a VM in use another engine, or an execution runs. The old one then stays.
     pub async fn put_topology(
         &self,
         document: Value,
@@ -89,7 +89,7 @@ impl Service {
 }
 
 impl Service {
-    /// Tiers for which there is no node, or just one, as far as nodes answer.
+    /// Tiers for which there is no node, or only one, as far as nodes answer.
     async fn lonely_tiers(&self) -> Vec<Warning> {
         let Some(topology) = self.snapshot().topology.clone() else {
             return Vec::new();
@@ -129,7 +129,8 @@ impl Service {
         Ok(without_secrets(&self.kept_topology(generation).await?))
     }
 
-    /// Takes the topology of an earlier generation again, secrets and all: [`Service::put_topology`].
+    /// Puts the topology of an earlier generation again, secrets included:
+    /// [`Service::put_topology`].
     ///
     /// # Errors
     ///
@@ -157,8 +158,8 @@ impl Service {
     }
 }
 
-/// Secrets that can't be read at the moment: they may come, but a container that is created before
-/// that fails.
+/// Secrets that can't be read at the moment. They may come later, but a container that is created
+/// before that fails.
 fn unreadable(topology: &Topology) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut look = |path: String, variable: &Variable| {
@@ -217,7 +218,7 @@ pub(super) fn check_against_use(
             faults.push((message, json!({ "tier": tier, "vms": vms, "held": size })));
         }
     }
-    // A VM of a group is in the allocation even when it holds nothing.
+    // A VM of a group is in the allocation even if it holds nothing.
     let group = old.is_some_and(|old| matches!(old.infrastructure.cloud, Cloud::AutoScaling(_)));
     let in_use = |vm: &crate::model::Vm| !group || !vm.used.is_empty();
     if let Cloud::Hosts(hosts) = &new.infrastructure.cloud {

@@ -1,4 +1,4 @@
-//! What our containers really use, beside what they may.
+//! What our own containers really use, and their limits.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::model::{CoreSet, Topology, VmId};
 
 use super::{Service, Snapshot};
 
-/// Containers of one VM that are measured at the same time.
+/// How many containers of one VM are measured at the same time.
 const AT_ONCE: usize = 8;
 
-/// What a container uses and may use. Null is what is not known, or not limited.
+/// What a container uses, and its limits. Null if it is not known, or not limited.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 #[schema(as = ContainerUsage, example = json!({ "cpu_cores": 0.42, "cpu_limit": 1, "memory": 73400320, "memory_limit": 134217728,
     "state": "running", "problem": null }))]
 #[serde(deny_unknown_fields)]
 pub struct ContainerUsage {
-    /// Cores that it kept busy for about a second.
+    /// How many cores it kept busy, measured for about a second.
     #[schema(example = 0.42)]
     pub cpu_cores: Option<f64>,
     /// Cores that it may use.
@@ -33,7 +33,8 @@ pub struct ContainerUsage {
     /// Bytes that it may use.
     #[schema(example = 134217728)]
     pub memory_limit: Option<u64>,
-    /// `running` and the like; `gone` where it should be and is not; `unknown` where its VM can't be asked.
+    /// `running` and the like; `gone` if it should be there and is not; `unknown` if its VM can't
+    /// be asked.
     #[schema(example = "running")]
     pub state: String,
     /// Why it could not be measured.
@@ -41,12 +42,12 @@ pub struct ContainerUsage {
     pub problem: Option<String>,
 }
 
-/// The containers of this installation, by VM and name.
+/// The containers of this mapek, by VM and name.
 pub type Usages = BTreeMap<String, BTreeMap<String, ContainerUsage>>;
 
 impl Service {
-    /// Measures every container of this installation. One that can't be measured, or a VM that can't be asked,
-    /// does not spoil the answer.
+    /// Measures every container of this mapek. If one can't be measured, or a VM can't be asked,
+    /// the rest of the answer is not affected.
     ///
     /// # Errors
     ///
@@ -130,7 +131,7 @@ fn in_state(state: &str) -> ContainerUsage {
     }
 }
 
-/// A container with what it may use: its share of all cores, or the cores that it is pinned to.
+/// A container with its limits: its share of all cores, or the cores that it is pinned to.
 fn told(seen: &Observed) -> ContainerUsage {
     let pinned = CoreSet::parse(&seen.cpuset)
         .map(|cores| cores.0.len())

@@ -28,13 +28,13 @@ pub enum Action {
     },
     /// Starts a container.
     CreateContainer {
-        /// Where.
+        /// Its VM.
         #[schema(value_type = String)]
         vm: VmId,
-        /// Of which tier.
+        /// Its tier.
         #[schema(value_type = String)]
         container: TierId,
-        /// With what.
+        /// What it holds.
         #[serde(flatten)]
         size: Size,
         /// Pinned to these cores (cpuset mode).
@@ -47,10 +47,10 @@ pub enum Action {
     },
     /// Changes the limits of a running container.
     UpdateContainer {
-        /// Where.
+        /// Its VM.
         #[schema(value_type = String)]
         vm: VmId,
-        /// Of which tier.
+        /// Its tier.
         #[schema(value_type = String)]
         container: TierId,
         /// The new limits.
@@ -70,7 +70,7 @@ pub enum Action {
         /// Where.
         #[schema(value_type = String)]
         vm: VmId,
-        /// Of which tier.
+        /// Its tier.
         #[schema(value_type = String)]
         container: TierId,
         /// What both hold.
@@ -82,7 +82,7 @@ pub enum Action {
         /// The cores that the old one is pinned to.
         #[schema(value_type = Vec<u32>)]
         was_cores: CoreSet,
-        /// Which of the two makes way for the other.
+        /// How the old one makes way for the new one.
         handover: Handover,
         /// The revision that the successor is made from.
         #[schema(value_type = String, example = "9f86d081884c7d65")]
@@ -97,10 +97,10 @@ pub enum Action {
     },
     /// Stops and removes a container.
     DeleteContainer {
-        /// Where.
+        /// Its VM.
         #[schema(value_type = String)]
         vm: VmId,
-        /// Of which tier.
+        /// Its tier.
         #[schema(value_type = String)]
         container: TierId,
         /// What it held.
@@ -115,22 +115,22 @@ pub enum Action {
     },
     /// Runs the scale hooks of a container that was created or updated.
     RunScaleHook {
-        /// Where.
+        /// Its VM.
         #[schema(value_type = String)]
         vm: VmId,
-        /// Of which tier.
+        /// Its tier.
         #[schema(value_type = String)]
         container: TierId,
         /// Which, in this order.
         #[schema(value_type = Vec<String>)]
         hooks: Vec<HookName>,
     },
-    /// Runs the dependency hook of a container one of whose dependencies changed.
+    /// Runs the dependency hook of a container when one of its dependencies has changed.
     RunTierHook {
-        /// Where.
+        /// Its VM.
         #[schema(value_type = String)]
         vm: VmId,
-        /// Of which tier.
+        /// Its tier.
         #[schema(value_type = String)]
         container: TierId,
         /// Which.
@@ -156,7 +156,7 @@ pub struct Place {
 }
 
 impl Action {
-    /// The VM that the action is about.
+    /// The VM that the action concerns.
     #[must_use]
     pub fn vm(&self) -> &VmId {
         match self {
@@ -171,7 +171,7 @@ impl Action {
         }
     }
 
-    /// The tier whose container the action is about, if it is about one.
+    /// The tier whose container the action concerns, if there is one.
     #[must_use]
     pub fn container(&self) -> Option<&TierId> {
         match self {
@@ -186,7 +186,7 @@ impl Action {
     }
 }
 
-/// The text that clients of the predecessor read; the contract fixes it to the letter.
+/// The text that clients of the predecessor read; the contract fixes every letter.
 impl fmt::Display for Action {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

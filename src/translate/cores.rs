@@ -1,14 +1,14 @@
 //! Core numbers: which cores a container is pinned to.
 //!
 //! A container that grows takes only cores that nobody held when the stage began, and one that
-//! shrinks keeps some of its own, so that within a stage no order puts a core into two
-//! containers. What is released is there for the next stage.
+//! shrinks keeps some of its own. So whatever the order within a stage, no core is in two
+//! containers. Released cores are free in the next stage.
 //!
-//! Cores of containers that are not the allocation's are nobody's to give.
+//! Cores of foreign containers are not given to anyone.
 //!
-//! What runs may have been tampered with: two containers on one core, cores that the VM does not
-//! have, more or fewer cores than the size says. [`unsound`] names those that have to be pinned
-//! anew.
+//! What runs may have been changed by others: two containers on one core, cores that the VM does
+//! not have, more or fewer cores than the size says. [`unsound`] names the containers that must be
+//! pinned again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ fn wanted(size: Size) -> usize {
     usize::try_from(size.cpu.whole_cores()).unwrap_or(usize::MAX)
 }
 
-/// What a running container takes of its VM: whole cores, and all that it is pinned to.
+/// What a running container takes of its VM: whole cores, and all cores that it is pinned to.
 pub(super) fn taken(container: &Container, capacity: Size) -> Size {
     let limit = count(capacity);
     let pinned = container.cores.0.range(..limit).count();
@@ -36,10 +36,10 @@ pub(super) fn taken(container: &Container, capacity: Size) -> Size {
     }
 }
 
-/// The containers of `stay` on a VM that must be pinned anew even if their size stays.
+/// The containers of `stay` on a VM that must be pinned again even if their size stays.
 ///
-/// Where no container's cores are known at all, nothing was said about cores (an allocation of
-/// sizes only), and nothing has to be done.
+/// If no container's cores are known at all, the allocation has only sizes, and nothing has to be
+/// done.
 pub(super) fn unsound(
     vm: &Vm,
     foreign: &CoreSet,
@@ -67,11 +67,11 @@ pub(super) fn unsound(
 pub(super) struct Pinning<'v> {
     /// What runs when the stage begins.
     held: &'v BTreeMap<TierId, Container>,
-    /// Cores of containers that are not the allocation's.
+    /// Cores of foreign containers.
     foreign: &'v CoreSet,
     limit: u32,
     free: BTreeSet<u32>,
-    /// Cores that are held more than once: few, and mostly none.
+    /// Cores that are held more than once: few, and usually none.
     contested: BTreeSet<u32>,
 }
 
@@ -96,10 +96,10 @@ impl<'v> Pinning<'v> {
         }
     }
 
-    /// Cores for the container of `tier` at `size`: its own as far as they are rightly its own,
-    /// then free ones, lowest first. Fewer than asked for where the VM has no more.
+    /// Cores for the container of `tier` at `size`: its own, as far as they are rightly its own,
+    /// then free ones, lowest first. Fewer than requested if the VM has no more.
     ///
-    /// Of containers that share a core, the first by name that is in `stay` keeps it.
+    /// If containers share a core, the first by name that is in `stay` keeps it.
     pub(super) fn choose(
         &mut self,
         tier: &TierId,
@@ -129,8 +129,8 @@ impl<'v> Pinning<'v> {
             chosen.insert(core);
         }
         if chosen.is_empty() {
-            // Nothing to move to yet. Fewer of the shared cores is no worse than now, and an
-            // empty set would mean all cores to the engine.
+            // There is nothing to move to yet. Fewer of the shared cores is no worse than now, and
+            // an empty set would mean all cores to the engine.
             chosen = own.into_iter().flatten().copied().take(wanted).collect();
         }
         chosen

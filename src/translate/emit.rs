@@ -1,4 +1,4 @@
-//! Stages of steps to stages of actions: with names, real sizes and core numbers.
+//! From stages of steps to stages of actions: with names, real sizes and core numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ pub(super) fn emit(
         let stalled = from.vms.get(id).map(|vm| &vm.stalled);
         for (tier, container) in &mut vm.used {
             let now = emitter.now.get(id).and_then(|used| used.get(tier));
-            // What is to be replaced yet is not set going before.
+            // What is going to be replaced is not set going before that.
             let outdated = now.is_some_and(|now| now.is_replaced_by(container));
             if outdated && stalled.is_some_and(|stalled| stalled.contains(tier)) {
                 vm.stalled.insert(tier.clone());
@@ -58,7 +58,7 @@ struct Emitter<'a> {
     to: &'a Allocation,
     pinned: bool,
     now: BTreeMap<&'a VmId, BTreeMap<TierId, Container>>,
-    /// Containers that could not be given all cores of their own yet.
+    /// Containers that could not get all cores of their own yet.
     unsettled: BTreeSet<(&'a VmId, &'a TierId)>,
 }
 
@@ -149,9 +149,9 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// A further stage, for containers that share cores or have too few since the VM had none to
-    /// spare when they were changed. None when there is nothing that can be fixed. Happens only
-    /// where what runs was out of order to begin with.
+    /// A further stage for containers that share cores, or have too few because the VM had none to
+    /// spare when they were changed. None if there is nothing that can be fixed. This happens only
+    /// if what runs was out of order to begin with.
     fn settle(&mut self) -> Option<Vec<Action>> {
         let mut actions = Vec::new();
         let open: Vec<(&VmId, &TierId)> = self.unsettled.iter().copied().collect();

@@ -55,7 +55,8 @@ pub(super) fn add(topology: &Topology, from: &Allocation, stages: &mut Vec<Vec<A
     }
 }
 
-/// The hooks that tell of what leaves, in every container of theirs that does not leave with it.
+/// The hooks that report what is about to be removed, in every user's container that is not removed
+/// at the same time.
 fn words(
     topology: &Topology,
     now: &BTreeMap<TierId, BTreeSet<VmId>>,

@@ -1,7 +1,8 @@
-//! The position that [`super::search`] plays on: who has moved, and what room that leaves.
+//! The position of the search in [`super::search`]: which tiers have moved, and what room that
+//! leaves.
 //!
-//! Everything that need not wait for a move is taken as done where it sets room free, and as not
-//! done where it takes some.
+//! Everything that need not wait for a move counts as done if it frees room, and as not done if it
+//! takes some.
 
 use std::collections::BTreeSet;
 
@@ -63,13 +64,13 @@ pub(super) struct Here {
 #[derive(Clone, Debug)]
 pub(super) struct Made {
     new: NewNo,
-    /// Old containers of others that left for it.
+    /// Old containers of other items that were removed for it.
     leaving: Vec<OldNo>,
     /// Old containers of its own item that were there until then.
     freed: Vec<OldNo>,
 }
 
-/// Who has moved, and what room that leaves.
+/// Which items have moved, and what room that leaves.
 pub(super) struct Field<'w> {
     work: &'w Work<'w>,
     pub(super) items: Table<ItemNo, Item>,
@@ -191,7 +192,7 @@ impl<'w> Field<'w> {
         self.there[old]
     }
 
-    /// Whether nothing of its tier runs when `old` leaves.
+    /// Whether nothing of its tier runs once `old` is removed.
     pub(super) fn is_last(&self, old: OldNo) -> bool {
         let item = self.olds[old].item;
         self.there[old] && self.left[item] == 1 && !self.is_moved(item)
@@ -203,7 +204,7 @@ impl<'w> Field<'w> {
         needs.all(|other| self.is_moved(*other) || self.left[*other] > 0)
     }
 
-    /// Whether what the item depends on still runs when `leaving` have left.
+    /// Whether what the item depends on still runs once `leaving` are removed.
     pub(super) fn keeps_dependencies(&self, item: ItemNo, leaving: &[OldNo]) -> bool {
         let needs = &self.items[item].needs;
         leaving
@@ -217,7 +218,7 @@ impl<'w> Field<'w> {
         holders.filter(|old| self.there[*old]).collect()
     }
 
-    /// What lacks on its VM for `new` when `leaving` have left.
+    /// What its VM lacks for `new` once `leaving` are removed.
     pub(super) fn lack(&self, new: NewNo, leaving: &[OldNo]) -> Size {
         let new = &self.news[new];
         let freed: Size = leaving.iter().map(|old| self.olds[*old].size).sum();
@@ -267,7 +268,8 @@ impl<'w> Field<'w> {
         self.made.len()
     }
 
-    /// Makes a move: `leaving` go, `new` starts, and its item's old containers go.
+    /// Makes a move: `leaving` are removed, `new` starts, and its item's old containers are
+    /// removed.
     pub(super) fn advance(&mut self, new: NewNo, leaving: Vec<OldNo>) {
         for old in &leaving {
             self.remove(*old);
@@ -287,7 +289,8 @@ impl<'w> Field<'w> {
         self.made.push(Made { new, leaving, freed });
     }
 
-    /// Takes back all moves after `position`, and gives them in the order in which they were made.
+    /// Takes back all moves after `position`, and returns them in the order in which they were
+    /// made.
     pub(super) fn undo(&mut self, position: usize) -> Vec<Made> {
         let undone = self.made.split_off(position.min(self.made.len()));
         for made in undone.iter().rev() {

@@ -6,8 +6,8 @@ use super::field::{Field, ItemNo};
 use super::table::{Key as _, Table};
 
 impl Field<'_> {
-    /// Items that have not moved, in groups that have no VM in common and do not depend on each
-    /// other's first containers.
+    /// Items that have not moved, in groups that share no VM and do not depend on each other's
+    /// first containers.
     pub(super) fn groups(&self) -> Vec<Vec<ItemNo>> {
         let mut parent: Table<ItemNo, usize> = Table::like(&self.items, |_| 0);
         for item in self.items.keys() {

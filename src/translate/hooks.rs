@@ -1,4 +1,4 @@
-//! Which hooks run, and after which stage; those before something goes are added by `farewell`.
+//! Which hooks run, and after which stage; `farewell` adds those before a removal.
 //!
 //! A hook comes one stage after the last change that is a reason for it, and one stage after each batch of a rollout; it may run beside later
 //! actions on other containers. One that is owed from an earlier execution runs without a change,
@@ -14,14 +14,14 @@ use super::action::Action;
 pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stages: &mut Vec<Vec<Action>>) {
     let mut after_change: BTreeMap<TierId, usize> = BTreeMap::new();
     let mut after_touch: BTreeMap<(TierId, VmId), usize> = BTreeMap::new();
-    // Each batch of a rollout is told, and what is replaced itself knows nothing yet.
+    // After each batch of a rollout others are told, and a replaced container knows nothing yet.
     let mut after_batches: BTreeMap<TierId, BTreeSet<usize>> = BTreeMap::new();
     let mut replaced: BTreeSet<(TierId, VmId)> = BTreeSet::new();
     let mut first_seen: BTreeMap<(TierId, VmId), usize> = BTreeMap::new();
     for (index, stage) in stages.iter().enumerate() {
         for action in stage {
             let Some(tier) = action.container() else { continue };
-            // Those that are there already are no change themselves.
+            // Those that are already there are no change themselves.
             if matches!(action, Action::RunTierHook { .. }) {
                 continue;
             }
@@ -38,7 +38,7 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
             }
         }
     }
-    // What is owed from before needs no change to come after.
+    // A hook that is owed from before needs no change to follow.
     let owed = |side: &Allocation, vm: &VmId, tier: &TierId| {
         let held = side.container(vm, tier);
         held.map(|held| held.owed).unwrap_or_default()
@@ -92,7 +92,7 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
             let missed = owed(from, vm, id).tier;
             let place = (id.clone(), (*vm).clone());
             let own = after_touch.get(&place).copied().unwrap_or(0);
-            // What comes in the middle of a rollout is told of what follows.
+            // What happens in the middle of a rollout is told what follows.
             let first = first_seen.get(&place).map_or(0, |_| own);
             let mut due: BTreeSet<usize> = batches.iter().copied().filter(|batch| *batch >= first).collect();
             if !reasons.is_empty() || (missed.is_some() && missed != owed(to, vm, id).tier) {
@@ -120,11 +120,11 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
             stage.push(hook);
         }
     }
-    // A tier hook may come two stages after the last one, behind a scale hook.
+    // A tier hook may come two stages after the last one, after a scale hook.
     stages.retain(|stage| !stage.is_empty());
 }
 
-/// Where each tier is, with what.
+/// Where each tier is, and with what.
 struct Places<'a>(BTreeMap<&'a TierId, BTreeSet<(&'a VmId, Size)>>);
 
 impl<'a> Places<'a> {

@@ -1,4 +1,4 @@
-//! From what is to what should be: the actions, in stages that are safe at every instant.
+//! From what runs to what should run: the actions, in stages that are safe at every instant.
 //!
 //! Pure: allocations in, stages out. The way there:
 //!
@@ -49,7 +49,7 @@ pub struct Translation {
     pub stages: Vec<Stage>,
     /// Tiers that run before and after, but cannot be kept running on the way; by name.
     pub interrupts: Vec<Interrupt>,
-    /// What is there in the end: the target, with the cores that each container is pinned to.
+    /// What is there at the end: the target, with the cores that each container is pinned to.
     #[serde(skip)]
     pub target: Allocation,
 }
@@ -87,8 +87,8 @@ pub fn translate(topology: &Topology, from: &Allocation, to: &Allocation) -> Tra
         stage.sort_by_cached_key(|action| (turn(action), action.vm().clone(), action.container().cloned()));
     }
 
-    // A stage of its own at either end: when a VM can't be had nothing has been touched yet, and a
-    // VM goes only when all else has come to its end.
+    // A stage of its own at either end: if a VM can't be had, nothing has been touched yet, and a
+    // VM is deleted only when everything else has ended.
     let created = emit::only_in(to, from).map(|vm| Action::CreateVm { vm: vm.clone() });
     let deleted = emit::only_in(from, to).map(|vm| Action::DeleteVm { vm: vm.clone() });
     let (created, deleted): (Stage, Stage) = (created.collect(), deleted.collect());
@@ -114,7 +114,7 @@ struct Way {
     target: Allocation,
 }
 
-/// The way as far as sizes and places go. What is outdated and stays in its place stays outdated.
+/// The way for sizes and places only. Outdated containers that stay in place stay outdated.
 fn moves(topology: &Topology, from: &Allocation, to: &Allocation) -> Way {
     let work = work::Work::between(topology, from, to);
     let mut truncated = false;
@@ -133,7 +133,7 @@ fn moves(topology: &Topology, from: &Allocation, to: &Allocation) -> Way {
     }
 }
 
-/// The order of actions within a stage; for readers, since it means nothing.
+/// The order of actions within a stage. It means nothing, but helps readers.
 fn turn(action: &Action) -> u8 {
     match action {
         Action::CreateVm { .. } => 0,

@@ -1,10 +1,9 @@
 //! One safe sequence of all operations.
 //!
-//! Greedy: at first only what costs nobody anything, then, only as far as it unblocks something,
-//! what costs more and more ([`Effort`]). Greed can end in a corner, where every VM that could
-//! take the next container waits for another to leave. Then the ordering starts afresh along a
-//! [`Route`] that [`super::search`] found, on which the moves that compete for room come in its
-//! order.
+//! Greedy: at first only what costs nobody anything; then, only as far as it unblocks something,
+//! what costs more and more ([`Effort`]). Greed can get stuck, when every VM that could take the
+//! next container waits for another to leave. Then the ordering starts again along a [`Route`] that
+//! [`super::search`] found, in whose order the moves that compete for room are made.
 
 use std::collections::BTreeSet;
 
@@ -15,16 +14,16 @@ use super::search::{Move, Route};
 use super::table::{OpNo, Table, TierNo};
 use super::work::{Kind, Work};
 
-/// What is put up with to get an operation done.
+/// What is accepted to get an operation done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Effort {
     /// It may take room that others want too.
     Contested,
-    /// Others on its VM shrink or go although their tiers' new containers do not run yet.
+    /// Others on its VM shrink or are removed although their tiers' new containers do not run yet.
     Dips,
-    /// And updates there are split: first what they set free, later what they take.
+    /// And updates there are split: what they free comes first, what they take later.
     Splits,
-    /// And it starts although not all containers of its dependencies do, if some do.
+    /// And it starts although only some containers of its dependencies run.
     Hasty,
     /// And it may take room that moving tiers want.
     Greedy,
@@ -38,7 +37,7 @@ const EFFORTS: [Effort; 5] = [
     Effort::Greedy,
 ];
 
-/// A sequence in which no tier is interrupted, unless greed ends in a corner.
+/// A sequence in which no tier is interrupted, unless greed gets stuck.
 pub(super) fn freely(work: &Work) -> Option<Vec<Step>> {
     let mut order = Order::start(work, false);
     order.complete().then_some(order.progress.steps)
@@ -52,14 +51,14 @@ pub(super) fn along(work: &Work, route: &Route) -> Vec<Step> {
     }
     order.led = false;
     while !order.complete() {
-        // Only a target that does not fit its VMs, which no solver gives, gets here. The end is
-        // what counts then.
+        // Only a target that does not fit its VMs, which no solver returns, gets here. Then only
+        // the end result counts.
         order.force_one();
     }
     order.progress.steps
 }
 
-/// Where an operation stands in the line: moving tiers first, then dependencies first.
+/// An operation's place in the line: moving tiers first, then dependencies first.
 type Place = (bool, usize, OpNo);
 
 struct Order<'w> {
@@ -69,7 +68,7 @@ struct Order<'w> {
     queue: BTreeSet<Place>,
     /// Creates and growing updates that are still to be done.
     ups: BTreeSet<Place>,
-    /// Whether a route is being followed: then moving tiers leave only as it says.
+    /// Whether a route is being followed: then moving tiers leave only when it says so.
     led: bool,
     /// Deletes that the route has allowed.
     licensed: Table<OpNo, bool>,
@@ -99,7 +98,8 @@ impl<'w> Order<'w> {
         (!tier.moves, tier.rank, op)
     }
 
-    /// Does all that is left, with as little effort as possible. Whether that was enough.
+    /// Does everything that is left, with as little effort as possible. Returns whether that was
+    /// enough.
     fn complete(&mut self) -> bool {
         self.drain();
         while !self.is_complete() {
@@ -114,7 +114,7 @@ impl<'w> Order<'w> {
         self.work.ops.keys().all(|op| self.progress.is_done(op))
     }
 
-    /// Tries all that is left with this effort. Whether anything was done.
+    /// Tries everything that is left with this effort. Returns whether anything was done.
     fn pass(&mut self, effort: Effort) -> bool {
         let mut any = false;
         let left: Vec<Place> = self.ups.iter().copied().collect();
@@ -141,7 +141,7 @@ impl<'w> Order<'w> {
         EFFORTS.iter().any(|effort| self.attempt(next.create, *effort));
     }
 
-    /// Does something against the rules, a delete if there is one.
+    /// Does something against the rules: a delete, if there is one.
     fn force_one(&mut self) {
         let left = self.work.ops.keys().filter(|op| !self.progress.is_done(*op));
         if let Some(op) = left.min_by_key(|op| !self.work.ops[*op].is_down()) {
@@ -156,7 +156,7 @@ impl<'w> Order<'w> {
                 continue;
             }
             let free = if self.work.ops[op].is_down() {
-                // The new runs before the old goes.
+                // The new one runs before the old one is removed.
                 let tier = self.work.ops[op].tier;
                 self.progress.pending(tier).ups == 0 && self.may_go(op)
             } else {
@@ -223,8 +223,8 @@ impl<'w> Order<'w> {
         self.progress.may_delete(op) || self.licensed[op]
     }
 
-    /// Gets room and ports for `op` by doing what sets some free on its VM, as little as possible.
-    /// Does nothing where that is not enough.
+    /// Gets room and ports for `op` by doing what frees some on its VM, as little as possible. Does
+    /// nothing if that is not enough.
     fn make_room(&mut self, op: OpNo, split: bool, patient: bool) -> bool {
         if !self.may_start(op, patient) {
             return false;
@@ -250,7 +250,7 @@ impl<'w> Order<'w> {
         if self.lack_after(op, &chosen) != Size::ZERO {
             return false;
         }
-        // A later one may have made an earlier one needless.
+        // A later one may have made an earlier one unnecessary.
         for index in (bound..chosen.len()).rev() {
             let mut fewer = chosen.clone();
             fewer.remove(index);
@@ -281,7 +281,7 @@ impl<'w> Order<'w> {
         self.progress.lack(op, freed)
     }
 
-    /// What could set something free on the VM of `op`: what hurts least comes first.
+    /// What could free something on the VM of `op`: what hurts least comes first.
     fn sources(&self, op: OpNo, split: bool) -> Vec<OpNo> {
         let others = self.work.vms[self.work.ops[op].vm].ops.iter().copied();
         let mut sources: Vec<(u8, OpNo)> = others

@@ -1,7 +1,7 @@
 //! A moment on the way: what has been done, and what is in use and running because of it.
 //!
-//! Knows what may be done next without breaking a rule; which of it is wise is decided in
-//! [`super::order`].
+//! Knows what may be done next without breaking a rule; [`super::order`] decides which of it is
+//! wise.
 
 use crate::model::Size;
 
@@ -13,9 +13,9 @@ use super::work::{Kind, Work};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Whole,
-    /// What it sets free.
+    /// What it frees.
     Down,
-    /// What it takes besides.
+    /// What else it takes.
     Up,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Progress<'w> {
     pub(super) steps: Vec<Step>,
     phase: Table<OpNo, Phase>,
     used: Table<VmNo, Size>,
-    /// What operations still to be done on a VM will take besides.
+    /// What operations that are still to be done on a VM will take in addition.
     wanted: Table<VmNo, Size>,
     running: Table<TierNo, usize>,
     pending: Table<TierNo, Pending>,
@@ -103,14 +103,14 @@ impl<'w> Progress<'w> {
         self.running[tier]
     }
 
-    /// What lacks on its VM for `op`, if `freed` were free besides.
+    /// What its VM lacks for `op`, if `freed` were free in addition.
     pub(super) fn lack(&self, op: OpNo, freed: Size) -> Size {
         let op = &self.work.ops[op];
         lack(self.used[op.vm] - freed, op.gain(), self.work.vms[op.vm].room)
     }
 
-    /// Whether its VM has room for `op` and for all else that is still to grow or start there: then
-    /// doing it takes nothing from anyone.
+    /// Whether its VM has room for `op` and for everything else that is still to grow or start
+    /// there: then doing it takes nothing from anyone.
     pub(super) fn is_harmless(&self, op: OpNo) -> bool {
         let op = &self.work.ops[op];
         let all = self.used[op.vm] + self.wanted[op.vm];
@@ -131,8 +131,8 @@ impl<'w> Progress<'w> {
         needs.iter().all(|tier| self.running[*tier] > 0)
     }
 
-    /// Whether all containers that its tier's dependencies get have been started, and all that did not
-    /// run are going again.
+    /// Whether all containers that its tier's dependencies get have been started, and all that did
+    /// not run are running again.
     pub(super) fn dependencies_complete(&self, op: OpNo) -> bool {
         let needs = &self.work.tiers[self.work.ops[op].tier].needs;
         needs
@@ -140,8 +140,8 @@ impl<'w> Progress<'w> {
             .all(|tier| self.pending[*tier].creates == 0 && self.pending[*tier].repairs == 0)
     }
 
-    /// Whether a delete leaves the tier running, where it stays, or comes after its dependents',
-    /// where it leaves.
+    /// Whether a delete leaves the tier running, if it stays, or comes after those of its
+    /// dependents, if it is removed.
     pub(super) fn may_delete(&self, op: OpNo) -> bool {
         let tier = self.work.ops[op].tier;
         let row = &self.work.tiers[tier];
@@ -163,7 +163,7 @@ impl<'w> Progress<'w> {
         self.take(op, part);
     }
 
-    /// Does only the part of a mixed update that sets something free.
+    /// Does only the part of a mixed update that frees something.
     pub(super) fn halve(&mut self, op: OpNo) {
         if self.is_untouched(op) && self.work.ops[op].is_mixed() {
             self.take(op, Part::Down);

@@ -1,15 +1,16 @@
 //! The order in which tiers that move make room for each other.
 //!
-//! A tier moves when it runs before and after, but on no VM both times: its old containers can go
-//! only when a new one runs. All else that is to be done can be postponed or brought forward at
-//! will, so whether an order without interruption exists depends on these tiers alone, and on new
-//! tiers that they depend on. Here is looked for an order in which each of them gets a first new
-//! container ([`Move`]), with all else assumed out of the way. Where there is none, or none is
-//! found within the bounds, the fewest tiers are interrupted.
+//! A tier moves when it runs before and after, but on no VM both times: its old containers can be
+//! removed only when a new one runs. Everything else can be done earlier or later at will, so
+//! whether an order without interruption exists depends only on these tiers, and on new tiers that
+//! they depend on. This looks for an order in which each of them gets a first new container
+//! ([`Move`]), with everything else assumed out of the way. If there is none, or none is found
+//! within the limits, the fewest tiers are interrupted.
 //!
 //! Moves that leave room for every other that may still come to the VM are made at once. The rest
-//! falls into groups that share no VM; in each, every order is tried, depth first, until a budget
-//! is used up. The budget counts looks at places, not time: the same input gives the same answer.
+//! is split into groups that share no VM; in each, every order is tried, depth first, until a
+//! budget is used up. The budget counts looks at places, not time: the same input gives the same
+//! answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,19 +33,18 @@ pub(super) struct Move {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Route {
     pub(super) moves: Vec<Move>,
-    /// The search ended before every order was tried, so that one with fewer interruptions may
-    /// exist.
+    /// The search ended before every order was tried, so there may be one with fewer interruptions.
     pub(super) truncated: bool,
 }
 
-/// Looks at a place for a container, with certain others gone, that the search of one translation
-/// may take.
+/// How many looks at a place for a container, with certain others gone, the search of one
+/// translation may take.
 const BUDGET: usize = 600_000;
 
 /// Most containers on one VM of which every combination is tried to make room there.
 const COMBINED: usize = 10;
 
-/// Most interruptions that are compared by what can follow them, where not every order is tried.
+/// Most interruptions that are compared by what can follow them, if not every order is tried.
 const PROBED: usize = 24;
 
 /// An order of the moves, with the fewest interruptions.
@@ -61,7 +61,7 @@ pub(super) fn route(work: &Work) -> Route {
     let groups = search.field.groups();
     let mut left = groups.len();
     for group in groups {
-        // A hard group does not use up what an easy one after it needs.
+        // A hard group does not use up the budget of an easy one after it.
         let share = search.budget / left.max(1);
         let rest = search.budget - share;
         search.budget = share;
@@ -75,7 +75,7 @@ pub(super) fn route(work: &Work) -> Route {
     }
 }
 
-/// What came of trying the orders from a position on.
+/// The result of trying the orders from a position on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Found,
@@ -153,7 +153,8 @@ impl Search<'_> {
         }
     }
 
-    /// Goes ahead without ever taking a move back for good. The interruptions that it costs.
+    /// Goes forward without ever taking a move back for good. Returns the interruptions that it
+    /// costs.
     fn dive(&mut self, group: &[ItemNo]) -> usize {
         let mut interrupts = 0;
         self.cascade(group.iter().copied().collect());
@@ -196,7 +197,7 @@ impl Search<'_> {
             let next = harmless.map(|new| (new, Vec::new())).or_else(|| {
                 let all: Vec<ItemNo> = open.iter().copied().collect();
                 let choices = self.choices(&all, 0);
-                // What has no free move now has none before it is concerned by another.
+                // What has no free move now has none before another move concerns it.
                 let able: BTreeSet<ItemNo> = choices
                     .iter()
                     .map(|choice| self.field.news[choice.new].item)

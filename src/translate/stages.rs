@@ -2,8 +2,9 @@
 //! the same time.
 //!
 //! Each step goes into the first stage where, in the worst interleaving, nothing breaks: what
-//! others release in the same stage does not count as free, what they take does. The stage after
-//! all that came before in the sequence always will do, since the sequence itself is safe.
+//! others release in the same stage does not count as free, and what they take counts as taken. The
+//! stage after everything that came before in the sequence is always possible, since the sequence
+//! itself is safe.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +92,7 @@ impl Folding<'_> {
         self.placed.push((stage, step));
     }
 
-    /// The first stage that everything but room allows.
+    /// The first stage that everything except room allows.
     fn earliest(&self, step: Step) -> usize {
         let op = &self.work.ops[step.op];
         let tier = &self.work.tiers[op.tier];
@@ -109,7 +110,7 @@ impl Folding<'_> {
                     .map(|other| self.tiers[*other].after_deletes);
                 first = gone.fold(first, usize::max);
                 if step.interrupts {
-                    // Who started while it ran must not start in the moment when it does not.
+                    // What started while it ran must not start in the moment when it does not.
                     let users = tier
                         .needed_by
                         .iter()
@@ -125,7 +126,7 @@ impl Folding<'_> {
         first
     }
 
-    /// The first stage from `first` on in which the VM has room, and leaves those after it theirs.
+    /// The first stage from `first` on in which the VM has room, also for the stages after it.
     fn with_room(&self, vm: VmNo, first: usize, flow: Flow) -> usize {
         if flow.takes == Size::ZERO {
             return first;
@@ -174,10 +175,11 @@ impl Folding<'_> {
         }
     }
 
-    /// The last stage in which something can be released that is released in `stage` now.
+    /// The last stage to which something released in `stage` can be moved.
     fn latest(&self, number: OpNo, stage: usize, flow: Flow) -> usize {
         let op = &self.work.ops[number];
-        // Not later than the stage after the tier's last up: then it is no dip any more.
+        // Not later than the stage after the tier's last growth: then the tier is no longer smaller
+        // for a while.
         let mut last = self.tiers[op.tier].after_ups;
         for other in &self.work.vms[op.vm].ops {
             if self.work.ops[*other].blockers.contains(&number) {

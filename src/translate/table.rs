@@ -1,8 +1,8 @@
 //! Rows by number: VMs, tiers and operations are numbered once, so that the ordering works on
 //! small integers instead of names.
 //!
-//! Looking up is total. A number comes only from the table that handed it out or from one of the
-//! same length, so the blank row is never seen; it is there so that no lookup can panic.
+//! Every lookup has a result. A number comes only from the table that gave it out or from one of
+//! the same length, so the blank row is never seen; it is there so that no lookup can panic.
 
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};

@@ -1,6 +1,6 @@
-//! What there is to do: the difference of two allocations as operations on containers.
+//! What there is to do: the difference between two allocations, as operations on containers.
 //!
-//! Says what must be done and what it depends on, not in which order.
+//! It says what must be done and what that depends on, not in which order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,23 +28,23 @@ pub(super) struct Op {
     pub(super) vm: VmNo,
     pub(super) tier: TierNo,
     pub(super) kind: Kind,
-    /// What the container takes of its VM before; zero before a create.
+    /// What the container takes of its VM before; zero for a create.
     pub(super) before: Size,
-    /// What it takes afterwards; zero after a delete.
+    /// What it takes afterwards; zero for a delete.
     pub(super) after: Size,
-    /// It also gets a container going again that holds its part without running.
+    /// It also gets a container running again that holds its part without running.
     pub(super) repairs: bool,
-    /// Of a create: deletes on the same VM of containers that publish one of its ports.
+    /// For a create: deletes on the same VM of containers that publish one of its ports.
     pub(super) blockers: Vec<OpNo>,
 }
 
 impl Op {
-    /// What it needs besides what the container has.
+    /// What it needs in addition to what the container has.
     pub(super) fn gain(&self) -> Size {
         self.after - self.before
     }
 
-    /// What it sets free.
+    /// What it frees.
     pub(super) fn give(&self) -> Size {
         self.before - self.after
     }
@@ -86,9 +86,9 @@ pub(super) struct TierRow {
     pub(super) needs: Vec<TierNo>,
     /// Tiers that need this one.
     pub(super) needed_by: Vec<TierNo>,
-    /// Where this one leaves: tiers that depend on it and leave too.
+    /// If this one is removed: tiers that depend on it and are removed, too.
     pub(super) leaves_after: Vec<TierNo>,
-    /// Where this one leaves: tiers that it depends on and that leave too.
+    /// If this one is removed: tiers that it depends on and that are removed, too.
     pub(super) leaves_before: Vec<TierNo>,
     /// Place in the order of dependencies.
     pub(super) rank: usize,
@@ -102,7 +102,7 @@ pub(super) struct Work<'a> {
     pub(super) ops: Table<OpNo, Op>,
     vm_ids: Vec<&'a VmId>,
     tier_ids: Vec<&'a TierId>,
-    /// Containers that go and are made anew in the same place.
+    /// Containers that are deleted and made again in the same place.
     made_anew: BTreeSet<(VmNo, TierNo)>,
 }
 
@@ -232,7 +232,7 @@ impl<'a> Work<'a> {
                     self.made_anew.insert((vm, tier));
                     Kind::Create
                 }
-                // What is replaced gets going by that.
+                // A replacement also gets it running.
                 (Some(old), Some(new))
                     if old.size == new.size && !unsound.contains(id) && old.is_replaced_by(new) =>
                 {
@@ -250,7 +250,7 @@ impl<'a> Work<'a> {
                 tier,
                 kind,
                 before: old.filter(|_| kind != Kind::Create).map_or(Size::ZERO, takes),
-                // What the target says of cores is not looked at: they are chosen here.
+                // The target's cores are ignored: they are chosen here.
                 after: new.map_or(Size::ZERO, |new| takes(&new.size.into())),
                 repairs: kind == Kind::Update && stalled(id),
                 blockers: Vec::new(),

@@ -202,6 +202,10 @@ impl Server {
         self.send(Method::PUT, path, body.to_string()).await
     }
 
+    pub async fn delete(&self, path: &str) -> Answer {
+        answer(self.client.delete(format!("{}{path}", self.base))).await
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::POST, path, body.to_string()).await
     }

@@ -1,4 +1,4 @@
-//! A stand-in for AWS on the lab's network: moto, with a VPC whose subnet is the lab's addresses,
+//! An imitation of AWS on the lab's network: moto, with a VPC whose subnet is the lab's addresses,
 //! and a Docker engine started for each instance that appears.
 //!
 //! Nothing here, and no `mapek` that is started for it, speaks to anything but the loopback
@@ -25,15 +25,15 @@ pub const REGION: &str = "eu-west-1";
 const PORT: u16 = 5001;
 /// The credentials file that topologies name.
 pub const CREDENTIALS: &str = "/run/lab/credentials";
-/// What is in it must never be seen anywhere else.
+/// Its content must never be seen anywhere else.
 pub const SECRET: &str = "open-sesame-0123456789";
-/// The same of the session's token.
+/// The same for the session token.
 pub const TOKEN: &str = "session-token-9876543210";
 /// How often moto is asked which instances there are.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Refuses every endpoint of AWS that is not on the loopback address, and none at all: without one
-/// the SDK would speak to AWS itself.
+/// Refuses every endpoint of AWS that is not on the loopback address, and also a missing one:
+/// without an endpoint, the SDK would speak to AWS itself.
 pub fn only_loopback(endpoint: Option<&str>) -> Result<&str, String> {
     let endpoint = endpoint.ok_or("without an endpoint on the loopback address the lab does not run")?;
     let host = endpoint
@@ -53,7 +53,7 @@ pub fn only_loopback(endpoint: Option<&str>) -> Result<&str, String> {
     }
 }
 
-/// The stand-in.
+/// The imitation.
 pub struct Aws {
     /// Where it answers.
     pub endpoint: String,
@@ -77,7 +77,7 @@ impl Drop for Aws {
 struct Fleet {
     up: Mutex<BTreeMap<String, Vm>>,
     begun: Mutex<BTreeSet<String>>,
-    /// So many further instances of a group get no engine.
+    /// This many further instances of a group get no engine.
     dead: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -145,7 +145,7 @@ impl Aws {
         }
     }
 
-    /// Makes a group of so many members.
+    /// Makes a group with this many members.
     pub async fn make_group(&self, name: &str, min: i32, max: i32, desired: i32) {
         self.autoscaling
             .create_auto_scaling_group()
@@ -202,7 +202,7 @@ impl Aws {
             .await;
     }
 
-    /// From now on so many further instances of the group get no engine.
+    /// From now on, this many further instances of the group get no engine.
     pub fn without_engine(&self, group: &str, count: usize) {
         self.fleet.dead.lock().unwrap().insert(group.to_owned(), count);
     }
@@ -264,7 +264,7 @@ struct Ec2 {
 
 impl Ec2 {
     async fn call(&self, action: &str, fields: &[(&str, &str)]) -> String {
-        // moto tells services apart by what is signed for, and checks no signature.
+        // moto tells services apart by the signed service name, and checks no signature.
         let signed = "AWS4-HMAC-SHA256 Credential=lab/20260101/eu-west-1/ec2/aws4_request, \
                       SignedHeaders=host, Signature=none";
         let form = [&[("Action", action), ("Version", "2016-11-15")], fields].concat();
@@ -277,7 +277,8 @@ impl Ec2 {
             if status.is_success() {
                 return text;
             }
-            // moto breaks off a list when it changes meanwhile; what only reads can be asked again.
+            // moto breaks off a list when it changes meanwhile; calls that only read can be made
+            // again.
             tries += 1;
             assert!(action.starts_with("Describe") && tries < 20, "{action}: {text}");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

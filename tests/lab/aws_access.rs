@@ -1,4 +1,5 @@
-//! Engines of instances that speak only with those who show the right certificate, or through SSH.
+//! Engines of instances that accept only clients with the right certificate, or that are reached
+//! through SSH.
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,8 +34,8 @@ async fn works(aws: &Aws, service: &Service, group: &str) {
     assert!(aws.members(group).await.is_empty(), "{group}");
 }
 
-/// An instance is made whose engine is not one to speak with: its progress says why, for as long as
-/// it is waited for. Nothing is left of it then.
+/// An instance is made whose engine can't be reached: its progress says why, for as long as it is
+/// waited for. Nothing is left of it afterwards.
 async fn waits_in_vain(aws: &Aws, service: &Service, group: &str, words: &[&str]) {
     let request = crate::http::client()
         .put(service.api.url("/api/execute"))
@@ -105,7 +106,7 @@ fn instances_behind_ssh_are_used_with_the_keys_of_whoever_runs_mapek() {
 
         service.put_topology(&topology).await;
 
-        // Nobody vouches for the instances yet.
+        // No host key of the instances is known yet.
         waits_in_vain(&aws, &service, "shop", &["Host key verification failed"]).await;
         keys::trust_hosts("10.77.1.*");
         works(&aws, &service, "shop").await;

@@ -1,5 +1,5 @@
-//! A scale-out that is cancelled while most of its VMs were not begun yet: what was asked of AWS for
-//! all of them in one go is given back.
+//! A scale-out that is cancelled while most of its VMs have not begun yet: what was asked of AWS
+//! for all of them at once is given back.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ async fn wait_for(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Three VMs are asked for, one is waited for at a time, and none comes. Then the service is killed,
-/// where `killed` says so, and the execution is cancelled.
+/// Three VMs are asked for, one is waited for at a time, and none comes. Then the service is killed
+/// if `killed` says so, and the execution is cancelled.
 async fn cancelled(aws: &Aws, port: u16, group: &str, killed: bool) {
     aws.make_group(group, 0, 4, 0).await;
     let proxy = AwsProxy::before(&aws.endpoint).await;

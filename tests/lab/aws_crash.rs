@@ -1,5 +1,5 @@
-//! The service is killed (-9) before and after every kind of call of AWS, on the way out and on the
-//! way back: no instance is left over, none is lost.
+//! The service is killed (-9) before and after every kind of call to AWS, during an execution and
+//! its rollback: no instance is left over, none is lost.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::patience::Patience;
 use crate::service::Service;
 use crate::topologies::{idle, nothing, plan, with};
 
-/// So many rows at the same time.
+/// This many rows at the same time.
 const AT_ONCE: usize = 3;
 const EXECUTE: &str = "/api/execute";
 
@@ -35,7 +35,7 @@ fn one() -> Value {
     plan(&[("one", 1.0, 1)])
 }
 
-/// Sends a plan to a service that dies of it.
+/// Sends a plan to a service that is killed by it.
 pub async fn dies(service: &mut Service, path: &str, plan: &Value, row: &str) {
     let url = service.api.url(path);
     let answer = http::client().put(url).body(plan.to_string()).send().await;
@@ -51,8 +51,8 @@ pub async fn dies(service: &mut Service, path: &str, plan: &Value, row: &str) {
     assert_eq!(how.signal(), Some(9), "{row}: {how}");
 }
 
-/// Starts the service again, waits for the execution that was cut off, and sends the plan again
-/// where none was begun.
+/// Starts the service again, waits for the execution that was cut off, and sends the plan again if
+/// none was begun.
 pub async fn recovers(service: &mut Service, plan: &Value, before: usize, row: &str) {
     service.start_again();
     let mut patience = Patience::every(Duration::from_millis(50));
@@ -132,7 +132,7 @@ async fn at_every_call(aws: &Aws, moment: &str) {
         .await;
 }
 
-/// Killed while an instance is on its way, and told to undo that: it goes again.
+/// Killed while an instance is on its way, and told to undo that: the instance is terminated.
 async fn taken_back(aws: &Aws, number: u16, out: &str) {
     let row = format!("killed after {out}, and rolled back");
     let group = format!("back{number}");
@@ -162,7 +162,8 @@ async fn taken_back(aws: &Aws, number: u16, out: &str) {
     assert_eq!(service.allocation().await, json!({}), "{row}");
 }
 
-/// Killed around the end of an instance that never gets ready: another one takes its place, once.
+/// Killed around the end of an instance that never becomes ready: another one takes its place,
+/// once.
 async fn replaced_row(aws: &Aws, number: u16, moment: &str) {
     let row = format!("killed {moment} the first instance was terminated");
     let (group, mut service) = never_ready(aws, number, 40, 1).await;

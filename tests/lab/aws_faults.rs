@@ -1,5 +1,5 @@
-//! What AWS does and moto does not, played by a proxy: each ends in the right state, with an error
-//! that says what to do.
+//! What AWS does and moto does not, imitated by a proxy: each fault ends in the right state, with
+//! an error that says what to do.
 //!
 //! The cases share a sandbox, and run side by side: each has a group, a proxy and a `mapek` of its
 //! own.
@@ -86,7 +86,7 @@ impl<'a> Case<'a> {
         self.is_right(what, 0).await;
     }
 
-    /// The group, the allocation and the engines agree on so many VMs in use.
+    /// The group, the allocation and the engines agree that this many VMs are in use.
     async fn is_right(&self, what: &str, count: usize) {
         let members = self.members().await;
         assert_eq!(members.len(), count, "{what}");
@@ -100,7 +100,8 @@ impl<'a> Case<'a> {
         assert_eq!(self.aws.protected(self.group).await, members, "{what}");
     }
 
-    /// The plan fails with this status and code, says all of this, and the group is as it was.
+    /// The plan fails with this status and code, the error says all of this, and the group is as
+    /// before.
     async fn fails(&self, what: &str, status: u16, code: &str, says: &[&str]) {
         let answer = self.try_vms(1).await;
         assert_eq!(
@@ -120,7 +121,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// A plan that needs so many VMs.
+/// A plan that needs this many VMs.
 fn vms(count: u32) -> Value {
     plan(&[("one", f64::from(count) * 2.0, count)])
 }
@@ -186,13 +187,13 @@ async fn managed_max_size(aws: &Aws) {
     )
     .await;
     case.set_max(0).await;
-    // Nothing comes of it: it is put back.
+    // No instance comes: MaxSize is put back.
     case.proxy.at_most(0);
     case.fails("no capacity above MaxSize", 502, "cloud_capacity", &["capacity"])
         .await;
     assert_eq!(case.max().await, 0, "MaxSize is put back");
     assert_eq!(case.proxy.calls("UpdateAutoScalingGroup"), 2);
-    // It works: as much as is needed, and it stays, also when instances go.
+    // It works: MaxSize is as high as needed, and stays so, even when instances are terminated.
     case.proxy.at_most(10);
     case.works("above MaxSize, which is managed").await;
     assert_eq!(case.max().await, 1, "MaxSize is raised to what is needed");
@@ -214,7 +215,8 @@ async fn left_max_size(aws: &Aws) {
     assert_eq!(case.proxy.calls("UpdateAutoScalingGroup"), 0);
 }
 
-/// Each service where the environment says that it is; what goes there is told by `/metrics`.
+/// Each service at the endpoint that the environment gives it; `/metrics` shows which calls go
+/// there.
 async fn endpoints_apart(aws: &Aws) {
     aws.make_group("apart", 0, 4, 0).await;
     let (autoscaling, ec2) = (
@@ -280,7 +282,7 @@ async fn endpoints_apart(aws: &Aws) {
     assert_eq!(answered, ec2.calls("DescribeInstances"), "{told}");
     assert!(!told.contains("service=\"aws\""), "a call without a name: {told}");
 
-    // One of them elsewhere is one too many.
+    // If one of them is elsewhere, that is one too many.
     let elsewhere = Aws::service(
         8116,
         &[
@@ -391,7 +393,7 @@ async fn expired(aws: &Aws) {
     assert!(said.contains("expired: renew them"), "{said}");
     case.fails("expired credentials", 422, "cloud_misconfigured", &["renew"])
         .await;
-    // In the middle, too; and once they are renewed all is well.
+    // Also in between; and once they are renewed, all is well.
     case.proxy.set(&[("SetDesiredCapacity", expired, None)]);
     case.fails("expired in the middle", 422, "cloud_misconfigured", &["renew"])
         .await;
@@ -425,7 +427,7 @@ async fn short_of_capacity(aws: &Aws) {
             .contains("sufficient t3.small capacity"),
         "{body:#}"
     );
-    // What came is kept, idle, and no more is asked for; the next plan uses it.
+    // The instances that came are kept, idle, and no more are asked for; the next plan uses them.
     assert_eq!((case.members().await.len(), case.desired().await), (1, 1));
     assert_eq!(case.service.translate(&vms(1)).await.len(), 1, "no VM is made");
     case.works("what came").await;

@@ -1,4 +1,4 @@
-//! Something between `mapek` and moto that does what AWS does and moto does not: it refuses, is
+//! A proxy between `mapek` and moto that does what AWS does and moto does not: it refuses, answers
 //! late, starts instances slowly or not at all, and loses answers.
 
 use std::collections::HashMap;
@@ -11,14 +11,14 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::aws::{only_loopback, texts};
 use crate::fault_http::read_head;
 
-/// What becomes of a call.
+/// What happens to a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// AWS says no, with this status, code and message.
+    /// AWS refuses, with this status, code and message.
     Refuse(u16, &'static str, &'static str),
     /// It is done, and the connection ends instead of the answer.
     CutAfter,
-    /// It is done at once; the answer comes so much later.
+    /// It is done at once; the answer comes this much later.
     LateAnswer(Duration),
     /// It is done, and the answer is 500 without anything that could be read.
     ErrorAfter,
@@ -33,13 +33,13 @@ struct State {
     /// How long instances are Pending.
     pending_for: Duration,
     seen: HashMap<String, Instant>,
-    /// So many instances there can be; AWS is short of more.
+    /// At most this many instances; AWS has no more.
     most: Option<u32>,
     short: u32,
     calls: Vec<String>,
 }
 
-/// A proxy before moto.
+/// A proxy in front of moto.
 #[derive(Clone)]
 pub struct AwsProxy {
     /// Where it answers.
@@ -48,7 +48,7 @@ pub struct AwsProxy {
 }
 
 impl AwsProxy {
-    /// Puts one before `upstream`.
+    /// Puts one in front of `upstream`.
     pub async fn before(upstream: &str) -> Self {
         let upstream = only_loopback(Some(upstream)).unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -62,7 +62,7 @@ impl AwsProxy {
             let client = crate::http::client();
             while let Ok((stream, _)) = listener.accept().await {
                 let (proxy, client, upstream) = (serving.clone(), client.clone(), upstream.clone());
-                // An error is a connection that has ended, for whichever reason.
+                // An error means that the connection has ended, for whatever reason.
                 tokio::spawn(async move { drop(proxy.serve(stream, &client, &upstream).await) });
             }
         });
@@ -74,12 +74,12 @@ impl AwsProxy {
         self.state.lock().unwrap().rules = rules.to_vec();
     }
 
-    /// From now on instances are Pending for so long.
+    /// From now on, instances are Pending for this long.
     pub fn pending_for(&self, time: Duration) {
         self.state.lock().unwrap().pending_for = time;
     }
 
-    /// From now on there can be no more instances than that.
+    /// From now on, there can be no more instances than this.
     pub fn at_most(&self, most: u32) {
         self.state.lock().unwrap().most = Some(most);
     }
@@ -170,7 +170,7 @@ impl AwsProxy {
         Some(rule.1)
     }
 
-    /// Where AWS is short of instances, moto gets no more than there are.
+    /// If AWS is short of instances, moto is asked for no more than there are.
     fn bound(&self, action: &str, form: &mut String) {
         let mut state = self.state.lock().unwrap();
         if let ("SetDesiredCapacity", Some(most)) = (action, state.most) {

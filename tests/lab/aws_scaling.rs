@@ -1,5 +1,5 @@
-//! A plan on an Auto Scaling group: instances come when they are needed, and exactly those go that
-//! are empty.
+//! A plan on an Auto Scaling group: instances come when they are needed, and exactly those that are
+//! empty are terminated.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn a_group_grows_and_shrinks_with_its_plans() {
         let balancer = service.vms_of("rubis_loadbalancer").await.remove(0);
         aws.on(&balancer, |vm| {
             assert_eq!(kernel::memory(vm, "rubis_loadbalancer"), 64 << 20);
-            // The hook has told it of its pool.
+            // The hook was told of its pool.
             assert!(
                 vm.docker(&["exec", "rubis_loadbalancer", "ls", "/ecoware/hooks/tier_hooks"])
                     .contains("reload")
@@ -64,7 +64,7 @@ fn a_group_grows_and_shrinks_with_its_plans() {
         assert!(two.iter().all(|id| three.contains(id)), "those in use stay");
         assert_eq!(aws.group("shop").await.max_size, Some(4));
 
-        // Less: exactly the emptied instance goes, the others keep their containers.
+        // Less: exactly the emptied instance is terminated, the others keep their containers.
         service.execute(&small).await;
         let left = aws.members("shop").await;
         assert_eq!(left.len(), 2);
@@ -118,7 +118,7 @@ fn without_an_endpoint_on_the_loopback_address_nothing_is_run() {
         assert!(only_loopback(endpoint).is_err(), "{endpoint:?}");
     }
     assert!(only_loopback(Some("http://127.0.0.1:5001")).is_ok());
-    // Nor does a program under test, even in a sandbox without a way out.
+    // Neither does a program under test, even in a sandbox without a route out.
     in_lab!(0, async |_lab| {
         let refused = std::panic::catch_unwind(|| Aws::topology("https://example.com", "g", json!({})));
         assert!(refused.is_err(), "the lab makes no such topology");
@@ -151,7 +151,7 @@ fn what_a_group_has_is_used_and_what_leaves_it_is_planned_around() {
         let mut topology = Aws::topology(&aws.endpoint, "shop", json!({"one": brief()}));
         service.put_topology(&topology).await;
 
-        // Two idle instances: one is used, the other goes.
+        // Two idle instances: one is used, the other is terminated.
         let small = plan(&[("one", 1.0, 1)]);
         let stages = service.translate(&small).await;
         assert!(
@@ -164,7 +164,7 @@ fn what_a_group_has_is_used_and_what_leaves_it_is_planned_around() {
         assert!(there.contains(&used[0]));
         assert_eq!(aws.protected("shop").await, used);
 
-        // Somebody takes the protection off: it is put on again.
+        // Somebody removes the protection: it is set again.
         aws.autoscaling
             .set_instance_protection()
             .auto_scaling_group_name("shop")
@@ -184,7 +184,7 @@ fn what_a_group_has_is_used_and_what_leaves_it_is_planned_around() {
         service.execute(&small).await;
         assert_eq!(aws.containers(&used[0]), ["rubis_one"]);
 
-        // A topology can't leave for another group while something runs on this one.
+        // A topology can't change to another group while something runs on this one.
         let elsewhere = Aws::topology(&aws.endpoint, "other", json!({"one": brief()}));
         let answer = service.api.put("/api/topology", &elsewhere).await;
         assert!(answer.error(&[409]).contains("cloud_driver"));
@@ -203,7 +203,7 @@ fn what_a_group_has_is_used_and_what_leaves_it_is_planned_around() {
         assert_eq!(second.len(), 1);
         assert_eq!(aws.containers(&second[0]), ["rubis_one"]);
 
-        // And where it is asked for, without a plan.
+        // And, if the topology says so, without a plan.
         topology["infrastructure"]["self_heal"] = json!(true);
         service.put_topology(&topology).await;
         aws.steal(&second[0]).await;
@@ -238,7 +238,7 @@ fn what_fails_is_undone_down_to_the_instances() {
         assert_eq!(aws.group("shop").await.desired_capacity, Some(0));
         assert_eq!(service.allocation().await, json!({}));
 
-        // On the way back from a smaller plan, an instance that went is made anew.
+        // On the way back from a smaller plan, an instance that was terminated is made again.
         service.execute(&plan(&[("two", 2.0, 1), ("one", 1.0, 1)])).await;
         let before = aws.members("shop").await;
         assert_eq!(before.len(), 2);

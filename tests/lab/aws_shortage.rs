@@ -1,5 +1,5 @@
-//! AWS is short of instances: the plan is placed once more, on those that came, where that is wished
-//! for; AWS is not asked again.
+//! AWS is short of instances: if `replan` is given, the plan is placed once more, on those that
+//! came; AWS is not asked again.
 
 use futures_util::future::{FutureExt, join_all};
 use serde_json::{Value, json};
@@ -235,7 +235,7 @@ async fn does_not_fit(aws: &Aws) {
     }
     case.is_as_it_was("by the command line").await;
 
-    // Where nothing is said, nothing is placed anew.
+    // Without `replan`, nothing is placed again.
     let answer = case.service.try_execute(&wanted()).await;
     let said = answer.error(&[502]);
     assert!(!said.contains("nor can the plan"), "{said}");

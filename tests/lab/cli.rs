@@ -1,4 +1,5 @@
-//! `mapek execute` and its kin against real engines: in a pipe, on a terminal, across a kill.
+//! `mapek execute` and related commands against real engines: in a pipe, on a terminal, across a
+//! kill.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -148,7 +149,7 @@ fn a_plan_is_shown_and_carried_out_and_followed_in_a_pipe() {
 fn on_a_terminal_it_asks_and_draws_bars_in_colour() {
     in_lab!(2, async |lab| {
         let service = Service::start();
-        // Slow enough to be drawn.
+        // Slow enough to be seen.
         two_tiers(lab, &service, "#!/bin/sh\nsleep 1\n").await;
         let file = plan_file("plan", &plan(&[("web", 1.0, 2), ("db", 1.0, 1)]));
         let (code, shown) = on_terminal(&service, &["execute", &file], "n\n");
@@ -175,7 +176,7 @@ fn on_a_terminal_it_asks_and_draws_bars_in_colour() {
     });
 }
 
-/// Starts `mapek execute`, and waits until it has told of `count` actions.
+/// Starts `mapek execute`, and waits until it has reported `count` actions.
 fn start_and_see(
     service: &Service,
     arguments: &[&str],
@@ -245,7 +246,7 @@ fn what_does_not_succeed_is_told_by_its_exit_code_and_its_reason() {
             shown.out
         );
 
-        // Cancelled from elsewhere while it is followed; held to the end of what runs.
+        // Cancelled from elsewhere while it is followed; what runs is waited for.
         two_tiers(lab, &service, "#!/bin/sh\nsleep 3\n").await;
         let (mut child, said) = start_and_see(&service, &["execute", "--yes", &file], 2);
         let cancelled = run(&service, &["cancel"]);
@@ -291,7 +292,7 @@ fn the_plan_before_comes_back_and_a_vm_that_is_gone_is_given_up() {
         assert_eq!(said.code, Some(0), "{}", said.err);
         assert!(service.vms_of("rubis_web").await.is_empty());
         assert_eq!(service.vms_of("rubis_db").await.len(), 1);
-        // And forth again.
+        // And forward again.
         let said = run(&service, &["undo", "--yes"]);
         assert_eq!(said.code, Some(0), "{}", said.err);
         let [gone] = &service.vms_of("rubis_web").await[..] else {
@@ -330,7 +331,7 @@ fn an_undo_that_nobody_confirms_leaves_the_topology_as_it_was() {
         assert_eq!(refused.code, Some(9), "{}", refused.err);
         let replaced = "replace container 'rubis_one'";
         assert!(refused.out.contains("rubis_one"), "{}", refused.out);
-        // The next plan of anybody must not roll it back.
+        // Nobody's next plan may roll it back.
         let stages = service.translate(&wanted).await;
         assert!(
             !stages.iter().flatten().any(|action| action.starts_with(replaced)),
@@ -364,7 +365,7 @@ fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
             lines
         };
         let written = || lines(&run(&service, &["logs", "vm1/rubis_a"]).out);
-        // The engine has a thread for each of the two streams, so that their order is not told.
+        // The engine has a thread for each of the two streams, so their order is not certain.
         wait_until(|| format!("{:?}", written()), || written().len() == 2);
         assert_eq!(written(), ["one", "two"]);
         lab.vms[0].docker(&["exec", "rubis_a", "touch", "/second"]);
@@ -392,7 +393,7 @@ fn what_a_container_writes_is_read_whole_in_part_and_as_it_comes() {
         assert!(followed.next().is_none());
         assert_eq!(child.wait().unwrap().code(), Some(0));
 
-        // Those of others are nobody's business.
+        // Foreign ones can't be read.
         lab.vms[0].docker(&[
             "run",
             "--detach",
@@ -421,7 +422,7 @@ fn what_containers_use_is_told_beside_what_they_may() {
     in_lab!(2, async |lab| {
         let service = Service::start();
         assert!(run(&service, &["top"]).out.contains("Nothing runs."));
-        // One spins on a core, the other sleeps.
+        // One keeps a core busy, the other sleeps.
         let spins = with(
             idle(),
             json!({"entrypoint_params": "sh -c 'while :; do :; done'", "stop_grace_s": 0}),

@@ -1,4 +1,4 @@
-//! What the topology says of a container is what it gets; what others made is theirs.
+//! A container gets what the topology says; foreign containers are left alone.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::images::{BUSYBOX, NGINX};
 use crate::service::Service;
 use crate::topologies::{idle, nothing, on_hosts, plan, three_tiers, with};
 
-/// What must not change in a container that nobody may touch.
+/// What must not change in a container that must not be touched.
 fn identity(vm: &Vm, name: &str) -> Value {
     let seen = vm.inspect(name).expect("the container is there");
     json!([

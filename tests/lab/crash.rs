@@ -1,5 +1,5 @@
-//! The service is killed (-9) at every single record of an execution, and carries it to its end
-//! when it is started again: the same end as without the kill, nothing doubled, nothing left over.
+//! The service is killed (-9) at every single record of an execution, and finishes it when it is
+//! started again: with the same result as without the kill, nothing done twice, nothing left over.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::patience::Patience;
 use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan, with};
 
-/// Notes that a hook was run, in the container that it was run in.
+/// Notes that a hook was run, in its own container.
 const NOTE: &str = "#!/bin/sh\necho \"$0 $MAPEK_CPU_CORES $MAPEK_MEM_UNITS\" >>/tmp/hooks\n";
 
 /// A tier whose containers stop at once.
@@ -46,7 +46,7 @@ fn large() -> Value {
     plan(&[("web", 1.0, 2), ("app", 2.0, 3), ("old", 1.0, 1)])
 }
 
-/// What the engines have, and what the service says of it.
+/// What the engines have, and what the service says about it.
 #[derive(Debug, PartialEq)]
 struct World {
     allocation: Value,
@@ -88,7 +88,7 @@ async fn look(lab: &Lab, service: &Service) -> World {
     }
 }
 
-/// How often each container's hooks were run.
+/// How many times each container's hooks were run.
 fn notes(lab: &Lab) -> Vec<(String, usize)> {
     let mut notes = Vec::new();
     for vm in &lab.vms {
@@ -103,7 +103,7 @@ fn notes(lab: &Lab) -> Vec<(String, usize)> {
     notes
 }
 
-/// Sends a plan to a service that may die of it. Answers whether it lived.
+/// Sends a plan to a service that may be killed by it. Returns whether it lived.
 async fn survives(service: &mut Service, plan: &Value) -> bool {
     let url = service.api.url("/api/execute");
     let answer = http::client().put(url).body(plan.to_string()).send().await;
@@ -120,7 +120,7 @@ async fn survives(service: &mut Service, plan: &Value) -> bool {
     false
 }
 
-/// Waits until no execution runs; answers with how the newest ended.
+/// Waits until no execution runs; returns how the newest ended.
 async fn ended(service: &Service) -> String {
     let mut patience = Patience::every(Duration::from_millis(20));
     loop {
@@ -147,7 +147,7 @@ async fn at_every_record(lab: &Lab, moment: &str) {
     let before = notes(lab);
     service.execute(&large()).await;
     let at_large = look(lab, &service).await;
-    // What an undisturbed run adds to the notes; containers that it creates begin at none.
+    // What an undisturbed run adds to the notes; those of containers that it creates begin empty.
     let once = notes(lab);
     service.execute(&small()).await;
     assert_eq!(
@@ -177,7 +177,7 @@ async fn at_every_record(lab: &Lab, moment: &str) {
             let state = ended(&service).await;
             assert_eq!(state, "succeeded", "{row}\n{}", service.daemon.log_end());
             if (moment, record) == ("before", 1) {
-                // Nothing was on record, so nothing may have been done.
+                // Nothing was recorded, so nothing may have been done.
                 let untouched = if there == "large" { &at_small } else { &at_large };
                 assert_eq!(&look(lab, &service).await, untouched, "{row}");
                 service.execute(&target).await;

@@ -1,12 +1,12 @@
-//! The service is killed (-9) at the records of an execution that goes wrong: a failed action on
-//! record stays failed, and a way back is gone to its end.
+//! The service is killed (-9) at the records of an execution that fails: a failed action that was
+//! recorded stays failed, and a rollback is finished.
 
 use serde_json::{Value, json};
 
 use crate::crash_scene::{Scene, first, records, second};
 use crate::crash_truth::newest;
 
-/// The allocation that a hook's line gives as the new one.
+/// The new allocation in a hook's line.
 fn new_of(line: &str) -> &str {
     line.rsplit(' ').next().unwrap()
 }

@@ -1,5 +1,5 @@
-//! The service is killed from outside at chance moments, and again while it takes an execution
-//! up: whenever it is asked afterwards, the allocation is true, and the end is as it should be.
+//! The service is killed from outside at random moments, and again while it takes an execution up:
+//! the allocation is true whenever it is asked afterwards, and the result is as it should be.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const SEED: u64 = 0x5ca1_ab1e;
 /// Kills in each direction.
 const KILLS: u64 = 7;
 
-/// One direction: the plan, the state that it leads to, what its hooks tell, how long it takes.
+/// One direction: the plan, the state that it leads to, what its hooks report, how long it takes.
 struct Way {
     plan: Value,
     end: State,
@@ -63,7 +63,7 @@ fn has_every_kind(details: &Value) {
     assert_eq!(names, every, "{details:#}");
 }
 
-/// What stays is never made anew.
+/// What stays is never made again.
 async fn kept(lab: &Lab) -> [Value; 2] {
     [
         identity(lab, "rubis_store").await,
@@ -111,7 +111,8 @@ fn killed_again_and_again_while_taking_up_it_still_arrives() {
             Scene::told();
             scene.start_to_die(moment, 3);
             assert!(scene.execute_or_die(&way.plan, "").await.is_none());
-            // Each new life lasts for six records: the taking up, and hardly two actions.
+            // Each new run of the service lasts for six records: taking the execution up, and
+            // hardly two actions.
             let mut lives = 1;
             loop {
                 let kill = format!("{moment}:6");

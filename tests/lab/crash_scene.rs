@@ -15,8 +15,9 @@ use crate::topologies::{idle, on_hosts, plan, with};
 
 const FOLDER: &str = "/run/lab/scene";
 
-/// Says who was run, what he was told, and what the kernel held the container to right then. Fails
-/// where the file `fail` says so: of that tier, and only towards the second plan, or always.
+/// Notes which hook was run, what it was told, and what limits the kernel had for the container at
+/// that moment. Fails if the file `fail` says so: for that tier, and either only towards the second
+/// plan, or always.
 const HOOK: &str = r#"#!/bin/sh
 kind=${0%_hooks/*}
 limit=$(cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max)
@@ -35,7 +36,7 @@ pub struct State {
     containers: BTreeMap<(String, String), Value>,
 }
 
-/// The service in the lab, and what it was seen to do.
+/// The service in the lab, and what was observed of it.
 pub struct Scene {
     /// The service.
     pub service: Service,
@@ -77,7 +78,8 @@ impl Scene {
         });
         let mut topology = on_hosts(lab.hosts(3), tiers);
         topology["infrastructure"]["hooks_git_repo"] = json!(format!("{FOLDER}/hooks"));
-        // A VM whose containers all go is worth less than a new one, so that each plan needs both.
+        // A VM whose containers are all removed counts less than a new one, so that each plan needs
+        // both.
         topology["infrastructure"]["weights"] = json!({"vm_create": 5, "vm_use": 6, "vm_delete": 0});
         let scene = Self {
             service: Service::start(),
@@ -98,7 +100,8 @@ impl Scene {
         }
     }
 
-    /// Makes hooks of that tier fail: `second` towards the second plan, `always` in any case.
+    /// Makes hooks of that tier fail: with `second` towards the second plan, with `always` in any
+    /// case.
     pub fn fail(when: &str, tier: &str) {
         std::fs::write(format!("{FOLDER}/notes/fail"), format!("{when} {tier}")).unwrap();
     }
@@ -124,8 +127,8 @@ impl Scene {
             .start_again_with(&[("MAPEK_TEST_KILL", &format!("{moment}:{record}"))]);
     }
 
-    /// Sends a plan, and comes back when the execution has ended or the service has died. Answers
-    /// with the execution's record, or None where it died.
+    /// Sends a plan, and returns when the execution has ended or the service has died: the
+    /// execution's record, or None if it died.
     pub async fn execute_or_die(&mut self, plan: &Value, query: &str) -> Option<Value> {
         let url = self.service.api.url(&format!("/api/execute{query}"));
         let answer = http::client().put(url).body(plan.to_string()).send().await;
@@ -148,7 +151,8 @@ impl Scene {
         }
     }
 
-    /// Waits until the newest execution has ended, or the service has died. Answers whether it lives.
+    /// Waits until the newest execution has ended, or the service has died. Returns whether it
+    /// lives.
     pub async fn arrives(&mut self) -> bool {
         let mut patience = Patience::every(Duration::from_millis(5));
         let (client, url) = (http::client(), self.service.api.url("/api/executions"));
@@ -198,8 +202,8 @@ pub fn records(details: &Value) -> usize {
     2 + turn + actions(details).map(of_action).sum::<usize>()
 }
 
-/// Every hook of the execution told what it tells in an undisturbed run, as often as it was begun
-/// at most: only one that was in the air when the service died may have been run twice.
+/// Every hook of the execution reported what it reports in an undisturbed run, at most as often as
+/// it was begun: only one that was running when the service died may have been run twice.
 pub fn hooks_ran(undisturbed: &[String], told: &[String], details: &Value, what: &str) {
     let runs = |lines: &[String], of: &str| lines.iter().filter(|line| *line == of).count();
     for line in undisturbed {
@@ -227,8 +231,8 @@ pub fn hooks_ran(undisturbed: &[String], told: &[String], details: &Value, what:
     }
 }
 
-/// A hook's line with only those parts of the allocations that it is told for: the dependencies'.
-/// What else goes on at the same moment may be told or not.
+/// A hook's line with only those parts of the allocations that it is called for: the dependencies.
+/// Whatever else happens at the same moment may be in it or not.
 fn without_passing_things(line: &str) -> String {
     let fields: Vec<&str> = line.trim_end().split(' ').collect();
     let [head @ .., old, new] = fields.as_slice() else {

@@ -1,4 +1,4 @@
-//! What the engines really run, read from their own API, beside what the service says of it.
+//! What the engines really run, read from their own API, compared with what the service says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::service::Service;
 /// The memory unit of the lab's topologies, in bytes.
 const UNIT: u64 = 64 << 20;
 
-/// A container by VM and name.
+/// A container, by VM and name.
 type Place = (String, String);
 
-/// Every container of every VM, whoever made it and whether it runs or not, by VM and name: all
-/// that may not differ after a crash. What differs rightly, such as ids, is left out.
+/// Every container of every VM, whoever made it and whether it runs or not, by VM and name:
+/// everything that must be the same after a crash. What may differ, such as ids, is left out.
 pub async fn containers(lab: &Lab) -> BTreeMap<Place, Value> {
     let mut all = BTreeMap::new();
     for vm in &lab.vms {
@@ -74,7 +74,7 @@ fn name(seen: &Value) -> String {
     seen["Name"].as_str().unwrap().trim_start_matches('/').to_owned()
 }
 
-/// What each container holds, in the words of the allocation; None where it does not run.
+/// What each container holds, in the terms of the allocation; None if it does not run.
 async fn held(lab: &Lab) -> BTreeMap<Place, Option<(f64, u64)>> {
     let mut all = BTreeMap::new();
     for (place, seen) in containers(lab).await {
@@ -126,7 +126,7 @@ pub fn actions(details: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|stage| stage.as_array().unwrap())
 }
 
-/// The containers that the execution's running actions are about.
+/// The containers that the execution's running actions concern.
 fn in_the_air(details: &Value) -> BTreeSet<Place> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     actions(details)
@@ -143,13 +143,13 @@ async fn details(service: &Service, id: &str) -> Value {
         .expect(200)
 }
 
-/// The id of the newest execution; None where there is none yet.
+/// The id of the newest execution; None if there is none yet.
 pub async fn newest(service: &Service) -> Option<String> {
     let executions = service.executions().await;
     Some(executions["executions"][0]["id"].as_str()?.to_owned())
 }
 
-/// Looks once: what no running action is about is on the engines as the allocation says.
+/// Looks once: what no running action concerns is on the engines as the allocation says.
 async fn look(lab: &Lab, service: &Service, id: &str, what: &str) -> Value {
     let before = details(service, id).await;
     let allocation = service.allocation().await;
@@ -157,7 +157,7 @@ async fn look(lab: &Lab, service: &Service, id: &str, what: &str) -> Value {
     let after = details(service, id).await;
     let mut open = in_the_air(&before);
     open.extend(in_the_air(&after));
-    // What ended in between may have been seen on either side of it.
+    // What ended in between may have been seen before or after its end.
     let states = |details: &Value| -> Vec<Value> {
         actions(details)
             .map(|entry| json!([entry["state"], entry["attempts"]]))
@@ -183,8 +183,8 @@ async fn look(lab: &Lab, service: &Service, id: &str, what: &str) -> Value {
     after
 }
 
-/// Looks again and again until the execution has ended; answers with its record. At each moment
-/// the allocation must be true.
+/// Looks again and again until the execution has ended; returns its record. The allocation must be
+/// true at each moment.
 pub async fn watch_to_the_end(lab: &Lab, service: &Service, id: &str, what: &str) -> Value {
     let mut patience = Patience::every(Duration::from_millis(5));
     loop {

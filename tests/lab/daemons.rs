@@ -21,7 +21,7 @@ pub struct Lab {
     _containerd: Daemon,
 }
 
-/// Starts VMs, also while a test goes on.
+/// Starts VMs, also in the middle of a test.
 #[derive(Clone)]
 pub struct Launcher {
     cgroup: String,
@@ -89,8 +89,8 @@ impl Lab {
 }
 
 impl Launcher {
-    /// VMs whose engines speak TLS, at the usual port too, and only with clients that this authority
-    /// vouches for.
+    /// VMs whose engines speak TLS, also at the usual port, and only with clients that this
+    /// authority has signed.
     pub fn behind_tls(mut self, ca: &Path, certificate: &Path, key: &Path) -> Self {
         self.options = vec![
             "--tlsverify".to_owned(),
@@ -101,20 +101,20 @@ impl Launcher {
         self
     }
 
-    /// VMs as they are right after Docker was installed: nobody has said anything about networks.
+    /// VMs as they are right after Docker was installed: without any setting about networks.
     #[allow(dead_code)] // The engine tests have one.
     pub fn just_installed(mut self) -> Self {
         self.fresh = true;
         self
     }
 
-    /// VMs with an SSH server, which lets root in to reach the engine.
+    /// VMs with an SSH server, through which root reaches the engine.
     pub fn behind_ssh(mut self) -> Self {
         self.ssh = true;
         self
     }
 
-    /// Starts VM `number`, at 10.77.1.`number`, and waits until it can be used. Nobody reaches it
+    /// Starts VM `number`, at 10.77.1.`number`, and waits until it can be used. Nobody can reach it
     /// before it has its images.
     pub fn start(&self, number: usize) -> Vm {
         let mut vm = self.launch(number);
@@ -136,7 +136,7 @@ impl Launcher {
         network::route(&format!("172.20.{number}.0/24"), &ip);
         let folder = PathBuf::from(format!("/run/lab/{name}"));
         std::fs::create_dir_all(&folder).unwrap();
-        // Engines of machines have ids of their own; these would share the one of this machine.
+        // Engines on machines of their own have different ids; these would share this machine's.
         let config = serde_json::json!({"deprecated-key-path": folder.join("key.json")});
         std::fs::write(folder.join("daemon.json"), config.to_string()).unwrap();
         let mut options = vec![
@@ -168,7 +168,7 @@ impl Launcher {
 pub struct Vm {
     /// `vm1`, …
     pub name: String,
-    /// Where its published ports are reached.
+    /// The address of its published ports.
     pub ip: String,
     folder: PathBuf,
     options: Vec<String>,
@@ -218,7 +218,7 @@ impl Vm {
         Some(all[0].clone())
     }
 
-    /// The host name that a container has by default, which the nginx image answers with.
+    /// The host name that a container has by default; the nginx image puts it into its answers.
     pub fn hostname(&self, container: &str) -> String {
         let seen = self.inspect(container).expect("the container is there");
         seen["Config"]["Hostname"].as_str().unwrap().to_owned()
@@ -232,12 +232,12 @@ impl Vm {
         names
     }
 
-    /// Pulls the VM's cable. What runs on it goes on.
+    /// Cuts the VM's network. What runs on it continues.
     pub fn unplug(&self) {
         network::set_link(&self.name, "down");
     }
 
-    /// Puts the cable back.
+    /// Restores the network.
     pub fn plug_in(&self) {
         network::set_link(&self.name, "up");
     }
@@ -251,8 +251,8 @@ impl Vm {
         }
     }
 
-    /// Ends the engine with SIGKILL. Its containers go on until it is started again, as they do
-    /// when Docker crashes.
+    /// Ends the engine with SIGKILL. Its containers continue until it is started again, as after a
+    /// crash of Docker.
     pub fn kill_engine(&mut self) {
         self.daemon.kill();
     }
@@ -261,7 +261,7 @@ impl Vm {
     /// it finds running.
     pub fn restart_engine(&mut self) {
         self.daemon.kill();
-        // The pid in it may by now be another process's, and dockerd would refuse to start.
+        // The pid in it may by now be another process's, and dockerd would then refuse to start.
         let _ = std::fs::remove_file(self.folder.join("dockerd.pid"));
         self.daemon = dockerd(&self.name, &self.ip, &self.folder, &self.options);
         self.wait_ready();
@@ -281,8 +281,8 @@ impl Vm {
     }
 }
 
-/// An SSH server on a VM. Whoever is let in speaks with that VM's engine, whatever is asked for: the
-/// VMs share a file system, and with it the usual place of the socket.
+/// An SSH server on a VM. Whoever is let in speaks with that VM's engine, whatever was asked for:
+/// the VMs share a file system, and therefore the usual place of the socket.
 fn ssh_server(vm: &Vm) -> Daemon {
     let mut command = network::command_in(&vm.name, "dropbear");
     keys::ssh_server(&mut command, &vm.ip, 22);
@@ -322,7 +322,7 @@ fn dockerd(name: &str, ip: &str, folder: &Path, options: &[String]) -> Daemon {
     let transport = if options.iter().any(|option| option == "--tlsverify") {
         vec!["--host".to_owned(), format!("tcp://{ip}:2376")]
     } else {
-        // Said in so many words, or dockerd waits 15 s for somebody to notice plain TCP.
+        // Given explicitly, or dockerd waits 15 s for somebody to notice the plain TCP.
         vec!["--tls=false".to_owned()]
     };
     let mut command = network::command_in(name, "dockerd");

@@ -1,4 +1,4 @@
-//! The dashboard in a real browser, over real engines: what runs, what is being carried out, what
+//! The dashboard in a real browser, with real engines: what runs, what is being carried out, what
 //! has drifted.
 
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn the_dashboard_shows_what_runs_and_an_execution_as_it_goes() {
         browse(Screen::Desk, async |page| {
             page.open(&url).await;
             page.shows("#link", "live").await;
-            // While it goes on: the page is told by events, nobody reloads it.
+            // During the execution: events update the page, nobody reloads it.
             let running = async {
                 let shown = page.shows("#execution", "running").await;
                 assert!(shown.to_uppercase().contains("STAGE 1"), "{shown}");

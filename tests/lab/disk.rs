@@ -1,4 +1,4 @@
-//! A disk that is full: nothing is begun that can't be recorded, and all goes on when there is room.
+//! A full disk: nothing is begun that can't be recorded, and everything goes on when there is room.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -21,7 +21,7 @@ fn small_disk() {
     disk_of(1);
 }
 
-/// Puts a disk of so many MiB where the service keeps its state.
+/// Puts a disk of this many MiB where the service keeps its state.
 pub fn disk_of(mib: u32) {
     fs::create_dir_all(DATA).unwrap();
     let size = format!("size={mib}m");
@@ -101,7 +101,7 @@ fn with_a_disk_that_went_bad_nothing_is_begun() {
         service.execute(&plan(&[("one", 1.0, 1)])).await;
         let before = service.allocation().await;
 
-        // As the kernel does over a disk with errors: from now on it can only be read.
+        // As the kernel does with a disk that has errors: from now on it can only be read.
         disk.fail();
         proxies.set(&[]);
         let answer = service.try_execute(&plan(&[("one", 1.0, 2)])).await;
@@ -216,7 +216,7 @@ fn a_cancel_that_can_not_be_recorded_stops_what_runs_and_is_not_promised() {
     });
 }
 
-/// A file system of its own where the service keeps its state, which can go bad.
+/// A file system of its own where the service keeps its state, which can break.
 struct Ext4;
 
 impl Ext4 {
@@ -234,7 +234,7 @@ impl Ext4 {
         run(Command::new("mount").args(["-o", "loop,errors=remount-ro", Self::FILE, DATA]));
     }
 
-    /// Has the kernel find an error in it.
+    /// Makes the kernel find an error in it.
     fn fail(&self) {
         let device = run(Command::new("findmnt").args(["-n", "-o", "SOURCE", DATA]));
         let device = device.trim().trim_start_matches("/dev/").to_owned();
@@ -247,7 +247,7 @@ impl Ext4 {
 
     fn repair(&self) {
         run(Command::new("umount").arg(DATA));
-        // It says by 1 that it has corrected something.
+        // An exit code of 1 means that it has corrected something.
         let mended = Command::new("e2fsck")
             .args(["-f", "-y", Self::FILE])
             .output()

@@ -1,5 +1,5 @@
-//! A disk that is full while the record is cut back, while a plan is sealed, and while a backup is put
-//! back: nothing is lost, and all goes on when there is room.
+//! A disk that is full while history is deleted, while a plan is sealed, and while a backup is
+//! restored: nothing is lost, and everything goes on when there is room.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -35,7 +35,7 @@ async fn ids(service: &Service) -> Vec<String> {
     all.map(|one| one["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The record itself, by SQLite's own check of every page and index.
+/// The journal itself, with SQLite's own check of every page and index.
 fn is_sound() {
     let folder = Path::new(DATA);
     let copy = Path::new("/run/lab/checked");
@@ -68,7 +68,7 @@ fn with_a_full_disk_a_plan_is_shown_without_a_seal() {
         let before = service.api.put("/api/translate", &of(2)).await.expect(200);
         fill();
         let mut unsealed = false;
-        // Pages that are free already may take some seals.
+        // Pages that are already free may take some seals.
         for mem in [3, 4, 2, 3, 4, 2, 3, 4, 2, 3, 4] {
             let shown = service.api.put("/api/translate", &of(mem)).await.expect(200);
             assert!(!shown["actions"].as_array().unwrap().is_empty());
@@ -109,14 +109,14 @@ fn a_disk_that_is_full_while_the_record_is_cut_back_loses_nothing_that_is_kept()
         let length = filler.metadata().unwrap().len();
         filler.set_len(length - (80 << 10)).unwrap();
         drop(filler);
-        // It has much to drop from the start, and no room to write down that it does.
+        // It has much to delete from the start, and no room to record that.
         service.start_again_with(&[("MAPEK_KEEP_EXECUTIONS", "3")]);
         let tell = || format!("there was room to drop:\n{}", service.daemon.log_end());
         wait_until(tell, || {
             let log = service.daemon.log();
             log.contains("could not drop what is kept")
         });
-        // Whatever it could drop: what is left is the newest, and whole.
+        // Whatever could be deleted: what is left is the newest, and complete.
         let left = ids(&service).await;
         assert!(left.len() >= 3 && all.starts_with(&left), "{left:?}");
         for id in &left {
@@ -179,7 +179,7 @@ fn a_backup_that_does_not_fit_leaves_the_record_that_was_there() {
         service.start_again();
         assert_eq!(ids(&service).await, before[1..]);
         is_sound();
-        // What runs is ahead of the record, and is seen as it is.
+        // What runs is newer than the record, and is seen as it is.
         service.execute(&of(2)).await;
         assert_eq!(crate::kernel::memory(&lab.vms[0], "rubis_one"), 128 << 20);
     });

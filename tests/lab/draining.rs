@@ -1,4 +1,5 @@
-//! What is done before containers go: their own hooks, and word to those who use them.
+//! What is done before containers are removed: their own hooks run, and those who use them are
+//! told.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What somebody changes behind the service's back is seen, and repaired where that is asked for.
+//! What somebody changes without the service is seen, and repaired if the topology says so.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn looks(service: &Service) -> u64 {
     line.unwrap().parse().unwrap()
 }
 
-/// Waits for so many more looks.
+/// Waits for this many more looks.
 pub async fn look_on(service: &Service, more: u64) {
     let before = looks(service).await;
     let mut patience = Patience::every(Duration::from_millis(100));
@@ -75,7 +75,7 @@ fn drift_is_repaired_where_the_topology_asks_for_it() {
         second.docker(&["update", "--memory", "32m", "--memory-swap", "32m", "rubis_two"]);
         assert_eq!(drift(&service).await.len(), 2);
 
-        // While a repair is under way, the allocation says what is seen, and nothing differs from it.
+        // During a repair, the allocation says what is seen, and nothing differs from it.
         let mut patience = Patience::every(Duration::from_millis(200));
         while service.allocation().await != allocation || !drift(&service).await.is_empty() {
             patience.wait(|| "it is not repaired".to_owned()).await;
@@ -93,13 +93,13 @@ fn drift_is_left_alone_where_nobody_asked() {
             .await;
         service.execute(&plan(&[("one", 1.0, 2)])).await;
         lab.vms[0].docker(&["rm", "--force", "rubis_one"]);
-        // Several looks later it is still told, and still gone.
+        // Several looks later it is still reported, and still gone.
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(drift(&service).await.len(), 1);
         assert_eq!(lab.vms[0].containers(), Vec::<String>::new());
         let metrics = crate::http::get(&service.api.url("/metrics")).await.1;
         assert!(metrics.contains("mapek_drift_containers 1\n"), "{metrics}");
-        // It was noted once, however often it was looked at.
+        // It was recorded once, however often it was looked at.
         let mut events = crate::http::client()
             .get(service.api.url("/api/events?last_event_id=0"))
             .send()
@@ -188,7 +188,7 @@ fn where_nothing_can_be_done_nothing_is_begun_and_it_is_told_once() {
             "{reasons}"
         );
         assert_eq!(repair["reconcile"]["plan_of"], reached["execution"]);
-        // It is the same plan that holds, also after a start.
+        // It is the same plan that holds, also after a restart.
         service.kill();
         service.start_again();
         let after = service.api.get("/api/plan").await.expect(200);

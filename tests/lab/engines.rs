@@ -1,4 +1,4 @@
-//! Engines that are killed, that stay away, and that freeze, in the middle of an execution.
+//! Engines that are killed, stay away, or freeze in the middle of an execution.
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -8,7 +8,7 @@ use crate::fault_proxy::{Call, Rule};
 use crate::http::Answer;
 use crate::process::wait_until;
 
-/// Sends a plan to be carried out, and comes back when `call` has been done to `container`.
+/// Sends a plan, and returns when `call` has been done to `container`.
 fn until(stage: &Stage, plan: &Value, container: &str, call: Call) -> JoinHandle<Answer> {
     stage.proxies.set(&[] as &[Rule]);
     let (api, plan) = (stage.service.api.clone(), plan.clone());
@@ -66,7 +66,7 @@ fn an_engine_that_never_comes_back_fails_the_execution_and_nothing_else() {
         }}});
         assert_eq!(held(&stage.service.allocation().await), held(&on_vm1));
 
-        // The other VM goes on being looked after; what needs the dead one is refused, by name.
+        // The other VM is still looked after; what needs the dead one is refused, by name.
         let mut plan = small();
         plan["shop"]["v"] = json!({"cpu_cores": 1, "mem_units": 2});
         let shown = stage.service.translate(&plan).await.concat();
@@ -102,7 +102,7 @@ fn an_engine_that_is_frozen_is_given_up_in_time_and_used_again_when_it_thaws() {
         assert!(error.contains("vm2"), "{error}");
         assert_eq!(stage.service.allocation().await, allocation);
 
-        // What it was sent while it was frozen it does now; that is taken as it is.
+        // It now does what it was sent while it was frozen; that is accepted as it is.
         lab.vms[1].daemon.signal("CONT");
         stage.undisturbed(lab, &large()).await;
         stage.undisturbed(lab, &small()).await;

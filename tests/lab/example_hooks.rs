@@ -88,7 +88,7 @@ fn the_pool_hook_sends_requests_to_the_servers_of_the_new_allocation() {
         seen.sort();
         assert_eq!(seen, expected, "each server answers one of two requests");
 
-        // When the hook has ended, nothing goes to a server that has left the pool.
+        // When the hook has ended, no request goes to a server that has left the pool.
         let one = json!({"vm3": vm_with(vm3, "shop_app", 1.0)});
         assert!(tell_pool(&lab.vms[0], &one.to_string()).status.success());
         let left = (200, format!("app server {}\n", lab.vms[2].hostname("app")));

@@ -4,9 +4,9 @@ use std::io::{Error, ErrorKind, Result};
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-/// The first lines of a request.
+/// The head of a request.
 pub struct Head {
-    /// All of them, with the empty line.
+    /// All of it, with the empty line.
     pub text: String,
     /// Its method.
     pub method: String,
@@ -14,7 +14,7 @@ pub struct Head {
     pub target: String,
 }
 
-/// The first lines of an answer.
+/// The head of an answer.
 pub struct Answered {
     text: String,
     status: u16,
@@ -75,7 +75,7 @@ impl Answered {
         self.status
     }
 
-    /// Whether what follows is no HTTP any more, until the connection ends.
+    /// Whether what follows is no longer HTTP, until the connection ends.
     pub fn takes_over(&self) -> bool {
         self.status == 101
     }
@@ -85,7 +85,7 @@ impl Answered {
         !self.bodiless && length(&self.text).is_none() && !chunked(&self.text)
     }
 
-    /// Its body; what comes until the end of the connection where it is taken over.
+    /// Its body; if the connection is taken over, everything until its end.
     pub async fn body(&self, from: &mut (impl AsyncBufRead + Unpin)) -> Result<Body> {
         if self.bodiless {
             return Ok(Body::default());

@@ -1,4 +1,4 @@
-//! The stage on which faults are played: two VMs behind proxies, an app whose plans go up and down
+//! The setting for tests with faults: two VMs behind proxies, an app whose plans go up and down
 //! with every kind of action, and what must be true whenever an execution has ended.
 //!
 //! Going up from [`small`] to [`large`] takes `vm2` into use, grows `shop_a`, makes `shop_v` beside
@@ -16,7 +16,7 @@ use crate::http::Answer;
 use crate::service::Service;
 use crate::topologies::{idle, on_hosts, with};
 
-/// Where hooks write that they ran.
+/// Where hooks note that they ran.
 const TOLD: &str = "/run/lab/told";
 
 /// `mapek` before two VMs, with a proxy before each.
@@ -32,7 +32,7 @@ pub struct Done {
     pub state: String,
     pub attempts: u64,
     pub error: String,
-    /// What it was skipped for.
+    /// The action for which it was skipped.
     pub because: Option<String>,
 }
 
@@ -56,10 +56,10 @@ pub fn large() -> Value {
 }
 
 impl Stage {
-    /// Starts the service with these variables, and carries both plans out once, so that
-    /// everything that is asked of an engine only once has been asked.
+    /// Starts the service with these variables, and carries both plans out once, so that everything
+    /// that is asked of an engine only once has been asked.
     pub async fn set_up(lab: &Lab, environment: &[(&str, &str)]) -> Self {
-        // Nobody else is to ask the engines for anything.
+        // Nothing else should ask the engines anything.
         let mut environment = environment.to_vec();
         environment.push(("MAPEK_OBSERVE_EVERY_S", "0"));
         let service = Service::start_with(&environment);
@@ -104,7 +104,7 @@ impl Stage {
         self.is_true(lab, &record).await;
     }
 
-    /// Carries a plan out while this is broken; answers with the answer and the record.
+    /// Carries a plan out with this fault; returns the answer and the record.
     pub async fn carry_out(&self, plan: &Value, on_failure: &str, rules: &[Rule]) -> (Answer, Record) {
         let _ = std::fs::remove_file(format!("{TOLD}/log"));
         self.proxies.set(rules);
@@ -133,7 +133,7 @@ impl Stage {
     }
 
     /// What must hold after any end: the allocation is what the engines run, nothing is left
-    /// behind, and it is what the record tells.
+    /// behind, and the record says the same.
     pub async fn is_true(&self, lab: &Lab, record: &Record) {
         let allocation = self.service.allocation().await;
         let told = held(&allocation);
@@ -204,7 +204,7 @@ impl Record {
         self.out.iter().chain(&self.back)
     }
 
-    /// The texts of the actions in that state, shortened to what tells them apart.
+    /// The texts of the actions in that state, shortened to what distinguishes them.
     pub fn texts(&self, state: &str) -> Vec<String> {
         let mut texts: Vec<String> = self
             .out
@@ -226,7 +226,7 @@ pub fn short(text: &str) -> String {
     format!("{} {name}", kind.unwrap_or_default())
 }
 
-/// What each VM holds by an allocation: `[cores, memory units]` by container.
+/// What each VM holds according to an allocation: `[cores, memory units]` by container.
 pub fn held(allocation: &Value) -> BTreeMap<String, BTreeMap<String, [u64; 2]>> {
     let size = |held: &Value| {
         let cores = held["cpu_cores"].as_f64().unwrap();
@@ -242,7 +242,7 @@ pub fn held(allocation: &Value) -> BTreeMap<String, BTreeMap<String, [u64; 2]>> 
     .collect()
 }
 
-/// What each VM holds by its engine, running containers only.
+/// What each VM holds according to its engine, running containers only.
 fn on_engines(lab: &Lab) -> BTreeMap<String, BTreeMap<String, [u64; 2]>> {
     let mut held = BTreeMap::new();
     for vm in &lab.vms[..2] {

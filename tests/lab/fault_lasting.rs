@@ -1,6 +1,6 @@
-//! Faults that stay: one action of an execution can't be done, and what becomes of the others is as
-//! `on_failure` says. The tables name each action, how it is kept from being done, and what is left
-//! undone for it.
+//! Lasting faults: one action of an execution can't be done, and the others are treated as
+//! `on_failure` says. The tables name each action, how it is prevented, and what is not done
+//! because of it.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use crate::fault_proxy::{Call, Fault, Rule};
 struct Row {
     /// The action, shortened.
     action: &'static str,
-    /// The request without which it can't be done.
+    /// The request that is prevented.
     container: &'static str,
     call: Call,
     /// Only after this was done.
     after: Option<(&'static str, Call)>,
-    /// The stages after it, which are not begun when that is the rule.
+    /// The stages after it, which are not begun with `stop`.
     later: &'static [&'static str],
     /// What must not be done without it.
     needs_it: &'static [&'static str],
@@ -103,7 +103,7 @@ const FAULTS: [Fault; 4] = [
 ];
 const POLICIES: [&str; 3] = ["stop", "rollback", "continue"];
 
-/// Runs each row under each policy, with one fault after the other.
+/// Runs each row with each policy, with one fault after the other.
 async fn play(lab: &Lab, rows: &[Row], up: bool) {
     // Enough for a few attempts; faults that stay are not waited for any longer.
     let stage = Stage::set_up(lab, &[("MAPEK_RETRY_FOR_S", "1")]).await;
@@ -131,13 +131,13 @@ async fn play(lab: &Lab, rows: &[Row], up: bool) {
             if policy == "rollback" {
                 assert_eq!(held(&stage.service.allocation().await), before, "{told}");
             }
-            // Nothing that failed stands in the way of what comes after, and nothing is forgotten.
+            // Nothing that failed is in the way of what comes after, and nothing is forgotten.
             if policy == "continue" {
                 stage.undisturbed(lab, &to).await;
             }
             stage.undisturbed(lab, &from).await;
         }
-        // The faults are as many as the policies and one: each meets each in the end.
+        // There is one fault more than there are policies, so that each meets each in the end.
     }
 }
 
@@ -163,7 +163,8 @@ fn judge(row: &Row, policy: &str, record: &Record, told: &str) {
     };
     assert_eq!(record.texts("pending"), pending, "{told}");
     assert_eq!(record.texts("skipped"), skipped, "{told}");
-    // What it was skipped for leads, over others that were skipped, to the one that failed.
+    // The action for which it was skipped leads, over others that were skipped, to the one that
+    // failed.
     let undone: BTreeSet<&str> = record
         .out
         .iter()

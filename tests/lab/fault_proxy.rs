@@ -1,4 +1,4 @@
-//! Something between `mapek` and a Docker engine that breaks what it is told to break.
+//! A proxy between `mapek` and a Docker engine that breaks what it is told to break.
 //!
 //! It understands as much HTTP/1.1 as it takes to know where a request and its answer end
 //! ([`crate::fault_http`]), several requests on a connection, and connections that a running command takes
@@ -14,16 +14,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::fault_http::{Answered, Head, read_head};
 
-/// What a request does, as far as faults are about it.
+/// What a request does, as far as faults depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// What the machine has.
     Info,
-    /// Which containers there are.
+    /// The list of containers.
     List,
     /// Whether the image is there.
     Image,
-    /// What a container is like.
+    /// The state of a container.
     Inspect,
     /// A container is made.
     Create,
@@ -47,37 +47,37 @@ pub enum Call {
     Other,
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection ends; the engine never hears of the request.
+    /// The connection ends; the engine never gets the request.
     CutBefore,
     /// The engine does it; the connection ends instead of the answer.
     CutAfter,
-    /// The engine does it at once; the answer comes so much later.
+    /// The engine does it at once; the answer comes this much later.
     LateAnswer(Duration),
-    /// The engine hears of it only so much later.
+    /// The engine gets it only this much later.
     LateRequest(Duration),
-    /// This status, and the engine never hears of the request.
+    /// This status, and the engine never gets the request.
     Refuse(u16),
     /// The engine does it, and the answer is 500 all the same.
     ErrorAfter,
-    /// The engine never hears of the request, and the answer is no HTTP.
+    /// The engine never gets the request, and the answer is not HTTP.
     Garbage,
-    /// The engine does it, and the answer is no HTTP.
+    /// The engine does it, and the answer is not HTTP.
     GarbageAfter,
 }
 
 /// A fault for the next requests of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// The container; empty for calls that are about none.
+    /// The container; empty for calls that concern none.
     pub container: &'static str,
     /// The request.
     pub call: Call,
     /// What happens.
     pub fault: Fault,
-    /// To how many requests; None for all from now on.
+    /// For how many requests; None for all from now on.
     pub times: Option<u32>,
     /// Only once this has been done to this container.
     pub after: Option<(&'static str, Call)>,
@@ -121,7 +121,7 @@ struct State {
     rules: Vec<Rule>,
     /// Names of containers by id, and by the id of a command in them.
     names: HashMap<String, String>,
-    /// Requests that reached an engine and were answered well.
+    /// Requests that reached an engine and succeeded.
     done: HashMap<(String, Call), u32>,
     /// Faults that happened.
     broken: Vec<(String, Call, Fault)>,
@@ -134,7 +134,7 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Puts a proxy before the engine at `upstream` and answers with the endpoint to use instead.
+    /// Puts a proxy in front of the engine at `upstream` and returns the endpoint to use instead.
     pub async fn before(&self, upstream: &str) -> String {
         let listener = TcpListener::bind((crate::network::HOST, 0)).await.unwrap();
         let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
@@ -142,7 +142,7 @@ impl Proxies {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (proxies, upstream) = (proxies.clone(), upstream.clone());
-                // An error is a connection that has ended, for whichever reason.
+                // An error means that the connection has ended, for whatever reason.
                 tokio::spawn(async move { drop(proxies.serve(client, &upstream).await) });
             }
         });
@@ -228,7 +228,7 @@ impl Proxies {
         Ok(())
     }
 
-    /// Which container a request is about, by name, and what it does.
+    /// The container that a request concerns, by name, and what it does.
     fn meaning(&self, head: &Head) -> (String, Call) {
         let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
         let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -261,7 +261,7 @@ impl Proxies {
         }
     }
 
-    /// Takes the ids in an answer down.
+    /// Remembers the ids in an answer.
     fn learn(&self, head: &Head, body: &[u8]) {
         let (container, call) = self.meaning(head);
         let Ok(answer) = serde_json::from_slice::<serde_json::Value>(body) else {

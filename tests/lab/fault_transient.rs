@@ -1,5 +1,5 @@
-//! Faults that pass: every kind of request that carrying out makes of an engine is broken once, in
-//! every way. Each time the execution must succeed, with nothing doubled and no hook left out.
+//! Passing faults: every kind of request that an execution makes to an engine is broken once, in
+//! every way. Each time the execution must succeed, with nothing done twice and no hook left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::fault_lab::{Stage, large, small};
 use crate::fault_proxy::{Call, Fault, Rule};
 
-/// What is broken on the way up: the container, the request, and what must have gone before.
+/// What is broken on the way up: the container, the request, and what must have been done before.
 const UP: [(&str, Call); 12] = [
     ("", Call::Info),
     ("", Call::Image),
@@ -42,7 +42,7 @@ fn broken(calls: &[(&'static str, Call)], faults: &[Fault], first: usize) -> Vec
         match call {
             // Engines are also asked for lists before an execution begins.
             Call::List => rule.once_after("shop_d", Call::Remove),
-            // Before that, it is not known whether it is there at all.
+            // Before that, it is not known whether it exists at all.
             Call::Inspect => rule.once_after("shop_v", Call::Create),
             _ => rule,
         }
@@ -84,7 +84,7 @@ fn every_request_may_break_once_in_every_way() {
 fn an_effect_whose_answer_never_comes_is_found_by_looking() {
     in_lab!(2, async |lab| {
         let stage = Stage::set_up(lab, &[]).await;
-        // Not limits: they are confirmed by an answer alone.
+        // Not limits: only an answer confirms them.
         let effects = [
             Call::Create,
             Call::Start,
@@ -123,7 +123,7 @@ fn every_request_or_answer_may_come_too_late() {
                 let (answer, record) = stage.carry_out(&plan, "stop", &rules).await;
                 assert_eq!(answer.status, 200, "{:#}", record.whole);
                 assert_eq!(record.outcome, "succeeded", "{:#}", record.whole);
-                // What was sent to the engine too late may still come.
+                // What was sent to the engine too late may still arrive.
                 tokio::time::sleep(late).await;
                 stage.is_true(lab, &record).await;
                 let happened = stage.proxies.broken();

@@ -48,7 +48,7 @@ fn an_unhealthy_container_is_restarted_and_one_that_stays_so_not_for_ever() {
         let sick = json!({
             "name": "Sick", "docker_image": crate::images::BUSYBOX, "stop_grace_s": 0,
             "healthcheck": {"test": ["test", "-e", "/tmp/well"], "interval_s": 1, "retries": 2},
-            // A start makes it well again, unless it is ill beyond that.
+            // A start makes it healthy again, unless it is broken for good.
             "command": ["sh", "-c", "rm -f /tmp/well; test -e /tmp/ill || touch /tmp/well; sleep 100000"],
         });
         let mut topology = on_hosts(lab.hosts(1), json!({"sick": sick}));
@@ -76,7 +76,8 @@ fn an_unhealthy_container_is_restarted_and_one_that_stays_so_not_for_ever() {
         assert_eq!(before["Id"], after["Id"], "it is the same container");
         assert_ne!(before["State"]["StartedAt"], after["State"]["StartedAt"]);
 
-        // Now a start does not help. It is tried, with growing pauses, and then left as it is.
+        // A start does not help any more. It is tried, with growing pauses, and then the container
+        // is left as it is.
         vm.docker(&["exec", "rubis_sick", "sh", "-c", "touch /tmp/ill; rm /tmp/well"]);
         until(&service, "nobody says that it does not help", async || {
             events(&service, "reconcile_refused").await > 0
@@ -95,7 +96,7 @@ fn an_unhealthy_container_is_restarted_and_one_that_stays_so_not_for_ever() {
             (&json!("drifted"), &reached["execution"])
         );
 
-        // Somebody cures it.
+        // Somebody repairs it.
         vm.docker(&["exec", "rubis_sick", "sh", "-c", "rm /tmp/ill; touch /tmp/well"]);
         until(&service, "it is not well", async || {
             service.api.get("/api/plan").await.expect(200)["state"] == "reached"
@@ -163,7 +164,7 @@ fn what_was_on_a_lost_engine_is_placed_anew_and_removed_there_when_it_comes_back
         assert!(swept.iter().flatten().all(only), "{swept:?}");
         assert_eq!(count(&service).await, 3);
 
-        // With both away there is room nowhere: nothing is given up for nothing.
+        // If both are away, there is no room anywhere: nothing is given up in vain.
         for vm in [&used, &other] {
             lab.vm(vm).unplug();
         }
@@ -204,7 +205,7 @@ fn what_a_vm_that_was_given_up_still_runs_is_removed_before_the_vm_is_used() {
         assert_ne!(used, other);
         lab.vm(&used).plug_in();
 
-        // All of its room is there, though it is full of what nobody wants.
+        // All of its room is free, although it is full of what nobody wants.
         let both = plan(&[("one", 2.0, 2), ("two", 2.0, 2)]);
         let shown = service.translate(&both).await;
         let gone = format!("delete container 'rubis_one' from vm '{used}'");

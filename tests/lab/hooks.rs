@@ -1,4 +1,4 @@
-//! Hooks: where they come from, what they are told, and what happens when they go wrong.
+//! Hooks: where they come from, what they are told, and what happens when they fail.
 
 use serde_json::{Value, json};
 
@@ -198,7 +198,7 @@ fn hooks_come_from_a_git_server_at_the_revision_asked_for() {
     });
 }
 
-/// Works only once somebody has seen to it, and says each time that it did.
+/// Succeeds only once somebody has repaired it, and notes each time that it ran.
 const ONCE_READY: &str = "#!/bin/sh\ntest -e /tmp/ready || exit 1\necho ran >>/tmp/log\n";
 
 #[test]
@@ -228,7 +228,7 @@ fn hooks_that_are_owed_run_with_whatever_plan_comes_next_and_by_themselves_where
         service.execute(&next).await;
         assert_eq!(log(), "ran\n");
 
-        // What is made in the place of one that is gone is not ready, so that the repair fails.
+        // The container that replaces a missing one is not ready, so the repair fails.
         vm.docker(&["rm", "-f", "rubis_two"]);
         let mut patience = crate::patience::Patience::every(std::time::Duration::from_millis(100));
         loop {

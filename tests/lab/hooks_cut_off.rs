@@ -1,5 +1,5 @@
-//! Hooks that are under way when the service is killed: they are found again, and never run beside
-//! themselves.
+//! Hooks that are running when the service is killed: they are found again, and never run twice at
+//! the same time.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan, with};
 
 const NOTES: &str = "/run/lab/hook-notes";
-/// Notes when it begins and ends, and takes until it is let go. What it notes with is a file beside it.
+/// Notes its start and its end, and waits until it is let go. Its notes are in a file beside it.
 const SLOW: &str = "#!/bin/sh\n. ./note.sh\nnote s\nwhile [ ! -e /notes/go ]; do sleep 0.05; done\nnote e\n";
 
-/// The same, and talks all the time: an engine that has nobody left to pass that on to says that the hook has
-/// ended with exit code 126, while it still runs.
+/// The same, with constant output: an engine that has nobody left to pass that on to reports that
+/// the hook has ended with exit code 126, while it still runs.
 const TALKING: &str = "#!/bin/sh\n. ./note.sh\nnote s\nwhile [ ! -e /notes/go ]; do echo .; sleep 0.05; done\n\
                        note e\necho all is well\n";
 
@@ -62,12 +62,12 @@ fn let_go(go: bool) {
     }
 }
 
-/// Begins to carry out a plan of that size; answers with the path of its record once the hook runs.
+/// Begins to carry out a plan of that size; returns the path of its record once the hook runs.
 async fn begin(service: &Service, mem: u32) -> String {
     begin_plan(service, &plan(&[("base", 1.0, mem), ("one", 1.0, mem)])).await
 }
 
-/// The same, of any plan.
+/// The same, for any plan.
 async fn begin_plan(service: &Service, plan: &Value) -> String {
     let request = http::client()
         .put(service.api.url("/api/execute"))
@@ -114,7 +114,7 @@ async fn kill_and_start_again(service: &mut Service, path: &str, times: u64) {
             .wait(|| format!("{record:#}\n{}", service.daemon.log_end()))
             .await;
     }
-    // Time enough to begin, for one that would not wait.
+    // Time enough to begin, if it did not wait.
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
@@ -191,7 +191,7 @@ fn a_hook_that_was_cut_off_is_ended_before_its_execution_is_given_up() {
         assert!(!top.contains("slow.sh"), "{top}");
         assert_eq!(log(), "s");
 
-        // The next one runs it anew.
+        // The next one runs it again.
         let_go(true);
         service.execute(&plan(&[("base", 1.0, 1), ("one", 1.0, 2)])).await;
         assert_eq!(log(), "s s e");

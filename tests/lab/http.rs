@@ -1,10 +1,10 @@
-//! HTTP as the clients of the lab speak it.
+//! HTTP as the lab's clients speak it.
 
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
-/// A client that never goes through a proxy and never keeps a connection for the next request. It
-/// waits for an answer for as long as something moves: the sandbox's watchdog sees to that.
+/// A client that never goes through a proxy and never reuses a connection. It waits for an answer
+/// for as long as something happens: the sandbox's watchdog takes care of that.
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
@@ -100,7 +100,7 @@ pub struct Answer {
     what: String,
     /// Its status.
     pub status: u16,
-    /// Its body; a JSON string where it is no JSON.
+    /// Its body; a JSON string if it is not JSON.
     pub body: Value,
 }
 

@@ -1,4 +1,5 @@
-//! Whose containers are whose, which engine is which, and what others leave of a machine.
+//! Which containers belong to which service, which engine is which, and what others leave of a
+//! machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +18,7 @@ fn second(environment: &[(&str, &str)]) -> Service {
     Service::start_beside(8001, Path::new("/run/lab/second"), environment)
 }
 
-/// What must not change in a container that nobody may touch.
+/// What must not change in a container that must not be touched.
 fn identity(vm: &Vm, name: &str) -> Value {
     let seen = vm.inspect(name).expect("the container is there");
     json!([
@@ -44,7 +45,7 @@ fn holds(vm: &Vm) -> (Vec<BTreeSet<u32>>, u64) {
     (seen.iter().map(cores).collect(), seen.iter().map(memory).sum())
 }
 
-/// No core twice, and no more memory than there is, by what really runs.
+/// No core twice, and no more memory than there is, according to what really runs.
 fn nothing_is_given_out_twice(lab: &Lab) {
     for vm in &lab.vms {
         let (cores, memory) = holds(vm);
@@ -145,7 +146,8 @@ fn a_fresh_data_directory_counts_what_runs_and_adopts_it_when_it_is_told_to() {
         let adopted = api.post("/api/adopt", &json!({"owner": id})).await.expect(200);
         assert_eq!(adopted["adopted"], json!({vm.name.as_str(): ["rubis_one"]}));
         assert_eq!(service.vms_of("rubis_one").await, std::slice::from_ref(&vm.name));
-        // It is one's own now, after a restart too: kept where it fits, and removed when it is not wanted.
+        // It belongs to this service now, after a restart too: it is kept where it fits, and
+        // removed when it is not wanted.
         drop(service);
         let service = second(&[]);
         let shown = service
@@ -199,7 +201,7 @@ fn containers_of_others_count_by_their_limits_and_are_told_of_without() {
         assert_eq!((moved.status, &moved.body["code"]), (409, &json!("plan_moved")));
         assert_eq!(vm.containers(), ["late", "theirs"]);
         vm.docker(&["rm", "-f", "late"]);
-        // What has no limits holds nothing that could be counted, and is told of.
+        // A container without limits holds nothing that could be counted, and is named.
         vm.docker(&["run", "-d", "--name", "open", BUSYBOX, "sleep", "9999"]);
         let shown = service.api.put(&path, &wanted).await.expect(200);
         assert_eq!(shown["outcome"], "succeeded");
@@ -211,7 +213,8 @@ fn containers_of_others_count_by_their_limits_and_are_told_of_without() {
             "{told}"
         );
 
-        // What crowds a VM is named. What runs there goes on: asking for it is no other plan.
+        // The error names what crowds a VM. What runs there continues: asking for it is no other
+        // plan.
         vm.docker(&[
             "run", "-d", "--name", "late", "--cpus", "1.5", "-m", "64m", BUSYBOX, "sleep", "9999",
         ]);
@@ -233,7 +236,7 @@ fn containers_of_others_count_by_their_limits_and_are_told_of_without() {
             (409, &json!("foreign_unlimited"))
         );
         service.try_execute(&more).await.error(&[409]);
-        // What only takes away puts nothing beside it.
+        // A plan that only removes puts nothing beside it.
         service.execute(&nothing()).await;
         assert_eq!(vm.containers(), ["open", "theirs"]);
         service.try_execute(&wanted).await.error(&[409]);
@@ -258,7 +261,7 @@ fn a_paused_container_holds_what_it_has_until_it_is_gone() {
             seen["vm1"]["rubis_one"]["differences"],
             json!([{"kind": "paused"}])
         );
-        // What takes its place starts once it is gone, and no stage earlier.
+        // What replaces it starts once it is gone, and no stage earlier.
         let stages = service.translate(&plan(&[("two", 2.0, 4)])).await;
         let of = |what: &str| {
             let found = stages
@@ -361,7 +364,7 @@ fn two_names_for_one_engine_and_an_engine_in_anothers_place_are_noticed() {
             "engine_changed"
         );
         assert_eq!(lab.vms.iter().map(Vm::containers).collect::<Vec<_>>(), before);
-        // Nothing is on the VM any more once it is given up: any engine will do then.
+        // Nothing is on the VM any more once it is given up, so any engine will do.
         let path = format!("/api/allocation/{used}");
         service.api.delete(&path).await.expect(200);
         service.execute(&plan(&[("one", 2.0, 2)])).await;
@@ -408,14 +411,14 @@ fn containers_without_an_owner_are_taken_over_by_the_record_that_has_them_and_by
         let before = identity(vm, "rubis_one");
         vm.docker(&["stop", "-t", "0", "rubis_two"]);
 
-        // A record that this version began knows of no such containers.
+        // A journal that this version created knows of no such containers.
         service.start_again();
         let seen = service.api.get("/api/inspect").await.expect(200);
         assert_eq!(seen["vm1"]["rubis_one"]["foreign"], true, "{seen:#}");
         service.try_execute(&plan(&[("one", 1.0, 2)])).await.error(&[409]);
         service.terminate();
 
-        // One that an earlier version began does, and of those only that it has on record.
+        // One that an earlier version created does, but only of those that it lists.
         let journal = rusqlite::Connection::open(data.join("journal.sqlite")).unwrap();
         journal.execute("INSERT INTO adopted VALUES ('')", []).unwrap();
         drop(journal);

@@ -7,7 +7,7 @@ pub const BUSYBOX: &str = "mapek/busybox:1";
 /// nginx in the roles `app`, `store` and `balancer`.
 pub const NGINX: &str = "mapek/nginx:1";
 
-/// The cache's folder, as the scripts have it.
+/// The cache's folder, as in the scripts.
 pub fn cache() -> PathBuf {
     let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(dir) = var("MAPEK_CACHE_DIR") {
@@ -38,7 +38,7 @@ pub fn schemathesis() -> PathBuf {
     cache().join("schemathesis-venv/bin/st")
 }
 
-/// The server of moto, which stands in for AWS.
+/// The server of moto, which imitates AWS.
 pub fn moto_server() -> PathBuf {
     cache().join("moto/bin/moto_server")
 }
@@ -56,7 +56,7 @@ pub fn debian() -> PathBuf {
     cache().join("debian/root.tar")
 }
 
-/// What of all this is not there.
+/// What of all this is missing.
 pub fn missing() -> Vec<String> {
     let mut files = archives();
     files.push(registry_binary());

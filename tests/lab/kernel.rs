@@ -1,4 +1,4 @@
-//! What the kernel holds a container to, read from its control group and not from Docker.
+//! The limits that the kernel has for a container, read from its control group and not from Docker.
 
 use std::path::PathBuf;
 
@@ -15,11 +15,11 @@ pub fn memory(vm: &Vm, container: &str) -> u64 {
     text.parse().unwrap()
 }
 
-/// Bytes of swap that it may use beside its memory.
+/// Bytes of swap that it may use in addition to its memory.
 pub fn swap(vm: &Vm, container: &str) -> u64 {
     let files = ["memory.memsw.limit_in_bytes", "memory.swap.max"];
     let value: u64 = read(vm, container, "memory", files).parse().unwrap();
-    // In the first version of control groups, the limit is on both together.
+    // In the first version of control groups, the limit is for both together.
     if is_unified() {
         value
     } else {

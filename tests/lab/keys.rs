@@ -7,7 +7,7 @@ use crate::process::run;
 
 /// The folder of root's keys in the sandbox.
 const SSH: &str = "/run/lab/home/.ssh";
-/// The key that the lab's SSH servers show.
+/// The key with which the lab's SSH servers identify themselves.
 const HOST_KEY: &str = "/run/lab/hostkey";
 
 /// A certificate authority.
@@ -53,8 +53,8 @@ fn openssl(arguments: &[&str]) -> Command {
     command
 }
 
-/// Lets root log in with a key of its own, in the lab's home folder, on servers that show
-/// the lab's host key.
+/// Lets root log in with a key of its own, in the lab's home folder, on servers that have the lab's
+/// host key.
 pub fn root_may_log_in() {
     // ssh and its server ask the system, not the environment, where root's home is. Nothing of
     // the machine's own root may be read or written.
@@ -81,7 +81,7 @@ pub fn root_may_log_in() {
     run(Command::new("dropbearkey").args(["-t", "ed25519", "-f", HOST_KEY]));
 }
 
-/// Vouches for every server at these addresses, a pattern, that shows the lab's host key.
+/// Makes every server at these addresses (a pattern) trusted if it has the lab's host key.
 pub fn trust_hosts(pattern: &str) {
     let told = run(Command::new("dropbearkey").args(["-y", "-f", HOST_KEY]));
     let key = told.lines().find(|line| line.starts_with("ssh-ed25519"));

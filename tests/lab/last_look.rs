@@ -1,5 +1,5 @@
-//! What was confirmed on the way still runs when an execution succeeds, whatever was done to it by
-//! others meanwhile.
+//! What was confirmed on the way still runs when an execution succeeds, whatever others did to it
+//! meanwhile.
 
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan, with};
 
 const FOLDER: &str = "/run/lab/last_look";
-/// Waits for leave to go on, so that there is time to do something to the other container.
+/// Waits for permission to go on, so that there is time to do something to the other container.
 const HOOK: &str = "#!/bin/sh\n: >/notes/waits\nuntil [ -e /notes/go ]; do sleep 0.05; done\n";
 
 fn note(name: &str) -> PathBuf {
     PathBuf::from(FOLDER).join("notes").join(name)
 }
 
-/// `one` first, then `two`, whose hook waits. Comes back when it does.
+/// `one` first, then `two`, whose hook waits. Returns when it does.
 async fn until_the_hook_waits(service: &Service, query: &str) -> JoinHandle<Answer> {
     for name in ["waits", "go"] {
         let _ = std::fs::remove_file(note(name));

@@ -1,4 +1,4 @@
-//! Clients that leave in the middle.
+//! Clients that disconnect in the middle.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ fn a_client_that_leaves_in_the_middle_takes_nothing_with_it() {
     in_lab!(1, async |lab| {
         let (service, vm) = (Service::start(), &lab.vms[0]);
         let repository = Repository::new("hooks");
-        // Ends when it is let.
+        // Ends when it is told to.
         let wait = "#!/bin/sh\ntouch /tmp/begun\nuntil [ -e /tmp/go ]; do sleep 0.1; done\necho went on\n";
         repository.write("scale_hooks/wait.sh", wait);
         repository.commit("Wait");

@@ -1,4 +1,5 @@
-//! What nobody asks for any more does not stay: containers with another name, VMs that hold nothing.
+//! What nobody asks for any more does not stay: containers with another name, VMs that hold
+//! nothing.
 
 use serde_json::json;
 
@@ -50,7 +51,7 @@ fn a_vm_that_a_failed_execution_left_empty_is_released_by_the_same_plan() {
         assert_eq!(service.allocation().await["vm1"]["used"], json!({}));
         let released = [["delete vm 'vm1'"]];
         assert_eq!(service.translate(&nothing()).await, released);
-        // As many as there have to be stay.
+        // As many as there must be stay.
         topology["infrastructure"]["min_vms"] = json!(1);
         service.put_topology(&topology).await;
         assert_eq!(service.translate(&nothing()).await, Vec::<Vec<String>>::new());

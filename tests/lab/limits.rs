@@ -91,7 +91,7 @@ fn memory_that_is_in_use_is_not_taken_away() {
             service.executions().await["executions"].as_array().unwrap().len(),
             1
         );
-        // As much as it uses can be taken.
+        // As much as it uses is accepted.
         service.execute(&plan(&[("one", 1.0, 3)])).await;
         assert_eq!(kernel::memory(vm, "rubis_one"), 192 * MIB);
     });

@@ -1,12 +1,12 @@
 //! The lab: `mapek` against real Docker engines, each one VM with an address of its own.
 //!
-//! Every test re-executes itself in a sandbox of Linux namespaces ([`sandbox`]) with no way out.
-//! In it [`daemons`] starts one `dockerd` for each VM on a small network ([`network`]), and
-//! [`service`] the real `mapek` binary. When the test ends, whichever way, the sandbox's first
-//! process goes, and with it every daemon, container, mount and interface.
+//! Every test runs itself again in a sandbox of Linux namespaces ([`sandbox`]) with no route out.
+//! In it, [`daemons`] starts one `dockerd` for each VM on a small network ([`network`]), and
+//! [`service`] the real `mapek` binary. However the test ends, the sandbox's first process ends
+//! with it, and then every daemon, container, mount and interface.
 //!
-//! `make test` installs what the lab needs. Where something is missing a lab test fails and says
-//! what; it never skips.
+//! `make test` installs what the lab needs. If something is missing, a lab test fails and says
+//! what; it is never skipped.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,8 +1,8 @@
 //! The lab's network: a bridge `lab0` with the sandbox itself at 10.77.1.254, and a network
 //! namespace for each VM with an address of its own on it.
 //!
-//! VMs and their containers reach each other's published ports as on a real network. There is
-//! no way out of the sandbox.
+//! VMs and their containers reach each other's published ports as on a real network. There is no
+//! route out of the sandbox.
 
 use std::process::Command;
 
@@ -39,7 +39,7 @@ pub fn set_link(name: &str, state: &str) {
     ip(&format!("link set {name} {state}"));
 }
 
-/// Lets a machine answer nobody at [`HOST`].
+/// Keeps a machine from answering anybody at [`HOST`].
 pub fn silence(name: &str) {
     ip(&format!("-n {name} route add unreachable {HOST}/32"));
 }

@@ -26,7 +26,7 @@ async fn end(service: &Service, intent: &Value) -> Value {
     let mut patience = Patience::every(Duration::from_millis(100));
     loop {
         let now = service.api.get(&path).await.expect(200);
-        if ["done", "refused", "failed"].contains(&now["state"].as_str().unwrap()) {
+        if ["done", "refused", "failed", "cancelled"].contains(&now["state"].as_str().unwrap()) {
             return now;
         }
         patience.wait(|| format!("it does not end: {now}")).await;
@@ -89,7 +89,7 @@ fn a_tier_is_where_its_requirements_are_met_and_nowhere_else() {
             assert!(rejected.contains(wanted), "{wanted}: {rejected}");
         }
 
-        // Two cores of it fit on no VM that it may be on, beside the other tier.
+        // Two cores of it do not fit on any VM that it may be on, beside the other tier.
         let more = plan(&[("only", 2.0, 2), ("likes", 1.0, 1), ("apart", 2.0, 2)]);
         let refused = service.api.put("/api/translate", &more).await;
         assert_eq!(refused.status, 422, "{}", refused.body);
@@ -133,7 +133,7 @@ fn a_drained_node_is_left_and_stays_cordoned_over_a_kill() {
         let large = plan(&[("one", 2.0, 4), ("two", 2.0, 4)]);
         service.execute(&large).await;
         assert!(lab.vm(node).containers().is_empty());
-        // Everything is full: nothing can leave, and what would help is said.
+        // Everything is full: nothing can leave, and the reasons say what would help.
         let other = service.vms_of("rubis_one").await.remove(0);
         let refused = end(
             &service,
@@ -165,7 +165,7 @@ fn a_tier_that_never_gets_well_at_its_destination_stays_where_it_is() {
         std::fs::create_dir_all(GATE).unwrap();
         let open = format!("{GATE}/open");
         std::fs::write(&open, "").unwrap();
-        // Well as soon as the gate is open once, and ever after.
+        // Healthy as soon as the gate has been open once, and from then on.
         let check = "test -e /tmp/well || { test -e /gate/open && touch /tmp/well; }";
         let tier = with(
             idle(),
@@ -241,5 +241,74 @@ fn a_host_that_does_not_answer_comes_last_where_tiers_ask_for_something_too() {
             [format!("create vm '{}'", lab.vms[0].name)],
             "{stages:?}"
         );
+    });
+}
+
+#[test]
+fn of_several_destinations_one_is_taken_and_reasons_name_what_a_person_can_do() {
+    in_lab!(3, async |lab| {
+        let service = Service::start();
+        let mut hosts = lab.hosts(3);
+        // Nobody listens there.
+        hosts["vm9"] = json!({ "docker": "tcp://10.77.1.254:1" });
+        let tiers = json!({ "two": with(idle(), json!({ "min_node": 2 })), "one": idle() });
+        service.put_topology(&on_hosts(hosts, tiers)).await;
+        service.execute(&plan(&[("two", 2.0, 2)])).await;
+        let before = service.vms_of("rubis_two").await;
+        let free: Vec<&str> = ["vm1", "vm2", "vm3"]
+            .into_iter()
+            .filter(|vm| !before.iter().any(|used| used == vm))
+            .collect();
+        let [free] = free.as_slice() else {
+            panic!("{before:?}")
+        };
+
+        // One goes to the free VM, and the other stays, though it may go there as well.
+        let wanted = json!({ "kind": "migrate", "tier": "rubis_two", "from": before[0], "to": [free, before[1], "vm9"] });
+        let done = end(&service, &intent(&service, wanted).await).await;
+        assert_eq!(done["state"], "done", "{done}");
+        let mut after = vec![before[1].clone(), (*free).to_owned()];
+        after.sort();
+        assert_eq!(service.vms_of("rubis_two").await, after);
+
+        // What waits for a dead host is taken back; a newer wish takes an older one's place.
+        let to =
+            |node: &str| json!({ "kind": "migrate", "tier": "rubis_two", "from": before[1], "to": [node] });
+        let waits = intent(&service, to("vm9")).await;
+        let path = |intent: &Value| format!("/api/intents/{}", intent["id"].as_str().unwrap());
+        let mut patience = Patience::every(Duration::from_millis(100));
+        while service.api.get(&path(&waits)).await.expect(200)["reasons"] == json!([]) {
+            patience.wait(|| "it gives no reason".to_owned()).await;
+        }
+        let taken_back = service.api.delete(&path(&waits)).await.expect(200);
+        assert_eq!(taken_back["state"], "cancelled", "{taken_back}");
+        let older = intent(&service, to("vm9")).await;
+        let newer = end(&service, &intent(&service, to(&before[0])).await).await;
+        assert_eq!(newer["state"], "done", "{newer}");
+        assert_eq!(end(&service, &older).await["state"], "cancelled");
+
+        // A cordon is named, with what to do; so is what is in use.
+        let cordoned = service.vms_of("rubis_two").await[0].clone();
+        intent(&service, json!({ "kind": "cordon", "node": before[1] })).await;
+        let mover = &cordoned;
+        let wanted = json!({ "kind": "migrate", "tier": "rubis_two", "from": mover, "to": [before[1]] });
+        let refused = end(&service, &intent(&service, wanted).await).await;
+        assert_eq!(refused["state"], "refused", "{refused}");
+        assert!(
+            reasons(&refused).contains("it is cordoned by anonymous since"),
+            "{refused}"
+        );
+        assert!(
+            !reasons(&refused).contains("it is lost, it can't be placed"),
+            "{refused}"
+        );
+        let large = service.api.put("/api/translate", &plan(&[("two", 8.0, 8)])).await;
+        assert_eq!(large.status, 422, "{}", large.body);
+        let said = large.body["error"].as_str().unwrap();
+        assert!(
+            said.contains(&format!("node '{}' is cordoned by", before[1])),
+            "{said}"
+        );
+        assert!(said.contains("uncordon it"), "{said}");
     });
 }

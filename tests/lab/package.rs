@@ -168,7 +168,7 @@ fn the_package_is_installed_started_upgraded_with_its_state_and_removed() {
         assert_eq!(status, 401, "nobody is let in without a token");
         debian.api().put("/api/topology", &topology()).await.expect(200);
 
-        // What the administrator changed stays, and the state too.
+        // What the administrator changed stays, and so does the state.
         let settings = debian.path("/etc/mapek/mapek.toml");
         let changed = fs::read_to_string(&settings).unwrap() + "keep_days = 30\n";
         fs::write(&settings, &changed).unwrap();
@@ -231,7 +231,7 @@ fn the_image_is_built_and_runs_as_a_user_of_its_own() {
         );
         api.put("/api/topology", &topology()).await.expect(200);
         assert_ne!(vm.docker(&["exec", "mapek", "id", "-u"]).trim(), "0");
-        // A token of the installation's would be everybody's.
+        // If the image came with a token, everybody would have it.
         assert_eq!(
             vm.docker(&["exec", "mapek", "ls", "/etc/mapek"]).trim(),
             "mapek.toml"

@@ -1,5 +1,5 @@
 //! The example planner, run as its documentation says: the tier grows under load, and shrinks
-//! after.
+//! afterwards.
 
 use std::path::Path;
 use std::process::Command;
@@ -42,7 +42,7 @@ fn a_tier_grows_under_load_and_shrinks_after() {
     in_lab!(3, async |lab| {
         let service = Service::start();
         let mut topology = read("topology.json");
-        // The example's machine is one; here there are three.
+        // The example has one machine; here there are three.
         topology["infrastructure"]["cloud_driver"] = json!({ "hosts": lab.hosts(3) });
         service.put_topology(&topology).await;
         service.execute(&read("plan.json")).await;
@@ -90,7 +90,7 @@ fn a_tier_grows_under_load_and_shrinks_after() {
         })
         .await;
         assert_eq!(service.vms_of("shop_web").await.len(), 1, "{shrunk:#}");
-        // What is not the planner's business has stayed as it was.
+        // What does not concern the planner has stayed as it was.
         assert!((cores(&shrunk, "shop_worker") - 0.1).abs() < 1e-9, "{shrunk:#}");
         assert!(planner.terminate().success(), "{}", planner.log());
     });

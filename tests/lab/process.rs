@@ -1,4 +1,4 @@
-//! Programs that the lab runs: to their end, or in the background with a log.
+//! Programs that the lab runs, either to their end or in the background with a log.
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::patience::Patience;
 
-/// Runs a command to its end and answers with its output; fails when the command does.
+/// Runs a command to its end and returns its output; fails if the command does.
 pub fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(
@@ -26,7 +26,7 @@ pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&text).trim().to_owned()
 }
 
-/// Waits until `what` holds, and fails with `tell()` when it never does.
+/// Waits until `what` holds, and fails with `tell()` if it never does.
 pub fn wait_until(tell: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     let mut patience = Patience::every(Duration::from_millis(20));
     while !holds() {
@@ -121,7 +121,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // When a test fails, what the programs had to say is most of the answer.
+        // When a test fails, the programs' output usually says why.
         if std::thread::panicking() {
             println!("--- end of {}'s log\n{}", self.name, self.log_end());
         }

@@ -1,4 +1,5 @@
-//! Images are at their places before anything is done, and the same on all VMs where that is asked for.
+//! Images are where they are needed before anything is done, and the same on all VMs if that is
+//! asked for.
 
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ fn an_image_that_can_not_be_had_fails_a_plan_before_anything_is_done() {
         for vm in &lab.vms {
             assert_eq!(vm.containers(), Vec::<String>::new());
         }
-        // The one that could be had is there, and was told of.
+        // The image that could be had is there, and was reported.
         service.execute(&plan(&[("one", 1.0, 1)])).await;
         // Begun and done, for the one image that could be had.
         assert!(crate::drift::events(&service, "pulling").await >= 2);

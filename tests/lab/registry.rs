@@ -61,7 +61,7 @@ impl Registry {
         format!("{}:{PORT}/{image}", network::HOST)
     }
 
-    /// Pushes the image `local` of an engine under the name `image`; the engine is left without
+    /// Pushes the image `local` of an engine under the name `image`; the engine then no longer has
     /// that name.
     pub fn push(&self, vm: &Vm, local: &str, image: &str) {
         let name = self.name(image);

@@ -107,7 +107,7 @@ fn a_changed_environment_is_rolled_out_under_traffic() {
         assert_eq!(differences(&service).await, Vec::<String>::new());
         assert_eq!(service.translate(&large()).await, Vec::<Vec<String>>::new());
 
-        // What the topology said before is a revision as any other.
+        // What the topology said before is a revision like any other.
         service.put_topology(&on_hosts(lab.hosts(3), three_tiers())).await;
         let traffic = Traffic::to(&balancer(lab, &service).await);
         service.execute(&large()).await;
@@ -142,7 +142,7 @@ fn a_bad_successor_is_undone_without_a_failed_request() {
                 "container_unhealthy",
                 "health check",
             ),
-            // It can't be had.
+            // It can't be pulled.
             (
                 "docker_image",
                 json!("127.0.0.1:5999/none:1"),

@@ -1,9 +1,9 @@
 //! Runs a test's body in a throw-away sandbox of Linux namespaces.
 //!
-//! The test binary calls itself again, behind `unshare` and `inside.sh`: outside, [`run`] starts
-//! that second self, relays what it prints and judges how it ended; inside, [`run`] starts the
-//! lab and runs the body. `unshare --kill-child` and `setpriv --pdeathsig` tie the sandbox's
-//! life to the test's: killing the test binary, with whatever signal, leaves nothing running.
+//! The test binary calls itself again, behind `unshare` and `inside.sh`. Outside, [`run`] starts
+//! that second process, relays what it prints and judges how it ended. Inside, [`run`] starts the
+//! lab and runs the body. `unshare --kill-child` and `setpriv --pdeathsig` tie the sandbox's life
+//! to the test's: if the test binary is killed, by any signal, nothing keeps running.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ use watchdog::{Verdict, Watchdog};
 
 /// Set inside the sandbox; its value is the name of the run's own control group.
 const INSIDE: &str = "MAPEK_LAB_INSIDE";
-/// Printed by the inner self once the body is through. An exit code alone would not do: a test
-/// name that matches nothing also ends well.
+/// Printed by the inner process once the body has finished. An exit code alone would not do, since
+/// a test name that matches nothing also ends well.
 const FINISHED: &str = "lab: the body ran to its end";
 
-/// How often it is asked whether a test has ended. The watchdog looks less often.
+/// How often to check whether a test has ended. The watchdog looks less often.
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS_TO_ONE_OF_THE_WATCHDOG: u32 = 50;
 
@@ -63,7 +63,7 @@ fn inside(cgroup: &str, vms: usize, body: impl AsyncFnOnce(&mut Lab)) {
 
 fn outside(path: &str) {
     refuse_unless_complete();
-    // libtest knows a test by its path below the crate.
+    // libtest names a test by its path within the crate.
     let (_, below) = path.split_once("::").unwrap();
     let name = below.strip_suffix("::here").unwrap();
     let cgroup = Cgroup::of_this_run();
@@ -137,7 +137,7 @@ fn outside(path: &str) {
     assert!(status.success() && finished, "{name} failed in its sandbox");
 }
 
-/// PATH with the folders where daemons live, which not every user's has.
+/// PATH with the folders of daemons, which not every user has.
 fn search_path() -> String {
     let own = std::env::var("PATH").unwrap_or_default();
     format!("{own}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
@@ -180,8 +180,8 @@ fn refuse_unless_complete() {
     );
 }
 
-/// A control group of this run's own, the parent of all its containers' groups. It is all that
-/// outlives the sandbox, so it is removed from outside.
+/// A control group for this run, the parent of all its containers' groups. It is all that outlives
+/// the sandbox, so it is removed from outside.
 struct Cgroup {
     name: String,
 }
@@ -201,7 +201,7 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         for hierarchy in hierarchies() {
             let group = hierarchy.join(&self.name);
-            // The last processes of the sandbox may still be on their way out.
+            // The last processes of the sandbox may not have ended yet.
             for _ in 0..100 {
                 remove_group(&group);
                 if !group.exists() {
@@ -249,6 +249,6 @@ fn remove_group(group: &Path) {
             remove_group(&entry.path());
         }
     }
-    // A group with processes in it refuses; the caller tries again, or a later run does.
+    // A group with processes in it can't be removed; the caller tries again, or a later run does.
     let _ = std::fs::remove_dir(group);
 }

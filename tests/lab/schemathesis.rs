@@ -19,7 +19,7 @@ fn wanted(name: &str, otherwise: u64) -> u64 {
         .unwrap_or(otherwise)
 }
 
-/// Makes requests up; an error has the report of what was wrong.
+/// Makes up requests; an error contains the report of what was wrong.
 fn run(arguments: &[&str]) -> Result<(), String> {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab");
     let cases = wanted("MAPEK_FUZZ_CASES", 6).to_string();
@@ -70,7 +70,7 @@ fn made_up_requests_break_nothing_with_and_without_a_token() {
             ("DOCKER_HOST", &lab.vms[0].endpoint()),
             ("MAPEK_SOLVE_DEADLINE_MS", "200"),
             ("MAPEK_RETRY_FOR_S", "1"),
-            // Made-up requests come faster than any planner's.
+            // Made-up requests come faster than those of any planner.
             ("MAPEK_RATE_LIMIT", "0"),
         ]);
         service.api.take_token(TOKEN);

@@ -1,4 +1,4 @@
-//! Sealed plans: what was shown is what is done, or it is said what has moved since.
+//! Sealed plans: what was shown is what is done, or the answer says what has changed since.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn shown(service: &Service, plan: &Value) -> (String, Vec<Value>) {
     (answer["plan_id"].as_str().unwrap().to_owned(), texts.collect())
 }
 
-/// What has moved: its kind and, where it has one, its container, VM or image.
+/// What has changed: its kind and, if it has one, its container, VM or image.
 async fn moved(service: &Service, id: &str) -> Vec<(String, String)> {
     let path = format!("/api/execute?plan_id={id}");
     let body = service.api.put(&path, &Value::Null).await.expect(409);
@@ -51,7 +51,7 @@ fn a_sealed_plan_is_carried_out_as_it_was_shown_even_after_a_kill() {
         );
         service.kill();
         service.start_again();
-        // The plan in another spelling is the same plan.
+        // The plan, written differently, is the same plan.
         let flat = json!({
             "rubis_one": {"cpu_cores": 2, "mem_units": 2.0}, "rubis_two": {"cpu_cores": 1.0, "mem_units": 1}
         });
@@ -70,7 +70,7 @@ fn a_sealed_plan_is_carried_out_as_it_was_shown_even_after_a_kill() {
         assert_eq!((done, &execution["plan_id"]), (texts, &json!(id)));
         assert_eq!(execution["requested_by"], "anonymous");
 
-        // It was carried out, so what it was shown on is no more.
+        // It was carried out, so what it was based on has changed.
         let moves = moved(&service, &id).await;
         assert!(moves.contains(&pair("vm", "vm1")), "{moves:?}");
         // With another plan, it is not the one that was shown.
@@ -128,7 +128,7 @@ fn whatever_has_moved_since_is_named() {
         vm.docker(&["update", "--memory", "100m", "--memory-swap", "100m", "rubis_one"]);
         assert_eq!(moved(&service, &id).await, [pair("container", "rubis_one")]);
 
-        // What is shown anew is based on what is now.
+        // What is shown again is based on what is there now.
         let (id, _) = shown(&service, &wanted).await;
         let answer = service
             .api

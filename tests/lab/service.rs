@@ -87,7 +87,7 @@ impl Service {
         self.daemon = spawn(self.port, &self.data, &environment);
     }
 
-    /// Puts a topology, which must be taken.
+    /// Puts a topology, which must be accepted.
     pub async fn put_topology(&self, topology: &Value) -> Value {
         self.api.put("/api/topology", topology).await.expect(200)
     }
@@ -98,7 +98,7 @@ impl Service {
         serde_json::from_value(answer["actions"].clone()).unwrap()
     }
 
-    /// Carries out a plan, whatever comes of it.
+    /// Carries out a plan, whatever the result.
     pub async fn try_execute(&self, plan: &Value) -> Answer {
         self.api.put("/api/execute", plan).await
     }

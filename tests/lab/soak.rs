@@ -1,5 +1,5 @@
-//! A few hundred random plans in a row, some cancelled, some cut off by a kill of the service: after
-//! each one the engines run what the allocation says, and the service does not grow.
+//! A few hundred random plans in a row, some cancelled, some cut off by a kill of the service:
+//! after each one the engines run what the allocation says, and the service does not grow.
 
 use std::fs;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::topologies::{idle, on_hosts, with};
 
 const PLANS: usize = 300;
 const SEED: u64 = 0x0dd_ba11;
-/// The service is killed only among the first plans: a new process begins small.
+/// The service is killed only during the first plans: a new process starts small.
 const KILLS_UNTIL: usize = 120;
 /// By then caches and pools are full; growth is measured from there to the end.
 const WARM: usize = 150;
 /// The most that memory may grow after that, in KiB: the history of executions lives on disk, and
 /// allocators keep some slack.
 const GROWTH_KIB: u64 = 10 * 1024;
-/// The most files that may be open more: connections come and go.
+/// How many more files may be open: connections come and go.
 const GROWTH_FILES: usize = 16;
 
 /// xorshift64*: the same plans in every run.
@@ -36,7 +36,7 @@ impl Random {
     }
 }
 
-/// Changes one tier at a time for the most part, as planners do.
+/// Changes one tier at a time, mostly, as planners do.
 fn next(random: &mut Random, plan: &mut Value) {
     for _ in 0..=random.below(2) {
         let tier = ["a", "b", "c", "d"][usize::try_from(random.below(4)).unwrap()];
@@ -117,7 +117,7 @@ fn open_files(service: &Service) -> usize {
         .count()
 }
 
-/// Sends a plan and does not wait for its end; answers with the execution's id where one began.
+/// Sends a plan and does not wait for its end; returns the execution's id if one began.
 async fn begin(service: &Service, plan: &Value) -> Option<String> {
     let request = http::client()
         .put(service.api.url("/api/execute"))

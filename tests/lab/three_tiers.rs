@@ -47,7 +47,7 @@ fn a_three_tier_app_scales_out_and_back_while_it_is_used() {
         assert_eq!(app_servers(lab, &service).await.len(), 1);
         assert_eq!(seen_through(&balancer, 1).await, app_servers(lab, &service).await);
 
-        // Requests go the whole way: what is put through the balancer lands in the data tier.
+        // Requests go the whole way: what is put through the balancer arrives in the data tier.
         let note = format!("{balancer}/notes/hello");
         assert_eq!(
             client().put(&note).body("world").send().await.unwrap().status(),
@@ -66,7 +66,7 @@ fn a_three_tier_app_scales_out_and_back_while_it_is_used() {
         assert!(report.failures.is_empty(), "on the way out: {report:#?}");
         assert_eq!(get(&note).await, (200, "world".to_owned()));
 
-        // And back, with a request under way at any time.
+        // And back, with a request in progress at any time.
         let traffic = Traffic::to(&format!("{balancer}/"));
         service.execute(&small).await;
         let server = app_servers(lab, &service).await;

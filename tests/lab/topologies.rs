@@ -42,12 +42,12 @@ pub fn three_tiers() -> Value {
     })
 }
 
-/// A tier that does nothing for as long as it is let.
+/// A tier that does nothing until it is stopped.
 pub fn idle() -> Value {
     json!({"name": "Idle", "docker_image": BUSYBOX, "entrypoint_params": "sleep 100000"})
 }
 
-/// `tier` with these fields as well.
+/// `tier` with these fields, too.
 pub fn with(mut tier: Value, fields: Value) -> Value {
     let Value::Object(fields) = fields else {
         panic!("fields are an object")

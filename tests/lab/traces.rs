@@ -1,5 +1,5 @@
-//! Traces at a real collector: [rotel](https://rotel.dev), which writes down every span that it is
-//! sent.
+//! Traces at a real collector: [rotel](https://rotel.dev), which prints every span that it
+//! receives.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,12 +48,12 @@ fn collector() -> Daemon {
     daemon
 }
 
-/// What the collector has written down.
+/// What the collector has printed.
 fn spans(log: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     for part in log.split("Span #").skip(1) {
         let mut span = Span::default();
-        // Its events have attributes of their own, and the next one's surroundings too.
+        // Its events have attributes of their own.
         let own = |line: &&str| *line != "Events:" && !line.starts_with("ResourceSpans");
         for line in part.lines().skip(1).take_while(own) {
             if let Some((name, value)) = line
@@ -99,7 +99,7 @@ fn a_request_and_its_execution_are_one_trace_with_their_ids() {
         let answer: Value = answer.json().await.unwrap();
         let execution = answer["execution"].as_str().unwrap();
         let actions = service.executions().await["executions"][0]["actions"].clone();
-        // What was not sent yet is sent now.
+        // What has not been sent yet is sent now.
         assert!(service.terminate().success());
 
         let found = || spans(&collector.log());
@@ -131,7 +131,7 @@ fn a_request_and_its_execution_are_one_trace_with_their_ids() {
             done.iter()
                 .any(|span| span.fields["what"].contains("create container 'rubis_two'"))
         );
-        // What the engine was asked for an action is below it.
+        // The requests to the engine for an action are below it.
         for span in done
             .iter()
             .filter(|span| span.fields["what"].contains("container"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::http::client;
 
-/// Most requests that one flow makes, should nobody stop it.
+/// Most requests that one flow makes if nobody stops it.
 const MOST: usize = 20_000;
 
 /// A flow of requests that goes on until it is stopped.
@@ -16,7 +16,7 @@ pub struct Traffic {
     flow: tokio::task::JoinHandle<Report>,
 }
 
-/// What came of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
 pub struct Report {
     /// How often each body came with status 200.
@@ -45,7 +45,7 @@ impl Traffic {
         Self { stop, flow }
     }
 
-    /// Stops the flow and tells what came of it.
+    /// Stops the flow and returns its results.
     pub async fn stop(self) -> Report {
         self.stop.store(true, Ordering::Relaxed);
         self.flow.await.unwrap()
@@ -69,7 +69,7 @@ impl Report {
         }
     }
 
-    /// How many requests went well.
+    /// How many requests succeeded.
     pub fn answered(&self) -> usize {
         self.bodies.values().sum()
     }

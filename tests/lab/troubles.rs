@@ -47,7 +47,7 @@ fn an_engine_that_has_crashed_is_told_of_before_anything_is_done() {
         let tiers = json!({"one": idle(), "two": idle()});
         service.put_topology(&on_hosts(hosts, tiers)).await;
         lab.vms[1].kill_engine();
-        // Both VMs are needed; the one that is well is left alone too.
+        // Both VMs are needed; the healthy one is left alone, too.
         let error = service
             .try_execute(&plan(&[("one", 2.0, 1), ("two", 2.0, 1)]))
             .await
@@ -131,7 +131,7 @@ fn a_restart_keeps_what_the_service_knew() {
             .docker(&["update", "--memory", "32m", "--memory-swap", "32m", "rubis_two"]);
         service.start_again();
         assert_eq!(known(&service).await, before);
-        // A plan sets out from what is, not from what was hoped.
+        // A plan starts from what is there, not from what was expected.
         let mended = vec![
             format!("create container 'rubis_one' on vm '{one}' with cpu cores=2 and mem_units=1"),
             format!("update container 'rubis_two' on vm '{two}' with cpu cores=2 and mem_units=1"),

@@ -1,20 +1,21 @@
-//! Notices that nothing moves any more in a sandbox, or that it works without an end.
+//! Notices when nothing happens any more in a sandbox, or when it works for too long.
 //!
-//! How long a test takes depends on the machine, and on what else runs there, so no limit here is
-//! one of time. A test moves when it prints a line, or when the test and the programs it tests use
-//! the processor for more than the odd look around. Engines and containers do not count: health
+//! How long a test takes depends on the machine, and on what else runs there, so no test has a time
+//! limit. A test is alive when it prints a line, or when the test and the programs it tests use the
+//! processor for more than an occasional look around. Engines and containers do not count: health
 //! checks run for ever. Looks are counted and not seconds, so that a machine which was asleep, or
-//! too busy to let even this look, has lost nothing.
+//! too busy even for the watchdog, loses nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// So many looks in a row, a second apart, find nothing that has moved: 5 minutes, and longer where it is busy.
+/// After this many looks in a row, a second apart, that find no sign of life, a test is stopped: 5
+/// minutes, and longer on a busy machine.
 const STILL: u32 = 300;
-/// Processor time, in hundredths of a second, that counts as moving: between two looks that are
-/// [`STILL`] apart, 3 % of a core. Idle services use a tenth of that; a busy one that has to share
-/// a core with thirty others still gets more.
+/// Processor time, in hundredths of a second, that counts as a sign of life: between two looks that
+/// are [`STILL`] apart, 3 % of a core. Idle services use a tenth of that; a busy one that has to
+/// share a core with thirty others still gets more.
 const MOVES: u64 = 1_000;
 /// The most work that one test may be, in the same unit: an hour. The longest takes some minutes.
 const WORK: u64 = 360_000;
@@ -22,15 +23,15 @@ const WORK: u64 = 360_000;
 /// Why a test is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on.
+    /// It continues.
     Moves,
-    /// Nothing moves any more.
+    /// Nothing happens any more.
     Still,
     /// It has worked for longer than any test should.
     Endless,
 }
 
-/// What the last look that found something moving has found.
+/// The state at the last look that found a sign of life.
 pub struct Watchdog {
     lines: u64,
     work: u64,
@@ -50,7 +51,7 @@ impl Watchdog {
         }
     }
 
-    /// Judges by what was printed and what was worked so far.
+    /// Judges by what was printed and how much processor time was used so far.
     pub fn look(&mut self, lines: u64, work: u64) -> Verdict {
         if work > self.most {
             return Verdict::Endless;
@@ -125,7 +126,8 @@ pub fn work(root: u32) -> u64 {
     below(root).values().filter(own).map(|process| process.work).sum()
 }
 
-/// What there is to know of a sandbox before it is gone: what runs in it, and what it logged last.
+/// What there is to know about a sandbox before it is gone: what runs in it, and what it logged
+/// last.
 pub fn last_words(root: u32) -> String {
     let inside = below(root);
     let mut words = String::new();
@@ -159,7 +161,7 @@ fn only_what_stands_still_or_never_ends_is_stopped() {
     for look in 0..10_000_u64 {
         assert_eq!(dog.look(40, look * 4), Verdict::Moves);
     }
-    // Looking around is no work.
+    // Looking around does not count as work.
     let mut dog = Watchdog::new(0);
     assert_eq!(dog.look(1, 500), Verdict::Moves);
     for look in 1..u64::from(STILL) {

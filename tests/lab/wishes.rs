@@ -1,4 +1,5 @@
-//! What somebody asked of an execution holds, whatever happens to the service after the answer.
+//! What somebody asked of an execution still holds, whatever happens to the service after the
+//! answer.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::patience::Patience;
 use crate::service::Service;
 use crate::topologies::{idle, on_hosts, plan, with};
 
-/// Says that it has begun, and ends when it is let.
+/// Notes that it has begun, and ends when it is told to.
 const WAIT: &str = "#!/bin/sh\ntouch /tmp/begun\nuntil [ -e /tmp/go ]; do sleep 0.1; done\n";
 
 async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
@@ -23,7 +24,7 @@ async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A tier with a hook that waits until it is let, and another that is made after it.
+/// A tier with a hook that waits until it is told to end, and another tier that is made after it.
 async fn put_topology(lab: &Lab, service: &Service) -> Repository {
     let repository = Repository::new("hooks");
     repository.write("scale_hooks/wait.sh", WAIT);
@@ -43,7 +44,7 @@ fn both() -> Value {
     plan(&[("one", 1.0, 1), ("two", 1.0, 1)])
 }
 
-/// Begins to carry the plan out, and comes back when the first hook is running.
+/// Begins to carry the plan out, and returns when the first hook is running.
 async fn begin(service: &Service, vm: &Vm) -> String {
     let url = service.api.url("/api/execute");
     let request = http::client().put(url).header("prefer", "respond-async");
@@ -85,7 +86,7 @@ async fn ended(service: &Service, id: &str) -> Value {
     details(service, id).await
 }
 
-/// Lets the hooks of these containers end.
+/// Tells the hooks of these containers to end.
 fn let_go(vm: &Vm) {
     for container in ["rubis_one", "rubis_two"] {
         vm.try_docker(&["exec", container, "touch", "/tmp/go"]);
@@ -114,7 +115,7 @@ fn a_cancel_that_was_answered_is_kept_over_a_kill_and_a_stop_however_the_service
                 service.kill();
                 let_go(vm);
             } else {
-                // The running hook is let end first.
+                // The running hook is told to end first.
                 let_go(vm);
                 service.terminate();
             }
@@ -146,7 +147,7 @@ fn of_many_who_take_an_execution_up_at_once_one_is_let() {
                 })
                 .await;
             }
-            // That it waits is told once, however often the service is started meanwhile.
+            // That it waits is reported once, however often the service is started meanwhile.
             assert_eq!(crate::drift::events(&service, "held").await, before + 1);
             let answers = join_all((0..12).map(|_| post(&service, &id, what))).await;
             let taken = answers.iter().filter(|(status, _)| *status == 202).count();
@@ -190,7 +191,7 @@ fn what_can_not_be_reached_at_the_start_is_waited_for() {
         })
         .await;
         assert_eq!(details(&service, &id).await["state"], "running");
-        // Nobody asks for anything; it is only there again.
+        // Nobody asks for anything; the service is only there again.
         std::fs::rename(&aside, repository.path()).unwrap();
         until("it does not go on", async || {
             let_go(vm);

@@ -1,11 +1,11 @@
-//! What is asked of an engine, what it answers, and what came of it.
+//! The calls to an engine, its answers, and what a call has changed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mapek::engine::{ContainerSpec, CpuLimit, Limits, Observed};
 
-/// A request to an engine, as Docker has them.
+/// A request to an engine, like Docker's.
 #[derive(Clone, Debug)]
 pub enum Call {
     Info,
@@ -56,27 +56,27 @@ pub enum Answer {
     Runs(bool),
     /// How a command ended; None while it runs.
     Ended(Option<i64>),
-    /// A command that is still to be started.
+    /// A command that has not been started yet.
     Waiting,
 }
 
-/// A container with what the list does not tell.
+/// A container with details that the list does not have.
 #[derive(Clone, Debug)]
 pub struct Found {
     pub seen: Observed,
     pub restarts: i64,
 }
 
-/// A status and words.
+/// A status and a message.
 #[derive(Clone, Debug)]
 pub struct Refusal(pub u16, pub String);
 
-/// What a call changed, for whoever checks.
+/// What a call changed, for the checks.
 #[derive(Clone, Debug, Default)]
 pub struct Deed {
     /// For the trace.
     pub text: String,
-    /// When it was asked for.
+    /// When the call was sent.
     pub sent: Duration,
     /// This container may hold more now.
     pub fuller: Option<String>,
@@ -84,9 +84,9 @@ pub struct Deed {
     pub fresh: bool,
     /// It was done to a container that is not `mapek`'s.
     pub trespass: Option<String>,
-    /// A container was removed whose successor was there and not up.
+    /// A container was removed although its successor was there and not up.
     pub bereft: Option<String>,
-    /// A hook was started beside itself.
+    /// A hook was started while it was already running.
     pub twice: Option<String>,
 }
 
@@ -94,7 +94,7 @@ pub fn missing(name: &str) -> Refusal {
     Refusal(404, format!("no such container: {name}"))
 }
 
-/// Limits, as a person reads them.
+/// Limits, in a form for people.
 pub fn words(limits: &Limits) -> String {
     let memory = limits.memory >> 20;
     match &limits.cpu {

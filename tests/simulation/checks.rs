@@ -1,5 +1,5 @@
-//! The promises that hold after every step, checked against what really is, not against what the
-//! service believes.
+//! The promises that hold after every step, checked against what is really there, not against what
+//! the service believes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,24 +15,24 @@ use crate::compare::{misread, overfull, untrue};
 use crate::group::Group;
 use crate::machine::Machine;
 
-/// What is known of one execution.
+/// What is known about one execution.
 pub struct Known {
     pub actions: Vec<Action>,
     pub begun: BTreeMap<usize, Duration>,
-    /// Machines on which a dependency is started again for an action on another one.
+    /// Machines on which a dependency is started again for an action on another machine.
     pub helped: BTreeSet<String>,
-    /// Actions that this very process is at.
+    /// Actions that the present process is working on.
     pub running: BTreeSet<usize>,
     pub bindings: Bindings,
     pub cancelled: bool,
-    /// This very life of the service has begun it.
+    /// The present run of the service has begun it.
     pub begun_here: bool,
-    /// It is on its way back.
+    /// It is being rolled back.
     pub back: bool,
     pub ended: bool,
     pub began: Duration,
     pub plan: Value,
-    /// What should be once it has succeeded, and once it is rolled back.
+    /// What should be there once it has succeeded, and once it is rolled back.
     pub target: Allocation,
     pub from: Allocation,
     /// The group's desired capacity when it began.
@@ -43,32 +43,34 @@ pub struct Known {
     pub unsure: u32,
 }
 
-/// All that the checks remember.
+/// Everything that the checks remember.
 #[derive(Default)]
 pub struct Checks {
     executions: BTreeMap<Uuid, Known>,
-    /// In the order in which they were begun.
+    /// In the order in which they began.
     order: Vec<Uuid>,
-    /// Executions that keys have begun, and those that requests under them were answered with.
+    /// The executions that keys have begun, and those with which requests under them were answered.
     keys: BTreeMap<String, Uuid>,
     answered: BTreeMap<(u8, usize), Uuid>,
     /// What was shown, by `plan_id`.
     shown: BTreeMap<String, Vec<Stage>>,
-    /// What anybody else had there by then has surely been seen.
+    /// Whatever foreign containers were there by then have certainly been seen.
     looked_at: Duration,
-    /// Whose record the service has: revisions of others mean nothing to it.
+    /// Whose record the service has: other owners' revisions mean nothing to it.
     pub owner: Option<Uuid>,
     /// The plan that was reached last, by the order in which things happened.
     reached: Option<Value>,
     /// Intents that were answered as taken.
     intended: BTreeSet<Uuid>,
+    /// Intents that were answered as taken back.
+    taken_back: BTreeSet<Uuid>,
     /// Nodes that surely take nothing new: that was answered, and nobody has asked since that it ends.
     cordoned: BTreeSet<VmId>,
     /// How often somebody has asked that a node may be used again.
     lifted: u64,
 }
 
-/// Longer than it takes from a look at what is to the execution that sets out from it.
+/// Longer than the time from a look at what is there to the execution that starts from it.
 pub const LOOK: Duration = Duration::from_secs(40);
 
 impl Checks {
@@ -80,9 +82,19 @@ impl Checks {
         }
     }
 
-    /// An intent was answered as taken.
+    /// An intent was accepted.
     pub fn intended(&mut self, id: Uuid) {
         self.intended.insert(id);
+    }
+
+    /// An intent was answered as taken back.
+    pub fn taken_back(&mut self, id: Uuid) {
+        self.taken_back.insert(id);
+    }
+
+    /// Whether it was answered that an intent is taken back.
+    pub fn is_taken_back(&self, id: Uuid) -> bool {
+        self.taken_back.contains(&id)
     }
 
     /// That a node takes nothing new was answered.
@@ -101,7 +113,7 @@ impl Checks {
         self.lifted
     }
 
-    /// All intents that were answered as taken.
+    /// All intents that were accepted.
     pub fn all_intended(&self) -> Vec<Uuid> {
         self.intended.iter().copied().collect()
     }
@@ -118,17 +130,17 @@ impl Checks {
         self.shown.insert(plan_id.to_owned(), stages.to_vec());
     }
 
-    /// A request under a key was answered. Answers with the promise that this broke.
+    /// A request under a key was answered. Returns the promise that this broke.
     pub fn answered(&mut self, key: u8, plan: usize, id: Uuid) -> Option<String> {
         let before = *self.answered.entry((key, plan)).or_insert(id);
         (before != id).then(|| format!("Idempotency-Key key{key} was answered with two executions"))
     }
 
-    /// A request under a key was told that an execution runs. Answers with the promise that this broke: its
-    /// own execution is what it should have been answered with.
+    /// A request under a key was told that an execution runs. Returns the promise that this broke:
+    /// the answer should have been its own execution.
     pub fn told_to_wait(&self, key: u8) -> Option<String> {
         let own = *self.keys.get(&format!("key{key}"))?;
-        // One that an earlier life has begun may be held.
+        // One that an earlier run has begun may be held.
         let runs = self
             .executions
             .get(&own)
@@ -141,27 +153,27 @@ impl Checks {
         })
     }
 
-    /// After a start: the plan that the service takes to be the one that was reached last.
+    /// After a start: the plan that the service believes to be the one that was reached last.
     pub fn reached(&self, known: Option<&Value>) -> Option<String> {
         (known != self.reached.as_ref()).then(|| {
             "the service has started, and takes another plan to be the one that was reached last".to_owned()
         })
     }
 
-    /// A day has passed by the wall clock: so long is a key kept.
+    /// A day has passed by the wall clock; a key is kept for that long.
     pub fn a_day_later(&mut self) {
         self.keys.clear();
         self.answered.clear();
     }
 
-    /// A cancel was answered with yes.
+    /// A cancel was accepted.
     pub fn cancelled(&mut self, id: Uuid) {
         if let Some(known) = self.executions.get_mut(&id) {
             known.cancelled = true;
         }
     }
 
-    /// After each deed on a machine. Answers with the promise that it broke.
+    /// After each change on a machine. Returns the promise that it broke.
     pub fn deed(&self, machine: &Machine, deed: &Deed) -> Option<String> {
         if let Some(container) = &deed.trespass {
             return Some(format!(
@@ -204,14 +216,15 @@ impl Checks {
         overfull(machine, looked_at, Some(about))
     }
 
-    /// Before a request is sent that changes something on a machine. Answers with the promise that it breaks.
+    /// Before a request is sent that changes something on a machine. Returns the promise that it
+    /// breaks.
     pub fn sent(&self, machine: &Machine, call: &Call) -> Option<String> {
         let recorded = self.executions.values().any(|known| {
             let on_machine = |index: &usize| {
                 let action = known.actions.get(*index);
                 action.is_some_and(|action| real_name(&known.bindings, action.vm()).as_str() == machine.name)
             };
-            // A way back ends with a look at all VMs that the way out would have been about.
+            // A rollback ends with a look at all VMs that the way out would have concerned.
             let looked_at = known.back && (0..known.actions.len()).any(|index| on_machine(&index));
             let helped = known.helped.contains(&machine.name);
             !known.ended && (looked_at || helped || known.begun.keys().any(on_machine))
@@ -219,7 +232,7 @@ impl Checks {
         (!recorded).then(|| format!("{} is asked {call:?}, and no record says so", machine.name))
     }
 
-    /// The record is lost: nobody knows any more what was before.
+    /// The record is lost: nobody knows any more what was there before.
     pub fn forget(&mut self) {
         *self = Self::default();
     }

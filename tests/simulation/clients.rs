@@ -1,4 +1,4 @@
-//! The clients: each request is a task of its own, and what is answered is checked.
+//! The clients: each request is a task of its own, and its answer is checked.
 
 use std::time::Duration;
 
@@ -101,6 +101,18 @@ impl Clients {
                     Ok(format!("{} is {}", intent.wanted.kind(), intent.state.as_str()))
                 })
             }
+            Ask::TakeBack { which } => self.tell("take back", service, move |service, world| async move {
+                let open = service.snapshot().intents.clone();
+                let Some(intent) = open.get(which % open.len().max(1)) else {
+                    return Ok("nothing".to_owned());
+                };
+                let intent = service.withdraw(intent.id, client()).await?;
+                let state = &mut *world.lock();
+                if !state.dead {
+                    state.checks.taken_back(intent.id);
+                }
+                Ok(intent.wanted.kind().to_owned())
+            }),
             Ask::Adopt => self.tell("adopt", service, |service, world| async move {
                 adopt(&service, &world).await.map(|()| "done".to_owned())
             }),
@@ -194,8 +206,8 @@ impl Clients {
         self.tell_within(None, what, service, ask);
     }
 
-    /// Asks, and takes down the answer, unless the service was killed meanwhile, or the client has hung
-    /// up. Requests overtake one another on their way.
+    /// Sends a request and records the answer, unless the service was killed meanwhile, or the
+    /// client has disconnected. Requests overtake one another on their way.
     fn tell_within<A, F>(&self, patience: Option<Duration>, what: &'static str, service: &Service, ask: A)
     where
         A: FnOnce(Service, World) -> F,
@@ -248,7 +260,7 @@ impl Clients {
     }
 }
 
-/// Something that makes sense where things are now.
+/// Something that makes sense in the present state.
 fn wanted(service: &Service, kind: u8, node: usize, tier: usize) -> Option<Wanted> {
     let allocation = service.snapshot().allocation.clone();
     let names: Vec<&VmId> = allocation.vms.keys().collect();
@@ -262,8 +274,11 @@ fn wanted(service: &Service, kind: u8, node: usize, tier: usize) -> Option<Wante
             let tiers: Vec<TierId> = allocation.totals().into_keys().collect();
             Wanted::Migrate {
                 tier: tiers.get(tier % tiers.len().max(1))?.clone(),
-                from: (kind == 4).then_some(node),
-                to: Destination::Nodes(vec![pick(tier)?]),
+                from: (kind == 4).then(|| node.clone()),
+                to: Destination::Nodes(match kind {
+                    6 => vec![pick(tier)?, pick(tier + 1)?],
+                    _ => vec![pick(tier)?],
+                }),
             }
         }
     })

@@ -1,5 +1,5 @@
-//! Commands in the containers of the simulated machines: made known, begun once, followed to their end,
-//! as the Docker driver does.
+//! Commands in the containers of the simulated machines: created, begun once, and followed to their
+//! end, as the Docker driver does.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep};
 use crate::calls::{Answer, Call};
 use crate::engine::SimulatedEngine;
 
-/// Between two questions.
+/// The pause between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// Where a command stands.
+/// The state of a command.
 enum Stand {
     Waiting,
     Running,
@@ -106,7 +106,7 @@ impl SimulatedEngine {
         }
     }
 
-    /// What the engine knows of a command, asked several times where that fails.
+    /// What the engine knows about a command, asked several times if that fails.
     async fn stand(&self, exec: u64) -> Result<Stand, EngineError> {
         let mut pause = Duration::from_millis(50);
         for _ in 0..6 {

@@ -1,4 +1,4 @@
-//! What is said, beside what really is.
+//! What is recorded, compared with what is really there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,16 +15,17 @@ use crate::machine::Machine;
 use crate::story::UNIT_MB;
 
 impl Known {
-    /// Whether the group's desired capacity is another than what came and went explains.
+    /// Whether the group's desired capacity differs from what the VMs that came and went explain.
     pub fn leaked(&self, group: Option<&Group>) -> Option<String> {
         let (group, before) = (group?, self.desired?);
         let right = (before + self.made).saturating_sub(self.gone);
-        // What AWS takes away by itself it starts anew by itself.
+        // If AWS takes an instance away by itself, it also replaces it by itself.
         let fine = self.unsure > 0 || group.desired == right || group.reclaimed >= self.began;
         (!fine).then(|| format!("the desired capacity is {}, and should be {right}", group.desired))
     }
 
-    /// What is not as the end of the execution promises, on machines that nobody else had a hand in.
+    /// What differs from the promised result of the execution, on machines where nobody else has
+    /// interfered.
     pub fn unreached(
         &self,
         outcome: Outcome,
@@ -38,7 +39,7 @@ impl Known {
         };
         promised.vms.iter().find_map(|(vm, held)| {
             let machine = machines.get(real_name(&self.bindings, vm).as_str())?;
-            // What happens between the last look and the begin is seen by nobody.
+            // Nobody sees what happens between the last look and the beginning.
             if machine.disturbed.max(machine.unseen) + LOOK >= self.began {
                 return None;
             }
@@ -63,7 +64,7 @@ impl Known {
                 .used
                 .iter()
                 .map(|(tier, one)| {
-                    // What was adopted says nothing that we understand.
+                    // What was adopted may be anything.
                     let told = there.get(tier.as_str()).and_then(|there| there.1.clone());
                     let wanted = told.map(|told| one.revision.as_ref().map_or(told, ToString::to_string));
                     (tier.as_str(), (one.size.mem, wanted))
@@ -117,7 +118,7 @@ pub fn untrue(
     }
 }
 
-/// What is otherwise than a failed action says that it left, unless somebody else had a hand in it.
+/// What differs from what a failed action says it left, unless somebody else has interfered.
 pub fn misread(
     action: &Action,
     left: &Left,
@@ -141,9 +142,9 @@ pub fn misread(
     (there != said).then(|| format!("it says {said:?} memory units, and there are {there:?}"))
 }
 
-/// Whether the containers of a machine hold more than it has, those of others included that have been
-/// there since `looked_at`. Cores that two containers share count when one of them is the one that
-/// this is asked about, where there is one.
+/// Whether the containers of a machine hold more than it has, including foreign ones that have been
+/// there since `looked_at`. If a container is given, cores that two containers share count only if
+/// it is one of them.
 pub fn overfull(machine: &Machine, looked_at: Duration, by: Option<&str>) -> Option<String> {
     let counts = |since: Option<Duration>| since.is_none_or(|since| since <= looked_at);
     let holding = || {

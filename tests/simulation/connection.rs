@@ -1,4 +1,4 @@
-//! The way of a request to an engine and back, with what goes wrong on it.
+//! A request's way to an engine and back, with what goes wrong on it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::world::Reply;
 /// How long an answer is waited for.
 pub const ANSWER: Duration = Duration::from_secs(30);
 
-/// A call that failed, with its status where there was one.
+/// A call that failed, with its status if there was one.
 pub struct Failed {
     pub status: Option<u16>,
     pub said: String,

@@ -6,20 +6,22 @@ use std::time::Duration;
 use mapek::engine::{Health, Limits, State};
 use mapek::model::topology::PortBinding;
 
-/// Whose a container is, and since when.
+/// Who owns a container, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     Ours,
     /// Somebody else made it.
     Theirs(Duration),
-    /// `mapek` made it, and somebody else has renamed it. What was under way may still reach it.
+    /// `mapek` made it, and somebody has renamed it. Requests that were under way may still reach
+    /// it.
     Renamed(Duration),
-    /// `mapek` made it, and has lost the record that says so. What was sent before may still reach it.
+    /// `mapek` made it, and has lost the record that says so. Requests that were sent before may
+    /// still reach it.
     Forgotten(Duration),
 }
 
 impl Whose {
-    /// Since when it is not ours.
+    /// Since when it has not been ours.
     pub fn foreign_since(self) -> Option<Duration> {
         match self {
             Self::Ours => None,
@@ -27,7 +29,7 @@ impl Whose {
         }
     }
 
-    /// Whether a request may touch it that was sent at that time.
+    /// Whether a request that was sent at that time may touch it.
     pub fn may_be_touched(self, sent: Duration) -> bool {
         match self {
             Self::Ours | Self::Renamed(_) => true,
@@ -66,7 +68,7 @@ impl Container {
         matches!(self.state, State::Running | State::Paused | State::Restarting)
     }
 
-    /// Whether it runs, and has become healthy where that is checked.
+    /// Whether it runs and, if it has a health check, has become healthy.
     pub fn is_up(&self, now: Duration) -> bool {
         let passed = self.healthy_at.flatten().is_some_and(|at| at <= now);
         let healthy = !self.checked || (passed && !self.image.ends_with(":sick"));

@@ -1,4 +1,4 @@
-//! Chance, from a seed.
+//! Random numbers, from a seed.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ impl Dice {
         self.0.u64(first..=last)
     }
 
-    /// True in so many of a hundred cases.
+    /// True in this many of a hundred cases.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -37,7 +37,7 @@ impl Dice {
         Duration::from_millis(self.between(first, last))
     }
 
-    /// Short mostly, long now and then: each magnitude is as likely as the next.
+    /// Usually short, sometimes long: each magnitude is as likely as the next.
     pub fn spread(&mut self, shortest: Duration, longest: Duration) -> Duration {
         let (low, high) = (shortest.as_secs_f64().ln(), longest.as_secs_f64().ln());
         let seconds = (low + (high - low) * self.fraction()).exp();

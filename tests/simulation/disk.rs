@@ -1,5 +1,5 @@
-//! The service's record on a disk that outlives it, can be full, and can be cut off at every write.
-//! Within is the real journal, on SQLite.
+//! The service's record, on a disk that outlives the service, can be full, and can be cut off at
+//! every write. Inside is the real journal, on SQLite.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

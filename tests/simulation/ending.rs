@@ -7,7 +7,7 @@ use std::time::Duration;
 use mapek::engine::{CpuLimit, LABEL_OWNER, LABEL_REVISION, State as Doing};
 use mapek::execute::Direction;
 use mapek::fault::Code;
-use mapek::model::intent::Wanted;
+use mapek::model::intent::{State as IntentState, Wanted};
 use mapek::model::{Plan, RevisionId, TierId, VmId};
 use mapek::service::{Request, Service};
 
@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(600);
 /// What a plan that came to its end says.
 const CARRIED_OUT: &str = "it was carried out";
-/// Between two looks at how far things are.
+/// The pause between two looks at the progress.
 const STEP: Duration = Duration::from_secs(60);
 
 /// How far the end came.
@@ -33,7 +33,7 @@ pub enum Ending {
     Undecided,
 }
 
-/// Brings the story to its end. A promise that is broken is told to the world.
+/// Brings the story to its end. A broken promise is reported to the world.
 pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending {
     heal(world);
     rest(world, None).await;
@@ -120,7 +120,7 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
     Ending::Told
 }
 
-/// Why the end of the intents is not reached.
+/// Why the intents did not come to an end.
 enum Waits {
     /// No placement was found for one so quickly: it takes more patience.
     Undecided,
@@ -128,7 +128,8 @@ enum Waits {
     Wrong(String),
 }
 
-/// Every intent that was answered as taken is on record and comes to its end. Then all nodes may be used again.
+/// Every intent that was accepted is on record and comes to an end. Then all nodes may be used
+/// again.
 async fn intents(world: &World, service: &Service) -> Result<(), Waits> {
     for _ in 0..ATTEMPTS {
         if service.snapshot().intents.is_empty() {
@@ -140,6 +141,14 @@ async fn intents(world: &World, service: &Service) -> Result<(), Waits> {
     let taken = world.lock().checks.all_intended();
     for id in taken {
         match service.intent(id).await {
+            Ok(intent)
+                if world.lock().checks.is_taken_back(id)
+                    && (intent.state != IntentState::Cancelled || intent.execution.is_some()) =>
+            {
+                return wrong(format!(
+                    "an intent was taken back, and something came of it: {intent:?}"
+                ));
+            }
             Ok(intent) if intent.state.is_over() => {}
             // Without a topology nothing can be carried out, and an execution that is held is in the way.
             Ok(_) if service.snapshot().topology.is_none() || service.snapshot().running.is_some() => {}
@@ -169,7 +178,7 @@ async fn intents(world: &World, service: &Service) -> Result<(), Waits> {
     Ok(())
 }
 
-/// An execution that is held waits for somebody to say what becomes of it.
+/// A held execution waits for somebody to decide.
 async fn finish(world: &World, service: &Service) {
     for _ in 0..ATTEMPTS {
         let unfinished = world.lock().checks.unfinished();
@@ -226,9 +235,9 @@ fn heal(world: &World) {
     state.hooks_away_until = now;
 }
 
-/// What is not as it should be.
+/// What differs from what should be there.
 enum Wrong {
-    /// A VM is there that nothing is on.
+    /// A VM that nothing is on.
     Idle(String),
     Else(String),
 }
@@ -258,7 +267,7 @@ fn owed(world: &World, service: &Service) -> Option<String> {
     None
 }
 
-/// What is not as the plan says.
+/// What differs from the plan.
 fn left_over(world: &World, service: &Service, plan: &serde_json::Value) -> Option<Wrong> {
     let snapshot = service.snapshot();
     let Some(topology) = &snapshot.topology else {

@@ -1,5 +1,5 @@
-//! The engines of the simulated machines, as the Docker driver works with them: the same steps in
-//! the same order, with the same words about what may have happened.
+//! The engines of the simulated machines, used as by the Docker driver: the same steps in the same
+//! order, with the same statements about what may have happened.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

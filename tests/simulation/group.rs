@@ -1,5 +1,5 @@
-//! A simulated Auto Scaling group: it starts and ends instances in its own time, and is what the real
-//! driver is given to call.
+//! A simulated Auto Scaling group. It starts and ends instances in its own time, and the real
+//! driver calls it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Group {
     mem: u64,
     made: u32,
     launch_at: Option<Duration>,
-    /// Up to when AWS has done what it does.
+    /// The time up to which AWS has done its own work.
     aged: Duration,
     failed: Vec<FailedLaunch>,
     pub launches_fail_until: Duration,
@@ -41,7 +41,7 @@ pub struct Group {
     pub reclaimed: Duration,
     pub loses_answers_until: Duration,
     pub breaks_until: Duration,
-    /// Up to when calls take longer, and by how much.
+    /// Until when calls take longer, and by how much.
     pub slow: (Duration, Duration),
 }
 
@@ -100,7 +100,7 @@ impl Group {
         id
     }
 
-    /// Instances that are not on their way out.
+    /// Instances that are not about to be removed.
     pub fn staying(&self) -> impl Iterator<Item = &String> {
         let stays = self
             .instances
@@ -130,7 +130,7 @@ impl Group {
             && self.instances.values().all(|instance| instance.member.serves())
     }
 
-    /// What AWS does in its own time, up to now.
+    /// What AWS does by itself, up to now.
     pub fn age(
         &mut self,
         now: Duration,
@@ -270,7 +270,7 @@ impl SimulatedAws {
     }
 }
 
-/// A connection broke: who asked can't know whether that was before or after the effect.
+/// A connection broke: the caller can't know whether that was before or after the effect.
 fn broken(changes: bool) -> CloudError {
     let effect = if changes { Effect::Unknown } else { Effect::None };
     error(CloudErrorKind::Unreachable, effect, "connection reset by peer")

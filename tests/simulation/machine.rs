@@ -9,7 +9,7 @@ use crate::calls::{Answer, Call, Deed, Found, Refusal, missing, words};
 use crate::container::{Container, Exec, Whose};
 use crate::mishap::Armed;
 
-/// What somebody did so long ago may have been in the way of what is done now.
+/// What somebody did this long ago may have interfered with what is done now.
 const SOON: Duration = Duration::from_secs(10);
 
 /// A VM.
@@ -22,7 +22,7 @@ pub struct Machine {
     pub containers: BTreeMap<String, Container>,
     pub execs: BTreeMap<u64, Exec>,
     pub armed: Vec<Armed>,
-    /// Answers nothing, and remembers.
+    /// Answers nothing, but keeps requests.
     pub frozen_until: Duration,
     /// Refuses connections.
     pub down_until: Duration,
@@ -36,9 +36,9 @@ pub struct Machine {
     pub hooks_fail_until: Duration,
     /// Hooks take this long.
     pub hooks_slow: (Duration, Duration),
-    /// What it may come back with.
+    /// The state in which it may come back.
     pub backup: Option<BTreeMap<String, Container>>,
-    /// When anything but `mapek` last changed something here.
+    /// When anybody other than `mapek` last changed something here.
     pub disturbed: Duration,
     /// When somebody last looked here and saw nothing.
     pub unseen: Duration,
@@ -73,7 +73,7 @@ impl Machine {
         self.down_until <= now && self.off_until <= now
     }
 
-    /// What time alone brings.
+    /// What changes with time alone.
     pub fn age(&mut self, now: Duration) {
         if !self.up(now) {
             return;
@@ -129,7 +129,7 @@ impl Machine {
         }
     }
 
-    /// Does what is asked. `soon` is how long a container takes to become healthy.
+    /// Does what a request asks. `soon` is how long a container takes to become healthy.
     pub fn apply(
         &mut self,
         now: Duration,

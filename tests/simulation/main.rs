@@ -1,6 +1,6 @@
-//! The simulated world: the real service, with its state machines, its solver and its journal, on
-//! virtual time and from a seed, among engines, clouds, clients and a disk that do everything that real
-//! ones do wrong. After every step promises are checked against what really is; see
+//! The simulated world: the real service, with its state machines, its solver and its journal, in
+//! virtual time and from a seed, among engines, clouds, clients and a disk that fail in the ways
+//! that real ones do. After every step, promises are checked against what is really there; see
 //! docs/simulation.md.
 
 #![allow(
@@ -40,7 +40,7 @@ use std::time::Instant;
 use crate::play::play;
 use crate::write::write;
 
-/// Seeds that every run of the tests goes through.
+/// The seeds that every run of the tests goes through.
 const SEEDS: u64 = 2000;
 
 fn number(name: &str) -> Option<u64> {
@@ -51,7 +51,7 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// So many seeds that break promises are told of at most.
+/// How many seeds that break promises are reported at most.
 const MOST: usize = 10;
 
 /// The seeds of these that break a promise, with the promise; on all cores.

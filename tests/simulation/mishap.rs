@@ -1,5 +1,5 @@
-//! What goes wrong, as it strikes: calls that meet a mishap, machines that fail, people who have a hand in
-//! what runs.
+//! What goes wrong, when it takes effect: calls that meet a mishap, machines that fail, people who
+//! interfere with what runs.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn machine(state: &mut State, number: usize) -> Option<&mut Machine> {
     state.machines.get_mut(name)
 }
 
-/// Lets a trouble be.
+/// Makes a trouble happen.
 pub fn strike(state: &mut State, trouble: &Trouble) {
     let now = state.now();
     let coin = state.dice.bits();
@@ -183,7 +183,7 @@ fn hurt(machine: &mut Machine, trouble: &Trouble, now: Duration, mut coin: u128)
 }
 
 impl Machine {
-    /// Ends all containers; each comes back by itself once the engine is up, or does not.
+    /// Ends all containers. Each comes back by itself once the engine is up, or does not.
     fn end_all(&mut self, at: Duration, mut comes_back: impl FnMut() -> bool) {
         self.execs.clear();
         for container in self.containers.values_mut().filter(|container| container.holds()) {
@@ -206,12 +206,12 @@ impl Machine {
         }
     }
 
-    /// Somebody else has a hand in what is here, until then.
+    /// Somebody else interferes here, until then.
     pub fn disturb(&mut self, until: Duration) {
         self.disturbed = self.disturbed.max(until);
     }
 
-    /// Somebody else starts a container, where no other has its name; perhaps another `mapek`.
+    /// Somebody else starts a container, if its name is free; perhaps another `mapek`.
     fn put_foreign(&mut self, now: Duration, name: &str, (cores, memory): (u64, u64), of_another: bool) {
         if self.named(name).is_some() {
             return;
@@ -240,7 +240,7 @@ impl Machine {
         self.containers.insert(id, container);
     }
 
-    /// Everybody else's containers go.
+    /// All foreign containers are removed.
     pub fn others_leave(&mut self) {
         self.containers
             .retain(|_, container| matches!(container.whose, Whose::Ours | Whose::Forgotten(_)));
@@ -254,7 +254,7 @@ impl Machine {
         }
     }
 
-    /// Somebody renames a container, and has it from then on.
+    /// Somebody renames a container, and owns it from then on.
     fn rename(&mut self, now: Duration, id: &str) {
         if let Some(container) = self.containers.get_mut(id) {
             container.name = format!("{}-{id}", container.name);

@@ -1,5 +1,5 @@
-//! What the service is given: the real drivers for hosts and for groups over simulated engines and
-//! simulated calls, and hooks that are simply there.
+//! What the service gets from outside: the real drivers for hosts and for groups, with simulated
+//! engines and simulated calls, and hooks that are simply there.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -94,12 +94,12 @@ impl Platform for SimulatedPlatform {
     }
 }
 
-/// Longer than any search of a story takes.
+/// Longer than any search in a story takes.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How often the service looks for drift.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// Puts an empty record where there is none. To make one takes as long as half a story.
+/// Puts an empty record where there is none. Making one takes as long as half a story.
 fn first_record(disk: &Path) {
     static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();
     let file = disk.join("journal.sqlite");
@@ -114,7 +114,7 @@ fn first_record(disk: &Path) {
     std::fs::write(file, empty).unwrap();
 }
 
-/// Starts the service as the program does: over what its disk holds, and with what was cut off taken
+/// Starts the service as the program does: with what its disk has, and with what was cut off taken
 /// up.
 pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Result<Service, JournalError> {
     if world.lock().lost_owners.is_empty() {
@@ -134,8 +134,8 @@ pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Re
         group: Mutex::default(),
     };
     let settings = Settings {
-        // Virtual time stands still while a placement is searched for: it ends with its proof, or
-        // with the first placement that it finds, which takes a hundredth of the time.
+        // Virtual time stands still while a placement is searched for. The search ends with its
+        // proof, or with the first placement that it finds, which takes a hundredth of the time.
         solve_deadline: if patient { PATIENCE } else { Duration::ZERO },
         max_what_if: PATIENCE,
         hook_deadline: Duration::from_secs(60),
@@ -158,7 +158,7 @@ pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Re
     }
     let (starting, on_restart) = (service.clone(), setting.on_restart);
     tokio::spawn(async move {
-        // What can't be taken up is held, and a client has to see to it.
+        // What can't be taken up is held, and a client has to deal with it.
         let _ = starting.recover(on_restart).await;
         let _ = starting.compare().await;
     });

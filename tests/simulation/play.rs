@@ -1,4 +1,4 @@
-//! Plays a story: one life of the service after the other, in one world.
+//! Plays a story: one run of the service after the other, in one world.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use crate::world::World;
 pub struct Played {
     /// The promise that was broken.
     pub violation: Option<String>,
-    /// A fingerprint of all that happened.
+    /// A fingerprint of everything that happened.
     pub hash: u64,
-    /// What happened, where it was to be kept.
+    /// What happened, if it was to be kept.
     pub lines: Vec<String>,
 }
 
-/// How a life of the service ended.
+/// How a run of the service ended.
 enum End {
-    /// It was killed or stopped, and is started again after so long.
+    /// It was killed or stopped, and is started again after this long.
     Again(Duration),
     /// The story is over.
     Over,
 }
 
-/// A folder for a service's record, in memory where there is such a place.
+/// A folder for a service's record, in memory if possible.
 fn disk() -> TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
@@ -80,21 +80,21 @@ pub fn play(story: &Story, kept: bool) -> Played {
     }
 }
 
-/// Who lets the story happen.
+/// Makes the story happen.
 struct Teller<'s> {
     story: &'s Story,
     world: World,
     clients: Clients,
     next: usize,
     restart_after: Duration,
-    /// The record goes before the next life.
+    /// The record is removed before the next run.
     loses_record: bool,
     /// Whether placements are searched for until they are proven.
     patient: bool,
 }
 
 impl Teller<'_> {
-    /// One life of the service.
+    /// One run of the service.
     async fn life(&mut self, disk: &Path) -> End {
         self.world.begin_life();
         self.world.note("the service starts");
@@ -124,7 +124,7 @@ impl Teller<'_> {
                 return end;
             }
         }
-        // What was armed may still come.
+        // Trouble that is already waiting may still happen.
         let soon = self.world.now() + Duration::from_secs(120);
         if let Some(end) = self.wait_until(soon).await {
             return end;
@@ -158,7 +158,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Time passes, and things happen, while no service is there.
+    /// Time passes, and things happen, while no service is running.
     fn pass(&mut self, after: Duration) {
         let back = self.world.now() + after;
         while let Some(timed) = self.story.events.get(self.next).filter(|timed| timed.at < back) {

@@ -1,4 +1,4 @@
-//! Makes a story that fails as short as it can: leaves out whatever it fails without.
+//! Makes a failing story as short as possible: leaves out whatever it fails without.
 
 use crate::play::play;
 use crate::story::Story;
@@ -27,7 +27,7 @@ pub fn shrink(story: &Story) -> Story {
     }
 }
 
-/// The story of a seed that breaks a promise, as a person reads it: shortened, with what happened.
+/// The story of a seed that breaks a promise, for people: shortened, with what happened.
 pub fn tell(story: &Story) -> String {
     let short = shrink(story);
     let played = play(&short, true);

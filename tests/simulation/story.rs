@@ -1,5 +1,5 @@
-//! A story: what clients ask, and what goes wrong, each at its time. A plain list, so that it can be
-//! shortened by leaving things out.
+//! A story: what clients ask, and what goes wrong, each at its time. It is a plain list, so that it
+//! can be shortened by leaving things out.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::Value;
 /// All that one run is made from.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// Where it comes from; also the seed of all chance while it is played.
+    /// Its seed, which is also the seed of all random numbers while it is played.
     pub seed: u64,
     /// What stays the same throughout.
     pub setting: Setting,
@@ -38,6 +38,8 @@ pub struct Setting {
     pub parallel_on_vm: usize,
     /// Whether placements are searched for until they are proven.
     pub patient: bool,
+    /// Whether clients want something of nodes and tiers as often as they send plans.
+    pub wishful: bool,
     /// Whether only little of the history is kept.
     pub forgetful: bool,
     /// What the service does at its start with an execution that was cut off.
@@ -47,7 +49,7 @@ pub struct Setting {
 /// Where VMs come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloudKind {
-    /// So many machines that exist.
+    /// This many machines that exist.
     Hosts(usize),
     /// A group of instances.
     Group {
@@ -60,7 +62,7 @@ pub enum CloudKind {
     },
 }
 
-/// Memory units are so many MiB.
+/// How many MiB a memory unit has.
 pub const UNIT_MB: u64 = 64;
 
 /// Something, at its time.
@@ -89,9 +91,9 @@ pub enum Ask {
         /// With this `Idempotency-Key`.
         key: Option<u8>,
         on_failure: Option<OnFailure>,
-        /// The same request so many times at the same instant.
+        /// The same request, this many times at the same instant.
         times: u8,
-        /// The client hangs up when it has waited so long.
+        /// The client disconnects after waiting this long.
         patience: Option<Duration>,
     },
     Cancel {
@@ -106,7 +108,7 @@ pub enum Ask {
     GiveUp {
         vm: usize,
     },
-    /// Wants something of a node, or that a tier goes elsewhere.
+    /// Asks for something about a node, or that a tier is moved.
     Intend {
         /// What: cordon, uncordon, drain or migrate.
         kind: u8,
@@ -114,6 +116,10 @@ pub enum Ask {
         node: usize,
         /// The tier, of those that run; and of the VMs in use, the one that it is to go to.
         tier: usize,
+    },
+    /// Takes an intent back, of those that are not over.
+    TakeBack {
+        which: usize,
     },
     /// Takes over what a lost record had.
     Adopt,
@@ -232,10 +238,11 @@ impl fmt::Display for Story {
             on_restart,
             patient,
             forgetful,
+            wishful,
         } = &self.setting;
         writeln!(
             out,
-            "{cloud:?} of {cores} cores and {mem} mem_units; --parallel {parallel} --parallel-on-vm {parallel_on_vm}, on restart {on_restart:?}, patient {patient}, forgetful {forgetful}"
+            "{cloud:?} of {cores} cores and {mem} mem_units; --parallel {parallel} --parallel-on-vm {parallel_on_vm}, on restart {on_restart:?}, patient {patient}, forgetful {forgetful}, wishful {wishful}"
         )?;
         for (index, topology) in topologies.iter().enumerate() {
             writeln!(out, "topology {index}: {topology}")?;

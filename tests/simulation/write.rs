@@ -84,6 +84,7 @@ fn setting(dice: &mut Dice) -> Setting {
         parallel_on_vm: *dice.pick(&[1, 4]),
         patient: dice.percent(4),
         forgetful: dice.percent(30),
+        wishful: dice.percent(15),
         on_restart: *dice.pick(&[
             OnRestart::Resume,
             OnRestart::Resume,
@@ -311,16 +312,28 @@ fn execute(dice: &mut Dice, setting: &Setting) -> Ask {
     }
 }
 
+fn intend(dice: &mut Dice) -> Ask {
+    if dice.percent(15) {
+        return Ask::TakeBack {
+            which: usize::try_from(dice.below(4)).unwrap(),
+        };
+    }
+    Ask::Intend {
+        kind: u8::try_from(dice.below(7)).unwrap(),
+        node: usize::try_from(dice.below(4)).unwrap(),
+        tier: usize::try_from(dice.below(4)).unwrap(),
+    }
+}
+
 fn ask(dice: &mut Dice, setting: &Setting) -> Ask {
     let times = if dice.percent(25) { 3 } else { 1 };
+    if setting.wishful && dice.percent(50) {
+        return intend(dice);
+    }
     match dice.below(100) {
         0..52 => execute(dice, setting),
         52..62 => Ask::Cancel { times },
-        62..68 => Ask::Intend {
-            kind: u8::try_from(dice.below(6)).unwrap(),
-            node: usize::try_from(dice.below(4)).unwrap(),
-            tier: usize::try_from(dice.below(4)).unwrap(),
-        },
+        62..68 => intend(dice),
         68..75 => Ask::Resume { times },
         75..82 => Ask::RollBack { times },
         82..93 => Ask::Put {

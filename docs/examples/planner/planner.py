@@ -64,7 +64,7 @@ class Mapek:
         shown = self.call("PUT", "/api/translate", plan)
         for interrupt in shown["interrupts"]:
             say(f"this will interrupt {interrupt['tier']}: {interrupt['reason']}")
-        # The seal, where the service gives one: if anything moves in between, it says 409 instead.
+        # The seal, if the service gives one: if anything changes in between, the answer is 409.
         seal = f"?plan_id={shown['plan_id']}" if "plan_id" in shown else ""
         # With a key, a request that is sent again is carried out once.
         return self.call("PUT", "/api/execute" + seal, plan, [("Idempotency-Key", str(uuid.uuid4()))])
@@ -152,13 +152,13 @@ def once(mapek, monitor, analyzer, options):
     say(f"{rate:.1f} requests/s on {now:g} cores, worth {wanted:g}")
     if wanted == now:
         return
-    # Memory grows with the cores; a container needs a unit of it at least.
+    # Memory grows with the cores; a container needs at least one unit.
     plan[options.tier] = {"cpu_cores": wanted, "mem_units": max(1, math.ceil(wanted * options.mem_per_core))}
     try:
         ended = mapek.carry_out(plan)
         say(f"{options.tier} has {wanted:g} cores now (execution {ended['execution']}, {ended['time']} s)")
     except Refused as refused:
-        # Somebody else's execution runs, or things moved: the next round sees how it is then.
+        # Another execution is running, or something has changed: the next round looks again.
         if refused.status != 409:
             raise
         say(f"not now: {refused}")

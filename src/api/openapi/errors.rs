@@ -66,6 +66,16 @@ pub fn errors(operation: &str) -> Vec<Code> {
         ],
         "list_intents" => &[&[RequestInvalid, JournalUnavailable]],
         "get_intent" => &[&[NotFound, JournalUnavailable]],
+        "cancel_intent" => &[&[
+            JsonUnreadable,
+            BodyTooLarge,
+            RequestTimeout,
+            RequestInvalid,
+            NotFound,
+            TooLate,
+            Overloaded,
+            JournalUnavailable,
+        ]],
         "candidates" => &[
             &[
                 JsonUnreadable,

@@ -1,4 +1,4 @@
-//! Files into a container, as a tar archive.
+//! Puts files into a container, as a tar archive.
 
 use bollard::query_parameters::UploadToContainerOptionsBuilder;
 
@@ -29,8 +29,8 @@ async fn upload(caller: &Caller, what: &str, id: &str, archive: Vec<u8>, folder:
         .await
 }
 
-/// Makes the folder, and those above it that are missing too. Folders that are there are left as
-/// they are: unpacking one again would change its mode and owner.
+/// Makes the folder, and missing ones above it. Existing folders are left as they are: unpacking
+/// one again would change its mode and owner.
 async fn make_folder(caller: &Caller, name: &str, id: &str, folder: &str) -> Result<(), EngineError> {
     let what = format!("make the folder {folder} in container '{name}'");
     let parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();

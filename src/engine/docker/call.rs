@@ -1,9 +1,9 @@
-//! One bounded call to an engine, and what its failure means.
+//! One call to an engine, with a time limit, and what its failure means.
 //!
-//! Here is decided whether a failed call may have had its effect. A connection that was never
-//! made and a refusal in the engine's own words are certain; everything after the request left
-//! is not, and neither is a failure inside the engine (5xx), which may come after the deed or
-//! from a proxy in between.
+//! This decides whether a failed call may have had its effect. If no connection was made, or the
+//! engine itself refused, it certainly had none. After the request was sent, any other failure is
+//! uncertain, also a failure inside the engine (5xx), which may come after the effect or from a
+//! proxy in between.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -26,7 +26,7 @@ pub struct Caller {
     pub docker: Docker,
     pub endpoint: Arc<str>,
     pub settings: Settings,
-    /// Whose containers are ours.
+    /// Whose containers are our own.
     pub owners: Owners,
     /// The probes of its containers.
     pub probes: Probes,
@@ -37,11 +37,11 @@ pub struct Caller {
 /// A call that failed.
 #[derive(Debug)]
 pub struct Failed {
-    /// HTTP status, where the engine answered.
+    /// HTTP status, if the engine answered.
     pub status: Option<u16>,
-    /// The engine's own words.
+    /// The engine's own message.
     pub said: String,
-    /// The failure as it is reported when nothing better is known.
+    /// The failure as it is reported if nothing better is known.
     pub error: EngineError,
 }
 
@@ -52,7 +52,7 @@ impl From<Failed> for EngineError {
 }
 
 impl Caller {
-    /// A client with its bounds.
+    /// A client with its limits.
     pub fn new(docker: Docker, endpoint: &str, settings: Settings, owners: Owners) -> Self {
         Self {
             docker,
@@ -64,12 +64,12 @@ impl Caller {
         }
     }
 
-    /// What the machine has, as it was first told, and whether its kernel counts swap.
+    /// What the machine has, as first reported, and whether its kernel counts swap.
     pub async fn machine(&self) -> Result<&(Machine, bool), EngineError> {
         self.machine.get_or_try_init(|| look::machine(self)).await
     }
 
-    /// A call that only looks.
+    /// A call that only reads.
     pub async fn look<T>(
         &self,
         what: &str,
@@ -88,7 +88,7 @@ impl Caller {
             .await
     }
 
-    /// A call that changes something and is asked to take up to `extra` time over it.
+    /// A call that changes something and may take up to `extra` time.
     pub async fn change_slowly<T>(
         &self,
         what: &str,
@@ -109,7 +109,7 @@ impl Caller {
         }
     }
 
-    /// `worst` is what is true of the effect when nothing better is known.
+    /// `worst` is the effect to assume if nothing better is known.
     async fn bounded<T>(
         &self,
         what: &str,
@@ -147,7 +147,7 @@ impl Caller {
                     (EngineErrorKind::Refused, Effect::None)
                 };
                 let said = if message.trim().is_empty() {
-                    format!("status {status_code} without a word")
+                    format!("status {status_code} without a message")
                 } else {
                     message.trim().to_owned()
                 };
@@ -168,7 +168,8 @@ impl Caller {
                     .and_then(|source| source.downcast_ref::<hyper::Error>())
                     .is_some_and(hyper::Error::is_parse);
                 let said = chain(&err);
-                // How a server that wants another client certificate says so, at the first request.
+                // This is how a server that wants another client certificate says so, at the first
+                // request.
                 let advice = if said.contains("fatal alert") {
                     "; does the engine trust the certificate in infrastructure.docker.tls?"
                 } else {
@@ -187,7 +188,7 @@ impl Caller {
                 worst,
                 "",
             ),
-            // An error inside a stream whose head was fine: the engine's own words.
+            // An error inside a stream that began well: the engine's own message.
             Error::DockerStreamError { error } => (None, error, EngineErrorKind::Refused, worst, ""),
             other => (
                 None,

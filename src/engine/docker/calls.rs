@@ -1,6 +1,6 @@
 //! The names under which calls to an engine are counted. Pure.
 
-/// The name of a request: of a short list, since each is a series of its own in the metrics.
+/// The name of a request, from a short list, since each is a series of its own in the metrics.
 pub fn name(method: &str, path: &str) -> &'static str {
     let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let version = |part: &&str| {

@@ -1,11 +1,11 @@
-//! What an engine says of its machine, in the vocabulary that nodes of all sources share.
+//! What an engine reports about its machine, in the terms that nodes of all sources share.
 
 use bollard::models::SystemInfo;
 use serde_json::{Map, Value, json};
 
 use crate::model::About;
 
-/// The engine's labels, and what its machine is able to do.
+/// The engine's labels, and the capabilities of its machine.
 pub fn about(info: &SystemInfo) -> About {
     let labels = info.labels.iter().flatten().filter_map(|label| {
         let (name, value) = label.split_once('=').unwrap_or((label, ""));

@@ -1,9 +1,9 @@
 //! From an endpoint to a client.
 //!
-//! The transports are made here rather than by bollard for three reasons: connecting has a bound
-//! of its own, so that "nobody is there" is told apart from "no answer came"; TLS trusts the
-//! given authority and no other; and files that can't be read are reported at once.
-//! Nothing is dialled here.
+//! The transports are made here rather than by bollard for three reasons: connecting has a time
+//! limit of its own, so that "nobody is there" can be told from "no answer came"; TLS trusts the
+//! given authority and no other; and files that can't be read are reported at once. No connection
+//! is made here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,18 +25,17 @@ use crate::meter::{CallOutcome, Calls};
 use crate::model::topology::Tls;
 use crate::pem;
 
-/// Seconds after which the client itself would give up. Never reached: every call is bounded by
-/// [`super::call`], which knows how long this one may take.
+/// Seconds after which the client itself would give up. Never reached: [`super::call`] limits every
+/// call, and knows how long it may take.
 const CLIENT_LIMIT_S: u64 = 24 * 60 * 60;
 
-/// Connections through SSH that are kept for the next requests, and for how long.
+/// How many connections through SSH are kept for the next requests, and for how long.
 const KEPT: usize = 4;
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// A client for the engine at `endpoint`.
-///
-/// The client sends requests without a version in their path, so that the engine answers in the
-/// newest version it has; fields that an old engine does not know are ignored there.
+/// The client sends requests without a version in their path, so that the engine answers with the
+/// newest version that it has. An old engine ignores fields that it does not know.
 pub fn connect(
     endpoint: &Endpoint,
     tls: Option<&Tls>,
@@ -109,8 +108,8 @@ where
         .pool_max_idle_per_host(idle)
         .build(connector);
     let calls = calls.clone();
-    // Every request to an engine goes through here, so here they are measured: until the head of
-    // the answer is there.
+    // Every request to an engine goes through here, so they are measured here: until the headers of
+    // the answer are there.
     let transport = move |request: BollardRequest| {
         let call = calls.begin("docker", name(request.method().as_str(), request.uri().path()));
         let span = tracing::debug_span!("engine", call = call.name());

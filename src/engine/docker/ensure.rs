@@ -1,4 +1,4 @@
-//! Containers: made or removed, each only as far as it is not so already.
+//! Containers: made or removed, each only as far as needed.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::engine::{
 };
 use crate::fault::Secrets;
 
-/// Rounds of look-and-act before giving up: a container may change between the two.
+/// How often to look and act before giving up: a container may change between the two.
 const ROUNDS: usize = 5;
 
 /// What has to be done about what is there.
@@ -23,18 +23,18 @@ const ROUNDS: usize = 5;
 enum Next {
     /// Nothing is there.
     Create,
-    /// What was asked is there and does not run, such as the half-made container of an engine
+    /// What was asked for is there and does not run, such as the half-made container of an engine
     /// that was killed.
     Start,
-    /// What was asked is there and is frozen.
+    /// What was asked for is there and is paused.
     Unpause,
-    /// What was asked runs.
+    /// What was asked for runs.
     Keep,
-    /// Something of ours that was asked for otherwise, or that fails again and again.
+    /// An own container that differs from what was asked for, or that fails again and again.
     Replace,
-    /// Something is on its way out.
+    /// A container that is being removed.
     AwaitRemoval,
-    /// The name is taken by somebody else.
+    /// A container that is not ours has the name.
     Leave,
 }
 
@@ -116,7 +116,7 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
     Err(caller.error(EngineErrorKind::Refused, Effect::Unknown, message))
 }
 
-/// An engine that makes a container otherwise than asked would do so again.
+/// An engine that makes a container differently from what was asked would do so again.
 pub fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
     let message = format!(
         "container '{name}' was made, but not started: the engine reports {wrong}; leave out what it or its kernel can't do"
@@ -169,8 +169,8 @@ pub async fn absent(caller: &Caller, name: &str) -> Result<(), EngineError> {
     }
 }
 
-/// Stops the container, with its grace, and removes it. By id: a container that takes the name
-/// meanwhile is another one.
+/// Stops the container, with its grace period, and removes it. By id: a container that takes the
+/// name meanwhile is another one.
 pub async fn remove(caller: &Caller, found: &Found) -> Result<(), EngineError> {
     let seen = &found.seen;
     if matches!(seen.state, State::Running | State::Paused | State::Restarting) {
@@ -184,7 +184,7 @@ pub async fn remove(caller: &Caller, found: &Found) -> Result<(), EngineError> {
     {
         Ok(()) => Ok(()),
         Err(failed) if failed.status == Some(404) => Ok(()),
-        // Somebody else is removing it already, unless the engine just won't.
+        // Somebody else is removing it already, unless the engine just refuses.
         Err(failed) if failed.status == Some(409) => match look::one(caller, &seen.id).await? {
             None => Ok(()),
             Some(still) if matches!(still.seen.state, State::Removing | State::Dead) => {

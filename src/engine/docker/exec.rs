@@ -1,8 +1,8 @@
-//! Running a command inside a container, once, with an end to it.
+//! Runs a command inside a container, once, within a time limit.
 //!
-//! A command is made known to the engine before it is begun. The engine begins each at most once,
-//! and tells whoever asks whether it runs and how it ended, for some minutes after its end. So a
-//! service that was killed in the middle finds the run of the one before it.
+//! The command is created in the engine before it is begun. The engine begins each command at most
+//! once, and for some minutes after its end says whether it runs and how it ended. So a service
+//! that is started after a kill finds the run of the one before it.
 
 use std::time::Duration;
 
@@ -21,31 +21,31 @@ use crate::engine::{Command, Effect, End, EngineError, EngineErrorKind, Finished
 /// Environment variable that marks the processes of one run, so that they can be found when they
 /// hang. Children inherit it.
 pub const MARK: &str = "MAPEK_RUN";
-/// How often it is asked whether the command has ended while its output stays open: a child that
-/// it left in the background may keep it open for ever.
+/// How often to check whether the command has ended while its output stays open: a child that it
+/// left in the background may keep it open for ever.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// The same, of a command that somebody else began, whose output is not seen.
+/// The same, for a command that another call began, and whose output is not seen.
 const ASK_BLINDLY: Duration = Duration::from_millis(100);
 /// How long output may still come once the command has ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How often it is asked at most when the question itself fails, and the first pause between.
+/// How often the check is repeated at most if it fails itself, and the first pause in between.
 const ASK_AT_MOST: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const ASK: &str = "ask how a command ended";
-/// Exit code for a command that could not be started, where the engine says none.
+/// Exit code for a command that could not be started, if the engine gives none.
 const NOT_STARTED: i64 = 126;
 
-/// In the place of what a command said, where nobody knows what of it is secret.
+/// Takes the place of a command's output if nobody knows which parts of it are secret.
 const UNTOLD: &str = "[left out: the engine does not say any more which secrets the container had]";
 
-/// What a run is known by.
+/// What identifies a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// The engine's id of it.
     pub exec: String,
     /// The mark that its processes carry.
     pub mark: String,
-    /// What is run.
+    /// The program.
     pub program: String,
     /// The container's id.
     pub container: String,
@@ -190,19 +190,19 @@ type Words = std::pin::Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::erro
 
 /// How a command was begun.
 enum Begun {
-    /// By this call, which hears what it says.
+    /// By this call, which gets its output.
     Here(Words),
     /// By an earlier one.
     Elsewhere,
-    /// It can't be: its exit code, and what the engine says.
+    /// It can't be begun: its exit code, and the engine's message.
     Impossible(i64, String),
     /// Not at all.
     Never,
-    /// The engine does not know it any more.
+    /// The engine no longer knows it.
     Forgotten,
 }
 
-/// What the engine's knowledge of a command says of its beginning; None where it was not begun.
+/// What the engine's knowledge of a command says about its beginning; None if it was not begun.
 fn known(known: Option<ExecInspectResponse>) -> Option<Begun> {
     match known {
         None => Some(Begun::Forgotten),
@@ -219,7 +219,7 @@ async fn begun(caller: &Caller, what: &str, id: &str) -> Result<Begun, EngineErr
         Ok(words) => return Ok(Begun::Here(words)),
         Err(failed) => failed,
     };
-    // Newer engines answer so when there is no such program; older ones say it in the output.
+    // Newer engines answer so if there is no such program; older ones say it in the output.
     if failed.status.is_some() && failed.said.contains("exec failed") {
         let code = exit_code(caller, id).await?.unwrap_or(NOT_STARTED);
         let code = if code == 0 { NOT_STARTED } else { code };
@@ -241,7 +241,7 @@ async fn begun(caller: &Caller, what: &str, id: &str) -> Result<Begun, EngineErr
     Err(failed.error)
 }
 
-/// What is made known of every command.
+/// What is set for every command.
 pub fn options(argv: Vec<String>) -> CreateExecOptions<String> {
     CreateExecOptions {
         attach_stdout: Some(true),
@@ -251,8 +251,7 @@ pub fn options(argv: Vec<String>) -> CreateExecOptions<String> {
     }
 }
 
-/// Makes a command known. It is not started by that: until then nothing has happened in the
-/// container.
+/// Creates a command in the engine. This does not start it: nothing happens in the container yet.
 pub async fn create(
     caller: &Caller,
     what: &str,
@@ -265,7 +264,7 @@ pub async fn create(
     Ok(made.id)
 }
 
-/// Starts a command; answers with what it says.
+/// Starts a command; returns its output.
 pub async fn start(caller: &Caller, what: &str, id: &str) -> Result<Words, Failed> {
     let options = Some(StartExecOptions::default());
     match caller.change(what, caller.docker.start_exec(id, options)).await? {
@@ -274,21 +273,21 @@ pub async fn start(caller: &Caller, what: &str, id: &str) -> Result<Words, Faile
     }
 }
 
-/// How much of a command's output was there to be heard.
+/// How much of a command's output could be read.
 enum Heard {
     /// All of it.
     All,
-    /// Whoever began the command went away, or the connection broke.
+    /// The caller that began the command went away, or the connection broke.
     Cut,
 }
 
-/// Whether these are not the command's words, but those of an engine that refuses to begin it twice. Engines
-/// before 23 have answered that all is well by then.
+/// Whether this is not the command's output, but the message of an engine that refuses to begin it
+/// twice. Engines before 23 have by then answered that all is well.
 fn refused(said: &[u8], id: &str) -> bool {
     said.starts_with(format!("Error: Exec command {id} ").as_bytes())
 }
 
-/// Reads the output to its end, where it can be heard, and answers with the exit code.
+/// Reads the output to its end, if it can be read, and returns the exit code.
 async fn follow(
     caller: &Caller,
     id: &str,
@@ -311,7 +310,7 @@ async fn follow(
                         output.push(said.as_ref());
                         continue;
                     }
-                    // A broken stream is no verdict: the engine knows how the command ended.
+                    // A broken stream decides nothing: the engine knows how the command ended.
                     Some(Err(_)) => {
                         broken = true;
                         words = None;
@@ -348,8 +347,8 @@ pub async fn exit_code(caller: &Caller, id: &str) -> Result<Option<i64>, EngineE
     Ok(known.exit_code)
 }
 
-/// What the engine knows of a command; None where it has forgotten it. Asked again where that fails
-/// for a passing reason: who does not know how it ended would have to run it twice.
+/// What the engine knows about a command; None if it has forgotten it. Asked again if that fails
+/// for a passing reason: without knowing how the command ended, it would have to be run twice.
 pub async fn asked(caller: &Caller, id: &str) -> Result<Option<ExecInspectResponse>, EngineError> {
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {

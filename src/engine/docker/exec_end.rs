@@ -1,4 +1,4 @@
-//! Making sure that a command inside a container runs no more.
+//! Makes sure that a command inside a container no longer runs.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ const KILL_WITHIN: Duration = Duration::from_secs(10);
 /// The pause between two looks at whether a command still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Kills every process that carries the mark given as first argument and, where there is a second,
-/// has that in its command line. All are stopped first: a script whose present command alone is killed
-/// would go on with the next one. A fixed text: nothing is built into it.
+/// Kills every process that has the mark given as first argument and, if there is a second, has
+/// that in its command line. All are stopped first: if only a script's present command were killed,
+/// the script would go on with the next one. The text is fixed: nothing is built into it.
 const KILLER: &str = r#"mark=$1 program=$2
 each() {
   for environ in /proc/[0-9]*/environ; do
@@ -82,7 +82,7 @@ fn still_there(caller: &Caller, name: &str, program: &str, within: Duration) -> 
     caller.error(EngineErrorKind::Refused, Effect::None, message)
 }
 
-/// Kills a command that hangs, where the container has a shell and grep to do it with.
+/// Kills a command that hangs, if the container has a shell and grep to do it with.
 pub async fn give_up(caller: &Caller, run: &Run) -> End {
     let killing = async {
         kill(caller, run, "").await?;
@@ -97,8 +97,8 @@ pub async fn give_up(caller: &Caller, run: &Run) -> End {
     }
 }
 
-/// As the container's own user, as the command was: not even root may look into another user's
-/// processes with the rights that a container has.
+/// As the container's own user, like the command itself: with the rights that a container has, not
+/// even root may look into another user's processes.
 async fn kill(caller: &Caller, run: &Run, program: &str) -> Option<()> {
     let argv = ["sh", "-c", KILLER, "sh"].map(str::to_owned);
     let argv = argv
@@ -112,9 +112,9 @@ async fn kill(caller: &Caller, run: &Run, program: &str) -> Option<()> {
     Some(())
 }
 
-/// Makes sure that a command which the engine has forgotten runs no more. An engine forgets those
-/// that ended some minutes ago, and all of them when it is restarted, which containers may outlive.
-/// Processes that the command left in the background are let be.
+/// Makes sure that a command which the engine has forgotten no longer runs. An engine forgets those
+/// that ended some minutes ago, and all of them when it is restarted, while containers may go on
+/// running. Processes that the command left in the background are left alone.
 pub async fn of_forgotten(caller: &Caller, name: &str, run: &Run, until: Instant) -> Result<(), EngineError> {
     let begun = Instant::now();
     let mut killed_at: Option<Instant> = None;
@@ -135,8 +135,8 @@ pub async fn of_forgotten(caller: &Caller, name: &str, run: &Run, until: Instant
     Ok(())
 }
 
-/// Whether the container is the one that the command was run in, was not restarted since, and has a
-/// process with the program in its command line.
+/// Whether the container is the one in which the command was run, was not restarted since, and has
+/// a process with the program in its command line.
 async fn runs(caller: &Caller, name: &str, run: &Run) -> Result<bool, EngineError> {
     let Some(found) = look::one(caller, name).await? else {
         return Ok(false);

@@ -1,9 +1,9 @@
-//! What an engine says of itself, for `mapek doctor`.
+//! What an engine reports about itself, for `mapek doctor`.
 
 use super::DockerEngine;
 use crate::engine::EngineError;
 
-/// An engine, as far as it matters to who sets one up.
+/// An engine, as far as it matters for setting it up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Its version.
@@ -23,7 +23,7 @@ pub struct Facts {
 }
 
 impl DockerEngine {
-    /// What the engine says of itself.
+    /// What the engine reports about itself.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Images: looked for on the machine, pulled when absent.
+//! Images: looked for on the machine, pulled if missing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,16 +14,16 @@ use super::login;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Tell, Wanted};
 use crate::model::mib;
 
-/// Time between two lines about a pull in the log.
+/// Time between two log lines about a pull.
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
 /// Makes sure that the image is on the machine, under its name.
-///
-/// An image that arrives although the call failed changes no container, so no failure here has an
+/// If an image arrives although the call failed, no container changes. So no failure here has an
+/// effect that would have to be looked up.
 /// effect that would have to be looked up.
 pub async fn ensure(caller: &Caller, wanted: &Wanted, tell: Tell<'_>) -> Result<(), EngineError> {
     let image = wanted.image.as_str();
-    // A digest in the image's own name says all there is to say.
+    // With a digest in the image's own name, there is nothing else to decide.
     let digest = wanted.digest.as_deref().filter(|_| !image.contains('@'));
     let there = match digest {
         Some(digest) => here(caller, image).await?.iter().any(|found| found == digest),
@@ -180,7 +180,7 @@ async fn pull(
     }
 }
 
-/// How far the layers of an image are.
+/// How far the image's layers are.
 #[derive(Default)]
 struct Layers(BTreeMap<String, (u64, u64)>);
 
@@ -217,7 +217,7 @@ impl fmt::Display for Layers {
     }
 }
 
-/// The engine answers for the registry, so its refusal is about the image.
+/// The engine reports the registry's refusal, so it is about the image.
 fn refused(caller: &Caller, image: &str, failed: Failed) -> EngineError {
     if !matches!(
         failed.error.kind,
@@ -250,8 +250,8 @@ fn too_slow(caller: &Caller, image: &str, limit: Duration) -> EngineError {
     caller.late(&what, Effect::None, limit).error
 }
 
-/// The tag apart from the name. Without a tag the engine would pull all of them, so `latest` is
-/// said aloud; a digest belongs to the name.
+/// Separates the tag from the name. Without a tag the engine would pull all of them, so `latest` is
+/// given explicitly; a digest belongs to the name.
 fn name_and_tag(image: &str) -> (&str, &str) {
     if image.contains('@') {
         return (image, "");

@@ -1,5 +1,5 @@
-//! Limits in Docker's terms: how they are asked for, and whether what is reported is what was
-//! asked. Pure.
+//! Limits in Docker's terms: how they are requested, and whether the reported ones are those that
+//! were requested. Pure.
 
 use bollard::models::{ContainerUpdateBody, HostConfig};
 
@@ -8,8 +8,8 @@ use crate::model::CoreSet;
 
 const NANOS_PER_CORE: u64 = 1_000_000_000;
 
-/// What the engine is told when a container is made. Swap is off: memory and swap together may
-/// be no more than memory alone.
+/// What the engine is told when a container is made. Swap is off: memory and swap together may be
+/// no more than memory alone.
 pub fn apply(limits: &Limits, config: &mut HostConfig) {
     config.memory = Some(signed(limits.memory));
     config.memory_swap = Some(signed(limits.memory));
@@ -21,9 +21,9 @@ pub fn apply(limits: &Limits, config: &mut HostConfig) {
 
 /// What the engine is told to change `now` into `limits`.
 ///
-/// An update can't take a limit away: an empty cpuset and a quota of zero both mean "as it is".
-/// So a container that was pinned and gets a quota is pinned to all cores of the machine, and one
-/// that had a quota and is pinned gets a quota that its cores can't exceed.
+/// An update can't remove a limit: an empty cpuset and a quota of zero both mean "as it is". So if
+/// a pinned container gets a quota, it is pinned to all cores of the machine, and if one with a
+/// quota is pinned, it gets a quota that its cores can't exceed.
 pub fn change(now: &Observed, limits: &Limits, machine_cores: u32) -> ContainerUpdateBody {
     let mut body = ContainerUpdateBody {
         memory: Some(signed(limits.memory)),
@@ -47,10 +47,10 @@ pub fn change(now: &Observed, limits: &Limits, machine_cores: u32) -> ContainerU
     body
 }
 
-/// What is different between what was asked and what the engine reports; None when nothing is.
+/// The difference between what was requested and what the engine reports; None if there is none.
 ///
 /// `swap_counted` says whether the engine can limit swap at all: some kernels can't, and then it
-/// reports no limit whatever was asked.
+/// reports no limit whatever was requested.
 pub fn difference(
     asked: &Limits,
     reported: &Observed,

@@ -37,7 +37,7 @@ pub async fn of(caller: &Caller, name: &str, options: &LogOptions) -> Result<Log
         pieces: Box::pin(pieces),
         ended: false,
     };
-    // What can be refused is refused with the first piece; a log that is followed may stay silent.
+    // A refusal comes with the first piece; a log that is followed may stay silent.
     if options.follow {
         return Ok(Box::pin(reading.rest()));
     }

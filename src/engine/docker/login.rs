@@ -1,5 +1,5 @@
-//! Names and passwords for registries: from the topology, or from Docker's own configuration of the user that the
-//! service runs as. They are handed to the engine with a pull, and kept nowhere.
+//! Names and passwords for registries: from the topology, or from Docker's own configuration of the
+//! user that the service runs as. They are given to the engine with a pull, and not stored.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::call::Caller;
 use crate::engine::{Effect, EngineError, EngineErrorKind, secret};
 use crate::model::topology::{Login, Variable, registry_of};
 
-/// How long a program that keeps credentials may take to answer.
+/// How long a credential helper may take to answer.
 const HELPER: Duration = Duration::from_secs(20);
-/// The name that Docker's configuration has for Docker Hub.
+/// The name of Docker Hub in Docker's configuration.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// What to show to the registry that the image comes from; None where nothing is known, as for public images.
+/// The credentials for the image's registry; None if none are known, as for public images.
 ///
 /// # Errors
 ///
@@ -49,8 +49,8 @@ fn address(registry: &str) -> String {
     }
 }
 
-/// From Docker's `config.json`, and the programs that it names. On a thread of its own: such a program may ask a
-/// person.
+/// From Docker's `config.json`, and the credential helpers that it names. On a thread of its own,
+/// since a helper may ask a person.
 async fn configured(registry: String) -> Option<DockerCredentials> {
     let place = address(&registry);
     let asked = tokio::task::spawn_blocking({
@@ -79,7 +79,7 @@ async fn configured(registry: String) -> Option<DockerCredentials> {
         Err(CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured) => {
             None
         }
-        // The error may repeat what the program said.
+        // The error may repeat the helper's output.
         Err(_) => {
             tracing::warn!(registry, "Docker's configuration can't be used for this registry");
             None

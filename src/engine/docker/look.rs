@@ -1,4 +1,4 @@
-//! Looking: machine, containers. Nothing here changes anything.
+//! Reads the state of the machine and of containers. Nothing here changes anything.
 
 use bollard::models::HostConfig;
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -13,7 +13,7 @@ use crate::fault::Secrets;
 /// Containers that are inspected at the same time.
 const AT_ONCE: usize = 8;
 
-/// A container with what the driver needs besides what it tells others.
+/// A container with what only the driver needs.
 pub struct Found {
     pub seen: Observed,
     /// Seconds between the stop signal and the kill, as the container was made.
@@ -30,7 +30,7 @@ pub struct Found {
     pub stop_signal: Option<String>,
 }
 
-/// Docker's own grace, where a container has none.
+/// Docker's own grace period, if a container has none.
 const DEFAULT_GRACE_S: u64 = 10;
 
 /// What the machine has, and whether its kernel counts swap.
@@ -78,8 +78,8 @@ pub async fn machine(caller: &Caller) -> Result<(Machine, bool), EngineError> {
     Ok((machine, info.swap_limit.unwrap_or(true)))
 }
 
-/// Every container: ours, and those of others that hold anything, in full; the rest as the list tells
-/// them.
+/// Every container: our own, and others that hold anything, with all details; the rest as in the
+/// list.
 pub async fn all(caller: &Caller) -> Result<Vec<Observed>, EngineError> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed = caller
@@ -91,7 +91,7 @@ pub async fn all(caller: &Caller) -> Result<Vec<Observed>, EngineError> {
     let mut seen: Vec<Observed> = stream::iter(listed)
         .map(|container| async {
             if container.managed || container.state.holds() {
-                // One that is gone by now is not there: None.
+                // One that is gone by now is None.
                 Ok(one(caller, &container.id).await?.map(|found| found.seen))
             } else {
                 Ok::<_, EngineError>(Some(container))
@@ -139,7 +139,7 @@ pub async fn one(caller: &Caller, name: &str) -> Result<Option<Found>, EngineErr
                 seen: read::inspected(answer, &caller.owners),
             };
             probe(caller, &mut found, started.unwrap_or_default()).await;
-            // The engine also takes the beginning of an id for a name.
+            // The engine also accepts the beginning of an id as a name.
             Ok((found.seen.name == name || found.seen.id == name).then_some(found))
         }
         Err(failed) if failed.status == Some(404) => Ok(None),
@@ -161,8 +161,8 @@ async fn probe(caller: &Caller, found: &mut Found, started: String) {
     }
 }
 
-/// What may not be told of a container: asked of the engine, which has the values that the container was
-/// made with, wherever they came from. None where the engine does not say.
+/// What must not be shown of a container. The engine is asked, since it has the values that the
+/// container was made with, wherever they came from. None if the engine does not say.
 pub async fn secrets(caller: &Caller, id: &str) -> Option<Secrets> {
     let what = format!("inspect container '{id}'");
     let found = caller.look(&what, caller.docker.inspect_container(id, None));
@@ -187,7 +187,7 @@ pub async fn ours(caller: &Caller, name: &str) -> Result<Found, EngineError> {
     }
 }
 
-/// The name is taken by a container that is not ours to touch.
+/// The name is taken by a container that is not ours.
 pub fn foreign(caller: &Caller, seen: &Observed) -> EngineError {
     let message = format!(
         "there is a container '{}' that {}, and which is therefore left alone; {}",

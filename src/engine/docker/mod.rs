@@ -1,8 +1,8 @@
 //! Docker, through bollard.
 //!
-//! Every call has an end ([`Settings`]), only containers of our own ([`Owners`]) are changed, and a
-//! call that is repeated finds what the first one did. What a failure says of the
-//! effect is decided in one place, `call`. Nothing here knows of plans, VMs or executions.
+//! Every call has a time limit ([`Settings`]), only our own containers ([`Owners`]) are changed,
+//! and a repeated call finds what the first one did. What a failure says about the effect is
+//! decided in one place, `call`. Nothing here knows of plans, VMs or executions.
 
 mod archive;
 mod call;
@@ -64,7 +64,7 @@ pub struct DockerEngines {
 type Key = (Endpoint, Option<[PathBuf; 3]>);
 
 impl DockerEngines {
-    /// Nothing is dialled until an engine is used. Containers of `owners` are ours.
+    /// No connection is made until an engine is used. Containers of `owners` are our own.
     #[must_use]
     pub fn new(settings: Settings, owners: Owners) -> Self {
         Self {
@@ -81,13 +81,13 @@ impl DockerEngines {
         Self { calls, ..self }
     }
 
-    /// The engine at an endpoint. Nothing is dialled yet.
+    /// The engine at an endpoint. No connection is made yet.
     ///
     /// # Errors
     ///
     /// When the endpoint can't be used.
     pub fn engine(&self, endpoint: &str, tls: Option<&Tls>) -> Result<Arc<DockerEngine>, EngineError> {
-        // An endpoint that can't be read may hold a password, so it is not repeated.
+        // An endpoint that can't be read may contain a password, so it is not repeated.
         let wrong = |shown: &str, problem: String| EngineError {
             endpoint: shown.to_owned(),
             message: format!("the endpoint {problem}"),
@@ -95,7 +95,7 @@ impl DockerEngines {
             effect: Effect::None,
         };
         let endpoint = Endpoint::parse(endpoint).map_err(|problem| wrong("engine", problem))?;
-        // TLS files concern TLS endpoints only.
+        // TLS files concern only TLS endpoints.
         let tls = tls.filter(|_| matches!(endpoint, Endpoint::Tls(_)));
         let files = tls.map(|tls| [tls.ca.clone(), tls.cert.clone(), tls.key.clone()]);
         let key = (endpoint, files);

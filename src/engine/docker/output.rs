@@ -1,4 +1,4 @@
-//! What a command says, kept within bounds. Pure.
+//! A command's output, kept within limits. Pure.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Adds what was said next.
+    /// Adds more output.
     pub fn push(&mut self, bytes: &[u8]) {
         let room = (MOST / 2).saturating_sub(self.head.len());
         let (first, rest) = bytes.split_at(room.min(bytes.len()));
@@ -32,7 +32,8 @@ impl Output {
         self.head.is_empty()
     }
 
-    /// The text so far, without the secrets; bytes that are no UTF-8 show as replacement characters.
+    /// The text so far, without the secrets; bytes that are not UTF-8 become replacement
+    /// characters.
     pub fn text(&self, secrets: &Secrets) -> String {
         let tail: Vec<u8> = self.tail.iter().copied().collect();
         if self.cut == 0 {

@@ -1,7 +1,7 @@
-//! The probes of an engine's containers: asked in the background for as long as somebody looks at the
-//! container, and told as its health.
+//! The probes of an engine's containers: made in the background for as long as somebody looks at
+//! the container, and reported as its health.
 //!
-//! A container carries its probe in a label, so that a service that was restarted goes on with it.
+//! A container has its probe in a label, so that a service that was restarted continues with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use crate::engine::Health;
 use crate::engine::probe::{Target, Verdict};
 
-/// A container that nobody has looked at for this long, or for three of its probe's intervals, is not asked
-/// any more.
+/// A container that nobody has looked at for this long, or for three of its probe's intervals, is
+/// no longer probed.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 
 /// One run of a container: its id, and when it was started by the engine's clock.
@@ -25,13 +25,14 @@ pub struct Probes(Arc<Mutex<HashMap<RunOf, Watched>>>);
 
 struct Watched {
     verdict: Verdict,
-    /// When somebody wanted to know last.
+    /// When somebody last wanted to know.
     wanted: Instant,
 }
 
 impl Probes {
-    /// The container's health, and what was wrong with it last. The first question is answered before this
-    /// is, so that a container that was well before the service was restarted is well at once.
+    /// The container's health, and what was wrong with it last. The first probe is made before this
+    /// returns, so that a container that was healthy before the service was restarted is healthy at
+    /// once.
     pub async fn health(&self, run: RunOf, target: Target) -> (Health, String) {
         let told = |verdict: &Verdict| (verdict.health, verdict.said.clone());
         if let Some(watched) = self.lock().get_mut(&run) {
@@ -42,7 +43,7 @@ impl Probes {
         let mut verdict = Verdict::default();
         verdict.hear(&target.probe, Duration::ZERO, target.ask().await);
         let mut all = self.lock();
-        // Somebody else may have asked meanwhile.
+        // Somebody else may have made the probe meanwhile.
         if let Some(watched) = all.get(&run) {
             return told(&watched.verdict);
         }
@@ -53,7 +54,7 @@ impl Probes {
         health
     }
 
-    /// Asks until nobody wants to know any more.
+    /// Probes until nobody wants to know any more.
     async fn watch(self, run: RunOf, target: Target, started: Instant) {
         let interval = Duration::from_secs(target.probe.interval_s.into());
         let patience = FORGOTTEN_AFTER.max(interval.saturating_mul(3));

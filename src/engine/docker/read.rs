@@ -11,7 +11,7 @@ use bollard::models::{
 use crate::engine::{Health, Observed, Owners, State};
 use crate::model::topology::{PortBinding, Protocol};
 
-/// A container as `docker inspect` tells it.
+/// A container as in `docker inspect`.
 pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
     let state = found.state.unwrap_or_default();
     let config = found.config.unwrap_or_default();
@@ -32,7 +32,7 @@ pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
     let id = found.id.unwrap_or_default();
     let managed = owners.own_container(&id, &labels);
     let nano_cpus = match unsigned(host.nano_cpus) {
-        // Whoever else made it may have written the same in Docker's older way.
+        // Another program may have made it with the same setting in Docker's older form.
         0 if !managed => quota(host.cpu_quota, host.cpu_period),
         nano_cpus => nano_cpus,
     };
@@ -96,7 +96,8 @@ pub fn listed(found: ContainerSummary, owners: &Owners) -> Observed {
         .collect();
     bindings.sort_unstable();
     bindings.dedup();
-    // A linked container also goes by "/other/alias"; its own name is the one without a second slash.
+    // A linked container also has the name "/other/alias"; its own name is the one without a second
+    // slash.
     let names = found.names.unwrap_or_default();
     let own = names
         .iter()
@@ -122,9 +123,9 @@ pub fn listed(found: ContainerSummary, owners: &Owners) -> Observed {
     }
 }
 
-/// A quota of so many microseconds in each period, in billionths of a core; 0 without one.
+/// A quota of this many microseconds in each period, in billionths of a core; 0 without one.
 fn quota(quota: Option<i64>, period: Option<i64>) -> u64 {
-    /// What Docker takes where no period is given.
+    /// What Docker uses if no period is given.
     const PERIOD: u64 = 100_000;
     let period = Some(unsigned(period)).filter(|period| *period > 0);
     unsigned(quota).saturating_mul(1_000_000_000) / period.unwrap_or(PERIOD)
@@ -132,9 +133,9 @@ fn quota(quota: Option<i64>, period: Option<i64>) -> u64 {
 
 /// The machine's address on a network of its own.
 ///
-/// Docker 20.10 writes down the gateway of the default network only when it is started for the second
-/// time: at first it knows just the subnet, and takes the first address of it, as it does for every
-/// network that is given no gateway.
+/// Docker 20.10 records the gateway of the default network only when it is started for the second
+/// time. At first it knows only the subnet, and uses its first address, as for every network
+/// without a given gateway.
 pub fn gateway(configs: &[IpamConfig]) -> Option<String> {
     let written = configs.iter().filter_map(|config| config.gateway.as_deref());
     let mut written = written.filter(|gateway| !gateway.is_empty());
@@ -167,13 +168,13 @@ fn unsigned(amount: Option<i64>) -> u64 {
         .unwrap_or_default()
 }
 
-/// None for "every address", however the engine writes it.
+/// None for "every address", in whatever form the engine writes it.
 fn address(text: Option<&str>) -> Option<IpAddr> {
     text.and_then(|text| text.parse().ok())
         .filter(|address: &IpAddr| !address.is_unspecified())
 }
 
-/// The engine lists a port once for IPv4 and once for IPv6; that is one binding to us.
+/// The engine lists a port once for IPv4 and once for IPv6; for us that is one binding.
 fn ports(found: HashMap<String, Option<Vec<Published>>>) -> Vec<PortBinding> {
     let mut bindings = Vec::new();
     for (inside, published) in found {

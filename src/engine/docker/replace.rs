@@ -1,8 +1,9 @@
-//! One container in the place of another, on the same engine.
+//! Replaces a container with another one on the same engine.
 //!
-//! The successor is made under a name of its own, with the labels that it keeps; so it is known for what it is: its labels
-//! name a tier, and its name is not that tier's. The old one keeps its name, running or stopped, until the successor is up.
-//! Each step can be told from what is there, so that whoever was cut off goes on, or goes back.
+//! The successor is made under a name of its own, with the labels that it is going to keep. So it
+//! can be recognised: its labels name a tier, and its name is not that tier's. The old one keeps
+//! its name, running or stopped, until the successor is up. Each step can be seen from what is
+//! there, so that an interrupted replacement can be continued, or taken back.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::engine::{
 };
 use crate::model::{Handover, RevisionId};
 
-/// Rounds of look-and-act before giving up.
+/// How often to look and act before giving up.
 const ROUNDS: usize = 8;
 
 /// See [`crate::engine::Engine::replace`].
@@ -56,7 +57,7 @@ pub async fn with(
                 ensure::remove(caller, &old).await?;
                 rename(caller, &next, &asked.name).await?;
             }
-            // What an earlier attempt at something else has left.
+            // Left over from an earlier attempt at something else.
             (_, Some(next)) if next.seen.state == State::Removing => wait::gone(caller, &next.seen).await?,
             (_, Some(next)) => ensure::remove(caller, &next).await?,
             (Some(_), None) => ensure::create(caller, asked, &temporary).await?,
@@ -101,7 +102,7 @@ pub async fn prepare(
 /// See [`crate::engine::Engine::take_back`].
 pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
     let old = ours(caller, name).await?;
-    // What another tier has under that name stays.
+    // A container of another tier with that name stays.
     let next = ours(caller, &successor(name)).await?;
     match (old, next.filter(|next| is_successor(&next.seen, name))) {
         (Some(old), next) => {
@@ -143,8 +144,8 @@ async fn ours(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError>
     }
 }
 
-/// The successor of a container, where there is one. A tier may have a name that ends as a successor's does: its container
-/// is in the way then, and is left alone.
+/// The successor of a container, if there is one. A tier may have a name that ends like a
+/// successor's: its container is then in the way, and is left alone.
 async fn next_of(caller: &Caller, name: &str) -> Result<Option<Found>, EngineError> {
     let next = ours(caller, &successor(name)).await?;
     match next {
@@ -166,8 +167,9 @@ fn is_successor(seen: &Observed, name: &str) -> bool {
     name == format!("{}_{}", label(LABEL_APP), label(LABEL_TIER))
 }
 
-/// How long a successor that runs must still stay well before the old one goes. One that started first was seen to stay
-/// well when it was prepared, and the old one was drained since: there is no time to lose.
+/// How long a running successor must still stay well before the old one is removed. With
+/// `start_first`, it was seen to stay well when it was prepared, and the old one was drained since:
+/// no time should be lost.
 const fn left_to_bake(handover: Handover, bake: Duration) -> Duration {
     match handover {
         Handover::StartFirst => Duration::ZERO,
@@ -175,7 +177,8 @@ const fn left_to_bake(handover: Handover, bake: Duration) -> Duration {
     }
 }
 
-/// Starts the successor where it does not run, and sees it up. One that runs already must stay well for as long as `left`.
+/// Starts the successor if it does not run, and waits until it is up. One that already runs must
+/// stay well for as long as `left`.
 async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found, left: Duration) -> Result<(), EngineError> {
     if next.seen.state == State::Running {
         resize::to(caller, &next.seen, &asked.limits).await?;
@@ -202,8 +205,8 @@ async fn rename(caller: &Caller, next: &Found, name: &str) -> Result<(), EngineE
         .await
     {
         Ok(()) => Ok(()),
-        // Taken or gone meanwhile: the next look says by what. Where the answer to an earlier try was lost, it has the
-        // name already.
+        // The name was taken, or the container removed, meanwhile: the next look shows by what. If
+        // the answer to an earlier try was lost, it already has the name.
         Err(failed) if matches!(failed.status, Some(404 | 409)) => Ok(()),
         Err(failed) => {
             let now = look::one(caller, &next.seen.id).await;
@@ -266,7 +269,7 @@ mod tests {
         assert!(!asked(&[spec, (LABEL_REVISION, "old")], Some(&revision)));
         // An earlier version made it, or it was adopted.
         assert!(!asked(&[spec], Some(&revision)));
-        // Nobody keeps revisions.
+        // Nobody records revisions.
         assert!(asked(&[spec], None));
         assert!(!asked(
             &[(LABEL_SPEC, "other"), (LABEL_REVISION, "new")],

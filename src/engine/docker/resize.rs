@@ -1,4 +1,4 @@
-//! Limits of a container that is there: changed where they differ, and read back.
+//! Limits of an existing container: changed if they differ, and read back.
 
 use super::call::Caller;
 use super::{limits, look, usage};
@@ -15,12 +15,12 @@ pub async fn running(caller: &Caller, name: &str, asked: &Limits) -> Result<Obse
         );
         return Err(caller.error(EngineErrorKind::Down, Effect::None, message));
     }
-    // Even where the engine reports these limits already: it writes them down before it has the
-    // kernel hold them, and may have been killed between the two.
+    // Even if the engine already reports these limits: it records them before it sets them in the
+    // kernel, and may have been killed in between.
     apply(caller, &found.seen, asked).await
 }
 
-/// Changes the limits where they differ, and reads them back.
+/// Changes the limits if they differ, and reads them back.
 pub async fn to(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Observed, EngineError> {
     let (machine, swap_counted) = caller.machine().await?;
     match limits::difference(asked, seen, machine.cores, *swap_counted) {
@@ -41,10 +41,10 @@ async fn apply(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Obser
         .change(&what, caller.docker.update_container(&seen.id, body))
         .await;
     match outcome {
-        // The engine has answered, so what it reports now is what is.
+        // The engine has answered, so what it reports now is true.
         Err(failed) if failed.status.is_some_and(|status| status <= 500) => {
             let now = look::ours(caller, &seen.name).await?;
-            // The kernel's own no, which the engine answers with 500.
+            // The kernel's own refusal, which the engine answers with 500.
             let (kind, advice) = if failed.said.contains("memory limit")
                 || failed.said.contains("device or resource busy")
             {
@@ -77,8 +77,8 @@ async fn apply(caller: &Caller, seen: &Observed, asked: &Limits) -> Result<Obser
     }
 }
 
-/// Refuses a limit below what the container uses. Kernels with the first version of control groups would refuse
-/// it, too; others kill the container's processes until it fits.
+/// Refuses a limit below what the container uses. Kernels with the first version of control groups
+/// would refuse it, too; others kill the container's processes until it fits.
 async fn leaves_what_is_used(caller: &Caller, seen: &Observed, limit: u64) -> Result<(), EngineError> {
     let held = match usage::held(caller, &seen.id).await {
         Ok(held) => held.unwrap_or_default(),

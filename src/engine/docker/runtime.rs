@@ -1,5 +1,5 @@
-//! Options of a container's processes in Docker's terms: how they are asked for, and whether what is
-//! reported is what was asked. Pure.
+//! Options of a container's processes in Docker's terms: how they are requested, and whether the
+//! reported ones are those that were requested. Pure.
 
 use bollard::models::{ContainerCreateBody, HostConfig, ResourcesUlimits};
 
@@ -32,9 +32,9 @@ pub fn apply(options: &RuntimeOptions, body: &mut ContainerCreateBody, host: &mu
     host.init = options.init;
 }
 
-/// What is different between what was asked and what the engine reports of a container; None when nothing
-/// is. An engine whose kernel can't count processes reports no limit: only one that the topology asks for is
-/// missed then.
+/// The difference between what was requested and what the engine reports about a container; None if
+/// there is none. An engine whose kernel can't count processes reports no limit: that matters only
+/// if the topology asks for one.
 pub fn difference(options: &RuntimeOptions, host: &HostConfig, stop_signal: Option<&str>) -> Option<String> {
     let mut wrong = Vec::new();
     let pids = host.pids_limit.filter(|limit| *limit > 0);
@@ -49,7 +49,7 @@ pub fn difference(options: &RuntimeOptions, host: &HostConfig, stop_signal: Opti
     }
     let reported = host.ulimits.clone().unwrap_or_default();
     for asked in options.ulimits.iter().map(ulimit) {
-        // The engine may have some of its own besides.
+        // The engine may add some of its own.
         let found = reported.iter().find(|found| found.name == asked.name);
         if found != Some(&asked) {
             let name = asked.name.unwrap_or_default();
@@ -82,7 +82,7 @@ pub fn difference(options: &RuntimeOptions, host: &HostConfig, stop_signal: Opti
         }
     }
     let gains = !host.security_opt.iter().flatten().any(|option| {
-        // Docker takes it with a value, too.
+        // Docker accepts it with a value, too.
         let rest = option.strip_prefix(NO_NEW_PRIVILEGES);
         rest.is_some_and(|rest| matches!(rest, "" | ":true" | "=true"))
     });
@@ -103,7 +103,7 @@ pub fn difference(options: &RuntimeOptions, host: &HostConfig, stop_signal: Opti
     (!wrong.is_empty()).then(|| wrong.join("; "))
 }
 
-/// Without the `CAP_` that newer engines put before each, in a fixed order.
+/// Without the `CAP_` that newer engines put in front, in a fixed order.
 fn plain(names: &[String]) -> Vec<String> {
     let plain = |name: &String| name.strip_prefix("CAP_").unwrap_or(name).to_owned();
     let mut names: Vec<String> = names.iter().map(plain).collect();
@@ -119,7 +119,7 @@ fn ulimit((name, limit): (&String, &Ulimit)) -> ResourcesUlimits {
     }
 }
 
-/// None, no limit, is -1 to Docker.
+/// For Docker, -1 means no limit.
 fn signed(amount: Option<u64>) -> i64 {
     amount.map_or(-1, |amount| i64::try_from(amount).unwrap_or(i64::MAX))
 }

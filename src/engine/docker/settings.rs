@@ -1,23 +1,23 @@
-//! How long the driver waits for what.
+//! The driver's time limits.
 
 use std::time::Duration;
 
-/// Bounds on every wait of the driver. No call to an engine is without one.
+/// Limits for every wait of the driver. No call to an engine is without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// For a TCP connection to be made.
+    /// For making a TCP connection.
     pub connect: Duration,
-    /// For one answer of the engine, besides any time that the call itself is asked to take (a
-    /// stop's grace, a hook's deadline).
+    /// For one answer of the engine, in addition to any time that the call itself may take (a
+    /// stop's grace period, a hook's deadline).
     pub answer: Duration,
     /// For a container with a health check to become healthy.
     pub health: Duration,
-    /// How long a started container must stay up before it counts as running. A process that
-    /// can't read its configuration is gone well within it.
+    /// How long a started container must stay up before it counts as running. A process that can't
+    /// read its configuration has ended well before that.
     pub settle: Duration,
     /// For an image to be pulled.
     pub pull: Duration,
-    /// For the next sign of life during a pull.
+    /// For the next progress message during a pull.
     pub pull_silence: Duration,
 }
 

@@ -80,12 +80,13 @@ fn labels(spec: &ContainerSpec, owner: &str) -> HashMap<String, String> {
     labels
 }
 
-/// A fingerprint of all that can't be changed in place, that is, of everything but the limits.
+/// A fingerprint of everything that can't be changed in place, that is, of everything except the
+/// limits.
 ///
-/// Of a secret it has the reference: a container keeps the value that it was created with.
+/// It contains the reference to a secret: a container keeps the value that it was created with.
 ///
-/// It is kept in a label, so it must come out the same in every build of `mapek`: hence JSON and
-/// a hash that is spelled out here (FNV-1a, 64 bits). It guards against mistakes, not malice.
+/// It is stored in a label, so every build of `mapek` must compute the same one: hence JSON and a
+/// hash that is written out here (FNV-1a, 64 bits). It guards against mistakes, not malice.
 pub fn fingerprint(spec: &ContainerSpec) -> String {
     let check = spec.healthcheck.as_ref().map(|check| {
         json!([
@@ -112,13 +113,14 @@ pub fn fingerprint(spec: &ContainerSpec) -> String {
         spec.user,
         spec.extra_hosts,
     ]);
-    // Containers that were made before there were such options have the same fingerprint without any.
+    // Without such options, the fingerprint is the same as for containers that were made before
+    // there were any.
     if !spec.runtime.is_default()
         && let Some(parts) = text.as_array_mut()
     {
         parts.push(json!(spec.runtime));
     }
-    // Without the VM's address: a container is not made anew because its VM has another.
+    // Without the VM's address: a container is not made again because its VM has another one.
     if let (Some(target), Some(parts)) = (&spec.probe, text.as_array_mut()) {
         parts.push(json!(target.probe));
     }

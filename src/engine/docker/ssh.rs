@@ -1,10 +1,10 @@
 //! Connections through SSH: the `ssh` command, with `docker system dial-stdio` at the far end, as
 //! Docker's own client does it.
 //!
-//! Keys, known hosts and jump hosts are those of the SSH client's own configuration. A host that
-//! it does not know is refused, for there is nobody to ask. A connection is handed on only after
-//! the engine has answered a ping through it: a login that fails is then a connection that was
-//! never made, with the reason that `ssh` gave.
+//! Keys, known hosts and jump hosts are those of the SSH client's own configuration. An unknown
+//! host is refused, since there is nobody to ask. A connection is used only after the engine has
+//! answered a ping through it: a failed login then counts as a connection that was never made, with
+//! the reason that `ssh` gave.
 
 use std::future::Future;
 use std::io;
@@ -22,7 +22,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 /// Logging in takes several round trips, and starting a program at the far end.
 const LOGIN_TAKES: u32 = 4;
-/// Most bytes of an answer to a ping, and of what `ssh` says.
+/// Most bytes of an answer to a ping, and of the output of `ssh`.
 const MOST: usize = 4096;
 const PING: &[u8] = b"HEAD /_ping HTTP/1.1\r\nHost: docker\r\n\r\n";
 
@@ -80,7 +80,7 @@ impl SshConnector {
         };
         if let Err(error) = ping(&mut input, &mut output).await {
             let mut said = Vec::new();
-            // What it says ends with it; it may also hang on, and then says nothing more.
+            // Its output ends with it; it may also hang, and then has no more output.
             let _ = tokio::time::timeout(
                 Duration::from_millis(500),
                 (&mut errors).take(4096).read_to_end(&mut said),
@@ -102,8 +102,8 @@ impl SshConnector {
     }
 }
 
-/// Asks the engine for a sign of life, and reads its answer to the end, so that the next byte
-/// belongs to the next answer. The answer to HEAD has no body.
+/// Sends the engine a ping, and reads its answer to the end, so that the next byte belongs to the
+/// next answer. The answer to HEAD has no body.
 async fn ping(input: &mut ChildStdin, output: &mut ChildStdout) -> io::Result<()> {
     input.write_all(PING).await?;
     input.flush().await?;
@@ -139,7 +139,7 @@ impl tower_service::Service<Uri> for SshConnector {
 pub struct SshStream {
     io: TokioIo<Join<ChildStdout, ChildStdin>>,
     _child: Child,
-    /// Kept open, or `ssh` would end when it has something to say.
+    /// Kept open, or `ssh` would end when it has something to print.
     _errors: ChildStderr,
 }
 

@@ -1,4 +1,4 @@
-//! Starting a container that is as asked, and seeing it up.
+//! Starts a container that is as requested, and waits until it is up.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use super::look::{self, Found};
 use super::wait;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Observed, State};
 
-/// What came of starting a container.
+/// The result of starting a container.
 pub enum Started {
     /// It is up.
     Up(Observed),
     /// It does not come up, and another one would not either.
     Failed(EngineError),
-    /// The engine can't start this one; another one may do. An engine that was killed in the
+    /// The engine can't start this one, but may start another. An engine that was killed in the
     /// middle of a start leaves such containers.
     Broken(EngineError),
 }
 
-/// Starts a container that is as asked and waits until it is up. One that does not come up is
+/// Starts a container that is as requested and waits until it is up. One that does not come up is
 /// stopped again, so that it holds nothing, and kept, so that its log can be read.
 ///
 /// It must stay up for as long as `bake`.
@@ -46,8 +46,9 @@ pub async fn start(caller: &Caller, found: &Found, bake: Duration) -> Started {
     }
 }
 
-/// See [`crate::engine::Engine::restart`]. Stopped and started, and not restarted by the engine in one go:
-/// where the health check is just being run, that can leave a container in which nothing can be run any more.
+/// See [`crate::engine::Engine::restart`]. Stopped and started, rather than restarted by the engine
+/// in one call: if the health check is just running, that can leave a container in which nothing
+/// can be run any more.
 pub async fn again(caller: &Caller, name: &str) -> Result<(), EngineError> {
     let found = look::ours(caller, name).await?;
     stop(caller, &found).await?;
@@ -62,7 +63,7 @@ pub async fn again(caller: &Caller, name: &str) -> Result<(), EngineError> {
 }
 
 /// What a failed start means: whether it had its effect after all, and what a person can do about
-/// the commonest causes.
+/// the most common causes.
 async fn not_started(caller: &Caller, seen: &Observed, failed: Failed) -> Started {
     let answered = failed.status == Some(500);
     let advice = advice(&failed.said);
@@ -71,7 +72,7 @@ async fn not_started(caller: &Caller, seen: &Observed, failed: Failed) -> Starte
     if !answered {
         return Started::Failed(error);
     }
-    // The engine has answered, so what it reports now is what is.
+    // The engine has answered, so what it reports now is true.
     let now = look::one(caller, &seen.id).await;
     let down = |found: &Found| matches!(found.seen.state, State::Created | State::Exited);
     if now.is_ok_and(|found| found.as_ref().is_none_or(down)) {
@@ -80,7 +81,7 @@ async fn not_started(caller: &Caller, seen: &Observed, failed: Failed) -> Starte
     if advice.is_empty() {
         Started::Broken(error)
     } else {
-        // Well understood, and no better the next time.
+        // The cause is clear, and the next try would not be better.
         error.kind = EngineErrorKind::Refused;
         Started::Failed(error)
     }

@@ -91,7 +91,7 @@ fn a_spec_becomes_what_docker_is_told() {
 
 #[test]
 fn the_fingerprint_tells_all_changes_but_those_of_limits() {
-    // It is kept in labels of containers that outlive this build: it must never come out otherwise.
+    // It is stored in labels of containers that outlive this build: it must never change.
     let before = spec::fingerprint(&sample());
     assert_eq!(before, "e3bea0660b8d6c91");
     let with = |change: &dyn Fn(&mut ContainerSpec)| {
@@ -161,7 +161,7 @@ fn what_the_engine_reports_of_a_containers_options_is_held_against_what_was_aske
     for asked in [RuntimeOptions::default(), all.clone()] {
         let (mut host, signal) = made(&asked);
         assert_eq!(runtime::difference(&asked, &host, signal.as_deref()), None);
-        // As engines since 20.10 write them.
+        // As written by engines since 20.10.
         for names in [&mut host.cap_add, &mut host.cap_drop] {
             names
                 .iter_mut()
@@ -249,7 +249,7 @@ fn what_the_engine_reports_of_a_containers_options_is_held_against_what_was_aske
         assert!(wrong.contains(name), "{name}: {wrong:?}");
         assert!(!wrong.contains(';'), "{name} alone: {wrong}");
     }
-    // A kernel that can't count processes matters only where the topology asks for it.
+    // A kernel that can't count processes matters only if the topology asks for a limit.
     let (mut host, signal) = made(&plain);
     host.pids_limit = None;
     assert_eq!(runtime::difference(&plain, &host, signal.as_deref()), None);
@@ -304,8 +304,8 @@ fn a_list_is_read_and_a_label_of_another_value_is_not_ours() {
     assert_eq!(seen.ports.len(), 1);
 }
 
-/// What an engine makes of a creation, then of an update, as Docker documents it: what is absent
-/// or zero stays as it was.
+/// What an engine makes of a creation, then of an update, as Docker documents it: what is absent or
+/// zero stays as it was.
 fn after(host: &HostConfig, now: Option<&Observed>) -> Observed {
     let kept = |new: Option<i64>, old: u64| {
         new.filter(|&new| new != 0)

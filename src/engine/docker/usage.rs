@@ -18,7 +18,8 @@ pub async fn held(caller: &Caller, id: &str) -> Result<Option<u64>, EngineError>
     Ok(stats.and_then(|stats| without_files(&stats.memory_stats?)))
 }
 
-/// One measurement; two, a second apart, unless it is to be `at_once`. None where there is no such container.
+/// One measurement; two, a second apart, unless it is to be `at_once`. None if there is no such
+/// container.
 async fn measure(
     caller: &Caller,
     id: &str,
@@ -42,7 +43,7 @@ async fn measure(
     }
 }
 
-/// None where the answer has no two moments to compare, as of a container that does not run.
+/// None if the answer does not have two moments to compare, as for a container that does not run.
 fn read(stats: &ContainerStatsResponse) -> Option<Usage> {
     let time = |text: &Option<String>| text.as_ref()?.parse::<jiff::Timestamp>().ok();
     let total = |stats: &Option<ContainerCpuStats>| stats.as_ref()?.cpu_usage.as_ref()?.total_usage;
@@ -61,7 +62,8 @@ fn read(stats: &ContainerStatsResponse) -> Option<Usage> {
     })
 }
 
-/// Without the pages of files that the kernel drops as soon as it needs room, as Docker's own client counts.
+/// Without file pages that the kernel drops as soon as it needs room, as Docker's own client
+/// counts.
 fn memory(stats: &ContainerMemoryStats) -> Option<u64> {
     let used = stats.usage?;
     let of = |name: &str| stats.stats.as_ref()?.get(name).copied();
@@ -69,7 +71,8 @@ fn memory(stats: &ContainerMemoryStats) -> Option<u64> {
     Some(used.saturating_sub(spare.filter(|spare| *spare < used).unwrap_or_default()))
 }
 
-/// Without any pages of files: what is left is the container's own, or a tmpfs's, and there is no swap.
+/// Without any file pages: what is left belongs to the container or its tmpfs, and there is no
+/// swap.
 fn without_files(stats: &ContainerMemoryStats) -> Option<u64> {
     let used = stats.usage?;
     let of = |name: &str| {
@@ -111,7 +114,7 @@ mod tests {
         let memory =
             |stats: serde_json::Value| serde_json::from_value::<ContainerMemoryStats>(stats).unwrap();
         assert_eq!(without_files(&stats("").memory_stats.unwrap()), Some(500));
-        // Of the first version of control groups, the sums count.
+        // In the first version of control groups, the sums count.
         let first = json!({ "usage": 1000, "stats": { "inactive_file": 1, "total_inactive_file": 300, "total_active_file": 50 } });
         assert_eq!(without_files(&memory(first)), Some(650));
         assert_eq!(without_files(&memory(json!({ "usage": 7 }))), Some(7));

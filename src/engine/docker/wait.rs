@@ -1,4 +1,4 @@
-//! Waiting, always with an end: for a container to come up, and for one to be gone.
+//! Waits, always with a time limit: for a container to come up, and for one to be gone.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use super::output::Output;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Health, Observed, State};
 use crate::fault::Secrets;
 
-/// Lines of a failed container's log that are told.
+/// How many lines of a failed container's log are shown.
 const LOG_LINES: &str = "20";
 /// First and longest pause between two looks.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// How long the next end of a container that ends again and again is waited for.
+/// How long to wait for the next end of a container that ends again and again.
 const NEXT_END: Duration = Duration::from_secs(1);
 
 /// Since when the container runs.
@@ -25,12 +25,12 @@ const NEXT_END: Duration = Duration::from_secs(1);
 pub enum Since {
     /// It was started just now, and must first stay up for a moment.
     Now,
-    /// It ran already.
+    /// It was already running.
     Earlier,
 }
 
-/// Waits until the container is up: it stays up, and is healthy where it has a health check, for as long as
-/// `bake` without a break.
+/// Waits until the container is up: it stays up, and is healthy if it has a health check, for as
+/// long as `bake` without a break.
 pub async fn up(
     caller: &Caller,
     seen: &Observed,
@@ -45,7 +45,7 @@ pub async fn up(
     let mut pause = FIRST_PAUSE;
     let mut well: Option<Instant> = None;
     let mut restarts = match since {
-        // A start by hand sets the engine's count back.
+        // A start by hand resets the engine's count.
         Since::Now => Some(0),
         Since::Earlier => None,
     };
@@ -112,8 +112,8 @@ pub async fn gone(caller: &Caller, seen: &Observed) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// A container that was restarted may run just now: its exit code is told by its next end, which
-/// is waited for a moment.
+/// A restarted container may be running now: its exit code is known at its next end, which is
+/// waited for a moment.
 async fn ended(caller: &Caller, mut found: Found) -> Result<Found, EngineError> {
     let until = Instant::now() + NEXT_END;
     while found.seen.state == State::Running && Instant::now() < until {
@@ -158,7 +158,7 @@ async fn unhealthy(caller: &Caller, found: &Found, text: &str) -> EngineError {
     caller.error(EngineErrorKind::Unhealthy, Effect::None, message)
 }
 
-/// What a health check said. The engine cuts it off, and says so with three dots.
+/// The output of a health check. The engine cuts it off, and says so with three dots.
 fn check(said: &str, secrets: &Secrets) -> String {
     match said.strip_suffix("...") {
         Some(cut) => format!("{}...", secrets.mask_head(cut)),

@@ -43,13 +43,32 @@ fn intents_and_cordons_outlive_the_process() {
     assert_eq!(history.intent(first.id).unwrap(), Some(first.clone()));
     assert_eq!(history.intent(Uuid::now_v7()).unwrap(), None);
     let page = |limit, before, state| {
-        let page = IntentPage { limit, before, state };
+        let page = IntentPage {
+            before,
+            state,
+            ..IntentPage::newest(limit)
+        };
         history.intents(&page).unwrap()
     };
     assert_eq!(page(1, None, None), Some((vec![second.clone()], true)));
     assert_eq!(page(9, Some(second.id), None), Some((vec![first.clone()], false)));
     assert_eq!(page(9, None, Some(State::Refused)), Some((vec![first], false)));
     assert_eq!(page(9, Some(Uuid::now_v7()), None), None);
+    let since = |since| {
+        let page = IntentPage {
+            since: Some(since),
+            ..IntentPage::newest(9)
+        };
+        history.intents(&page).unwrap().unwrap().0.len()
+    };
+    assert_eq!(
+        (
+            since(second.created_at),
+            since(Timestamp::UNIX_EPOCH),
+            since(Timestamp::MAX)
+        ),
+        (1, 2, 0)
+    );
     let lift = CordonChange::Lift(VmId::new("vm1"));
     journal
         .keep_intent(&intent("vm1", State::Done), Some(&lift), &json!({}))

@@ -1,4 +1,4 @@
-//! An execution that a request began, for who waits for its end.
+//! An execution that a request began, with a way to wait for its end.
 
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use crate::fault::{Code, Fault};
 
 use crate::service::supervisor::runner::Ended;
 
-/// An execution that was begun, now or by the same request before.
+/// An execution that was begun, now or by the same request earlier.
 #[derive(Clone, Debug)]
 pub struct Begun {
     /// Its id.

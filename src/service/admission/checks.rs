@@ -10,10 +10,12 @@ use crate::translate::Action;
 use crate::service::Snapshot;
 use crate::service::planner::sealed::Course;
 
-/// What is to be put on nodes that take nothing new: those were cordoned after a plan was sealed.
+/// What would be put on nodes that take nothing new, because they were cordoned after the plan was
+/// sealed.
 pub(super) fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
     let actions = course.stages.iter().flatten();
-    // One that is there already, and has to go before its successor is made, is nothing new.
+    // A container that is already there, and must be removed before its successor is made, is
+    // nothing new.
     let there = |vm: &VmId, container: &TierId| {
         let vm = course.seen.allocation.vms.get(vm);
         vm.is_some_and(|vm| vm.used.contains_key(container))
@@ -28,7 +30,8 @@ pub(super) fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
         let message = format!("{action}: node '{vm}' is {}", cordon.reason());
         (message, vm, cordon)
     });
-    // What is there may be resized as far as all of it together holds no more than now.
+    // What is there may be resized as long as everything on the node together holds no more than
+    // now.
     let grown = snapshot.cordons.iter().filter_map(|(vm, cordon)| {
         let before = course.seen.allocation.vms.get(vm)?.held();
         let after = course.target.vms.get(vm)?.held();
@@ -47,8 +50,8 @@ pub(super) fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
         .collect()
 }
 
-/// VMs that are to be taken into use, and that could not be looked at when the plan was placed: what
-/// others run there is not known.
+/// VMs that are to be taken into use, and that could not be looked at when the plan was placed: it
+/// is not known what others run there.
 pub(super) fn unseen(course: &Course) -> Vec<Fault> {
     let made = course.stages.iter().flatten().filter_map(|action| match action {
         Action::CreateVm { vm } => course.seen.unseen.get(vm),
@@ -57,8 +60,9 @@ pub(super) fn unseen(course: &Course) -> Vec<Fault> {
     made.cloned().collect()
 }
 
-/// VMs in use that could not be looked at, where nothing is to be done: that all is as the plan asks can't
-/// be said then. Where something is, the VMs that it touches must answer, and the others need not.
+/// VMs in use that could not be looked at, if there is nothing to do: then it can't be said that
+/// everything is as the plan asks. If there is something to do, only the VMs that it touches must
+/// answer.
 pub(super) fn unconfirmed(course: &Course) -> Vec<Fault> {
     let used = |vm: &VmId| {
         let vm = course.seen.allocation.vms.get(vm);
@@ -73,7 +77,7 @@ pub(super) fn unconfirmed(course: &Course) -> Vec<Fault> {
     }
 }
 
-/// All that stands in the way as one answer: the first says which code.
+/// All obstacles as one answer; the first decides the code.
 pub(in crate::service) fn refuse(faults: Vec<Fault>) -> Result<(), Fault> {
     let Some(first) = faults.first() else {
         return Ok(());
@@ -96,7 +100,7 @@ mod tests {
     use std::sync::Arc;
     use uuid::Uuid;
 
-    /// A VM that holds something, if `holds`, and does not answer.
+    /// A VM that does not answer; it holds something if `holds` is true.
     fn course(holds: bool, stages: Vec<Stage>) -> Course {
         let (name, mut vm) = (VmId::new("vm1"), Vm::empty(None, Size::new(4, 4)));
         if holds {
@@ -156,7 +160,7 @@ mod tests {
         assert_eq!(refused("vm1", "db"), []);
         assert_eq!(refused("vm2", "web"), []);
 
-        // It may shrink, too, and not grow.
+        // It may shrink, too, but not grow.
         let resized = |cores: u32, mem: u64| {
             let mut course = course(true, Vec::new());
             for vm in course.target.vms.values_mut() {

@@ -14,24 +14,24 @@ use crate::service::admission::{Begun, Request};
 use crate::service::supervisor::Supervisor;
 use crate::service::supervisor::runner::Ended;
 
-/// What came of the first request under a key; None while it is being worked out.
+/// The result of the first request under a key; None while it is being worked out.
 type Answer = Option<Result<Begun, Fault>>;
 
 /// Keys of requests that are being worked out.
 #[derive(Default)]
 pub(in crate::service) struct Keys(BTreeMap<String, (String, watch::Receiver<Answer>)>);
 
-/// Where a request stands among those under its key.
+/// The place of a request among those under its key.
 pub(in crate::service) enum Arrival {
-    /// It is the first: its answer goes here. Dropping this lets the next one be the first.
+    /// It is the first: its result goes here. If this is dropped, the next one becomes the first.
     First(watch::Sender<Answer>),
-    /// The first is being worked out: its answer comes here.
+    /// The first is being worked out: its result comes here.
     After(watch::Receiver<Answer>),
     /// The first has begun an execution.
     Begun(Begun),
 }
 
-/// A hash of everything that a request asks for, whatever the order in which its fields were written, and
+/// A hash of everything that a request asks for, regardless of the order of its fields, and of
 /// whether whole numbers were written as floats.
 pub(in crate::service) fn fingerprint(request: &Request) -> String {
     let all = json!({
@@ -61,7 +61,7 @@ fn sorted(value: &Value) -> Value {
 /// A whole number that is written as a float, as planners do.
 fn whole(number: &Number) -> Option<u64> {
     let float = number.as_f64().filter(|_| number.is_f64())?;
-    // Larger ones are no amount that a plan may have.
+    // Larger ones are not valid in a plan.
     let known = float.fract() == 0.0 && (0.0..=1e9).contains(&float);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     known.then_some(float as u64)
@@ -75,7 +75,7 @@ impl Supervisor {
         fingerprint: &str,
         request: &Request,
     ) -> Result<Arrival, Fault> {
-        // What is not worked out any more has an execution by now, or came to nothing.
+        // A request that is no longer being worked out has an execution by now, or came to nothing.
         self.keys
             .0
             .retain(|_, (_, answer)| answer.borrow().is_none() && answer.has_changed().is_ok());

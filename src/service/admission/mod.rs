@@ -1,4 +1,4 @@
-//! Admission: from a plan that somebody wants to an execution on record, with its runner.
+//! Admission: from a plan that somebody sends to a recorded execution with its runner.
 
 mod begun;
 mod checks;
@@ -30,34 +30,33 @@ use prepare::Prepared;
 /// A plan to be carried out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The plan; one that was sealed needs not be sent again.
+    /// The plan; a sealed one need not be sent again.
     pub plan: Option<Value>,
-    /// The sealed plan that is to be carried out as it was shown.
+    /// The sealed plan to carry out as it was shown.
     pub plan_id: Option<String>,
-    /// What to do when an action fails; the topology says it otherwise.
+    /// What to do when an action fails; without it, the topology decides.
     pub on_failure: Option<OnFailure>,
-    /// What to do when fewer VMs come than are asked for; the topology says it otherwise.
+    /// What to do when fewer VMs come than are asked for; without it, the topology decides.
     pub on_shortage: Option<OnShortage>,
     /// The same request under the same key is carried out once.
     pub idempotency_key: Option<String>,
     /// Who asks.
     pub by: By,
-    /// Why the service asks by itself, where it does. Where there is nothing to do then, nothing is
-    /// begun.
+    /// Why the service asks by itself, if it does. Then nothing is begun if there is nothing to do.
     pub reconcile: Option<Reconcile>,
-    /// Containers that are to be restarted where they are, if they are still unhealthy.
+    /// Containers to restart where they are, if they are still unhealthy.
     pub restart: BTreeSet<(VmId, TierId)>,
-    /// What is wanted of where things are, besides what the tiers say.
+    /// Where things should be, besides what the tiers say.
     pub confine: Confine,
     /// The intent that this carries out.
     pub intent: Option<Uuid>,
 }
 
-/// How often a plan is worked out anew when the state moved under it.
+/// How often a plan is worked out again when the state has changed meanwhile.
 const ATTEMPTS: u32 = 5;
 
 impl Service {
-    /// Works a plan out and begins to carry it out. The execution goes on even when the caller goes
+    /// Works a plan out and begins to carry it out. The execution goes on even if the caller goes
     /// away.
     ///
     /// # Errors
@@ -68,7 +67,7 @@ impl Service {
         self.to_the_end(async move { service.admit(request).await }).await
     }
 
-    /// Lets the first request under a key in; those like it wait for what comes of it.
+    /// Lets the first request under a key in; repetitions wait for its result.
     async fn admit(&self, request: Request) -> Result<Begun, Fault> {
         let Some(key) = request.idempotency_key.clone() else {
             return self.begin_here(request, None).await;

@@ -1,4 +1,5 @@
-//! What a request comes to, looked at before anything is done: the plan, the way, and all that is needed at hand.
+//! The result of a request, checked before anything is done: the plan, its actions, and everything
+//! that they need.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::service::planner::sealed::Course;
 use crate::service::planner::{Seen, Wishes};
 use crate::service::{Service, Snapshot};
 
-/// What a request comes to, with all that it needs at hand.
+/// The result of a request, with everything that it needs.
 pub(in crate::service) struct Prepared {
     pub(super) plan: Value,
     pub(super) course: Course,
@@ -26,7 +27,7 @@ pub(in crate::service) struct Prepared {
 }
 
 impl Service {
-    /// What a request comes to on what a snapshot says. Nothing is changed or recorded.
+    /// The result of a request, based on a snapshot. Nothing is changed or recorded.
     ///
     /// # Errors
     ///
@@ -60,7 +61,7 @@ impl Service {
         })
     }
 
-    /// The plan of a request, and the way to be gone for it: as it was shown, or worked out now.
+    /// The plan of a request and its actions: as they were shown, or worked out now.
     async fn course(&self, snapshot: &Arc<Snapshot>, request: &Request) -> Result<(Value, Course), Fault> {
         if let Some(id) = &request.plan_id {
             let seal = self.sealed(id).await?;

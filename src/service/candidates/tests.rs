@@ -85,8 +85,11 @@ fn every_rejection_has_its_reasons() {
     let unchanged = |_: &mut Node| {};
     let one = |reason: &str| vec![reason.to_owned()];
     // How it stands.
+    assert_eq!(
+        why(any(), &asks(1, 1), standing(Standing::Cordoned, "cordoned by me")),
+        one("it is cordoned by me; uncordon it to use it")
+    );
     for (how, name) in [
-        (Standing::Cordoned, "cordoned"),
         (Standing::Draining, "draining"),
         (Standing::Silent, "silent"),
         (Standing::Lost, "lost"),
@@ -191,8 +194,8 @@ fn every_rejection_has_its_reasons() {
     assert_eq!(
         why(any(), &asks(1, 1), others),
         [
-            "4 of 4 cores are in use, and 1 are needed",
-            "8 of 8 mem_units are in use, and 1 are needed"
+            "4 of 4 cores are in use, and 1 is needed",
+            "8 of 8 mem_units are in use, and 1 is needed"
         ]
     );
     assert_eq!(
@@ -236,13 +239,13 @@ fn every_rejection_has_its_reasons() {
     let all = why(
         requires("node.labels.zone == 'b'"),
         &excluded,
-        standing(Standing::Cordoned, "why"),
+        standing(Standing::Cordoned, "cordoned by me since noon"),
     );
     assert_eq!(
         all,
         [
             "it is excluded",
-            "it is cordoned: why",
+            "it is cordoned by me since noon; uncordon it to use it",
             "requires: node.labels.zone == 'b' is false (a)",
             "0 of 4 cores are in use, and 9 are needed",
             "0 of 8 mem_units are in use, and 9 are needed"
@@ -305,4 +308,53 @@ fn a_question_that_would_take_too_long_is_refused() {
     let fault = affordable(&nodes(1000), None, &wanted).unwrap_err();
     assert_eq!(fault.code, Code::RequestInvalid);
     assert!(fault.message.contains("1000 nodes"), "{}", fault.message);
+}
+
+#[test]
+fn a_tier_is_on_no_more_nodes_than_it_may_be() {
+    let nodes = || vec![node("n", holding("t", 1, 1)), node("m", |_| {})];
+    let refused = found(json!({ "max_node": 1 }), &asks(1, 1), nodes());
+    assert_eq!(refused.candidates, []);
+    let why = |name: &str| {
+        let rejected = refused.rejected.iter().find(|one| one.node.as_str() == name);
+        rejected.unwrap().reasons.clone()
+    };
+    assert_eq!(
+        why("m"),
+        ["max_node: a_t may be on 1 node, and is on 'n' already"]
+    );
+    assert_eq!(why("n"), ["it has a container of a_t already"]);
+    assert_eq!(
+        found(json!({ "max_node": 2 }), &asks(1, 1), nodes())
+            .candidates
+            .len(),
+        1
+    );
+    // One that leaves makes room for another.
+    let moves = Wanted {
+        leaves: Some(VmId::new("n")),
+        ..asks(1, 1)
+    };
+    assert_eq!(
+        found(json!({ "max_node": 1 }), &moves, nodes()).candidates.len(),
+        1
+    );
+}
+
+#[test]
+fn cores_are_counted_in_the_steps_of_the_mode_and_nodes_are_known() {
+    let half = Wanted {
+        cpu: Some(Cpu::hundredths(150)),
+        ..Wanted::default()
+    };
+    let refused = countable(&topology(json!({})), &half).unwrap_err();
+    assert!(refused.message.contains("whole number"), "{refused}");
+    assert!(countable(&topology(json!({})), &asks(2, 1)).is_ok());
+    let nodes: Nodes = [(VmId::new("vm1"), node("vm1", |_| {}))].into();
+    let names = ["vm1", "vm11"].map(VmId::new).into();
+    let unknown = known(&nodes, &names).unwrap_err();
+    assert_eq!(
+        unknown.message,
+        "exclude: there is no node 'vm11'; did you mean 'vm1'?"
+    );
 }

@@ -4,17 +4,49 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::execute::Outcome;
 use crate::fault::{Code, Fault};
 use crate::model::intent::{Intent, State, Wanted};
-
 use crate::service::Service;
+use crate::service::admission::Begun;
+
+use super::reasons::reasons_of;
 
 /// How often an intent is tried again that waits for something.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// What came of an attempt to carry an intent out.
+pub(super) enum Attempt {
+    /// Its execution is begun, which is on record with the intent.
+    Begun,
+    /// What is wanted is so.
+    Done,
+    /// Somebody else was faster, or it was taken back.
+    Later,
+    /// For these reasons it can't be begun now, and they may pass.
+    Waits(Vec<String>),
+    /// For these reasons it can't be done.
+    Refused(Vec<String>),
+}
+
+impl Attempt {
+    pub(super) fn of(begun: Result<Begun, Fault>) -> Self {
+        match begun {
+            Ok(_) => Self::Begun,
+            Err(fault) => Self::failed(&fault),
+        }
+    }
+
+    pub(super) fn failed(fault: &Fault) -> Self {
+        match fault.code {
+            Code::ExecutionRunning | Code::Stopping | Code::Overloaded | Code::Cancelled => Self::Later,
+            code if passes(code) => Self::Waits(vec![fault.message.clone()]),
+            _ => Self::Refused(reasons_of(fault)),
+        }
+    }
+}
 
 impl Service {
     /// Starts to carry intents out, for as long as the service lives.
@@ -29,7 +61,7 @@ impl Service {
                 }
                 let waiting = !service.snapshot().intents.is_empty();
                 let pause = if waiting { AGAIN } else { Duration::from_hours(1) };
-                // That it ended says that the service has.
+                // An error means that the service has ended.
                 if let Ok(Err(_)) = tokio::time::timeout(pause, changes.changed()).await {
                     return;
                 }
@@ -37,7 +69,7 @@ impl Service {
         });
     }
 
-    /// Takes an intent as far as it goes now.
+    /// Takes an intent as far as it can go now.
     async fn go_on(&self, intent: Intent) {
         let id = intent.id;
         let result = match (intent.state, intent.execution) {
@@ -50,7 +82,7 @@ impl Service {
         }
     }
 
-    /// Looks what has become of the execution.
+    /// Checks how its execution has ended.
     async fn follow(&self, mut intent: Intent, execution: Uuid) -> Result<(), Fault> {
         let (outcome, failure) = match self.execution(execution).await {
             Ok(record) => (record.progress.outcome, record.failure()),
@@ -77,45 +109,34 @@ impl Service {
         self.with_store(move |store| store.keep_if_open(intent)).await
     }
 
-    /// Begins what an intent takes, or says why not.
+    /// Begins the execution that an intent needs, or says why not.
     async fn set_out(&self, mut intent: Intent) -> Result<(), Fault> {
         let snapshot = self.snapshot();
         if snapshot.running.is_some() {
             return Ok(());
         }
-        let begun = match self.request(&snapshot, &intent).await {
-            Ok(Some(request)) => self.begin(request).await.map(|begun| Some(begun.id)),
-            Ok(None) => Ok(None),
-            Err(fault) => Err(fault),
+        let attempt = match self.attempt(&snapshot, &intent).await {
+            Ok(attempt) => attempt,
+            Err(fault) => Attempt::failed(&fault),
         };
-        match begun {
-            // It is on record with the execution.
-            Ok(Some(_)) => return Ok(()),
-            Ok(None) => {
+        match attempt {
+            Attempt::Begun | Attempt::Later => return Ok(()),
+            Attempt::Done => {
                 intent.state = State::Done;
                 // What it waited for.
                 intent.reasons.clear();
             }
-            // Somebody else was faster.
-            Err(fault)
-                if matches!(
-                    fault.code,
-                    Code::ExecutionRunning | Code::Stopping | Code::Overloaded
-                ) =>
-            {
-                return Ok(());
-            }
-            // It may pass, and is tried again; that it waits is told once.
-            Err(fault) if passes(fault.code) => {
-                let reasons = vec![format!("waits: {}", fault.message)];
+            // It is tried again; that it waits is told once.
+            Attempt::Waits(reasons) => {
+                let reasons: Vec<String> = reasons.iter().map(|why| format!("waits: {why}")).collect();
                 if intent.reasons == reasons {
                     return Ok(());
                 }
                 intent.reasons = reasons;
             }
-            Err(fault) => {
+            Attempt::Refused(reasons) => {
                 intent.state = State::Refused;
-                intent.reasons = reasons_of(&fault);
+                intent.reasons = reasons;
                 if let Wanted::Drain { node } = &intent.wanted {
                     intent.reasons.push(format!(
                         "node '{node}' stays cordoned; uncordon it to use it again"
@@ -129,7 +150,7 @@ impl Service {
 }
 
 /// Whether a fault may be over soon without anybody's help.
-const fn passes(code: Code) -> bool {
+pub(super) const fn passes(code: Code) -> bool {
     matches!(
         code,
         Code::EngineUnreachable
@@ -141,26 +162,4 @@ const fn passes(code: Code) -> bool {
             | Code::Undecided
             | Code::Conflict
     )
-}
-
-/// A refusal as reasons, each once.
-fn reasons_of(fault: &Fault) -> Vec<String> {
-    let mut reasons = vec![fault.message.clone()];
-    for detail in &fault.details {
-        let text = |key: &str| detail.get(key).and_then(Value::as_str);
-        let told = match (text("code"), text("node")) {
-            (Some("rejected"), node) => {
-                let why = detail.get("reasons").and_then(Value::as_array);
-                let why: Vec<&str> = why.into_iter().flatten().filter_map(Value::as_str).collect();
-                let tier = text("tier").unwrap_or_default();
-                let node = node.map_or_else(|| "a new VM".to_owned(), |node| format!("'{node}'"));
-                Some(format!("{tier} on {node}: {}", why.join(", ")))
-            }
-            _ => text("repair").map(|repair| format!("what would help: {repair}")),
-        };
-        if let Some(told) = told.filter(|told| !reasons.contains(told)) {
-            reasons.push(told);
-        }
-    }
-    reasons
 }

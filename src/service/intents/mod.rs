@@ -1,8 +1,13 @@
 //! Intents: cordon, uncordon, drain, migrate. What somebody wants is recorded first, then carried out.
 
 mod carry_out;
+mod gone;
 mod migration;
+mod reasons;
 mod request;
+mod take_back;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -20,12 +25,13 @@ use crate::service::{Service, Snapshot};
 /// Intents that may wait at the same time.
 const MOST: usize = 1000;
 
-/// Nodes that a migrate may name; an expression takes any number.
+/// How many nodes a migrate may name; an expression may match any number.
 const MOST_NAMED: usize = 1000;
 
 impl Service {
-    /// Records what somebody wants. A node is cordoned, and may be used again, with that; the rest is carried out
-    /// afterwards. Where the same is wanted already, and not done yet, that is the answer.
+    /// Records what somebody wants. Cordons and uncordons take effect with that; the rest is
+    /// carried out afterwards. If the same is already wanted, and not done yet, that intent is the
+    /// answer.
     ///
     /// # Errors
     ///
@@ -106,18 +112,7 @@ impl Service {
                 Wanted::Uncordon { node } => Some(CordonChange::Lift(node.clone())),
                 Wanted::Migrate { .. } => None,
             };
-            // Whoever wants a node back wants no more that it is drained.
-            if let Wanted::Uncordon { node } = &intent.wanted {
-                for drain in open.iter().filter(|open| {
-                    open.state == State::Pending
-                        && matches!(&open.wanted, Wanted::Drain { node: drained } if drained == node)
-                }) {
-                    let mut drain = drain.clone();
-                    drain.state = State::Refused;
-                    drain.reasons = vec![format!("the node was uncordoned by {} before", intent.by)];
-                    store.keep_intent(drain, None)?;
-                }
-            }
+            store.supersede(&intent)?;
             store.keep_intent(intent, cordon.as_ref())
         })
         .await

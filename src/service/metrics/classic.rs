@@ -1,7 +1,7 @@
 //! Prometheus' older text format, from the newer one.
 
-/// The same text in the older format, which everything reads: there a counter is named with its
-/// `_total`, and an info with its `_info`, wherever it is named.
+/// The same text in the older format, which every reader understands: there, the name of a counter
+/// always has its `_total`, and that of an info its `_info`.
 #[must_use]
 pub fn classic(openmetrics: &str) -> String {
     let mut kinds = std::collections::HashMap::new();

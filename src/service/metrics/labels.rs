@@ -1,4 +1,4 @@
-//! Labels: each value of one is a series of its own, so there are only so many.
+//! Labels. Each value makes a series of its own, so there are only a few.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
@@ -10,13 +10,13 @@ pub struct Ended {
     pub outcome: &'static str,
 }
 
-/// What placing a plan anew came to.
+/// The result of placing a plan again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Replan {
     pub result: &'static str,
 }
 
-/// What a search for a placement came to.
+/// The result of a search for a placement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Solved {
     pub result: &'static str,
@@ -34,7 +34,7 @@ pub struct Kind {
     pub kind: &'static str,
 }
 
-/// What an action does, and how it went.
+/// What an action does, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Done {
     pub kind: &'static str,
@@ -65,7 +65,7 @@ pub const KINDS: [&str; 8] = [
     "run_tier_hook",
 ];
 
-/// What an action does, in a word.
+/// What an action does, in one word.
 pub const fn kind(action: &Action) -> &'static str {
     match action {
         Action::CreateVm { .. } => "create_vm",

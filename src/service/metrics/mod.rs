@@ -30,7 +30,7 @@ pub use classic::classic;
 type Number = Gauge<u64, AtomicU64>;
 type Amount = Gauge<f64, AtomicU64>;
 
-/// Counters and gauges, with the registry that writes them down.
+/// Counters and gauges, with the registry that prints them.
 pub struct Metrics {
     registry: Registry,
     /// The journal's main file.
@@ -92,7 +92,7 @@ impl Metrics {
         Self { registry, ..metrics }
     }
 
-    /// What has not happened yet is told as 0: a series that begins at 1 shows no rise from 0.
+    /// What has not happened yet is shown as 0: a series that begins at 1 shows no rise from 0.
     fn begin_at_zero(&self) {
         const OUTCOMES: [Outcome; 5] = [
             Outcome::Succeeded,
@@ -203,7 +203,7 @@ impl Metrics {
         );
     }
 
-    /// Counts an event; `action` is the one that it is about.
+    /// Counts an event; `action` is the one that it concerns.
     pub fn event(&self, event: &Event, action: Option<&Action>) {
         let outcome = match event {
             Event::Replanned { .. } => {
@@ -238,7 +238,7 @@ impl Metrics {
         }
     }
 
-    /// Counts an execution that has ended, and takes its times.
+    /// Counts an execution that has ended, and its times.
     pub fn ended(&self, execution: &Execution) {
         let outcome = execution.progress.outcome.map_or("unknown", Outcome::as_str);
         self.executions.get_or_create(&Ended { outcome }).inc();
@@ -299,7 +299,7 @@ impl Metrics {
         self.solves.get_or_create(&Solved { result }).inc();
     }
 
-    /// Takes the result of a look for drift.
+    /// Records the result of a check for drift.
     pub fn drift(&self, containers: usize) {
         self.looks.inc();
         self.drift.set(count(containers));
@@ -329,7 +329,7 @@ impl Metrics {
         self.vms.set(count(allocation.vms.len()));
         self.containers.set(count(vms().map(|vm| vm.used.len()).sum()));
         let used: Size = vms().map(crate::model::Vm::held).sum();
-        // Found running may be more than there is.
+        // More may be found running than there is.
         let free = vms().map(|vm| {
             let held = vm.held();
             let cpu = vm

@@ -1,4 +1,4 @@
-//! Containers of others that take room from ours, in words. Pure.
+//! Other containers that take room from ours, in words. Pure.
 
 use serde_json::{Value, json};
 
@@ -9,22 +9,22 @@ use crate::model::{Allocation, Size, Topology, VmId};
 
 use crate::service::planner::place::is_crowded;
 
-/// Most VMs that one message tells of; all are in its details.
+/// Most VMs that one message names; all are in its details.
 const TOLD: usize = 5;
 
-/// What others hold of one VM.
+/// What others hold on one VM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::service) struct Contention {
     vm: VmId,
     capacity: Size,
     /// What they leave.
     left: Size,
-    /// Their names, with what each holds and whether it is ours all the same.
+    /// Their names, with what each holds and whether it is nevertheless ours.
     containers: Vec<(String, Size, bool)>,
 }
 
 impl Contention {
-    /// None where none of them holds anything that is counted.
+    /// None if none of them holds anything that is counted.
     pub fn on<'s>(
         topology: &Topology,
         vm: &VmId,
@@ -43,7 +43,7 @@ impl Contention {
         })
     }
 
-    /// As a person is told.
+    /// As shown to a person.
     fn text(&self) -> String {
         let holds = |(name, size, ours): &(String, Size, bool)| {
             let whose = if *ours {
@@ -75,7 +75,7 @@ fn amounts(size: Size) -> String {
     format!("{} cores and {} mem_units", size.cpu, size.mem)
 }
 
-/// Says what others take, where no placement was found.
+/// Says what others take, if no placement was found.
 pub(in crate::service) fn crowded_out(mut fault: Fault, contentions: &[Contention]) -> Fault {
     if fault.code == Code::Infeasible && !contentions.is_empty() {
         let told = contentions.iter().take(TOLD).map(Contention::text);
@@ -86,7 +86,7 @@ pub(in crate::service) fn crowded_out(mut fault: Fault, contentions: &[Contentio
     fault
 }
 
-/// What is told of VMs that ours and others together overfill.
+/// The warning about VMs that our own and other containers together overfill.
 pub(in crate::service) fn overfull(allocation: &Allocation, contentions: &[Contention]) -> Vec<String> {
     let overfull = contentions.iter().filter_map(|crowd| {
         let vm = allocation.vms.get(&crowd.vm).filter(|vm| is_crowded(vm))?;

@@ -18,11 +18,11 @@ use crate::service::{Service, Snapshot};
 const PATIENCE_AT_PUT: Duration = Duration::from_secs(3);
 
 impl Service {
-    /// Looks, as far as they answer, which engines the hosts of a topology have.
+    /// Finds out which engines the hosts of a topology have, as far as they answer.
     ///
     /// # Errors
     ///
-    /// When two hosts have one, or one in use has another than before.
+    /// When two hosts have the same, or one in use has another than before.
     pub(in crate::service) async fn check_engines(&self, topology: &Topology) -> Result<(), Fault> {
         let CloudSpec::Hosts(hosts) = &topology.infrastructure.cloud else {
             return Ok(());

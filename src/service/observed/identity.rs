@@ -12,7 +12,7 @@ use crate::model::{Allocation, VmId};
 /// Engines as they were seen, by the names of their VMs.
 pub type Engines = BTreeMap<VmId, Identity>;
 
-/// The ids that are on record.
+/// The recorded ids.
 pub type Known = BTreeMap<VmId, String>;
 
 /// Refuses two names for one engine: each would be filled as if it were a machine of its own.
@@ -36,7 +36,7 @@ pub fn refuse_shared(engines: &Engines) -> Result<(), Fault> {
     Err(Fault::new(Code::EngineShared, message).with(shared.iter().map(|vms| json!({ "vms": vms }))))
 }
 
-/// Refuses an engine that has taken the place of the one that the VM's containers were put on. Where
+/// Refuses an engine that has taken the place of the one that the VM's containers were put on. If
 /// nothing was put on the VM, any engine will do.
 pub fn refuse_changed(
     allocation: &Allocation,
@@ -58,7 +58,7 @@ pub fn refuse_changed(
     Err(Fault::new(Code::EngineChanged, message).with([details]))
 }
 
-/// What is to be remembered that was not known like this before.
+/// What has to be recorded because it is new or has changed.
 pub fn news(known: &Known, seen: &Engines) -> Known {
     let new = |(vm, now): &(&VmId, &Identity)| !now.id.is_empty() && known.get(*vm) != Some(&now.id);
     let seen = seen.iter().filter(new);

@@ -8,8 +8,8 @@ use crate::execute::{as_seen, held};
 use crate::model::{Allocation, Size, TierId, Topology, VmId};
 use crate::translate::{Action, Stage};
 
-/// What a VM outside of the allocation runs of ours although all of it is `held` elsewhere, so that nobody
-/// wants it there.
+/// What a VM outside of the allocation runs of ours although all of it is `held` elsewhere, so that
+/// nobody wants it there.
 pub fn surplus(
     topology: &Topology,
     vm: &VmId,
@@ -30,7 +30,7 @@ pub fn surplus(
     removals
 }
 
-/// Puts removals before everything else: what they free may be used right after.
+/// Puts removals before everything else: what they free can be used right after.
 pub fn remove_first(removals: Stage, stages: &mut Vec<Stage>) {
     if !removals.is_empty() {
         stages.insert(0, removals);
@@ -44,21 +44,21 @@ fn removal(topology: &Topology, vm: &VmId, container: &Observed) -> Action {
         container: TierId::new(&container.name),
         was: was.size,
         was_cores: was.cores,
-        // What is left over does no work that it could bring to an end.
+        // A leftover does no work that it could finish.
         hooks: Vec::new(),
     }
 }
 
-/// Whether a container is ours, holds nothing, and is on nobody's way out.
+/// Whether a container is ours, holds nothing, and is not about to be removed by anybody.
 pub fn left_behind(container: &Observed) -> bool {
     let holds = container.state.holds() || container.state == State::Removing;
     container.managed && !holds
 }
 
-/// When containers go that hold something and are of no tier.
+/// When containers that hold something and belong to no tier are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) enum Strays {
-    /// After all that is made: there is room beside them.
+    /// After everything is made: there is room beside them.
     Last,
     /// Before anything else, since what is made needs their room.
     First,
@@ -69,7 +69,7 @@ pub(in crate::service) fn is_stray(topology: &Topology, seen: &Observed) -> bool
     seen.managed && seen.state.holds() && !topology.tiers.contains_key(seen.name.as_str())
 }
 
-/// The allocation as if such containers were gone already; None where there are none.
+/// The allocation as if such containers were already gone; None if there are none.
 pub(in crate::service) fn without_strays(
     topology: &Topology,
     allocation: &Allocation,
@@ -88,10 +88,11 @@ pub(in crate::service) fn without_strays(
     found.then_some(without)
 }
 
-/// Adds the removal of what is left behind. What holds nothing goes in the first stage: it can go at any
-/// time, but it would keep its VM from being released. What the target wants in the same place is left
-/// for its creation to take up. What holds something goes when `strays` says, and first in any case
-/// where it publishes a port that a new container on its VM needs.
+/// Adds the removal of leftovers. Those that hold nothing are removed in the first stage: they
+/// could be removed at any time, but they would keep their VM from being released. If the target
+/// wants something in the same place, that is left to its creation. Those that hold something are
+/// removed when `strays` says, and first in any case if they publish a port that a new container on
+/// their VM needs.
 pub(in crate::service) fn sweep(
     topology: &Topology,
     target: &Allocation,
@@ -128,7 +129,7 @@ pub(in crate::service) fn sweep(
     };
     if !at_once.is_empty() {
         match stages.first_mut() {
-            // They go before their VM does.
+            // They are removed before their VM is.
             Some(stage) if !of_vms(stage, false) => stage.extend(at_once),
             _ => stages.insert(0, at_once),
         }
@@ -143,8 +144,8 @@ pub(in crate::service) fn sweep(
     }
 }
 
-/// Whether a container has the name that a replacement gives to the successor that it makes: it takes up what is there or
-/// removes it itself, and nothing else may remove it meanwhile.
+/// Whether a container has the name of a replacement's successor: the replacement continues with it
+/// or removes it itself, and nothing else may remove it meanwhile.
 fn is_taken_up(stages: &[Stage], vm: &VmId, seen: &Observed) -> bool {
     stages.iter().flatten().any(|action| match action {
         Action::ReplaceContainer {

@@ -1,4 +1,4 @@
-//! Looking at VMs: what their engines are, and what they run.
+//! Looks at VMs: which engines they have, and what these run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::model::Topology;
 
 use crate::service::Service;
 
-/// VMs that are looked at at the same time.
+/// How many VMs are looked at at the same time.
 pub(super) const AT_ONCE: usize = 64;
 
 /// How long a VM that nothing is on is waited for.
 pub(in crate::service) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// From a look that failed to the next.
+/// The pause after a look that failed.
 const BEFORE_THE_SECOND_LOOK: Duration = Duration::from_millis(100);
 
 /// Why a VM is looked at.
@@ -27,13 +27,13 @@ const BEFORE_THE_SECOND_LOOK: Duration = Duration::from_millis(100);
 pub(super) enum Role {
     /// The allocation has it.
     Used,
-    /// A member of a group that nothing was put on yet.
+    /// A member of a group on which nothing was put yet.
     Idle,
     /// It could be taken into use.
     Spare,
 }
 
-/// What one VM's engine told.
+/// What the engine of one VM reported.
 pub(in crate::service) struct Look {
     pub vm: CloudVm,
     pub(super) role: Role,
@@ -58,7 +58,7 @@ impl Service {
                         match role {
                             Role::Used => look(engine.as_ref()).await,
                             Role::Idle | Role::Spare => {
-                                // One that is late is asked again, too: `PATIENCE` bounds both.
+                                // One that is late is asked again, too; `PATIENCE` limits both.
                                 let (machine, seen) =
                                     look_again(engine.as_ref(), EngineError::may_pass).await?;
                                 check_shape(
@@ -92,15 +92,15 @@ fn late() -> String {
     format!("no answer within {} s", PATIENCE.as_secs())
 }
 
-/// What it is, and what it runs. Whoever asks waits for the answer: one that is late is not
-/// asked again.
+/// The VM's engine and what it runs. The caller waits for the answer: one that is late is not asked
+/// again.
 pub(in crate::service) async fn look(engine: &dyn Engine) -> Result<(Machine, Vec<Observed>), Fault> {
     let passes = |error: &EngineError| error.may_pass() && error.kind != EngineErrorKind::TimedOut;
     Ok(look_again(engine, passes).await?)
 }
 
-/// Asks an engine what it is and what it runs, and once more after a failure that `passes`: one broken
-/// connection is no reason to refuse a plan.
+/// Asks an engine what it is and what it runs, and once more after a failure that `passes`: one
+/// broken connection is no reason to refuse a plan.
 async fn look_again(
     engine: &dyn Engine,
     passes: impl Fn(&EngineError) -> bool,

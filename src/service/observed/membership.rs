@@ -1,24 +1,24 @@
-//! The confirmed allocation beside the VMs that the cloud has now. Pure.
+//! The confirmed allocation, compared with the VMs that the cloud has now. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::model::{Allocation, Size, Vm, VmId};
 
-/// What is there, as far as the cloud knows.
+/// What is there, according to the cloud.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Membership {
     /// The allocation with the VMs that are there: none that left, and those that hold nothing.
     pub allocation: Allocation,
-    /// VMs of the allocation that are gone or about to go, and why.
+    /// VMs of the allocation that are gone or about to be taken away, and why.
     pub gone: Vec<(VmId, String)>,
     /// VMs that exist and were not in the allocation.
     pub idle: Vec<VmId>,
 }
 
-/// Takes VMs that left out of the allocation, and those in that exist and can be used. VMs with
-/// names of their own, such as hosts, are in it while they are in use, and come and go with a plan
-/// only. `shape` is what a VM has.
+/// Takes VMs that left out of the allocation, and adds those that exist and can be used. VMs with
+/// names of their own, such as hosts, are in it while they are in use, and are added and removed
+/// only by a plan. `shape` is what a VM has.
 #[must_use]
 pub fn members(allocation: &Allocation, offer: &Offer, shape: Size) -> Membership {
     let mut found = Membership {
@@ -57,8 +57,8 @@ pub fn members(allocation: &Allocation, offer: &Offer, shape: Size) -> Membershi
     found
 }
 
-/// Keeps idle VMs in the target that may not go, since the cloud lets only `removable` go, and as
-/// many more as are made. Answers with those that are kept.
+/// Keeps idle VMs in the target that can't be deleted: the cloud lets only `removable` of them go,
+/// plus as many as are made. Returns those that are kept.
 pub fn keep_unremovable(from: &Allocation, target: &mut Allocation, removable: Option<u32>) -> Vec<VmId> {
     let Some(removable) = removable else {
         return Vec::new();
@@ -164,7 +164,7 @@ mod tests {
         ]);
         let found = members(&before, &offer, shape());
         assert_eq!(found.allocation, before);
-        // What an empty group left behind when the driver was changed is no host.
+        // What an empty group left behind when the driver was changed is not a host.
         let other = members(
             &before,
             &Offer::of_named(vec![vm("vm1", Standing::Ready)]),

@@ -1,4 +1,4 @@
-//! What is, before a plan: looked up from the cloud and from the engines.
+//! What is there before a plan: looked up from the cloud and from the engines.
 
 pub(super) mod contention;
 mod engines;
@@ -28,16 +28,17 @@ pub(super) use look::{Look, PATIENCE, look};
 
 use look::Role;
 
-/// What is, before a plan.
+/// What is there before a plan.
 #[derive(Default)]
 pub(in crate::service) struct ObservedState {
-    /// The VMs that there are, and what their engines say of them.
+    /// The VMs that exist, and what their engines report.
     pub allocation: Allocation,
     /// What was seen on them.
     pub seen: BTreeMap<VmId, Vec<Observed>>,
     /// VMs that could be taken into use.
     pub spares: Spares,
-    /// Removals of what runs on VMs that were given up and came back, though all of it is held elsewhere.
+    /// Removals of what runs on VMs that were given up and came back, although all of it is held
+    /// elsewhere.
     pub surplus: Vec<Action>,
     /// Containers without limits, which may take more than is counted, by VM.
     pub unlimited: BTreeMap<VmId, Vec<Unlimited>>,
@@ -60,8 +61,8 @@ pub(in crate::service) struct Spares {
     pub occupied: BTreeMap<VmId, Vm>,
     /// Why others can't be used.
     pub unusable: Vec<Fault>,
-    /// Why others could not be looked at. A plan may show them, after all others, and nothing is begun
-    /// on them before they are seen.
+    /// Why others could not be looked at. A plan may show them, after all others, and nothing is
+    /// begun on them before they have answered.
     pub unseen: BTreeMap<VmId, Fault>,
 }
 
@@ -72,7 +73,7 @@ pub(in crate::service) struct Unlimited {
     pub lacks: &'static str,
 }
 
-/// A warning about the world, not about a place in a document.
+/// A warning about the outside world, not about a place in a document.
 pub(in crate::service) fn told(problem: String) -> Warning {
     Warning {
         path: String::new(),
@@ -81,10 +82,10 @@ pub(in crate::service) fn told(problem: String) -> Warning {
 }
 
 impl Service {
-    /// What is: the confirmed allocation with the VMs that the cloud has, and with what their engines
-    /// report in its place. A VM that does not answer is taken to be as confirmed; a plan that
-    /// touches it is refused before anything is done. One that nothing was put on yet and that does
-    /// not answer comes last, and is not begun on.
+    /// What is there: the confirmed allocation with the VMs that the cloud has, and with what their
+    /// engines report in its place. A VM that does not answer is assumed to be as confirmed; a plan
+    /// that touches it is refused before anything is done. A VM on which nothing was put yet, and
+    /// which does not answer, comes last, and nothing is begun on it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Containers that an earlier version made, before there were owners, and that the record has: they are ours.
+//! Containers in the journal that an earlier version made, before there were owners: they are ours.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use crate::model::VmId;
 use crate::service::{Service, Snapshot};
 
 impl Service {
-    /// Containers that an earlier version made, before there were owners, and that the record has: by
-    /// VM and name. They are ours.
+    /// Containers in the journal that an earlier version made, before there were owners: by VM and
+    /// name. They are ours.
     pub(in crate::service) async fn on_record(
         &self,
         snapshot: &Snapshot,
@@ -34,7 +34,7 @@ impl Service {
         Ok(known)
     }
 
-    /// Takes the containers over that are on record.
+    /// Takes over the containers that the journal lists.
     pub(in crate::service) fn take_over(
         &self,
         vm: &VmId,

@@ -1,4 +1,4 @@
-//! Taking in what was seen on one VM.
+//! Applies what was seen on one VM.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::service::observed::look::{Look, Role};
 use crate::service::observed::{ObservedState, Unlimited, told};
 
 impl ObservedState {
-    /// Leaves out what nobody wants of what a VM runs that is not in the allocation: it is removed before
+    /// Leaves out what a VM outside of the allocation runs that nobody wants: it is removed before
     /// the VM is used.
     pub(super) fn strip(&mut self, topology: &Topology, look: &mut Look, wanted: &BTreeMap<TierId, Size>) {
         let (vm, Ok((_, seen))) = (&look.vm.name, &mut look.result) else {
@@ -98,7 +98,8 @@ impl ObservedState {
         let now = as_seen(topology, &before, &seen);
         let strays = seen.iter().any(|one| is_stray(topology, one));
         if role != Role::Spare || !now.used.is_empty() || strays {
-            // A VM that was given up, or whose containers were adopted, is in use as long as ours run there.
+            // A VM that was given up, or whose containers were adopted, is in use as long as some
+            // of ours run there.
             if role == Role::Spare {
                 tracing::warn!(vm = %name, "containers of ours run on a VM that the allocation does not have");
             }
@@ -106,7 +107,7 @@ impl ObservedState {
             self.seen.entry(name).or_insert(seen);
             return;
         }
-        // What was left behind on one that was given up is taken away before the VM is used again.
+        // What was left behind on a VM that was given up is removed before it is used again.
         if seen.iter().any(left_behind) {
             self.seen.entry(name.clone()).or_insert(seen);
         }

@@ -33,11 +33,11 @@ pub use what_if::{WhatIf, check_what_if, what_if};
 pub struct Proposal {
     /// The allocation to reach.
     pub target: Allocation,
-    /// The way there.
+    /// The stages that lead there.
     pub translation: Translation,
     /// How good the placement is.
     pub answer: Answer,
-    /// So many steps of its prices are one of the topology's weights.
+    /// How many steps of its prices make one of the topology's weights.
     pub unit: u64,
     /// How long the placement was searched for.
     pub solve_time: Duration,
@@ -45,20 +45,20 @@ pub struct Proposal {
     pub warnings: Vec<Warning>,
     /// What the plan asks for.
     pub plan: BTreeMap<TierId, Size>,
-    /// What is.
+    /// What is there.
     pub seen: Seen,
-    /// Under which id it is sealed, where it is.
+    /// The id under which it is sealed, if it is.
     pub plan_id: Option<String>,
     /// The revision of the hooks that it is sealed with.
     pub hooks_revision: Option<String>,
-    /// Whether the answer tells how the search went.
+    /// Whether the answer should contain the course of the search.
     pub trace: bool,
 }
 
-/// What a request wants besides a plan.
+/// What a request wants in addition to a plan.
 #[derive(Clone, Copy)]
 pub(in crate::service) struct Wishes<'r> {
-    /// Containers that are to be restarted where they are, if they are still unhealthy.
+    /// Containers to restart where they are, if they are still unhealthy.
     pub restart: &'r BTreeSet<(VmId, TierId)>,
     /// Where things are to be, or not.
     pub confine: &'r Confine,
@@ -69,7 +69,7 @@ impl Wishes<'static> {
     pub fn none() -> Self {
         static RESTART: BTreeSet<(VmId, TierId)> = BTreeSet::new();
         static CONFINE: Confine = Confine {
-            leave: BTreeMap::new(),
+            leave: BTreeSet::new(),
             only: BTreeMap::new(),
         };
         Self {
@@ -79,12 +79,12 @@ impl Wishes<'static> {
     }
 }
 
-/// What is, as far as it could be seen.
+/// What is there, as far as it could be seen.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// VMs that the cloud knows.
     pub vms: Vec<CloudVm>,
-    /// The confirmed allocation, with what the engines report of it.
+    /// The confirmed allocation, with what the engines report about it.
     pub allocation: Allocation,
     /// VMs that could be taken into use beside what others run there.
     pub occupied: BTreeMap<VmId, Vm>,
@@ -99,13 +99,13 @@ pub struct Seen {
 /// How long and how hard a placement is searched for.
 #[derive(Clone, Copy, Debug, utoipa::ToSchema)]
 pub struct Effort {
-    /// Milliseconds after which the best found is the answer.
+    /// Milliseconds after which the best placement found is the answer.
     #[schema(rename = "deadline_ms", value_type = Option<f64>, minimum = 1, maximum = 86400000, example = 500)]
     pub deadline: Duration,
     /// Search until the answer is proven to be the cheapest.
     #[schema(value_type = Option<bool>, example = false)]
     pub exact: bool,
-    /// Answer also with what was found and proven on the way.
+    /// Whether the answer should contain what was found and proven on the way.
     #[schema(value_type = Option<bool>, example = false)]
     pub trace: bool,
 }

@@ -2,8 +2,8 @@
 
 use crate::model::{Allocation, VmId};
 
-/// Names of VMs still to be made that no VM has yet: the allocation of an earlier answer, asked with again,
-/// has some of them.
+/// Names for VMs that are still to be made, which no VM has yet: an allocation may be an earlier
+/// answer, which already has some of them.
 pub(super) struct FreeNames {
     /// Numbers of those that are taken, ascending.
     taken: Vec<usize>,

@@ -24,7 +24,7 @@ use crate::service::planner::{Effort, Proposal, Seen};
 /// The VMs that a placement may use besides those of the allocation.
 #[derive(Clone)]
 pub(in crate::service) struct Supply {
-    /// What the cloud has and could give.
+    /// What the cloud has and could provide.
     pub offer: Offer,
     /// Of the VMs with names of their own, those that could be taken into use.
     pub spares: Spares,
@@ -33,7 +33,7 @@ pub(in crate::service) struct Supply {
 }
 
 impl Supply {
-    /// Takes every VM that is not in use to be as the topology says: nobody can look at it.
+    /// Assumes that every VM which is not in use is as the topology says: nobody can look at it.
     pub fn unseen(offer: Offer, allocation: &Allocation) -> Self {
         let unused = |vm: &&CloudVm| !allocation.vms.contains_key(&vm.name);
         let names = offer.vms.iter().filter(unused).map(|vm| vm.name.clone());
@@ -49,7 +49,7 @@ impl Supply {
     }
 }
 
-/// The whole way from a plan to its actions. Blocks for as long as the effort allows.
+/// From a plan to its actions. Blocks for as long as the effort allows.
 pub(in crate::service) fn place(
     topology: &Topology,
     allocation: &Allocation,
@@ -66,7 +66,7 @@ pub(in crate::service) fn place(
     let infrastructure = &topology.infrastructure;
     let mut beside = spares.occupied.clone();
     let mut clean: Vec<&VmId> = spares.clean.iter().chain(spares.unseen.keys()).collect();
-    // With those that could not be looked at, which come last.
+    // Including those that could not be looked at, which come last.
     let mut with_unseen = None;
     if matches!(offer.more, More::Named) && (conditions.tell_apart() || infrastructure.sizes_differ()) {
         // Which of them is taken makes a difference, so each stands for itself.
@@ -104,7 +104,7 @@ pub(in crate::service) fn place(
         (Err(fault), Some(all)) if fault.code == Code::Infeasible => ask_of(all, on, deadline),
         (answer, _) => answer,
     };
-    // What runs goes on, however others crowd its VMs. That is known before any search.
+    // What runs keeps running, however others crowd its VMs. That is known before any search.
     let alone = uncrowded(allocation).filter(|alone| alone.totals() == wanted(plan));
     let stays = alone.and_then(|alone| {
         let found = ask(&alone, Duration::ZERO).ok()?;
@@ -164,14 +164,14 @@ pub(in crate::service) fn place(
     })
 }
 
-/// What a plan asks for, without tiers of which it wants nothing.
+/// What a plan asks for, without tiers for which it asks nothing.
 fn wanted(plan: &Plan) -> BTreeMap<TierId, Size> {
     let tiers = plan.tiers.iter().filter(|(_, size)| **size != Size::ZERO);
     tiers.map(|(tier, size)| (tier.clone(), *size)).collect()
 }
 
-/// The allocation as if others were not on the VMs that they and ours together overfill; None where there
-/// is no such VM.
+/// The allocation as if others were not on the VMs that they and ours together overfill; None if
+/// there is no such VM.
 fn uncrowded(allocation: &Allocation) -> Option<Allocation> {
     let mut alone = allocation.clone();
     let crowded = alone.vms.values_mut().filter(|vm| is_crowded(vm));
@@ -179,7 +179,7 @@ fn uncrowded(allocation: &Allocation) -> Option<Allocation> {
     (crowded > 0).then_some(alone)
 }
 
-/// Whether ours do not fit beside what others hold.
+/// Whether our own containers do not fit beside what others hold.
 pub(in crate::service) fn is_crowded(vm: &Vm) -> bool {
     vm.foreign != Foreign::default() && !vm.held().fits(vm.room())
 }

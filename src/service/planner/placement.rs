@@ -1,4 +1,5 @@
-//! The answer of translate and solve: where everything should go, how good that is, and the way there. Pure.
+//! The answer of translate and solve: where everything should go, how good that is, and the
+//! actions. Pure.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::translate::{Action, Interrupt, Stage};
 
 use crate::service::planner::Proposal;
 
-/// Where everything should go, how good that is, and the way there.
+/// Where everything should go, how good that is, and the actions that lead there.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "actions": [["create vm 'new_vm0'"],
@@ -53,7 +54,7 @@ pub struct Placement<'p> {
     /// Whether no placement is cheaper.
     #[schema(example = true)]
     proven_optimal: bool,
-    /// Who proved the bound.
+    /// The method that proved the bound.
     #[schema(schema_with = proved_by)]
     proved_by: &'static str,
     /// What ended the search.
@@ -62,19 +63,20 @@ pub struct Placement<'p> {
     /// Milliseconds spent on the placement.
     #[schema(example = 0.4)]
     solve_ms: f64,
-    /// What the plan's author should know; of a translation, also what would stop an execution now.
+    /// What the plan's author should know; for a translation, also what would stop an execution
+    /// now.
     warnings: &'p [Warning],
     /// The id under which the translation is sealed: execute it with `?plan_id=` or `If-Match`.
     /// Only in answers of translate.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "3f2a9c0d5e6b7a8190b1c2d3e4f50617")]
     plan_id: Option<&'p str>,
-    /// The commit, or content hash, of the hooks that the sealed plan runs. Only in answers of translate, and where hooks
-    /// are run.
+    /// The commit, or content hash, of the hooks that the sealed plan runs. Only in answers of
+    /// translate, if hooks are run.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "9a0392bc73af40c3cad7458f8b9139dd901ae41a")]
     hooks_revision: Option<&'p str>,
-    /// What was found and proven on the way. Only where it was asked for.
+    /// What was found and proven on the way, if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Vec<Told>>,
 }
@@ -91,7 +93,7 @@ struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>, example = 35)]
     objective: Option<Cost>,
-    /// What no placement is below.
+    /// No placement costs less than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>, example = 35)]
     bound: Option<Cost>,
@@ -100,11 +102,11 @@ struct Told {
     by: &'static str,
 }
 
-/// A cost: a whole number, but for shapes whose prices are not.
+/// A cost: a whole number, unless there are shapes whose prices are not.
 #[derive(Clone, Copy)]
 struct Cost {
     steps: u64,
-    /// So many steps are one of the topology's weights.
+    /// How many steps make one of the topology's weights.
     unit: u64,
 }
 
@@ -137,7 +139,7 @@ impl Told {
 }
 
 impl Proposal {
-    /// As translate and solve answer it.
+    /// The answer of translate and solve.
     #[must_use]
     pub fn placement(&self) -> Placement<'_> {
         let (stages, answer) = (&self.translation.stages, &self.answer);
@@ -188,7 +190,7 @@ fn ended_by() -> RefOr<Schema> {
     )
 }
 
-/// The schema of a name that the solver gives to something of its own.
+/// The schema of a name that the solver uses.
 fn one_of<T: VariantNames>(description: &str) -> RefOr<Schema> {
     let first = T::VARIANTS.first().copied();
     ObjectBuilder::new()

@@ -15,7 +15,7 @@ use crate::service::observed::contention::{crowded_out, overfull};
 use crate::service::observed::leftovers::{Strays, remove_first, sweep, without_strays};
 use crate::service::observed::told;
 use crate::service::planner::place::{Supply, place};
-use crate::service::planner::reasons::{bounded, for_lack_of, rejected, unlimited};
+use crate::service::planner::reasons::{bounded, cordoned_off, for_lack_of, rejected, unlimited};
 use crate::service::planner::{Effort, Proposal, Seen, Wishes};
 use crate::service::queue::Queue;
 use crate::service::requirements::{Asked, Confine, Unknown, asked, confined, fresh};
@@ -32,7 +32,8 @@ impl Drop for StopOnDrop {
 }
 
 impl Service {
-    /// Places a plan on what is. Containers that are to be restarted are, where they are still unhealthy.
+    /// Places a plan on what is there. Containers that should be restarted are, if they are still
+    /// unhealthy.
     pub(in crate::service) async fn propose(
         &self,
         snapshot: &Snapshot,
@@ -95,6 +96,7 @@ impl Service {
         let mut proposal = placed
             .map_err(|fault| crowded_out(fault, &reality.contentions))
             .map_err(|fault| rejected(fault, &asked))
+            .map_err(|fault| cordoned_off(fault, &asked, &snapshot.cordons, &wishes.confine.leave))
             .map_err(|fault| for_lack_of(bounded(fault, &bounds), unusable))?;
         proposal.seen.allocation = reality.allocation;
         proposal.warnings.extend(overfull.into_iter().map(told));
@@ -173,11 +175,12 @@ impl Service {
     }
 }
 
-/// What the tiers of a plan ask of the nodes of an offer, and of those that it could give besides.
+/// The conditions of a plan's tiers, worked out for the nodes of an offer and those that it could
+/// provide.
 ///
 /// # Errors
 ///
-/// When they ask too much of too many nodes.
+/// When that takes too long for that many nodes.
 pub(in crate::service) fn asked_of(
     topology: &Topology,
     plan: &Plan,

@@ -6,16 +6,18 @@ use serde_json::{Value, json};
 
 use crate::execute::no_limits;
 use crate::fault::{Code, Fault};
+use crate::model::intent::Cordon;
 use crate::model::problem::Warning;
 use crate::model::topology::OnForeign;
 use crate::model::{Topology, VmId};
+use crate::solve::conditions::Candidate;
 use crate::translate::{Action, Stage};
 
 use crate::service::observed::{Unlimited, told};
 use crate::service::planner::Proposal;
 use crate::service::requirements::Asked;
 
-/// Says what bounds the number of VMs, where no placement was found.
+/// Says what limits the number of VMs, if no placement was found.
 pub(in crate::service) fn bounded(mut fault: Fault, bounds: &[String]) -> Fault {
     if fault.code == Code::Infeasible && !bounds.is_empty() {
         let of_vms = |detail: &Value| {
@@ -34,8 +36,8 @@ pub(in crate::service) fn bounded(mut fault: Fault, bounds: &[String]) -> Fault 
     fault
 }
 
-/// Says which VMs could not be used, where no placement was found. One that can't be reached is then
-/// what stands in the way.
+/// Says which VMs could not be used, if no placement was found. If one can't be reached, that is
+/// the reason.
 pub(super) fn for_lack_of(fault: Fault, unusable: Vec<Fault>) -> Fault {
     if fault.code != Code::Infeasible {
         return fault;
@@ -51,7 +53,7 @@ pub(super) fn for_lack_of(fault: Fault, unusable: Vec<Fault>) -> Fault {
     }
 }
 
-/// Says which nodes are none for which tiers, where no placement was found.
+/// Says which nodes are impossible for which tiers, if no placement was found.
 pub(super) fn rejected(mut fault: Fault, asked: &Asked) -> Fault {
     if fault.code == Code::Infeasible {
         let lonely = asked.lonely();
@@ -59,6 +61,30 @@ pub(super) fn rejected(mut fault: Fault, asked: &Asked) -> Fault {
             fault.message = format!("{}; {}", lonely.join("; "), fault.message);
         }
         fault.details.extend(asked.rejections());
+    }
+    fault
+}
+
+/// Says which nodes take nothing new, where no placement was found. Those that are to be left are what the request is
+/// about.
+pub(super) fn cordoned_off(
+    mut fault: Fault,
+    asked: &Asked,
+    cordons: &BTreeMap<VmId, Cordon>,
+    leave: &BTreeSet<VmId>,
+) -> Fault {
+    if fault.code == Code::Infeasible {
+        let there = |node: &VmId| asked.candidates.contains_key(&Candidate::Vm(node.clone()));
+        for (node, cordon) in cordons
+            .iter()
+            .filter(|(node, _)| there(node) && !leave.contains(*node))
+        {
+            let why = format!("node '{node}' is {}; uncordon it to use it", cordon.reason());
+            fault.message = format!("{}; {why}", fault.message);
+            fault
+                .details
+                .push(json!({ "code": "cordoned", "node": node, "reason": why }));
+        }
     }
     fault
 }

@@ -1,4 +1,4 @@
-//! Placing a plan once more in the middle of its execution, when fewer VMs came than it asked for.
+//! Places a plan once more in the middle of its execution, when fewer VMs came than it asked for.
 //!
 //! It is placed on the VMs that are there and on no others, so that an execution asks its cloud for
 //! VMs once.
@@ -23,7 +23,7 @@ use crate::service::requirements::{Confine, Unknown};
 use crate::service::topology::invalid;
 
 impl Service {
-    /// The way on for an execution that is short of VMs. Nothing is changed or recorded.
+    /// The stages for an execution that is short of VMs. Nothing is changed or recorded.
     pub(in crate::service) async fn place_anew(&self, id: Uuid, world: Arc<World>) -> Result<Event, Fault> {
         let execution = self.execution(id).await?;
         let snapshot = self.snapshot();

@@ -1,4 +1,4 @@
-//! Sealing what translate shows, and finding out at execute whether it still holds.
+//! Seals what translate shows, and finds out at execute whether it still holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::service::{Service, Snapshot};
 /// How long translate looks at engines and hooks for what would stop an execution.
 const LOOK_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// A way to be gone, with what it sets out from.
+/// Stages to carry out, with what they start from.
 pub(in crate::service) struct Course {
     pub target: Allocation,
     pub stages: Vec<Stage>,
@@ -102,7 +102,7 @@ impl Service {
         Ok(proposal)
     }
 
-    /// The sealed plan of that id.
+    /// The sealed plan with that id.
     pub(in crate::service) async fn sealed(&self, id: &str) -> Result<Seal, Fault> {
         let wanted = id.to_owned();
         let found = self.with_store(move |store| store.sealed(&wanted)).await?;
@@ -114,8 +114,8 @@ impl Service {
         })
     }
 
-    /// What a sealed plan showed, with what it sets out from, unless something has moved since.
-    /// `plan` is what the client sent with it, where it sent one.
+    /// What a sealed plan showed, with what it starts from, unless something has changed since.
+    /// `plan` is what the client sent with it, if it did.
     pub(in crate::service) async fn unseal(
         &self,
         snapshot: &Arc<Snapshot>,
@@ -172,8 +172,8 @@ fn basis(snapshot: &Snapshot, plan: &BTreeMap<TierId, Size>, seen: &Seen, target
     basis.seen(&seen.containers)
 }
 
-/// The ids of the images of containers to be created, by what the engines say that are there. One
-/// that can't be asked is left out.
+/// The ids of the images of containers to be created, if the engines have them. An engine that
+/// can't be asked is left out.
 async fn images(
     world: &World,
     snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! What-ifs: placements of a question that brings everything with it. No state, no engine, no cloud.
+//! What-ifs: placements for a question that contains everything. No state, no engine, no cloud.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl Service {
     }
 }
 
-/// Answers a what-if without any service: what `mapek solve` runs.
+/// Answers a what-if without a service, for `mapek solve`.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub fn what_if(question: &Value, deadline: Duration, stop: &AtomicBool) -> Resul
     Ok(proposal)
 }
 
-/// Whether a what-if is one that could be asked, without answering it.
+/// Checks a what-if without answering it.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub fn check_what_if(question: &Value) -> Result<(), Fault> {
     WhatIf::parse(question, Duration::ZERO).map(drop)
 }
 
-/// What a question may have.
+/// The fields of a question.
 const MEMBERS: [&str; 6] = ["topology", "allocation", "plan", "deadline_ms", "exact", "trace"];
 
 /// A what-if.
@@ -173,7 +173,7 @@ impl WhatIf {
 }
 
 impl WhatIf {
-    /// Searches no longer than that, and says so where more was asked for.
+    /// Limits the search to that time, and says so if more was asked for.
     fn cap(&mut self, most: Duration) {
         if self.effort.deadline > most {
             self.effort.deadline = most;
@@ -188,8 +188,8 @@ impl WhatIf {
     }
 }
 
-/// The VMs that a what-if may use, and what its author should know of them. Nobody can look at them, so that what
-/// a tier requires of capabilities is taken to be so.
+/// The VMs that a what-if may use, and what its author should know about them. Nobody can look at
+/// them, so capabilities that a tier requires are assumed to be there.
 fn supply(
     topology: &Topology,
     allocation: &Allocation,
@@ -204,7 +204,7 @@ fn supply(
     Ok((supply, asked.lonely().into_iter().map(told).collect()))
 }
 
-/// What the cloud of a what-if could give: no driver is asked.
+/// What the cloud of a what-if could provide: no driver is asked.
 fn imagined(topology: &Topology) -> Offer {
     let named = |name: VmId, ip: Option<String>, about: About| CloudVm {
         name,
@@ -218,7 +218,7 @@ fn imagined(topology: &Topology) -> Offer {
         ..About::default()
     };
     match &topology.infrastructure.cloud {
-        // VMs of these shapes are only thought of, so there are as many as wanted.
+        // VMs of these shapes are imaginary, so there are as many as wanted.
         CloudSpec::Embedded if !topology.infrastructure.shapes.is_empty() => Offer {
             more: More::Anonymous { at_most: None },
             ..Offer::of_named(Vec::new())

@@ -1,7 +1,9 @@
-//! The queue for costly work: so much is done at the same time, some waits, and the rest is told to come again.
+//! The queue for costly work: a limited amount is done at the same time, some waits, and the rest
+//! is told to come again.
 //!
-//! It is fair: a permit that comes free goes to the waiting client that holds the fewest, not to the one that
-//! asked most often. Searches that may take long leave one permit to the short ones, where there are two.
+//! It is fair: a permit that becomes free goes to the waiting client that holds the fewest, not to
+//! the one that asked most often. Searches that may take long leave one permit to the short ones,
+//! if there are two.
 
 mod client;
 #[cfg(test)]
@@ -19,13 +21,13 @@ use crate::fault::{Code, Fault};
 pub use client::on_behalf_of;
 pub(super) use client::{carried, client};
 
-/// For each permit, so many may wait.
+/// For each permit, this many may wait.
 const WAITING: usize = 8;
 
-/// The longest that one waits: those before may be allowed to search for hours.
+/// The longest wait: those in front may be allowed to search for hours.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A queue, and the permits that are handed out from it.
+/// A queue, and the permits that it gives out.
 pub struct Queue(Arc<Shared>);
 
 struct Shared {
@@ -55,7 +57,7 @@ struct Waiting {
     call: oneshot::Sender<Permit>,
 }
 
-/// Leave to do the work, given back when it is dropped.
+/// Permission to do the work, given back when it is dropped.
 pub struct Permit {
     shared: Arc<Shared>,
     client: Arc<str>,
@@ -63,7 +65,7 @@ pub struct Permit {
 }
 
 impl Queue {
-    /// So many at the same time.
+    /// This many at the same time.
     pub fn new(at_once: usize) -> Self {
         Self(Arc::new(Shared {
             at_once,
@@ -79,7 +81,7 @@ impl Queue {
             let mut state = self.0.lock();
             let places = self.0.at_once.saturating_mul(WAITING);
             for one in state.clients.values_mut() {
-                // Those that have gone away wait no more.
+                // Those that have gone away no longer wait.
                 one.waiting.retain(|one| !one.call.is_closed());
             }
             let waiting: usize = state.clients.values().map(|one| one.waiting.len()).sum();
@@ -102,7 +104,7 @@ impl Queue {
     }
 }
 
-/// Whoever has gone away gives the permit back by not taking it.
+/// A client that has gone away gives the permit back by not taking it.
 fn hand_over((call, permit): (oneshot::Sender<Permit>, Permit)) {
     drop(call.send(permit));
 }
@@ -112,7 +114,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes free queue for those that wait. They are handed over once the lock is given back.
+    /// Takes free permits for those that wait. They are given out once the lock is released.
     fn next(self: &Arc<Self>, state: &mut State) -> Vec<(oneshot::Sender<Permit>, Permit)> {
         let mut called = Vec::new();
         while state.taken < self.at_once {

@@ -82,7 +82,7 @@ async fn long_searches_leave_a_turn_to_short_ones() {
         ask(&queue, "a", false).await.unwrap().unwrap();
     }
     assert!(!second.is_finished());
-    // The only permit there is can be a long one.
+    // The only permit can be a long one.
     Queue::new(1).take(true).await.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! One look at what runs, compared with what should. Pure.
+//! One look at what runs, compared with what should run. Pure.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub fn on_vm(topology: &Topology, name: &VmId, vm: &Vm, seen: Result<&[Observed]
     let seen = match seen {
         Ok(seen) => seen,
         Err(fault) => {
-            // What was on a VM that the cloud has taken away is surely gone.
+            // If the cloud has taken a VM away, what was on it is certainly gone.
             let (kind, what) = match fault.code {
                 Code::CloudRefused => (Kind::Missing, "VM gone"),
                 Code::EngineChanged => (Kind::EngineChanged, "VM unreachable"),
@@ -49,8 +49,8 @@ pub fn on_vm(topology: &Topology, name: &VmId, vm: &Vm, seen: Result<&[Observed]
     look
 }
 
-/// The tiers of which the allocation holds something else than the plan that was reached asks for:
-/// a repair failed, or a VM was given up.
+/// The tiers of which the allocation holds something else than the last reached plan asks for,
+/// because a repair failed or a VM was given up.
 pub fn short(plan: &Plan, allocation: &Allocation) -> Look {
     let held = allocation.totals();
     let mut look = Look::new();

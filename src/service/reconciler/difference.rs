@@ -1,4 +1,4 @@
-//! Ways in which what runs differs from what should, and where. Pure.
+//! How what runs can differ from what should run, and where. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,20 @@ use crate::model::VmId;
 
 use crate::service::reconciler::drift::Drift;
 
-/// How something differs: it is not there, does not run, is frozen, ends again and again, is unhealthy, holds
-/// something else than it should, was made from an earlier revision, is not in the allocation, or somebody else's container has its name; its VM can't
-/// be asked, has another engine, or could not be asked for so long that it counts as lost; less of the tier is held
-/// than the plan asks for.
+/// How something differs: it is not there, does not run, is paused, ends again and again, is
+/// unhealthy, holds something else than it should, was made from an earlier revision, is not in the
+/// allocation, or a container that is not ours has its name; its VM can't be asked, has another
+/// engine, or could not be asked for so long that it counts as lost; less of the tier is held than
+/// the plan asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = DifferenceKind, example = "stopped")]
 pub enum Kind {
-    /// The allocation has it, its engine does not, or its VM is gone.
+    /// The allocation has it, but its engine does not, or its VM is gone.
     Missing,
     /// It is there and does not run.
     Stopped,
-    /// It is frozen: it holds its part and does nothing.
+    /// It is paused: it holds its part and does nothing.
     Paused,
     /// It ends again and again, and is between two restarts.
     Restarting,
@@ -38,7 +39,7 @@ pub enum Kind {
     Foreign,
     /// Its VM can't be asked.
     Unreachable,
-    /// Another engine answers in the place of the one that it was put on.
+    /// Another engine answers in place of the one that it was put on.
     EngineChanged,
     /// Its VM could not be asked for so long that it counts as lost.
     Lost,
@@ -71,7 +72,7 @@ impl Kind {
     }
 }
 
-/// Where something differs: a container, and its VM unless it is about all of a tier.
+/// Where something differs: a container and its VM, or a whole tier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The VM.
@@ -80,16 +81,16 @@ pub struct Place {
     pub container: String,
 }
 
-/// What is seen in one look: how each place differs, and in what, for a person.
+/// The result of one look: how each place differs, and in what, for people.
 pub type Look = BTreeMap<Place, (Kind, Vec<String>)>;
 
-/// How what runs differs from what should.
+/// How what runs differs from what should run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({ "vm": "vm1", "container": "rubis_db", "kind": "stopped", "details": ["not running"],
     "since": "2026-11-21T06:00:00Z" }))]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
-    /// The VM; null where it is about all of a tier.
+    /// The VM; null if it concerns a whole tier.
     #[schema(value_type = Option<String>, example = "vm1")]
     pub vm: Option<VmId>,
     /// The container, or the tier.
@@ -100,7 +101,7 @@ pub struct Difference {
     /// In what, for a person.
     #[schema(example = json!(["not running"]))]
     pub details: Vec<String>,
-    /// Since when it was seen to.
+    /// Since when this has been seen.
     #[schema(value_type = String, format = "date-time", example = "2026-11-21T06:00:00Z")]
     pub since: Timestamp,
 }

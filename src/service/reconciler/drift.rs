@@ -1,4 +1,4 @@
-//! Where a container differs from what the allocation says. Pure.
+//! How a container differs from what the allocation says. Pure.
 
 use std::fmt;
 
@@ -18,11 +18,11 @@ use crate::model::{Container, CoreSet, RevisionId, TierId, Topology};
 pub enum Drift {
     /// The allocation has it, the engine does not.
     Missing,
-    /// The engine has it, and it is ours; the allocation does not have it.
+    /// The engine has it, and it is ours, but the allocation does not have it.
     Unknown,
     /// It is there and has no process.
     Stopped,
-    /// It is frozen: it holds its part and does nothing.
+    /// It is paused: it holds its part and does nothing.
     Paused,
     /// It ends again and again, and is between two restarts.
     Restarting,
@@ -30,11 +30,11 @@ pub enum Drift {
     Unhealthy,
     /// It has other limits.
     Resized {
-        /// Which limit, in Docker's words.
+        /// Which limit, in Docker's terms.
         limit: Limit,
-        /// As the engine reports it.
+        /// As reported by the engine.
         is: String,
-        /// As the allocation says.
+        /// As in the allocation.
         should: String,
     },
     /// It was made from an earlier revision of its tier.
@@ -42,13 +42,13 @@ pub enum Drift {
         /// The revision that it was made from.
         #[schema(value_type = String, example = "60303ae22b998861")]
         is: RevisionId,
-        /// The one that the topology has.
+        /// The topology's revision.
         #[schema(value_type = String, example = "9f86d081884c7d65")]
         should: RevisionId,
     },
     /// A container that is not ours has its name.
     Foreign {
-        /// Whose it is, where a `mapek` made it and says so.
+        /// Its owner, if a `mapek` made it and it has one.
         owner: Option<String>,
     },
     /// Its VM can't be asked.
@@ -56,9 +56,9 @@ pub enum Drift {
         /// Why.
         why: String,
     },
-    /// Another engine answers in the place of the one that it was put on.
+    /// Another engine answers in place of the one that it was put on.
     EngineChanged {
-        /// What is known of both.
+        /// What is known about both.
         why: String,
     },
 }
@@ -108,8 +108,8 @@ impl fmt::Display for Drift {
     }
 }
 
-/// What differs between a container of the allocation and what its engine has under the name; nothing
-/// where they agree, or where the name is only somebody else's.
+/// The differences between a container of the allocation and the container that its engine has
+/// under the name; none if they agree, or if a container that is not ours only has the name.
 pub fn differences(topology: &Topology, wanted: Option<&Container>, seen: Option<&Observed>) -> Vec<Drift> {
     match (wanted, seen) {
         (Some(_), None) => vec![Drift::Missing],

@@ -37,15 +37,15 @@ use watch::{News, Watch};
 /// with.
 type Wanted = (u64, Option<Uuid>);
 
-/// What is to be done about what has lasted long enough.
+/// What should be done about what has lasted long enough.
 struct Repair {
-    /// Why, each for a person.
+    /// The reasons, for people.
     reasons: Vec<String>,
     /// VMs whose engines are lost.
     lost: BTreeSet<VmId>,
     /// Containers that stay unhealthy.
     unhealthy: BTreeSet<(VmId, TierId)>,
-    /// Whether there is something besides what was on lost VMs.
+    /// Whether there is anything besides what was on lost VMs.
     more: bool,
 }
 
@@ -80,7 +80,7 @@ impl Repair {
 }
 
 impl Service {
-    /// Starts to look every `interval`, for as long as the service lives.
+    /// Starts to look every `interval`, for as long as the service runs.
     pub fn watch_for_drift(&self, interval: Duration) {
         let service = self.clone();
         self.inner.runtime.spawn(async move {
@@ -146,11 +146,11 @@ impl Service {
         }
     }
 
-    /// Sets out to bring the plan back that was reached last.
+    /// Begins to bring back the plan that was reached last.
     async fn repair(&self, watch: &mut Watch, due: &[Place], heal: SelfHeal, start: Instant) {
         let reasons = watch.reasons(due);
         let result = self.restore(&Repair::of(watch, due)).await;
-        // Somebody else was faster: it is looked at again once that is over.
+        // Another request was faster: this is looked at again once that is over.
         if result
             .as_ref()
             .is_err_and(|fault| matches!(fault.code, Code::ExecutionRunning | Code::Stopping))
@@ -167,7 +167,7 @@ impl Service {
         }
     }
 
-    /// Says once of what was restarted often enough that it is left as it is.
+    /// Reports once what was restarted so often that it is left as it is.
     async fn leave(&self, watch: &mut Watch) {
         let places = watch.hopeless();
         if !places.is_empty() {
@@ -184,9 +184,9 @@ impl Service {
         self.note("reconcile_refused", event).await;
     }
 
-    /// Goes back to the plan that was reached last. VMs that are lost are given up for that where all of it
-    /// can be placed without them: all that are lost, or else the first without which that is so. What
-    /// else differs does not wait for them.
+    /// Goes back to the plan that was reached last. For that, lost VMs are given up if the whole
+    /// plan can be placed without them: all lost VMs or, if that is impossible, the first one
+    /// without which it is possible. Other differences do not wait for that.
     async fn restore(&self, repair: &Repair) -> Result<Outcome, Fault> {
         let snapshot = self.snapshot();
         let Some(reached) = snapshot.reached.clone() else {
@@ -206,7 +206,7 @@ impl Service {
                 Ok(begun) => {
                     let reasons = repair.reasons.join("; ");
                     tracing::warn!(reasons, plan_of = %reached.execution, "reconciling");
-                    // A failure is on record, with the execution.
+                    // A failure is recorded with the execution.
                     return Ok(begun.ended().await.outcome.unwrap_or(Outcome::Failed));
                 }
                 Err(fault) if matches!(fault.code, Code::ExecutionRunning | Code::Stopping) => {
@@ -218,7 +218,8 @@ impl Service {
         Err(refused.unwrap_or_else(crate::service::crashed))
     }
 
-    /// Begins a request, and gives these VMs up before. Nothing is given up for what can't be begun.
+    /// Begins a request, and gives these VMs up before that. Nothing is given up for what can't be
+    /// begun.
     async fn begin_without(&self, lost: &BTreeSet<VmId>, request: Request) -> Result<Begun, Fault> {
         if !lost.is_empty() {
             let without = Arc::new(self.snapshot().without(lost));
@@ -231,7 +232,8 @@ impl Service {
         self.begin(request).await
     }
 
-    /// Tells, once, what is new and what is over: in the log, among the events, to who asks for the plan.
+    /// Reports, once, what is new and what is over: in the log, as events, and in the answer about
+    /// the plan.
     async fn tell(&self, watch: &Watch, news: News) {
         for one in news.begun {
             let (vm, container, kind) = (one.vm, one.container, one.kind.as_str());
@@ -257,7 +259,7 @@ impl Service {
         }
     }
 
-    /// Keeps an event. It is news, and not worth failing for.
+    /// Records an event. It is only for information, and not worth failing for.
     async fn note(&self, kind: &'static str, event: serde_json::Value) {
         if let Err(error) = self.with_store(move |store| store.note(kind, event)).await {
             tracing::warn!(%error, kind, "could not note what differs among the events");
@@ -288,7 +290,8 @@ impl Service {
             });
             all.extend(join_all(looks).await.into_iter().flatten());
         }
-        // A plan that failed, or was cancelled, was meant to change what the one before asks for.
+        // A plan that failed, or was cancelled, was meant to change what the one before it asks
+        // for.
         if let Some(reached) = &snapshot.reached
             && snapshot.wants_what_was_reached()
             && let Ok((plan, _)) = Plan::parse(&reached.plan, &topology)
@@ -301,8 +304,8 @@ impl Service {
         Ok(all)
     }
 
-    /// What VMs outside of the allocation run of ours: they were given up, and came back. Those that can't
-    /// be asked are not waited for long.
+    /// What VMs outside of the allocation run of ours: they were given up, and came back. Those
+    /// that can't be asked are not waited for long.
     async fn on_others(
         &self,
         snapshot: &Snapshot,

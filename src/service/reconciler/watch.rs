@@ -10,33 +10,34 @@ use crate::model::topology::SelfHeal;
 
 use crate::service::reconciler::difference::{Difference, Kind, Look, Place};
 
-/// What is known of one place.
+/// What is known about one place.
 #[derive(Clone, Debug)]
 struct Known {
     kind: Kind,
     details: Vec<String>,
-    /// Since when, after the start and by the clock on the wall.
+    /// Since when, after the start and by the wall clock.
     since: Duration,
     at: Timestamp,
-    /// How often something was done about it, or could not be.
+    /// How many times something was done about it, or could not be.
     tried: u32,
-    /// Not before that is it tried again.
+    /// It is not tried again before this.
     next: Duration,
-    /// It is unhealthy, and was restarted until the pauses were as long as they get. It is left as it is.
+    /// It is unhealthy, and was restarted until the pauses were as long as they get. It is left as
+    /// it is.
     spent: bool,
-    /// That it is left as it is was told.
+    /// That it is left as it is has been reported.
     told: bool,
-    /// When it was last seen to differ. It is remembered for a while after that, so that what comes and goes
-    /// is not tried again at once each time.
+    /// When it was last seen to differ. It is remembered for a while after that, so that what comes
+    /// and goes is not tried again at once each time.
     seen: Duration,
 }
 
-/// What has to be told after a look.
+/// What has to be reported after a look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// New, or differs in another way than before.
     pub begun: Vec<Difference>,
-    /// Differs no more.
+    /// No longer differs.
     pub over: Vec<Place>,
 }
 
@@ -49,7 +50,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Takes a look in. `now` is the time since the start, `at` what is written down for it.
+    /// Applies a look. `now` is the time since the start, `at` is what is recorded for it.
     pub fn take(&mut self, look: Look, heal: SelfHeal, now: Duration, at: Timestamp) -> News {
         let mut news = News::default();
         let last = std::mem::replace(&mut self.looked, now);
@@ -113,10 +114,10 @@ impl Watch {
         .collect()
     }
 
-    /// What has differed for long enough that something should be done about it now. A VM that does
-    /// not answer, or has another engine, is none of that: nothing can be done until it has its own
-    /// again, is given up, or counts as lost. Nor is what was restarted in vain often enough. What is
-    /// outdated is replaced by the next execution: what a topology changes is rolled out when somebody asks for it.
+    /// What has differed for so long that something should be done about it now. This leaves out
+    /// VMs that do not answer, or have another engine: nothing can be done until they are back, are
+    /// given up, or count as lost. It leaves out what was restarted in vain often enough. It also
+    /// leaves out what is outdated: a changed topology is rolled out when somebody sends a plan.
     #[must_use]
     pub fn due(&self) -> Vec<Place> {
         self.places(|known| match known.kind {
@@ -135,7 +136,7 @@ impl Watch {
         })
     }
 
-    /// What was restarted in vain often enough, and was not told of yet. It is told of once.
+    /// What was restarted in vain often enough, and has not been reported yet. It is reported once.
     pub fn hopeless(&mut self) -> Vec<Place> {
         let places = self.places(|known| known.kind == Kind::Unhealthy && known.spent && !known.told);
         for place in &places {
@@ -146,7 +147,7 @@ impl Watch {
         places
     }
 
-    /// Those that differ, whose pause is over, and of which this is true.
+    /// Those that differ, whose pause is over, and for which this is true.
     fn places(&self, is: impl Fn(&Known) -> bool) -> Vec<Place> {
         let now = self.looked;
         let due = self
@@ -170,7 +171,7 @@ impl Watch {
         }
     }
 
-    /// Why something is done about these places, each for a person.
+    /// Why something is done about these places, for people.
     #[must_use]
     pub fn reasons(&self, places: &[Place]) -> Vec<String> {
         let reason = |place: &Place| {
@@ -186,8 +187,8 @@ impl Watch {
         places.iter().filter_map(reason).collect()
     }
 
-    /// Notes that something was done about these places, or could not be. Answers whether it is the first
-    /// time for one of them. The next time is twice as far away, up to the longest pause.
+    /// Records that something was done about these places, or could not be. Returns whether it is
+    /// the first time for one of them. The next pause is twice as long, up to the longest.
     pub fn tried(&mut self, places: &[Place], heal: SelfHeal, now: Duration) -> bool {
         let mut first = false;
         for place in places {

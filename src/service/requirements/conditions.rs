@@ -1,4 +1,4 @@
-//! What the tiers ask, as the solver takes it. Pure.
+//! The tiers' conditions, in the solver's terms. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::solve::conditions::{Ask, Candidate, Conditions};
 use crate::service::requirements::{Asked, Asks, domain};
 
 impl Asked {
-    /// The same for the solver. `cordoned` take nothing new.
+    /// The same for the solver. `cordoned` VMs take nothing new.
     #[must_use]
     pub fn conditions(&self, cordoned: BTreeSet<VmId>) -> Conditions {
         let mut shared: Vec<(&Arc<Asks>, Arc<Ask>)> = Vec::new();
@@ -48,12 +48,13 @@ impl Asked {
     }
 
     fn ask(&self, of: &Asks) -> Ask {
-        let admitted = self
-            .candidates
-            .keys()
-            .filter(|candidate| !of.refused.contains_key(*candidate));
+        let fits = |candidate: &&Candidate| {
+            !of.refused.contains_key(*candidate) && !of.confined.contains(*candidate)
+        };
+        let admitted = self.candidates.keys().filter(fits).chain(&of.shapes);
+        let anywhere = of.refused.is_empty() && of.confined.is_empty();
         Ask {
-            admits: (!of.refused.is_empty()).then(|| admitted.cloned().collect()),
+            admits: (!anywhere).then(|| admitted.cloned().collect()),
             scores: of.scores.clone(),
             spread: of.spread.clone(),
         }

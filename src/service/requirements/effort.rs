@@ -5,8 +5,8 @@ use crate::fault::{Code, Fault};
 use crate::model::topology::Tier;
 use crate::require::{Prefers, Requires};
 
-/// What asking nodes has taken for one plan. It is done before the search, which alone has a deadline, so it needs
-/// a bound of its own, in time and in memory.
+/// The effort of asking nodes for one plan. It is spent before the search, and only the search has
+/// a deadline, so it needs limits of its own, in time and in memory.
 #[derive(Default)]
 pub(super) struct Spent {
     answers: usize,
@@ -19,7 +19,7 @@ impl Spent {
     /// Steps of expressions; a second or two.
     pub(super) const MOST_STEPS: f64 = 50_000_000.0;
 
-    /// Counts that so many nodes are asked something that takes so many steps for each.
+    /// Counts that this many nodes are asked something that takes this many steps for each.
     pub(super) fn ask(&mut self, nodes: usize, steps: f64) -> Result<(), Fault> {
         #[expect(clippy::cast_precision_loss)]
         let steps = nodes as f64 * steps;
@@ -36,13 +36,14 @@ impl Spent {
     }
 }
 
-/// Whether it takes too long to ask so many nodes something that takes so many steps for each.
+/// Whether it would take too long to ask this many nodes something that takes this many steps for
+/// each.
 #[must_use]
 pub fn takes_too_long(nodes: usize, steps: f64) -> bool {
     Spent::default().ask(nodes, steps).is_err()
 }
 
-/// The most steps that what a tier asks takes for one node.
+/// The most steps that a tier's conditions take for one node.
 #[must_use]
 pub fn steps_of(tier: &Tier) -> f64 {
     let requires = tier.requires.as_ref().map_or(0.0, Requires::steps);

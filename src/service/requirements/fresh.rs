@@ -1,4 +1,4 @@
-//! What VMs are like that are still to be made, and failure domains. Pure.
+//! What VMs that are still to be made will be like, and failure domains. Pure.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::model::{About, Node, VmId};
 
 use crate::service::nodes::Nodes;
 
-/// The failure domain of a node by a label; where it has no label of that name, by a capability, such as the zone
-/// that a cloud tells of.
+/// The failure domain of a node by a label; if it has no label of that name, by a capability, such
+/// as the zone that a cloud reports.
 #[must_use]
 pub fn domain(node: &Node, label: &str) -> Option<String> {
     let told = || node.capabilities.get(label).and_then(Value::as_str);
@@ -17,8 +17,8 @@ pub fn domain(node: &Node, label: &str) -> Option<String> {
     Some(label.to_owned())
 }
 
-/// What VMs are like that are still to be made, one for each shape: what all that there are have in common, and
-/// the labels of the shape.
+/// What VMs that are still to be made will be like, for each shape: what all existing ones have in
+/// common, and the labels of the shape.
 #[must_use]
 pub fn fresh(nodes: &Nodes, source: Source, shapes: &[Shape]) -> Vec<(String, Node)> {
     let mut common: Option<About> = None;

@@ -22,17 +22,17 @@ pub use fresh::{domain, fresh};
 
 use effort::Spent;
 
-/// What one request wants of where things are, besides what the tiers say.
+/// Where one request wants things to be, besides what the tiers say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confine {
-    /// Everything is to leave these, for this reason.
-    pub leave: BTreeMap<VmId, String>,
+    /// Everything is to leave these.
+    pub leave: BTreeSet<VmId>,
     /// These tiers are to be on so many of these VMs and no others.
     pub only: BTreeMap<TierId, (u32, BTreeSet<VmId>)>,
 }
 
-/// Whether expressions that can't be evaluated count as false. They do on nodes that ever answered; of those of a
-/// what-if nobody knows the capabilities.
+/// Whether expressions that can't be evaluated count as false. They do for nodes that have ever
+/// answered; in a what-if, nobody knows the capabilities of the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
     /// They do.
@@ -41,31 +41,35 @@ pub enum Unknown {
     IsFine,
 }
 
-/// What one tier asks of the nodes.
+/// The conditions of one tier.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asks {
     /// Why it may not be on these; it may be on the others.
     pub refused: BTreeMap<Candidate, Vec<String>>,
+    /// Where one request wants it not to be, besides.
+    pub confined: BTreeSet<Candidate>,
+    /// Shapes of VMs to be made that would do: if only a request wants something, all of them would.
+    pub shapes: BTreeSet<Candidate>,
     /// How good each is, where it prefers some.
     scores: BTreeMap<Candidate, f64>,
-    /// The label that it is spread by.
+    /// The label by which it is spread.
     spread: Option<String>,
 }
 
-/// What the tiers of a plan ask of the nodes that there are, and of those that could be made.
+/// The conditions of a plan's tiers, for the nodes that exist and those that could be made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
-    /// By tier; those that ask for nothing are left out. Tiers that ask the same share it.
+    /// By tier; those without conditions are left out. Tiers with the same conditions share them.
     pub tiers: BTreeMap<TierId, Arc<Asks>>,
     /// All that could be used.
     pub candidates: BTreeMap<Candidate, Node>,
 }
 
-/// What the tiers of a plan ask of nodes.
+/// Works out the conditions of a plan's tiers.
 ///
 /// # Errors
 ///
-/// When they ask too much of too many nodes.
+/// When that takes too long for that many nodes.
 pub fn asked(
     topology: &Topology,
     tiers: &BTreeMap<TierId, Size>,
@@ -83,7 +87,7 @@ pub fn asked(
     let candidates: BTreeMap<Candidate, Node> = there.chain(fresh).collect();
     let wanted = tiers.iter().filter(|(_, size)| **size != Size::ZERO);
     let wanted = wanted.filter_map(|(id, _)| topology.tiers.get(id));
-    // Many tiers may ask the same, and asking nodes takes time.
+    // Many tiers may have the same conditions, and asking nodes takes time.
     let mut known: Vec<(&Tier, Arc<Asks>)> = Vec::new();
     let mut facts: Option<BTreeMap<&Candidate, Facts>> = None;
     let mut spent = Spent::default();
@@ -106,9 +110,13 @@ pub fn asked(
                     });
                     asks_of(tier, &candidates, facts, unknown)
                 };
-                for (vm, why) in &confine.leave {
-                    let refused = asks.refused.entry(Candidate::Vm(vm.clone()));
-                    refused.or_default().push(why.clone());
+                asks.confined = confine.leave.iter().cloned().map(Candidate::Vm).collect();
+                if nothing && !asks.confined.is_empty() {
+                    let kinds = topology.infrastructure.kinds();
+                    asks.shapes = kinds
+                        .into_iter()
+                        .map(|kind| Candidate::Shape(kind.name))
+                        .collect();
                 }
                 let asks = Arc::new(asks);
                 known.push((tier, Arc::clone(&asks)));
@@ -124,10 +132,8 @@ pub fn asked(
                     Candidate::Vm(id) => !only.contains(id),
                     Candidate::Shape(_) => true,
                 };
-                for candidate in candidates.keys().filter(elsewhere) {
-                    let why = format!("it is not where {} is to be", tier.id);
-                    own.refused.entry(candidate.clone()).or_default().push(why);
-                }
+                own.confined.extend(candidates.keys().filter(elsewhere).cloned());
+                own.shapes.clear();
                 Arc::new(own)
             }
         };
@@ -150,7 +156,8 @@ fn asks_of(
     let mut asks = Asks::default();
     if let Some(requires) = &tier.requires {
         for (candidate, facts) in facts {
-            // One that never answered may be what is required; nothing is begun on it before it is seen.
+            // One that has never answered may have what is required; nothing is begun on it before
+            // it has answered.
             let unheard = candidates
                 .get(*candidate)
                 .is_none_or(|node| node.capabilities.is_empty());

@@ -1,4 +1,4 @@
-//! Why nodes are none for a tier, in words. Pure.
+//! Why nodes are impossible for a tier, in words. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::solve::conditions::Candidate;
 use crate::service::requirements::{Asked, Asks};
 
 impl Asked {
-    /// What a plan's author should know: tiers that hang on one node, or have none.
+    /// What a plan's author should know: tiers that depend on a single node, or have none.
     #[must_use]
     pub fn lonely(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let mut known: BTreeMap<*const Asks, Vec<&Candidate>> = BTreeMap::new();
         for (tier, asks) in self.tiers.iter().filter(|(_, asks)| !asks.refused.is_empty()) {
-            // The first two say all that is told of them.
+            // Only the first two are mentioned.
             let left = known.entry(Arc::as_ptr(asks)).or_insert_with(|| {
                 let left = self.candidates.keys();
                 left.filter(|candidate| !asks.refused.contains_key(*candidate))
@@ -38,9 +38,9 @@ impl Asked {
         warnings
     }
 
-    /// Why a few of the nodes are none for a tier.
+    /// Why a few of the nodes are impossible for a tier.
     fn few(&self, asks: &Asks) -> String {
-        /// So many are told of.
+        /// This many are mentioned.
         const FEW: usize = 3;
         let told: Vec<String> = asks
             .refused
@@ -54,10 +54,11 @@ impl Asked {
         }
     }
 
-    /// The reasons of nodes that are none for a tier, as details of an answer that there is no placement.
+    /// The reasons of nodes that are impossible for a tier, as details of an answer without a
+    /// placement.
     #[must_use]
     pub fn rejections(&self) -> Vec<Value> {
-        /// So many are told of for a tier.
+        /// This many are mentioned for a tier.
         const MOST: usize = 30;
         let of = |(tier, asks): (&TierId, &Arc<Asks>)| {
             let refused = asks.refused.iter().take(MOST);

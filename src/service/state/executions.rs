@@ -1,4 +1,4 @@
-//! Executions: begun, gone through event by event, and looked up.
+//! Executions: begun, continued event by event, and looked up.
 
 use std::sync::Arc;
 
@@ -54,9 +54,9 @@ impl Store {
         Ok(())
     }
 
-    /// Records an event of the running execution, with what it changes in the allocation. Answers
-    /// with the action that it is about. The work is that of the event, however large the allocation
-    /// and the execution are.
+    /// Records an event of the running execution, with what it changes in the allocation. Returns
+    /// the action that it concerns. The work depends only on the event, not on the size of the
+    /// allocation or the execution.
     pub fn record(&mut self, id: Uuid, stamped: &Stamped) -> Result<Option<Action>, Fault> {
         let not_running = || Fault::new(Code::Internal, format!("execution {id} is not running"));
         let running = self
@@ -94,13 +94,14 @@ impl Store {
             if let Some(desired) = ended {
                 if outcome == Some(Outcome::Succeeded) {
                     now.reached = Some(Arc::clone(&desired));
-                    // What it set out from is no more; what differs now is for the next look to say.
+                    // What it started from is gone; the next look will say what differs now.
                     now.differences = Arc::default();
                 }
                 now.desired = Some(desired);
                 now.running = None;
             }
         });
+        self.forget_terminated(&confirmed.changes);
         Ok(about)
     }
 
@@ -126,8 +127,8 @@ impl Store {
     }
 }
 
-/// Why an event can't be taken. That something is cancelled is no defect: the runner may not have been told
-/// yet when it set out.
+/// Why an event can't be accepted. A cancel is no defect: the runner may not have been told yet
+/// when it started.
 fn illegal(illegal: Illegal) -> Fault {
     let code = match illegal {
         Illegal::Cancelled => Code::Cancelled,

@@ -33,7 +33,7 @@ impl Store {
         Arc::clone(&self.now.borrow().intents)
     }
 
-    /// Keeps an intent, new or changed, with what it does to the cordon of a node.
+    /// Records an intent, new or changed, with what it does to the cordon of a node.
     pub fn keep_intent(
         &mut self,
         mut intent: Intent,
@@ -68,7 +68,8 @@ impl Store {
         Ok(intent)
     }
 
-    /// Keeps how far an intent is that was open a while ago. One that was taken back meanwhile stays over.
+    /// Records how far an intent is that was not over a while ago. If it was taken back meanwhile,
+    /// it stays over.
     pub fn keep_if_open(&mut self, intent: Intent) -> Result<(), Fault> {
         if self.is_open(intent.id) {
             self.keep_intent(intent, None)?;

@@ -30,14 +30,14 @@ use executions::plans;
 /// The record and what it adds up to.
 pub struct Store {
     journal: Box<dyn Journal>,
-    /// The current state itself, as everyone sees it: there is no second copy to keep in step.
+    /// The current state itself, as everyone sees it: there is no second copy that could differ.
     now: watch::Sender<Arc<Snapshot>>,
     running: Option<Execution>,
-    outside: Arc<dyn Outside>,
+    pub(super) outside: Arc<dyn Outside>,
 }
 
 impl Store {
-    /// Takes up what the journal holds. An execution that was cut off counts as running.
+    /// Takes up what the journal contains. An execution that was cut off counts as running.
     pub fn open(
         mut journal: Box<dyn Journal>,
         outside: Arc<dyn Outside>,
@@ -90,21 +90,22 @@ impl Store {
     }
 
     /// What is, right now.
-    fn now(&self) -> Arc<Snapshot> {
+    pub(super) fn now(&self) -> Arc<Snapshot> {
         self.now.borrow().clone()
     }
 
-    /// Changes what is, and wakes whoever listens. What nobody else holds is changed in place.
+    /// Changes the state, and wakes those who wait for that. What nobody else holds is changed in
+    /// place.
     fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
         self.now.send_modify(|now| change(Arc::make_mut(now)));
     }
 
-    /// The fault of asking for something that an execution which has not ended forbids.
+    /// The error for a request that is impossible while an execution has not ended.
     pub fn idle(&self) -> Result<(), Fault> {
         self.now.borrow().idle()
     }
 
-    /// Takes in what differs from what should be.
+    /// Applies what differs from what should run.
     pub fn differ(&mut self, differences: Vec<Difference>) {
         self.publish(|now| now.differences = Arc::new(differences));
     }
@@ -114,17 +115,17 @@ impl Store {
         Ok(self.journal.check()?)
     }
 
-    /// Brings all that was written into the one file of the record.
+    /// Moves everything that was written into the record's one file.
     pub fn checkpoint(&mut self) -> Result<(), Fault> {
         Ok(self.journal.checkpoint()?)
     }
 
-    /// Drops some of the history that is kept no longer.
+    /// Deletes some of the history that is no longer kept.
     pub fn prune(&mut self, retention: &Retention) -> Result<Pruned, Fault> {
         Ok(self.journal.prune(retention, self.outside.now())?)
     }
 
-    /// Keeps what was shown.
+    /// Stores what was shown.
     pub fn seal(&mut self, seal: &Seal) -> Result<(), Fault> {
         Ok(self.journal.seal(seal)?)
     }
@@ -134,7 +135,7 @@ impl Store {
         Ok(self.journal.sealed(id)?)
     }
 
-    /// Keeps an event that belongs to no execution's history, and wakes whoever listens.
+    /// Records an event that belongs to no execution's history, and wakes those who wait.
     pub fn note(&mut self, kind: &str, event: Value) -> Result<(), Fault> {
         let event = self.dated(kind, event);
         self.journal.note(&event, &[])?;
@@ -157,7 +158,7 @@ impl Store {
     }
 }
 
-/// The event with who is behind it.
+/// The event with the name of who is behind it.
 fn signed(mut event: Value, by: &By) -> Value {
     if let (Some(fields), Value::Object(by)) = (event.as_object_mut(), json!(by)) {
         fields.extend(by);

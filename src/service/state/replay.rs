@@ -1,4 +1,4 @@
-//! What events add up to: the allocation, and the state of an execution. Pure.
+//! What follows from events: the allocation, and the state of an execution. Pure.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use crate::model::Allocation;
 
 use crate::service::Snapshot;
 
-/// How an execution stood before an event, should the event not be kept.
+/// The state of an execution before an event, in case the event can't be recorded.
 pub enum Before {
     /// One action's state is all that the event touches.
     Action(usize, ActionState),
-    /// All of it: for events of which there are few.
+    /// All of it: for rare events.
     All(Box<Progress>),
 }
 
 impl Before {
-    /// As it stands, where `event` comes next.
+    /// The present state, before `event`.
     #[must_use]
     pub fn of(progress: &Progress, event: &Event) -> Self {
         let action = event.action();
@@ -28,7 +28,7 @@ impl Before {
         }
     }
 
-    /// As if the event had not come.
+    /// Restores the state as if the event had not come.
     pub fn restore(self, progress: &mut Progress) {
         match self {
             Self::Action(index, state) => {
@@ -41,8 +41,8 @@ impl Before {
     }
 }
 
-/// An execution that was cut off, as the running one. The allocation was kept with its events; the
-/// names of new VMs are read from them again.
+/// An execution that was cut off, as the running one. The allocation was stored with its events;
+/// the names of new VMs are read from them again.
 pub fn take_up(
     (frozen, events): (Frozen, Vec<Stamped>),
     now: &mut Snapshot,

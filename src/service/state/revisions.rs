@@ -1,4 +1,4 @@
-//! What is kept of earlier revisions, so that what runs can be started again, and gone back to.
+//! What is kept of earlier revisions, so that what runs can be started again, and restored.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(in crate::service) fn assume_current(journal: &mut dyn Journal, now: &mut Sn
     now.allocation = Arc::new(allocation);
 }
 
-/// Fills in what is not known of revisions.
+/// Fills in what is not known about revisions.
 pub(in crate::service) fn assume(topology: &Topology, allocation: &mut Allocation) {
     for (tier, held) in allocation.vms.values_mut().flat_map(|vm| &mut vm.used) {
         if held.revision.is_none() {

@@ -16,7 +16,7 @@ use crate::service::document::Document;
 use crate::service::observed::identity::Known;
 use crate::service::reconciler::Difference;
 
-/// What is, at one moment.
+/// The state at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The topology; None before the first.
@@ -30,7 +30,7 @@ pub struct Snapshot {
     pub revision: u64,
     /// The running execution.
     pub running: Option<Uuid>,
-    /// Whether it waits for a person.
+    /// Whether it waits for a person to decide.
     pub held: bool,
     /// The plan that holds; None before the first.
     pub desired: Option<Arc<Desired>>,
@@ -46,16 +46,16 @@ pub struct Snapshot {
     pub intents: Arc<Vec<Intent>>,
     /// The ids of the VMs' engines, as they were last recorded.
     pub(in crate::service) engines: Arc<Known>,
-    /// Whether containers without an owner may be ours, since an earlier version made them.
+    /// Whether containers without an owner may be ours, because an earlier version made them.
     pub(in crate::service) unlabelled: bool,
-    /// The topology as it is answered; made when it is first asked for.
+    /// The topology in the form of an answer; made when it is first asked for.
     pub(in crate::service) shown_topology: Arc<OnceLock<Document>>,
-    /// The allocation as it is answered; made when it is first asked for.
+    /// The allocation in the form of an answer; made when it is first asked for.
     pub(in crate::service) shown_allocation: Arc<OnceLock<Document>>,
 }
 
 impl Snapshot {
-    /// Takes in what is confirmed now.
+    /// Applies what is now confirmed.
     pub(in crate::service) fn change(&mut self, changes: &[Change]) {
         if changes.is_empty() {
             return;
@@ -78,7 +78,7 @@ impl Snapshot {
         without
     }
 
-    /// Why everything is to leave a node, where an intent wants that.
+    /// Why everything is to leave a node, if an intent wants that.
     #[must_use]
     pub(in crate::service) fn drained(&self, node: &VmId) -> Option<String> {
         let wanted = |intent: &&Intent| {
@@ -108,14 +108,14 @@ impl Snapshot {
         self.topology.clone().ok_or_else(missing)
     }
 
-    /// The plan that holds, and what came of it.
+    /// The plan that holds, and whether it was reached.
     #[must_use]
     pub fn plan_that_holds(&self) -> PlanThatHolds {
         PlanThatHolds::of(self.desired.as_deref(), self.differences.as_ref().clone())
     }
 
-    /// Whether the plan that holds is the one that was reached last, and not one that failed or was cancelled
-    /// since.
+    /// Whether the plan that holds is the one that was reached last, and not one that failed or was
+    /// cancelled since.
     #[must_use]
     pub(in crate::service) fn wants_what_was_reached(&self) -> bool {
         let execution = |plan: &Option<Arc<Desired>>| plan.as_ref().map(|plan| plan.execution);
@@ -131,7 +131,7 @@ impl Snapshot {
         }
     }
 
-    /// The fault of asking for something that a running execution forbids.
+    /// The error for a request that is impossible while an execution runs.
     ///
     /// # Errors
     ///

@@ -31,11 +31,12 @@ impl Store {
         let generation = self.journal.put_topology(&topology.document)?;
         let key = self.journal.revision_key();
         let topology = topology.keyed(&key, now.topology.as_deref(), |one| {
-            // What the new one makes outdated was current just now, and may run; so may what was outdated already.
+            // What the new one makes outdated was current until now, and may run; so may what was
+            // outdated already.
             revisions::runs(&now, one)
         });
         drop(now);
-        // The topology is taken, whether or not it can be noted.
+        // The topology is taken even if the event can't be recorded.
         let noted = self.dated("topology_put", signed(json!({ "generation": generation }), by));
         if let Err(error) = self.journal.note(&noted, &[]) {
             tracing::warn!(%error, "could not note the new topology among the events");
@@ -48,7 +49,7 @@ impl Store {
         Ok(self.now())
     }
 
-    /// A topology that was put before, where it is kept.
+    /// A topology that was put before, if it is still kept.
     pub fn topology_of(&self, generation: u64) -> Result<Option<Value>, Fault> {
         Ok(self.journal.topology(generation)?)
     }

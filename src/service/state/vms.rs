@@ -39,6 +39,7 @@ impl Store {
             now.change(&changes);
             Arc::make_mut(&mut now.engines).remove(vm);
         });
+        self.forget_terminated(&changes);
         Ok(())
     }
 
@@ -51,8 +52,8 @@ impl Store {
         Ok(())
     }
 
-    /// Counts containers of another owner as ours from now on, and takes those that run into the
-    /// allocation.
+    /// From now on, counts containers of another owner as our own, and takes those that run into
+    /// the allocation.
     pub fn adopt(
         &mut self,
         owner: &str,

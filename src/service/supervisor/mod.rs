@@ -26,7 +26,7 @@ use crate::service::supervisor::phase::{Ask, Decision, Effect, Fact, Facts, OnRe
 use crate::service::supervisor::runner::{Ended, Launch, Runner};
 use crate::service::{Service, Snapshot};
 
-/// Requests that may wait in line before those who ask have to.
+/// How many requests may wait in line before callers have to wait to send one.
 const LINE: usize = 1024;
 
 /// What the task owns.
@@ -37,14 +37,14 @@ pub(in crate::service) struct Supervisor {
     pub(in crate::service) keys: Keys,
 }
 
-/// A request in the line, with the way that its answer goes.
+/// A request in the line, with the way back for its answer.
 type Request = Box<dyn FnOnce(&mut Supervisor) + Send>;
 
-/// The end of the line, for those who ask.
+/// Puts requests in the line.
 pub(in crate::service) struct Line(mpsc::Sender<Request>);
 
 impl Supervisor {
-    /// Starts the task, which lives as long as somebody can ask it.
+    /// Starts the task, which runs for as long as somebody can send it requests.
     pub(in crate::service) fn start(store: Store, outside: Arc<dyn Outside>) -> Line {
         let state = State::found(store.running().map(|running| running.frozen.id));
         let mut supervisor = Box::new(Self {
@@ -64,7 +64,8 @@ impl Supervisor {
                 };
                 match off_async(outside.as_ref(), &runtime, work).await {
                     Some(back) => supervisor = back,
-                    // Only when the runtime goes down: requests themselves can't panic out of it.
+                    // Only when the runtime is shutting down: requests themselves can't panic out
+                    // of it.
                     None => return,
                 }
             }
@@ -128,7 +129,7 @@ impl Supervisor {
         }
     }
 
-    /// Keeps an execution that was planned on `planned_on`, and starts it.
+    /// Records an execution that was planned on `planned_on`, and starts it.
     pub(in crate::service) fn begin(
         &mut self,
         service: &Service,
@@ -149,7 +150,7 @@ impl Supervisor {
         Ok(ended)
     }
 
-    /// Decides what becomes of an execution that an earlier process left in the middle.
+    /// Decides about an execution that an earlier process left in the middle.
     pub(in crate::service) fn recover(
         &mut self,
         service: &Service,
@@ -159,12 +160,12 @@ impl Supervisor {
             .map(drop)
     }
 
-    /// Records that an execution is cancelled, and sees to it that nothing more is begun.
+    /// Records that an execution is cancelled, and makes sure that nothing more is begun.
     pub(in crate::service) fn cancel(&mut self, service: &Service, id: Uuid, by: &By) -> Result<(), Fault> {
         self.ask(service, Ask::Cancel(id), by).map(drop)
     }
 
-    /// Records the way that was chosen for an execution that is held, and goes it.
+    /// Records the direction that was chosen for an execution that is held, and starts it.
     pub(in crate::service) fn take_up(
         &mut self,
         service: &Service,
@@ -175,14 +176,14 @@ impl Supervisor {
         self.ask(service, Ask::TakeUp(id, direction), by).map(drop)
     }
 
-    /// Begins nothing more. Answers with the end of what runs.
+    /// Begins nothing more. Returns the end of what runs.
     pub(in crate::service) fn stop(&mut self, service: &Service) -> Option<watch::Receiver<Option<Ended>>> {
         // It can't be refused, and there is nothing to record.
         let _ = self.ask(service, Ask::Stop, &By::itself());
         self.runner.as_ref().map(|runner| runner.ended.clone())
     }
 
-    /// Records an event of the unfinished execution. Answers with the action that it is about.
+    /// Records an event of the unfinished execution. Returns the action that it concerns.
     pub(in crate::service) fn record(
         &mut self,
         id: Uuid,
@@ -240,7 +241,7 @@ impl Supervisor {
     }
 }
 
-/// How an execution ended, in a sentence.
+/// How an execution ended, as a sentence.
 fn ended(state: &str) -> &str {
     match state {
         "succeeded" => "has succeeded",
@@ -262,7 +263,7 @@ fn event(fact: Fact, by: &By) -> Event {
 }
 
 impl Line {
-    /// Has `work` done when its turn comes, even when who asked has gone by then.
+    /// Has `work` done when its turn comes, even if the caller has gone by then.
     pub(in crate::service) async fn ask<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
@@ -274,7 +275,7 @@ impl Line {
         let request: Request = Box::new(move |supervisor| {
             let _inside = span.enter();
             let done = catch_unwind(AssertUnwindSafe(|| work(supervisor)));
-            // Who asked may have gone.
+            // The caller may have gone.
             let _ = reply.send(done.unwrap_or_else(|panic| Err(crashed(panic.as_ref()))));
         });
         self.0.send(request).await.map_err(|_| gone())?;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::execute::{Direction, Halt};
 
-/// Where the one execution that has not ended stands.
+/// The state of the one execution that has not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// There is none.
@@ -13,63 +13,63 @@ pub enum Phase {
     Idle,
     /// An earlier process left it in the middle, and nothing has been decided about it yet.
     CutOff(Uuid),
-    /// It waits for a person.
+    /// It waits for a person to decide.
     Held(Uuid),
     /// A runner carries it out.
     Running {
-        /// Which.
+        /// Its id.
         id: Uuid,
         /// What the runner was last told.
         halt: Halt,
     },
 }
 
-/// The phase, and whether the service is on its way out.
+/// The phase, and whether the service is stopping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Where the execution stands.
+    /// The state of the execution.
     pub phase: Phase,
     /// Nothing new is begun any more.
     pub stopping: bool,
 }
 
-/// What is on record of the execution that has not ended.
+/// What is recorded about the execution that has not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Somebody asked that it is cancelled.
+    /// Somebody asked for it to be cancelled.
     pub cancelled: bool,
-    /// The way that a person chose for it last.
+    /// The direction that a person chose last.
     pub chosen: Option<Direction>,
-    /// That it waits for a person is on record, and nothing has been done about it since.
+    /// That it waits for a person is recorded, and nothing has been done about it since.
     pub held: bool,
 }
 
-/// What becomes of an execution that was cut off, where nothing on its record says so.
+/// What happens to an execution that was cut off, unless its record says something else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnRestart {
-    /// It is carried to its end.
+    /// It is finished.
     #[default]
     Resume,
     /// What was done is undone.
     Rollback,
-    /// It waits for somebody to say.
+    /// It waits for somebody to decide.
     Hold,
 }
 
-/// What is asked of the supervisor.
+/// A request to the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// A new execution of this id is to be begun.
+    /// A new execution with this id is to begin.
     Begin(Uuid),
     /// The service has started.
     Recover(OnRestart),
     /// Begin no further action of it.
     Cancel(Uuid),
-    /// Carry on with it, or undo it.
+    /// Continue it, or undo it.
     TakeUp(Uuid, Direction),
     /// Let the running actions end, and begin nothing more.
     Stop,
-    /// Its end is on record.
+    /// Its end is recorded.
     Finished(Uuid),
 }
 
@@ -78,20 +78,20 @@ pub enum Ask {
 pub enum Fact {
     /// That it is to be cancelled.
     Cancel,
-    /// The way that was chosen.
+    /// The chosen direction.
     Chosen(Direction),
     /// That it waits for a person.
     Held,
 }
 
-/// What is done once the fact is on record.
+/// What is done once the fact is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// A runner is started. There is no other one.
     Launch {
-        /// For which execution.
+        /// For this execution.
         id: Uuid,
-        /// Where to.
+        /// In this direction.
         direction: Direction,
         /// What it is told from the start.
         halt: Halt,
@@ -100,19 +100,19 @@ pub enum Effect {
     Halt(Halt),
 }
 
-/// What a request comes to.
+/// What a request leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// To be recorded first.
     pub record: Option<Fact>,
-    /// Where things stand then.
+    /// The state after that.
     pub then: State,
-    /// What is done then.
+    /// What is then done.
     pub effect: Option<Effect>,
 }
 
 impl Decision {
-    /// What is done even though the fact could not be recorded: a full disk is no reason to go on with
+    /// What is done even if the fact could not be recorded: a full disk is no reason to go on with
     /// what nobody wants.
     #[must_use]
     pub fn unrecorded(self) -> Option<(State, Effect)> {
@@ -123,14 +123,14 @@ impl Decision {
     }
 }
 
-/// Why a request is not taken.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This execution is being carried out, or waits; there is one at a time.
     Unfinished(Uuid),
     /// This execution is being cancelled.
     Cancelled(Uuid),
-    /// The execution is none that has not ended.
+    /// The execution is not the one that has not ended.
     NotThisOne,
     /// The service is stopping.
     Stopping,
@@ -155,7 +155,7 @@ impl State {
         }
     }
 
-    /// What a request comes to.
+    /// What a request leads to.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl State {
         if self.stopping {
             return self.step(None, self.phase, None);
         }
-        // What a person asked for weighs more than how the service was started.
+        // What a person asked for goes before how the service was started.
         if facts.cancelled {
             return self.launch(None, id, Direction::Forward, Halt::Cancel);
         }
@@ -196,7 +196,7 @@ impl State {
             (None, OnRestart::Resume) => self.launch(None, id, Direction::Forward, Halt::No),
             (None, OnRestart::Rollback) => self.launch(None, id, Direction::Back, Halt::No),
             (None, OnRestart::Hold) => {
-                // Each start finds it so; it is worth one line in the record.
+                // Each start finds it like this; it is worth one line in the record.
                 let record = (!facts.held).then_some(Fact::Held);
                 self.step(record, Phase::Held(id), None)
             }

@@ -20,7 +20,7 @@ impl Recorder for Service {
             .await?;
         self.inner.metrics.event(&event.event, action.as_ref());
         if matches!(event.event, Event::Finished { .. }) {
-            // Counting must not spoil what is recorded.
+            // A failure to count must not affect what is recorded.
             match Service::execution(self, execution).await {
                 Ok(execution) => self.inner.metrics.ended(&execution),
                 Err(error) => tracing::warn!(%execution, %error, "could not count the execution"),

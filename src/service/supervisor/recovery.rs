@@ -21,7 +21,7 @@ use crate::service::supervisor::phase::OnRestart;
 use crate::service::supervisor::runner::Pauses;
 
 impl Service {
-    /// Takes up the execution that was cut off, where there is one: as a person asked before, or else
+    /// Takes up the execution that was cut off, if there is one: as a person asked before, or else
     /// as `on_restart` says. What it needs is waited for in the background.
     ///
     /// # Errors
@@ -48,11 +48,12 @@ impl Service {
         Ok(())
     }
 
-    /// Takes up an execution that is held. What was asked is on record when this answers.
+    /// Takes up an execution that is held. The request is recorded when this returns.
     ///
     /// # Errors
     ///
-    /// When there is no such execution, it has ended, runs already, or the wish can't be recorded.
+    /// When there is no such execution, it has ended, it is already running, or the request can't
+    /// be recorded.
     pub async fn take_up(&self, id: Uuid, direction: Direction, by: By) -> Result<(), Fault> {
         let service = self.clone();
         tracing::info!(execution = %id, by = by.name, ?direction, "asked to take it up");
@@ -60,8 +61,8 @@ impl Service {
             .await
     }
 
-    /// Asks that an execution begins no further action, and ends as cancelled. That is on record when
-    /// this answers, and holds over restarts.
+    /// Asks that an execution begins no further action, and ends as cancelled. That is recorded
+    /// when this returns, and survives restarts.
     ///
     /// # Errors
     ///
@@ -74,8 +75,8 @@ impl Service {
             .await
     }
 
-    /// Looks at the VMs before anything is done on them: at which engines they have, and, after an
-    /// earlier version, at which containers are ours. One that can't be asked is waited for later.
+    /// Looks at the VMs before anything is done on them: which engines they have and, after an
+    /// earlier version, which containers are ours. A VM that can't be asked is waited for later.
     async fn recognise(&self, topology: &Arc<Topology>) -> Result<(), Fault> {
         let snapshot = self.snapshot();
         let known = self.known(topology).await?;
@@ -91,13 +92,13 @@ impl Service {
         faults.find(changed).map_or(Ok(()), Err)
     }
 
-    /// The handles for an execution that is on record, and is to go on as `halt` says.
+    /// The handles for a recorded execution that is to go on as `halt` says.
     pub(in crate::service) async fn world_again(&self, id: Uuid, halt: Halt) -> Result<World, Fault> {
         let execution = self.execution(id).await?;
         let topology = self.snapshot().topology()?;
         let cloud = self.inner.platform.cloud(&topology)?;
         let offer = cloud.offer().await?;
-        // What is cancelled on its way out begins no hook; on the way back one may be in the air.
+        // On the way out, a cancelled execution begins no hook; in a rollback, one may be running.
         let hooks_may_run = halt != Halt::Cancel || execution.progress.back.is_some();
         let wanted = needs_hooks(&execution.frozen.stages) || names_hooks(&topology);
         let hooks = if hooks_may_run && wanted {
@@ -132,7 +133,7 @@ impl Service {
         Ok(world)
     }
 
-    /// Says among the events what an execution waits for.
+    /// Reports as an event what an execution waits for.
     pub(in crate::service) async fn tell_waiting(&self, id: Uuid, fault: &Fault) {
         let event = json!({ "execution": id, "error": fault.message, "code": fault.code.as_str() });
         let noted = self
@@ -144,8 +145,8 @@ impl Service {
     }
 }
 
-/// Whether the engines answer that what is left to do is about. What was cut off is not given up for one
-/// that comes up later than the service.
+/// Whether the engines answer that the remaining actions need. An execution that was cut off is not
+/// given up because an engine comes up later than the service.
 async fn engines_answer(world: &World, view: &View, execution: &Execution) -> Result<(), Fault> {
     let states = &execution.progress.actions;
     let left = execution.actions().skip(execution.progress.leg());
@@ -204,7 +205,7 @@ mod tests {
         };
         let commit = "9a7a2870c9a0f2f6f0d1e1b4a3c2d1e0f9a8b7c6";
         assert_eq!(reference(Some(commit)).as_deref(), Some(commit));
-        // A plain folder has no past.
+        // A plain folder has no history.
         assert_eq!(
             reference(Some("folder:9a7a2870c9a0f2f6f0d1e1b4a3c2d1e0f9a8b7c6")),
             None

@@ -19,7 +19,7 @@ use crate::service::Service;
 pub struct Ended {
     /// Its id.
     pub id: Uuid,
-    /// How; None where the service takes it up again when it starts.
+    /// How; None if the service takes it up again when it starts.
     pub outcome: Option<Outcome>,
     /// Why, unless it succeeded.
     pub fault: Option<Fault>,
@@ -40,7 +40,7 @@ impl Ended {
     }
 }
 
-/// The runner of an execution that has not ended, or ended last.
+/// The runner of the execution that has not ended, or that ended last.
 pub(in crate::service) struct Runner {
     pub(in crate::service) id: Uuid,
     pub(in crate::service) halt: watch::Sender<Halt>,
@@ -70,9 +70,9 @@ impl Pauses {
         doubled.min(LONGEST)
     }
 
-    /// Waits; not after the runner is told something new.
+    /// Waits, but no longer than until the runner is told something new.
     async fn wait(&mut self, halted: &mut watch::Receiver<Halt>) {
-        // An error says that there is nobody left to tell it anything: the service is gone.
+        // An error means that there is nobody left to tell it anything: the service is gone.
         let _ = tokio::time::timeout(self.next(), halted.changed()).await;
     }
 
@@ -83,7 +83,7 @@ impl Pauses {
 }
 
 impl Service {
-    /// Starts a runner. Only the supervisor may: it knows that there is no other one.
+    /// Starts a runner. Only the supervisor may do that, since it knows that there is no other one.
     pub(in crate::service) fn launch(&self, launch: Launch, halt: Halt) -> Runner {
         let (id, direction) = (launch.id, launch.direction);
         let (halt, halted) = watch::channel(halt);
@@ -100,7 +100,7 @@ impl Service {
             tracing::info!(execution = %id, outcome = outcome.map(Outcome::as_str), "ended");
             tell.send_replace(Some(Ended { id, outcome, fault }));
         };
-        // With the request's id on every line, long after it was answered.
+        // With the request's id on every line, even long after the request was answered.
         self.inner.runtime.spawn(whole.instrument(span).in_current_span());
         Runner { id, halt, ended }
     }
@@ -111,7 +111,7 @@ impl Service {
             direction,
             mut world,
         } = launch;
-        // One that was begun just now is not taken up.
+        // One that has just begun is not taken up.
         let mut resumed = world.is_some();
         let mut pauses = Pauses::default();
         let mut told = String::new();
@@ -136,7 +136,8 @@ impl Service {
             if outcome.is_some() || stopping {
                 return (outcome, failure);
             }
-            // It ended although it was not told to: the record refused an event, or a defect.
+            // It ended although it was not told to: the record refused an event, or there is a
+            // defect.
             if let Ok(execution) = self.execution(id).await
                 && let Some(outcome) = execution.progress.outcome
             {
@@ -149,7 +150,7 @@ impl Service {
         }
     }
 
-    /// Runs it in a task of its own, so that a panic in there ends that task only.
+    /// Runs it in a task of its own, so that a panic in there ends only that task.
     async fn run(
         &self,
         id: Uuid,
@@ -174,9 +175,9 @@ impl Service {
             .map(drop)
     }
 
-    /// Looks the world up for an execution that is on record, with growing pauses until everything
-    /// answers. None where the service stops first.
-    /// What it waits for is told where that is something else than was `told` last.
+    /// Gets everything ready for a recorded execution, with growing pauses until everything
+    /// answers. None if the service stops first. What it waits for is reported if it is something
+    /// else than was `told` last.
     async fn ready_again(
         &self,
         id: Uuid,

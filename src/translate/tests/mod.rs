@@ -211,7 +211,7 @@ impl Scene {
         self.runs(tier, vm, cores, mem).wants(tier, vm, cores, mem)
     }
 
-    /// The translation, which has to pass the checker.
+    /// The translation, which must pass the checker.
     fn translation(&self) -> Translation {
         let translation = translate(&self.topology, &self.from, &self.to);
         let breaches = check::breaches(&self.topology, &self.from, &self.to, &translation);
@@ -237,7 +237,7 @@ impl Scene {
             .collect()
     }
 
-    /// In which stage an action with this beginning is.
+    /// The stage of an action with this beginning.
     fn stage_of(&self, beginning: &str) -> usize {
         let texts = self.texts();
         let stage = texts

@@ -1,6 +1,6 @@
 //! Every order of the operations, for instances small enough: the fewest interruptions possible.
 //!
-//! Knows operations only one after the other and in sizes only; nothing of how translations are
+//! It knows only operations one after the other, and only sizes; nothing of how translations are
 //! made.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,7 +111,7 @@ fn state(scene: &Scene, ops: &[Op], done: u32) -> State {
     state
 }
 
-/// The interruptions that an operation costs now; None where it breaks a rule.
+/// The interruptions that an operation costs now; None if it breaks a rule.
 fn price(scene: &Scene, state: &State, op: &Op) -> Option<usize> {
     let key = (op.vm.clone(), op.tier.clone());
     let spec = &scene.topology.tiers[&op.tier];

@@ -41,7 +41,7 @@ fn a_thousand_tiers_on_a_thousand_vms_are_replanned() {
 
 #[test]
 fn a_thousand_tiers_that_all_move_between_nearly_full_vms_are_replanned() {
-    // Every tier has one container, and goes to where another is now. One VM is free.
+    // Every tier has one container, and is moved to where another is now. One VM is free.
     let count = 1_000;
     let mut scene = Scene::new();
     for index in 0..=count {

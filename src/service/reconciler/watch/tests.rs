@@ -65,7 +65,7 @@ fn an_engine_that_does_not_answer_is_due_once_it_is_lost() {
     assert_eq!(watch.due(), [place("a")]);
     assert_eq!(watch.of_kind(&watch.due(), Kind::Lost), [place("a")].into());
     assert_eq!(watch.of_kind(&watch.due(), Kind::Unhealthy), [].into());
-    // It is back, and away again: the time counts anew.
+    // It is back, and away again: the time starts again.
     take(&mut watch, &[], 62);
     assert_eq!(take(&mut watch, &away, 63).begun[0].kind, Kind::Unreachable);
 }
@@ -75,7 +75,7 @@ fn what_comes_and_goes_waits_longer_each_time() {
     let (mut watch, sick) = (Watch::default(), [("a", Kind::Stopped)]);
     let mut tries = Vec::new();
     for second in 1..400 {
-        // Well again for a second after each attempt.
+        // Healthy for a second after each attempt.
         let well = tries.last() == Some(&(second - 1));
         take(&mut watch, if well { &[] } else { &sick }, second);
         let due = watch.due();
@@ -117,8 +117,9 @@ fn what_stays_unhealthy_is_tried_with_growing_pauses_and_then_left() {
 }
 
 proptest! {
-    /// However things come and go: nothing is due before it has lasted, and between two attempts at the same
-    /// place lies a pause that is never shorter than the grace period or longer than the longest.
+    /// However things come and go: nothing is due before it has lasted, and between two attempts at
+    /// the same place there is a pause that is never shorter than the grace period or longer than
+    /// the longest.
     #[test]
     fn nothing_is_done_too_early_or_too_often(looks in prop::collection::vec(any::<[bool; 3]>(), 1..200)) {
         let (mut watch, names) = (Watch::default(), ["a", "b", "c"]);

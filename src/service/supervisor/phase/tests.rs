@@ -6,14 +6,14 @@ use super::*;
 
 const IDS: [Uuid; 3] = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
 
-/// The world around the machine: a record that may be unwritable, runners, and kills.
+/// The surroundings of the state machine: a record that may be unwritable, runners, and kills.
 #[derive(Debug, Default)]
 struct World {
     state: State,
     facts: Facts,
     /// Runners that were started and have not ended, with what they were last told.
     runners: Vec<(Uuid, Direction, Halt)>,
-    /// Whether the execution that has not ended was answered that it is cancelled.
+    /// Whether a cancel of the execution that has not ended was accepted.
     promised: bool,
     ended: Vec<Uuid>,
 }
@@ -99,7 +99,7 @@ impl World {
             }
         }
         let running = matches!(self.state.phase, Phase::Running { .. });
-        // One that was stopped is gone, and the service with it.
+        // One that was stopped is gone, and so is the service.
         assert!(running || self.runners.is_empty());
         assert!(self.state.stopping || running != self.runners.is_empty());
     }
