@@ -51,6 +51,12 @@ pub trait Engine: Send + Sync {
     /// empty.
     async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
 
+    /// Every container by its name and state, in one call: limits and health are not told. Engines without such a
+    /// list observe instead.
+    async fn list(&self) -> Result<Vec<Observed>, EngineError> {
+        self.observe().await
+    }
+
     /// One container by name.
     async fn find(&self, name: &str) -> Result<Option<Observed>, EngineError>;
 

@@ -271,13 +271,12 @@ async fn an_image_that_can_not_be_had_stops_everything_after_a_kill_too() {
         Some("create container 'app_web'")
     );
     // The pull failed before anything was done, and then the service was killed.
-    world.happened(Event::ActionStarted { action, attempt: 1 });
     world.happened(Event::ActionFailed {
         action,
         error: "there is no such image".to_owned(),
         code: "image_unavailable".to_owned(),
         output: None,
-        left: Some(Left::Nothing),
+        left: None,
         unknown: false,
     });
     let (outcome, fault) = world.run(SHORT, 4, unhalted()).await;

@@ -5,11 +5,11 @@ use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Container, TierId, VmId};
 use crate::translate::Action;
 
+use super::beside::start_again;
 use super::effect::real_name;
 use super::page::Page;
 use super::perform::{Failure, unknown};
 use super::record::Execution;
-use super::spec;
 use super::world::{View, World};
 
 /// Makes sure, before a container is created or replaced, that what it depends on runs and is healthy. Other
@@ -91,12 +91,9 @@ async fn is_up(
         Some((State::Paused, _)) => "is paused",
         Some((State::Restarting, _)) => "ends again and again",
         Some((State::Created | State::Removing | State::Exited | State::Dead, _)) | None => {
-            let spec = spec::held(&world.topology, dependency, vm, held, &view.allocation)
-                .ok_or_else(|| unknown(dependency))?;
             let doing = format!("starting container '{dependency}' on vm '{vm}' again, which it depends on");
             page.begin(doing).await?;
-            engine.ensure_running(&spec).await?;
-            return Ok(());
+            return start_again(world, view, vm, engine.as_ref(), (dependency, held)).await;
         }
     };
     let message = format!("container '{dependency}' on vm '{vm}', which it depends on, {why}");

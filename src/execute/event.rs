@@ -56,7 +56,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Finding::is_empty")]
         finding: Finding,
     },
-    /// An action failed and is not tried again.
+    /// An action failed and is not tried again. One that was never begun fails where what it needs can't
+    /// be had.
     ActionFailed {
         /// Its number.
         action: usize,

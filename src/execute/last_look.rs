@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use crate::engine::{Engine, EngineError, Observed, State};
 use crate::model::{TierId, Vm, VmId};
 
+use super::beside::start_again;
 use super::event::Lost;
 use super::retry;
-use super::spec;
 use super::world::{View, World};
 
 /// Looks at these VMs, and starts again what is confirmed and does not run. Returns those that
@@ -74,13 +74,13 @@ enum Found {
 }
 
 async fn look(world: &World, view: &View, engine: &Arc<dyn Engine>, name: &VmId, vm: &Vm) -> Found {
-    let seen = match engine.observe().await {
+    let seen = match engine.list().await {
         Ok(seen) => seen,
         Err(error) => return Found::Silent(error),
     };
     let mut down = BTreeMap::new();
     let mut passing = false;
-    for container in vm.used.keys() {
+    for (container, held) in &vm.used {
         match state(&seen, container) {
             Some(State::Running) => continue,
             // The engine itself is about to start it.
@@ -94,10 +94,11 @@ async fn look(world: &World, view: &View, engine: &Arc<dyn Engine>, name: &VmId,
             }
             _ => tracing::warn!(vm = %name, %container, "it does not run any more; starting it again"),
         }
-        if let Err(error) = start(world, view, engine, (name, vm), container).await {
-            passing |= error.may_pass();
-            tracing::error!(vm = %name, %container, %error, "it does not run any more, and could not be started");
-            down.insert(container.clone(), error.to_string());
+        if let Err(failure) = start_again(world, view, name, engine.as_ref(), (container, held)).await {
+            passing |= failure.again;
+            let error = failure.fault.message;
+            tracing::error!(vm = %name, %container, error, "it does not run any more, and could not be started");
+            down.insert(container.clone(), error);
         }
     }
     if passing {
@@ -120,20 +121,4 @@ fn told(vm: &VmId, down: BTreeMap<TierId, String>) -> Vec<Lost> {
 fn state(seen: &[Observed], tier: &TierId) -> Option<State> {
     let ours = |seen: &&Observed| seen.managed && seen.name == tier.as_str();
     seen.iter().find(ours).map(|seen| seen.state)
-}
-
-async fn start(
-    world: &World,
-    view: &View,
-    engine: &Arc<dyn Engine>,
-    (name, vm): (&VmId, &Vm),
-    container: &TierId,
-) -> Result<(), EngineError> {
-    let held = vm.used.get(container);
-    let Some(spec) =
-        held.and_then(|held| spec::held(&world.topology, container, name, held, &view.allocation))
-    else {
-        return Ok(());
-    };
-    engine.ensure_running(&spec).await.map(drop)
 }

@@ -5,6 +5,7 @@
 
 mod asked;
 mod basis;
+mod beside;
 mod clean_up;
 mod confirmed;
 mod consequence;

@@ -8,6 +8,7 @@ use crate::model::topology::HookName;
 use crate::model::{Allocation, Container, RevisionId, Size, TierId, VmId};
 use crate::translate::{Action, Place};
 
+use super::beside::start_again;
 use super::drain::drain;
 use super::effect::real_name;
 use super::event::{Finding, FoundVm};
@@ -131,12 +132,10 @@ async fn revive(world: &World, view: &View, action: &Action) -> Result<(), Failu
         }),
         _ => confirmed.cloned(),
     };
-    if let Some(held) = held
-        && let Some(spec) = spec::held(&world.topology, tier, &name, &held, &view.allocation)
-    {
-        engine.ensure_running(&spec).await?;
+    match held {
+        Some(held) => start_again(world, view, &name, engine.as_ref(), (tier, &held)).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 async fn attempt(

@@ -17,7 +17,7 @@ use crate::model::topology::{Pull, Tier};
 use crate::translate::{Action, Stage};
 
 use super::effect::real_name;
-use super::event::{Event, Left};
+use super::event::Event;
 use super::failure::told;
 use super::record::Execution;
 use super::runner::{Halt, Run};
@@ -88,18 +88,14 @@ impl Run {
             }
             let fault = Fault::from(error);
             tracing::error!(execution = %self.id, action = need.action, error = %fault, "an image can't be had");
-            self.record(Event::ActionStarted {
-                action: need.action,
-                attempt: 1,
-            })
-            .await?;
+            // One event, so that no kill leaves an action begun out of its turn.
             self.record(Event::ActionFailed {
                 action: need.action,
                 error: fault.message.clone(),
                 code: fault.code.as_str().to_owned(),
                 output: None,
-                // What was to be replaced is still there as it was.
-                left: matches!(need.what, Action::CreateContainer { .. }).then_some(Left::Nothing),
+                // Nothing was touched. A container of that name may still be there, to be removed first.
+                left: None,
                 unknown: false,
             })
             .await?;

@@ -14,6 +14,7 @@ use crate::model::VmId;
 use crate::model::topology::OnFailure;
 use crate::translate::Stage;
 
+use super::beside::Heard;
 use super::effect::real_name;
 use super::event::{Direction, Event, Lost, Outcome, Stamped, Unplaced};
 use super::last_look::last_look;
@@ -72,6 +73,7 @@ pub async fn run(
         id,
         halt,
         vms: std::sync::Mutex::default(),
+        heard: Heard::default(),
     };
     match run.whole(direction).await {
         Ok(ending) => ending,
@@ -91,12 +93,18 @@ pub(super) struct Run {
     pub(super) slots: Semaphore,
     /// Limits the actions on one VM at the same time.
     pub(super) vms: std::sync::Mutex<BTreeMap<VmId, Arc<Semaphore>>>,
+    /// What is known of the VMs for a little while.
+    pub(super) heard: Heard,
 }
 
 impl Run {
     /// An error says that the record can't be kept, so that nothing more may be done.
     async fn whole(&self, direction: Direction) -> Result<Ending, Fault> {
         let execution = self.recorder.execution(self.id).await?;
+        if execution.progress.is_untouched() {
+            // They were looked at for the plan just now.
+            self.world.vms.keys().for_each(|vm| self.heard.of(vm));
+        }
         let (mut failure, mut trouble) = (None, None);
         if execution.progress.back.is_none() {
             if direction == Direction::Forward && self.halted() == Halt::No {

@@ -15,6 +15,7 @@ use crate::model::topology::{OnFailure, OnShortage};
 use crate::model::{Allocation, VmId};
 use crate::translate::{Action, Stage};
 
+use super::beside::still_room;
 use super::clean_up::clean_up;
 use super::consequence::follows;
 use super::dependency::await_dependencies;
@@ -178,6 +179,7 @@ impl Run {
                 .await
             {
                 Ok(finding) => {
+                    self.heard.of(action.vm());
                     self.record(Event::ActionSucceeded {
                         action: index,
                         finding,
@@ -187,6 +189,7 @@ impl Run {
                 }
                 Err(failure) => failure,
             };
+            self.heard.not(action.vm());
             let wait = retry::wait(attempt.saturating_sub(before), self.world.outside.chance());
             let until = *until.get_or_insert_with(|| Instant::now() + self.world.retry_for);
             if again && self.halted() == Halt::No && Instant::now() + wait < until {
@@ -220,6 +223,7 @@ impl Run {
     ) -> Result<Finding, Failure> {
         let view = self.recorder.view();
         await_dependencies(&self.world, &view, execution, action, page).await?;
+        still_room(&self.world, &view, &self.heard, action).await?;
         let whereabouts = match action {
             Action::CreateContainer { .. } | Action::ReplaceContainer { .. } => {
                 &execution.lasting(&view.allocation, &view.bindings)

@@ -132,7 +132,7 @@ impl Progress {
                 left: _,
                 unknown,
             } => {
-                let state = self.running(*action, "action_failed")?;
+                let state = self.failing(*action)?;
                 state.state = Status::Failed;
                 state.finished_at = Some(at);
                 state.error = Some(error.clone());
@@ -172,6 +172,12 @@ impl Progress {
             Event::Finished { outcome } => self.finish(*outcome, at)?,
         }
         Ok(())
+    }
+
+    /// Whether nothing was begun yet, and nobody has taken it up.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.resumed == 0 && self.actions.iter().all(|action| action.state == Status::Pending)
     }
 
     fn start(&mut self, action: usize, attempt: u32, at: Timestamp) -> Result<(), Illegal> {
@@ -348,6 +354,17 @@ impl Progress {
 
     fn action(&mut self, action: usize) -> Result<&mut ActionState, Illegal> {
         self.actions.get_mut(action).ok_or(Illegal::NoAction(action))
+    }
+
+    /// An action that may fail now: it is under way, or what it needs is known to be missing before it is begun.
+    fn failing(&mut self, action: usize) -> Result<&mut ActionState, Illegal> {
+        let state = self.action(action)?;
+        match state.state {
+            Status::Pending | Status::Running => Ok(state),
+            Status::Succeeded | Status::Failed | Status::Skipped => {
+                Err(refuse(action, state, "action_failed"))
+            }
+        }
     }
 
     fn running(&mut self, action: usize, event: &'static str) -> Result<&mut ActionState, Illegal> {

@@ -41,11 +41,22 @@ fn finished(outcome: Outcome) -> Stamped {
 #[test]
 fn an_action_is_begun_before_it_ends_and_ends_once() {
     assert!(Progress::replay(1, &[succeeded(0)]).is_err());
-    assert!(Progress::replay(1, &[failed(0)]).is_err());
+    assert!(Progress::replay(1, &[failed(0), started(0)]).is_err());
+    assert!(Progress::replay(1, &[failed(0), failed(0)]).is_err());
     assert!(Progress::replay(1, &[started(0), succeeded(0), failed(0)]).is_err());
     assert!(Progress::replay(1, &[started(0), succeeded(0), started(0)]).is_err());
     assert!(Progress::replay(1, &[started(1)]).is_err());
     assert!(Progress::replay(1, &[started(0), started(0), succeeded(0)]).is_ok());
+}
+
+#[test]
+fn what_an_action_needs_may_be_missing_before_it_is_begun() {
+    let missing = Progress::replay(2, &[failed(1)]).unwrap();
+    assert_eq!(
+        (missing.actions[1].attempts, missing.actions[1].state),
+        (0, Status::Failed)
+    );
+    assert!(Progress::replay(1, &[failed(0), finished(Outcome::Failed)]).is_ok());
 }
 
 #[test]

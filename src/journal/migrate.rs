@@ -69,7 +69,10 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), Jo
             transaction.execute_batch(TOPOLOGIES)?;
             schema::make_key(transaction)?;
         }
-        transaction.execute_batch(intents::TABLES)?;
+        if version < 5 {
+            transaction.execute_batch(intents::TABLES)?;
+        }
+        // Version 6 knows actions that fail before they are begun, which earlier programs refuse.
         transaction.pragma_update(None, "user_version", schema::VERSION)?;
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{Health, Limits, State};
+use mapek::engine::{CpuLimit, Health, Limits, State, successor};
 use mapek::model::topology::PortBinding;
 
 /// Who owns a container, and since when.
@@ -61,6 +61,20 @@ pub struct Container {
 impl Container {
     pub fn ours(&self) -> bool {
         self.whose == Whose::Ours
+    }
+
+    /// Whether it comes into the place of one that was stopped for it, and has no more than that had.
+    pub fn takes_over<'c>(&self, mut others: impl Iterator<Item = &'c Self>) -> bool {
+        let is_old = |one: &&Self| self.name == successor(&one.name) && one.ours() && !one.holds();
+        let Some(old) = others.find(is_old) else {
+            return false;
+        };
+        let cpu = match (&self.limits.cpu, &old.limits.cpu) {
+            (CpuLimit::Cores(own), CpuLimit::Cores(old)) => own.0.is_subset(&old.0),
+            (CpuLimit::Quota(own), CpuLimit::Quota(old)) => own <= old,
+            (CpuLimit::Cores(_), CpuLimit::Quota(_)) | (CpuLimit::Quota(_), CpuLimit::Cores(_)) => false,
+        };
+        cpu && self.limits.memory <= old.limits.memory
     }
 
     /// Whether it holds what it was given.

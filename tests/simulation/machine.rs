@@ -289,6 +289,10 @@ impl Machine {
                     .any(|port| other.ports.iter().any(|theirs| theirs.conflicts(port)))
         });
         let crash = self.crash_until > now;
+        let takes_over = self
+            .containers
+            .get(id)
+            .is_some_and(|next| next.takes_over(self.containers.values()));
         let container = self.change(id, deed)?;
         let crash = crash || container.image.ends_with(":bad");
         if taken {
@@ -298,7 +302,7 @@ impl Machine {
             return Err(Refusal(409, "is paused".to_owned()));
         }
         if container.state != State::Running {
-            deed.fresh = container.state == State::Created;
+            deed.fresh = container.state == State::Created && !takes_over;
             container.restarts = 0;
             container.back_at = None;
             container.healthy_at = container.healthy_at.map(|_| Some(now + soon));

@@ -81,14 +81,7 @@ pub async fn machine(caller: &Caller) -> Result<(Machine, bool), EngineError> {
 /// Every container: our own, and others that hold anything, with all details; the rest as in the
 /// list.
 pub async fn all(caller: &Caller) -> Result<Vec<Observed>, EngineError> {
-    let options = ListContainersOptionsBuilder::new().all(true).build();
-    let listed = caller
-        .look("list containers", caller.docker.list_containers(Some(options)))
-        .await?;
-    let listed = listed
-        .into_iter()
-        .map(|found| read::listed(found, &caller.owners));
-    let mut seen: Vec<Observed> = stream::iter(listed)
+    let mut seen: Vec<Observed> = stream::iter(list(caller).await?)
         .map(|container| async {
             if container.managed || container.state.holds() {
                 // One that is gone by now is None.
@@ -103,6 +96,16 @@ pub async fn all(caller: &Caller) -> Result<Vec<Observed>, EngineError> {
         .await?;
     seen.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(seen)
+}
+
+/// Every container, as the list tells them.
+pub async fn list(caller: &Caller) -> Result<Vec<Observed>, EngineError> {
+    let options = ListContainersOptionsBuilder::new().all(true).build();
+    let listed = caller
+        .look("list containers", caller.docker.list_containers(Some(options)))
+        .await?;
+    let listed = listed.into_iter();
+    Ok(listed.map(|found| read::listed(found, &caller.owners)).collect())
 }
 
 /// One container by name or id.

@@ -139,6 +139,10 @@ impl Engine for DockerEngine {
         look::all(&self.caller).await
     }
 
+    async fn list(&self) -> Result<Vec<Observed>, EngineError> {
+        look::list(&self.caller).await
+    }
+
     async fn find(&self, name: &str) -> Result<Option<Observed>, EngineError> {
         Ok(look::one(&self.caller, name).await?.map(|found| found.seen))
     }

@@ -94,3 +94,18 @@ fn a_journal_of_version_4_gets_the_tables_of_intents() {
         .unwrap();
     assert_eq!(journal.open_intents().unwrap().len(), 1);
 }
+
+#[test]
+fn a_journal_of_version_5_keeps_its_intents_and_cordons() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    let kept = intent("vm1", State::Pending);
+    journal.keep_intent(&kept, None, &json!({})).unwrap();
+    journal
+        .connection()
+        .execute_batch("PRAGMA user_version = 5;")
+        .unwrap();
+    drop(journal);
+    let journal = SqliteJournal::open(folder.path()).unwrap();
+    assert_eq!(journal.open_intents().unwrap(), [kept]);
+}
