@@ -6,13 +6,13 @@ use std::time::Instant;
 use actix_web::dev::Payload;
 use actix_web::http::ConnectionType;
 use actix_web::http::{StatusCode, header};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::fault::{Code, Fault};
-use crate::service::Document;
+use crate::service::{Document, Proposal};
 
 use super::error::status;
 use super::tags;
@@ -62,7 +62,36 @@ impl Timer {
 
     /// The same, from a value that can be serialized.
     pub fn give(&self, result: Result<impl Serialize, Fault>) -> HttpResponse {
-        self.answer(result.map(|answer| json!(answer)))
+        self.written(result.and_then(|answer| write(&answer)))
+    }
+
+    /// A placement. It may be of a hundred thousand VMs, so it is written off the async threads: other requests
+    /// don't wait for that.
+    pub async fn give_placement(&self, result: Result<Proposal, Fault>) -> HttpResponse {
+        let proposal = match result {
+            Ok(proposal) => proposal,
+            Err(fault) => return self.fail(&fault),
+        };
+        let written = web::block(move || write(&proposal.placement())).await;
+        self.written(written.unwrap_or_else(|error| {
+            tracing::error!(%error, "an answer was not written");
+            Err(unwritable())
+        }))
+    }
+
+    /// 200 with the text of a JSON object, to which the time is added, or the fault.
+    fn written(&self, result: Result<Vec<u8>, Fault>) -> HttpResponse {
+        let mut body = match result {
+            Ok(body) => body,
+            Err(fault) => return self.fail(&fault),
+        };
+        body.pop();
+        let comma = if body.len() > 1 { "," } else { "" };
+        let seconds = self.0.elapsed().as_secs_f64();
+        body.extend_from_slice(format!("{comma}\"time\":\"{seconds:.2}\"}}").as_bytes());
+        HttpResponse::Ok()
+            .content_type(header::ContentType::json())
+            .body(body)
     }
 
     /// A fault, in the shape that all errors have.
@@ -120,6 +149,19 @@ impl Timer {
         }
         HttpResponse::build(status).json(body)
     }
+}
+
+/// The text of a JSON object.
+fn write(answer: &impl Serialize) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec(answer).map_err(|error| {
+        tracing::error!(%error, "an answer can't be written");
+        unwritable()
+    })
+}
+
+fn unwritable() -> Fault {
+    let message = "mapek failed on this answer; its log says more, please report it";
+    Fault::new(Code::Internal, message)
 }
 
 /// Seconds after which it makes sense to try again.

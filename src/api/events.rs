@@ -178,7 +178,7 @@ impl Follower {
 /// with the number `after`.
 fn reset(service: &Service, reason: &str, last: u64, after: u64) -> Bytes {
     let message = match reason {
-        "dropped" => "some of the events since then are kept no longer",
+        "dropped" => "some of the events since then are no longer kept",
         "ahead" => "there has been no event of that number yet",
         "replaced" => "a backup of the journal was put back since that event",
         _ => "that event was one of another journal",

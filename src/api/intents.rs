@@ -146,7 +146,7 @@ fn bad(message: String) -> Fault {
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
             description = "How many at most; 200 unless given."),
         ("before" = Option<String>, Query, format = "uuid",
-            description = "Only intents that were taken before this one."),
+            description = "Only intents that came before this one."),
         ("state" = Option<State>, Query, description = "Only intents in this state."),
         ("since" = Option<String>, Query, format = "date-time",
             description = "Only intents that were taken then or later."),
@@ -172,7 +172,7 @@ fn page(query: &str) -> Result<IntentPage, Fault> {
     })
 }
 
-/// One intent, and what came of it.
+/// One intent, and how far it is.
 #[utoipa::path(get, path = "/api/intents/{id}", operation_id = "get_intent", tag = "intents",
     params(("id" = String, Path, description = "Its id.", format = "uuid")),
     responses((status = 200, description = "The intent.", body = IntentShown)))]

@@ -12,7 +12,7 @@ use super::answer::Timer;
 /// The last plan that somebody sent. One that failed holds until another is sent or until `mapek`,
 /// with `self_heal`, goes back to the one that was reached last.
 #[utoipa::path(get, path = "/api/plan", operation_id = "get_plan", tag = "state",
-    responses((status = 200, description = "The plan, and what came of it.", body = PlanThatHolds)))]
+    responses((status = 200, description = "The plan, and whether it was reached.", body = PlanThatHolds)))]
 pub async fn get(service: Handle, timer: Timer) -> HttpResponse {
     timer.give(Ok(service.snapshot().plan_that_holds()))
 }

@@ -2,8 +2,6 @@
 
 use actix_web::HttpResponse;
 
-use serde_json::json;
-
 use crate::service::{Placement, WhatIf};
 
 use super::Handle;
@@ -21,5 +19,5 @@ pub async fn post(service: Handle, timer: Timer, JsonBody(body): JsonBody) -> Ht
         Ok(question) => service.solve(question).await,
         Err(fault) => Err(fault),
     };
-    timer.answer(result.map(|proposal| json!(proposal.placement())))
+    timer.give_placement(result).await
 }

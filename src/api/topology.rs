@@ -31,7 +31,7 @@ pub struct TopologyShown {
 #[schema(example = json!({ "generation": 3, "warnings": [], "time": "0.01" }))]
 #[serde(deny_unknown_fields)]
 pub struct TopologyTaken {
-    /// How many times a topology has been put.
+    /// How often the topology has changed: one that is put again as it is changes nothing.
     #[schema(example = 3)]
     generation: u64,
     /// What its author should know.

@@ -23,12 +23,9 @@ pub async fn put(service: Handle, timer: Timer, JsonBody(body): JsonBody) -> Htt
         Ok(plan) => service.translate(plan).await,
         Err(fault) => Err(fault),
     };
-    let proposal = match result {
-        Ok(proposal) => proposal,
-        Err(fault) => return timer.fail(&fault),
-    };
-    let mut response = timer.give(Ok(proposal.placement()));
-    let tag = proposal.plan_id.map(|id| format!("\"{id}\""));
+    let sealed = result.as_ref().ok().and_then(|proposal| proposal.plan_id.clone());
+    let tag = sealed.map(|id| format!("\"{id}\""));
+    let mut response = timer.give_placement(result).await;
     if let Some(tag) = tag.and_then(|tag| header::HeaderValue::from_str(&tag).ok()) {
         response.headers_mut().insert(header::ETAG, tag);
     }

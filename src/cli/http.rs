@@ -66,7 +66,7 @@ impl Client {
         let token = token(options)?;
         if token.is_some() && is_exposed(&base) {
             say(&format!(
-                "mapek: warning: the token goes to {shown} without encryption, and whoever sees it on the way can \
+                "mapek: warning: the token goes to {shown} without encryption, and anyone who sees it on the way can \
                  use it: give the service a certificate (--tls-cert) and ask it at https://"
             ));
         }

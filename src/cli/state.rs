@@ -74,10 +74,7 @@ pub async fn put_topology(client: &Client, file: &FileArgument, output: Output) 
         };
         print(&format!("{} {text}", paint(CHANGE, "note:")))?;
     }
-    print(&format!(
-        "Taken, as generation {}",
-        cell(answer.get("generation"))
-    ))
+    print(&format!("Put, as generation {}", cell(answer.get("generation"))))
 }
 
 /// Shows what a plan would change.

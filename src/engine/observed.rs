@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::model::Addresses;
 use crate::model::topology::PortBinding;
 
 /// A container as the engine reports it.
@@ -36,6 +37,8 @@ pub struct Observed {
     pub labels: BTreeMap<String, String>,
     /// Host ports that it publishes while running.
     pub ports: Vec<PortBinding>,
+    /// The addresses of other tiers that it was made with; None if nobody has asked.
+    pub addresses: Option<Addresses>,
 }
 
 /// What a container is doing.

@@ -120,8 +120,11 @@ impl Basis {
             }
             if seen {
                 let kept = |basis: &Self| {
-                    let (owed, revisions) = (basis.from.owed.get(vm), basis.from.revisions.get(vm));
-                    (owed.is_some() || revisions.is_some()).then(|| json!([owed, revisions]))
+                    let from = &basis.from;
+                    let (owed, revisions) = (from.owed.get(vm), from.revisions.get(vm));
+                    let addresses = from.addresses.get(vm);
+                    let any = owed.is_some() || revisions.is_some() || addresses.is_some();
+                    any.then(|| json!([owed, revisions, addresses]))
                 };
                 note(
                     "allocation",

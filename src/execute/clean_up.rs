@@ -46,7 +46,7 @@ pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'
             Ok(()) => Settled::default(),
             Err(error) => {
                 tracing::error!(%error, "what a failed action left behind could not be removed: {action}");
-                Settled::unknown(None, format!("what came of it may be left over: {error}"))
+                Settled::unknown(None, format!("something of it may be left over: {error}"))
             }
         },
         Action::DeleteVm { .. } if unsure => vm(world, view, action).await,
@@ -94,7 +94,7 @@ pub async fn clean_up(world: &World, view: &View, action: &Action, page: &Page<'
 }
 
 fn not_known(why: &str) -> String {
-    format!("what came of it is not known: {why}")
+    format!("its outcome is not known: {why}")
 }
 
 async fn container(world: &World, engine: &dyn Engine, action: &Action, name: &str) -> Settled {
@@ -136,6 +136,7 @@ async fn look_at(world: &World, engine: &dyn Engine, action: &Action, name: &str
                 size: held.size,
                 cores: held.cores,
                 revision: held.revision,
+                addresses: held.addresses,
             })
         }
         Ok(Some(seen)) if seen.managed && created => {

@@ -28,7 +28,13 @@ pub fn confirmed(
     bindings: &Bindings,
 ) -> Confirmed {
     let mut confirmed = of_event(topology, execution, event, allocation, bindings);
-    owed::add(topology, execution, event, allocation, &mut confirmed.changes);
+    owed::add(
+        topology,
+        execution,
+        event,
+        (allocation, bindings),
+        &mut confirmed.changes,
+    );
     confirmed
 }
 

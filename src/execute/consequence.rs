@@ -128,6 +128,7 @@ mod tests {
             handover: Handover::StartFirst,
             revision: RevisionId::new("new"),
             was_revision: RevisionId::new("old"),
+            moved: Vec::new(),
             hooks: Vec::new(),
         };
         let create = |vm: &str, core: u32| Action::CreateContainer {

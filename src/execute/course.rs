@@ -88,7 +88,7 @@ async fn what_may_have_stayed_on_a_silent_engine_is_not_undone() {
 
     let (world, (outcome, fault)) = falls_silent(GROWS, OnFailure::Stop, |_| false).await;
     assert_eq!(outcome, Some(Outcome::Failed));
-    assert!(fault.unwrap().message.contains("what came of it is not known"));
+    assert!(fault.unwrap().message.contains("its outcome is not known"));
     assert_eq!(world.record().unknown().count(), 1);
 }
 
@@ -322,6 +322,7 @@ async fn a_hook_that_drained_what_is_not_replaced_after_all_is_seen_to_its_end()
             number: 0,
             run: crate::engine::RunId("run".to_owned()),
         }),
+        starts: None,
     });
     let (outcome, _) = world.run(SHORT, 4, watch::channel(Halt::Cancel).1).await;
     assert_eq!(outcome, Some(Outcome::Cancelled));

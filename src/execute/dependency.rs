@@ -3,7 +3,7 @@
 use crate::engine::{Health, State};
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Container, TierId, VmId};
-use crate::translate::Action;
+use crate::translate::{Action, Place};
 
 use super::beside::start_again;
 use super::effect::real_name;
@@ -91,8 +91,11 @@ async fn is_up(
         Some((State::Paused, _)) => "is paused",
         Some((State::Restarting, _)) => "ends again and again",
         Some((State::Created | State::Removing | State::Exited | State::Dead, _)) | None => {
-            let doing = format!("starting container '{dependency}' on vm '{vm}' again, which it depends on");
-            page.begin(doing).await?;
+            page.starts(Place {
+                vm: vm.clone(),
+                container: dependency.clone(),
+            })
+            .await?;
             return start_again(world, view, vm, engine.as_ref(), (dependency, held)).await;
         }
     };

@@ -54,6 +54,10 @@ pub fn confirm(
                         Action::CreateContainer { revision, .. } => revision.clone(),
                         _ => was.and_then(|was| was.revision.clone()),
                     },
+                    addresses: match action {
+                        Action::CreateContainer { .. } => finding.addresses.clone(),
+                        _ => was.and_then(|was| was.addresses.clone()),
+                    },
                 };
                 vm.used.insert(container.clone(), held);
             }
@@ -71,6 +75,7 @@ pub fn confirm(
                     cores: cores.clone(),
                     owed: vm.used.get(container).map(|was| was.owed).unwrap_or_default(),
                     revision: Some(revision.clone()),
+                    addresses: finding.addresses.clone(),
                 };
                 vm.used.insert(container.clone(), held);
             }
@@ -121,6 +126,7 @@ pub fn settle(allocation: &mut Allocation, bindings: &Bindings, action: &Action,
             let was = vm.used.get(tier);
             container.owed = was.map(|was| was.owed).unwrap_or_default();
             container.revision = container.revision.or_else(|| was?.revision.clone());
+            container.addresses = container.addresses.or_else(|| was?.addresses.clone());
             vm.used.insert(tier.clone(), container);
         }
         None => drop(vm.used.remove(tier)),

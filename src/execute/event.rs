@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use crate::engine::RunId;
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Container, CoreSet, RevisionId, Size, TierId, VmId};
-use crate::translate::Stage;
+use crate::model::{Addresses, Allocation, Container, CoreSet, RevisionId, Size, TierId, VmId};
+use crate::translate::{Place, Stage};
 
 use super::asked::By;
 use super::pinned::Pinned;
@@ -34,6 +34,9 @@ pub enum Event {
         /// The hook that is about to be run, so that its run is found again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hook: Option<HookRun>,
+        /// A container that it depends on, on whichever VM, and that is about to be started again for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        starts: Option<Place>,
     },
     /// What the cloud driver is about to do, in its own words, so that it knows its own VMs after a
     /// crash.
@@ -245,6 +248,9 @@ pub struct Finding {
     /// Output of hooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// The addresses of dependencies that a container was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Addresses>,
 }
 
 /// A VM that was made.
@@ -274,6 +280,9 @@ pub enum Left {
         /// What it was made from, where it says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<RevisionId>,
+        /// The addresses of dependencies that it was made with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        addresses: Option<Addresses>,
     },
 }
 
@@ -287,9 +296,11 @@ impl Left {
                 size,
                 cores,
                 revision,
+                addresses,
             } => Some(Container {
                 cores: cores.clone(),
                 revision: revision.clone(),
+                addresses: addresses.clone(),
                 ..Container::from(*size)
             }),
         }
@@ -300,7 +311,7 @@ impl Finding {
     /// Whether there is nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.vm.is_none() && self.output.is_none()
+        self.vm.is_none() && self.output.is_none() && self.addresses.is_none()
     }
 }
 

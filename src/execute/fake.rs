@@ -222,6 +222,7 @@ pub fn container(name: &str, limits: &Limits) -> Observed {
         exit_code: None,
         labels: BTreeMap::new(),
         ports: Vec::new(),
+        addresses: None,
     }
 }
 

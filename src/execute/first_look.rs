@@ -48,13 +48,13 @@ fn in_the_way(topology: &Topology, name: &VmId, wanted: &Vm, seen: &[Observed]) 
     if comes.mem + theirs.size.mem > has.mem {
         let (theirs, has, comes) = (theirs.size.mem, has.mem, comes.mem);
         problems.push(holds(format!(
-            "hold {theirs} of its {has} memory units, and {comes} are to come"
+            "hold {theirs} of its {has} memory units, and {comes} more are needed"
         )));
     }
     if comes.cpu + theirs.size.cpu > has.cpu {
         let (theirs, has, comes) = (theirs.size.cpu, has.cpu, comes.cpu);
         problems.push(holds(format!(
-            "hold {theirs} of its {has} cores, and {comes} are to come"
+            "hold {theirs} of its {has} cores, and {comes} more are needed"
         )));
     }
     for (tier, container) in &wanted.used {

@@ -61,6 +61,7 @@ pub use effect::{Bindings, confirm, real_name, settle};
 pub use event::{Direction, Event, Finding, FoundVm, HookRun, Left, Lost, Outcome, Stamped};
 pub use frozen::Frozen;
 pub use illegal::Illegal;
+pub use owed::untold;
 pub use pinned::Pinned;
 pub use preflight::{preflight, remarks};
 pub use reality::{as_seen, foreign, held, lacking, no_limits, others, overlay};

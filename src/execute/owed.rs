@@ -12,7 +12,7 @@ use crate::model::{Allocation, Change, Container, Since, Size, TierId, Topology,
 use crate::translate::Action;
 
 use super::effect::{Bindings, real_name};
-use super::event::Event;
+use super::event::{Event, Outcome};
 use super::record::Execution;
 use super::status::Status;
 
@@ -98,7 +98,7 @@ pub(super) fn add(
     topology: &Topology,
     execution: &Execution,
     event: &Event,
-    allocation: &Allocation,
+    (allocation, bindings): (&Allocation, &Bindings),
     changes: &mut Vec<Change>,
 ) {
     // What was seen before the plan was placed again was not done by the execution.
@@ -121,7 +121,9 @@ pub(super) fn add(
         if let Some(spec) = topology.tiers.get(tier)
             && spec.on_dependency_scale.is_some()
             && !spec.depends_on.is_empty()
-            && (replaced || (was.is_none() && dependency_changed(execution, spec)))
+            && (replaced
+                || (was.is_none()
+                    && (dependency_changed(execution, spec) || told_late(execution, spec, vm, bindings))))
         {
             is.owed.tier = Some(since);
         }
@@ -193,9 +195,51 @@ fn resized(allocation: &Allocation, change: &Change) -> Vec<TierId> {
     }
 }
 
+/// The tiers that an execution was to tell of a dependency and did not, since it ended before. Those of their
+/// containers that are there are owed it; those that were never made are told when they are.
+#[must_use]
+pub fn untold(execution: &Execution) -> BTreeSet<TierId> {
+    match execution.progress.outcome {
+        // What was undone is nothing to tell of.
+        None | Some(Outcome::Succeeded | Outcome::RolledBack) => return BTreeSet::new(),
+        Some(Outcome::Failed | Outcome::Cancelled | Outcome::RollbackFailed) => {}
+    }
+    let actions = execution.actions().zip(&execution.progress.actions);
+    let open = actions.filter(|(_, state)| state.state != Status::Succeeded);
+    open.filter_map(|((_, action), _)| match action {
+        Action::RunTierHook { container, .. } => Some(container.clone()),
+        _ => None,
+    })
+    .collect()
+}
+
+/// Whether an execution is to tell a container of its dependencies although it changes none of them: what it is
+/// to be told of happened before.
+fn told_late(execution: &Execution, tier: &Tier, vm: &VmId, bindings: &Bindings) -> bool {
+    let changes = |action: &Action| {
+        let of = action.container();
+        let changes = match action {
+            Action::CreateContainer { .. }
+            | Action::DeleteContainer { .. }
+            | Action::ReplaceContainer { .. } => true,
+            Action::UpdateContainer { size, was, .. } => size != was,
+            Action::CreateVm { .. }
+            | Action::DeleteVm { .. }
+            | Action::RunScaleHook { .. }
+            | Action::RunTierHook { .. } => false,
+        };
+        changes && of.is_some_and(|of| tier.depends_on.contains(of))
+    };
+    let tells = |action: &Action| {
+        let here = real_name(bindings, action.vm()) == vm && action.container() == Some(&tier.id);
+        here && matches!(action, Action::RunTierHook { .. })
+    };
+    let mut actions = execution.actions().map(|(_, action)| action);
+    actions.any(tells) && !execution.actions().any(|(_, action)| changes(action))
+}
+
 /// Whether a dependency of the tier was changed in the present direction of the execution: a
 /// container that starts after that is told of it, too.
-/// that is told of it, too.
 fn dependency_changed(execution: &Execution, tier: &Tier) -> bool {
     let was = &execution.frozen.from.allocation;
     let leg = execution.progress.leg();

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::hooks::Runs;
 use crate::model::VmId;
 use crate::model::topology::HookName;
-use crate::translate::Action;
+use crate::translate::{Action, Place};
 
 use super::event::{Event, HookRun};
 use super::record::Execution;
@@ -71,6 +71,7 @@ impl Runs for HookLine<'_> {
                 action: self.page.action,
                 progress: format!("running {}", self.name),
                 hook: Some(hook.clone()),
+                starts: None,
             })
             .await
             .map_err(|fault| fault.message)?;
@@ -96,14 +97,17 @@ impl<'r> Page<'r> {
         }
     }
 
-    /// Records what is about to be done for the action besides what its own text says. It is on disk when this
-    /// answers.
-    pub(super) async fn begin(&self, doing: String) -> Result<(), Fault> {
+    /// Records that a container which the action depends on is about to be started again. It is on disk when
+    /// this answers.
+    pub(super) async fn starts(&self, place: Place) -> Result<(), Fault> {
+        let Place { vm, container } = &place;
+        let doing = format!("starting container '{container}' on vm '{vm}' again, which it depends on");
         tracing::info!(execution = %self.run.id, action = self.action, "{doing}");
         let event = Event::ActionProgressed {
             action: self.action,
             progress: doing,
             hook: None,
+            starts: Some(place),
         };
         self.run.record(event).await
     }
@@ -174,6 +178,7 @@ impl Notebook for Page<'_> {
             action: self.action,
             progress: progress.to_owned(),
             hook: None,
+            starts: None,
         };
         // It is news, and not worth failing for.
         if let Err(fault) = self.run.record(event).await {

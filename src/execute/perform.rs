@@ -155,7 +155,7 @@ async fn attempt(
             };
             Ok(Finding {
                 vm: Some(found),
-                output: None,
+                ..Finding::default()
             })
         }
         Action::DeleteVm { vm } => {
@@ -187,8 +187,11 @@ async fn attempt(
                 .ok_or_else(|| unknown(container))?;
             world.cloud.ensure_kept(&[name].into()).await?;
             as_others(world, view, vm, tier).await?;
-            engine.ensure_running(&spec).await?;
-            Ok(Finding::default())
+            let seen = engine.ensure_running(&spec).await?;
+            Ok(Finding {
+                addresses: seen.addresses,
+                ..Finding::default()
+            })
         }
         Action::UpdateContainer {
             vm,
@@ -236,8 +239,12 @@ async fn attempt(
             let goes = engine.prepare_replacement(&spec, *handover).await?;
             let hooks = if goes { hooks.as_slice() } else { &[] };
             let output = drain(world, view, vm, container, hooks, page).await?;
-            engine.replace(&spec, *handover).await?;
-            Ok(Finding { vm: None, output })
+            let seen = engine.replace(&spec, *handover).await?;
+            Ok(Finding {
+                output,
+                addresses: seen.addresses,
+                ..Finding::default()
+            })
         }
         Action::DeleteContainer {
             vm, container, hooks, ..
@@ -249,7 +256,10 @@ async fn attempt(
             let (_, engine) = world.engine(view, vm)?;
             let output = drain(world, view, vm, container, hooks, page).await?;
             engine.ensure_absent(container.as_str()).await?;
-            Ok(Finding { vm: None, output })
+            Ok(Finding {
+                output,
+                ..Finding::default()
+            })
         }
         Action::RunScaleHook { vm, container, hooks } => {
             let mut output = String::new();
@@ -261,8 +271,8 @@ async fn attempt(
                 output.push_str(&said);
             }
             Ok(Finding {
-                vm: None,
                 output: Some(output),
+                ..Finding::default()
             })
         }
         Action::RunTierHook {
@@ -276,8 +286,8 @@ async fn attempt(
             let line = page.line(0, hook);
             let output = run_hook(world, view, vm, container, hook, change, &line).await?;
             Ok(Finding {
-                vm: None,
                 output: Some(output),
+                ..Finding::default()
             })
         }
     }

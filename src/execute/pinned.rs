@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::model::{Allocation, CoreSet, Foreign, Owed, RevisionId, TierId, VmId};
+use crate::model::{Addresses, Allocation, CoreSet, Foreign, Owed, RevisionId, TierId, VmId};
 
-/// An allocation with the cores and the revision of each container, which [`Allocation`]'s JSON leaves out.
+/// An allocation with what [`Allocation`]'s JSON leaves out of each container: cores, revision, addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pinned {
     /// Sizes; no cores.
@@ -24,6 +24,10 @@ pub struct Pinned {
     /// it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revisions: BTreeMap<VmId, BTreeMap<TierId, RevisionId>>,
+    /// The addresses that the containers were made with, by VM and tier. Empty in old records, which
+    /// did not have them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<VmId, BTreeMap<TierId, Addresses>>,
 }
 
 impl Pinned {
@@ -34,7 +38,8 @@ impl Pinned {
             self.allocation.vms.get(vm).map(|vm| &vm.used),
             self.cores.get(vm),
             self.owed.get(vm),
-            self.revisions.get(vm)
+            self.revisions.get(vm),
+            self.addresses.get(vm)
         ])
     }
 }
@@ -75,6 +80,15 @@ impl From<&Allocation> for Pinned {
                 }
             }
         }
+        let mut addresses: BTreeMap<VmId, BTreeMap<TierId, Addresses>> = BTreeMap::new();
+        for (id, vm) in &allocation.vms {
+            for (tier, container) in &vm.used {
+                if let Some(known) = &container.addresses {
+                    let of_vm = addresses.entry(id.clone()).or_default();
+                    of_vm.insert(tier.clone(), known.clone());
+                }
+            }
+        }
         let mut allocation = allocation.clone().owing_nothing();
         for vm in allocation.vms.values_mut() {
             vm.foreign = Foreign::default();
@@ -83,6 +97,7 @@ impl From<&Allocation> for Pinned {
         for container in allocation.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
             container.cores = CoreSet::default();
             container.revision = None;
+            container.addresses = None;
         }
         Self {
             allocation,
@@ -90,6 +105,7 @@ impl From<&Allocation> for Pinned {
             foreign,
             owed,
             revisions,
+            addresses,
         }
     }
 }
@@ -102,16 +118,19 @@ impl From<Pinned> for Allocation {
             mut foreign,
             mut owed,
             mut revisions,
+            mut addresses,
         } = pinned;
         for (id, vm) in &mut allocation.vms {
             vm.foreign = foreign.remove(id).unwrap_or_default();
             let mut of_vm = cores.remove(id).unwrap_or_default();
             let mut owed = owed.remove(id).unwrap_or_default();
             let mut revisions = revisions.remove(id).unwrap_or_default();
+            let mut addresses = addresses.remove(id).unwrap_or_default();
             for (tier, container) in &mut vm.used {
                 container.cores = of_vm.remove(tier).unwrap_or_default();
                 container.owed = owed.remove(tier).unwrap_or_default();
                 container.revision = revisions.remove(tier);
+                container.addresses = addresses.remove(tier);
             }
         }
         allocation

@@ -152,7 +152,7 @@ fn otherwise(world: &World, view: &View, vm: &VmId, observed: &[Observed]) -> Op
     let now = as_seen(&world.topology, planned_on, observed);
     let same = now.foreign == planned_on.foreign && now.used == planned_on.used;
     let message = format!(
-        "VM '{vm}' did not answer when the plan was placed, and does not run what was taken to run there; send the \
+        "VM '{vm}' did not answer when the plan was placed, and does not run what was assumed to run there; send the \
          plan again"
     );
     (!same).then(|| Fault::new(Code::Conflict, message).with([json!({ "vm": vm })]))
@@ -223,10 +223,12 @@ fn missing_hooks(world: &World, stages: &[Stage]) -> Vec<Fault> {
             | Action::DeleteContainer { hooks, .. }
             | Action::ReplaceContainer { hooks, .. } => (Kind::Scale, hooks.as_slice()),
             Action::RunTierHook { hook, .. } => (Kind::Tier, std::slice::from_ref(hook)),
-            Action::CreateVm { .. }
-            | Action::DeleteVm { .. }
-            | Action::CreateContainer { .. }
-            | Action::UpdateContainer { .. } => continue,
+            // What is to run in it before it goes is looked for while it can still be put right.
+            Action::CreateContainer { container, .. } => match world.topology.tiers.get(container) {
+                Some(tier) => (Kind::Scale, tier.on_node_stop.as_slice()),
+                None => continue,
+            },
+            Action::CreateVm { .. } | Action::DeleteVm { .. } | Action::UpdateContainer { .. } => continue,
         };
         for hook in named
             .iter()

@@ -31,6 +31,7 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
         cores,
         owed: Owed::default(),
         revision: seen.revision(),
+        addresses: seen.addresses.clone(),
     }
 }
 

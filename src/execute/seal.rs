@@ -90,6 +90,7 @@ mod tests {
             cores: CoreSet([1].into()),
             owed: Default::default(),
             revision: None,
+            addresses: None,
         };
         vm.used.insert(TierId::new("a_b"), container);
         let allocation = Allocation {

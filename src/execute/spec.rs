@@ -60,11 +60,11 @@ pub fn container(
         labels: tier.labels.clone(),
         user: tier.user.clone(),
         runtime: tier.runtime.clone(),
-        extra_hosts: extra_hosts(topology, tier, allocation),
+        extra_hosts: topology.addresses(tier, allocation),
     })
 }
 
-/// A container as the record has it.
+/// A container as the record has it, with the addresses that it was made with: started again, it is the same one.
 #[must_use]
 pub fn held(
     topology: &Topology,
@@ -73,14 +73,20 @@ pub fn held(
     held: &Container,
     allocation: &Allocation,
 ) -> Option<ContainerSpec> {
-    container(
+    let mut spec = container(
         topology,
         id,
         held.revision.as_ref(),
         vm,
         (held.size, &held.cores),
         allocation,
-    )
+    )?;
+    if let (Some(known), Some((tier, _))) = (&held.addresses, topology.made_as(id, held.revision.as_ref())) {
+        let pair = |name: &String| Some((name.clone(), known.get(name)?.clone()));
+        let names = topology.addressed(tier).map(|dependency| &dependency.key);
+        spec.extra_hosts = names.filter_map(pair).collect();
+    }
+    Some(spec)
 }
 
 /// The user name for an image's registry, if the topology has one.
@@ -108,18 +114,4 @@ fn volumes(tier: &Tier) -> Vec<String> {
         volumes.push(HOOKS_FOLDER.to_owned());
     }
     volumes
-}
-
-/// A name for each dependency that is on one VM at most, as the predecessor gave: the
-/// dependency's key, and the address of the VM that it is on.
-fn extra_hosts(topology: &Topology, tier: &Tier, allocation: &Allocation) -> Vec<(String, String)> {
-    let dependencies = tier.depends_on.iter().filter_map(|id| topology.tiers.get(id));
-    dependencies
-        .filter(|dependency| dependency.max_node == Some(1))
-        .filter_map(|dependency| {
-            let (vm, _) = allocation.places(&dependency.id).next()?;
-            let ip = allocation.vms.get(vm)?.ip.clone()?;
-            Some((dependency.key.clone(), ip))
-        })
-        .collect()
 }

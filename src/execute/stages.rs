@@ -253,7 +253,7 @@ impl Run {
             match self.recorder.execution(since.execution).await {
                 Ok(earlier) => return earlier.before(since.back),
                 Err(error) => {
-                    tracing::warn!(%error, "what was before is kept no longer; telling of this execution alone: {action}");
+                    tracing::warn!(%error, "what was there before is no longer kept; telling only of this execution: {action}");
                 }
             }
         } else if since.back != here.back {

@@ -107,6 +107,7 @@ impl Progress {
                 action,
                 progress,
                 hook,
+                ..
             } => {
                 let state = self.running(*action, "action_progressed")?;
                 state.progress = Some(progress.clone());

@@ -45,7 +45,7 @@ pub fn resolve<'a>(
             .and_then(|head| head.peel_to_commit())
             .map_err(|_| FetchError::Unreadable {
                 repo: shown(repo),
-                problem: "it has no HEAD commit; say hooks_ref, or commit something".to_owned(),
+                problem: "it has no HEAD commit; give hooks_ref, or commit something".to_owned(),
             });
     };
     let named = [

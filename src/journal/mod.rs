@@ -50,7 +50,7 @@ pub use sqlite::SqliteJournal;
 pub struct Kept {
     /// The topology's document; None before the first.
     pub topology: Option<Value>,
-    /// How many times a topology was put.
+    /// How often the topology has changed.
     pub generation: u64,
     /// What was confirmed last.
     pub allocation: Allocation,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::execute::{Standing, Summary};
-use crate::model::{Allocation, Change, Container, CoreSet, Owed, RevisionId, TierId, Vm, VmId};
+use crate::model::{Addresses, Allocation, Change, Container, CoreSet, Owed, RevisionId, TierId, Vm, VmId};
 
 use super::error::JournalError;
 
@@ -102,7 +102,7 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary, JournalError> {
     })
 }
 
-/// What a container holds, with the hooks that it is owed and its revision. Rows written by
+/// What a container holds, with the hooks that it is owed, its revision and its addresses. Rows written by
 /// programs that did not know these have none.
 #[derive(Serialize, Deserialize)]
 struct Held {
@@ -112,6 +112,8 @@ struct Held {
     owed: Owed,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<RevisionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    addresses: Option<Addresses>,
 }
 
 impl From<&Container> for Held {
@@ -120,6 +122,7 @@ impl From<&Container> for Held {
             container: container.clone(),
             owed: container.owed,
             revision: container.revision.clone(),
+            addresses: container.addresses.clone(),
         }
     }
 }
@@ -168,11 +171,13 @@ pub(super) fn allocation(connection: &Connection) -> Result<Allocation, JournalE
             container,
             owed,
             revision,
+            addresses,
         } = read(&text(2)?)?;
         let is = Container {
             cores: read::<CoreSet>(&text(3)?)?,
             owed,
             revision,
+            addresses,
             ..container
         };
         allocation.apply(&Change::Container {

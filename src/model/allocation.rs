@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::addresses::Addresses;
 use super::ids::{RevisionId, TierId, VmId};
 use super::units::{Cpu, Held, Size};
 
@@ -81,6 +82,10 @@ pub struct Container {
     /// `inspect` shows it.
     #[serde(skip)]
     pub revision: Option<RevisionId>,
+    /// The addresses of dependencies that it was made with; None if they are not known. In a target,
+    /// the ones that it is to have, if that matters. Not in the JSON answers, like the cores.
+    #[serde(skip)]
+    pub addresses: Option<Addresses>,
 }
 
 /// The hooks that a container is owed: there was a reason for them, and they have not succeeded since.
@@ -106,11 +111,13 @@ pub struct Since {
 }
 
 impl Container {
-    /// Whether a container in its place would be made from something else than this one was, as far
-    /// as both are known.
+    /// Whether a container in its place would be made from something else than this one was, or would
+    /// find its dependencies at other addresses, as far as both are known.
     #[must_use]
     pub fn is_replaced_by(&self, other: &Self) -> bool {
-        matches!((&self.revision, &other.revision), (Some(was), Some(is)) if was != is)
+        let made_otherwise = matches!((&self.revision, &other.revision), (Some(was), Some(is)) if was != is);
+        let stale = matches!((&self.addresses, &other.addresses), (Some(was), Some(is)) if was != is);
+        made_otherwise || stale
     }
 }
 
@@ -140,6 +147,7 @@ impl From<Size> for Container {
             cores: CoreSet::default(),
             owed: Owed::default(),
             revision: None,
+            addresses: None,
         }
     }
 }

@@ -131,6 +131,7 @@ mod tests {
                 tier: None,
             },
             revision: (core == 1).then(|| crate::model::RevisionId::new("r")),
+            addresses: (core == 2).then(|| [("db".to_owned(), "10.0.0.1".to_owned())].into()),
         });
         let tiers = prop::collection::btree_map("[ab]_[cd]", container, 0..4);
         let vm = (prop::option::of("10\\.0\\.0\\.[12]"), 1u32..3, tiers).prop_map(|(ip, cpu, used)| Vm {

@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for Part {
                 // As JSON, cut to the length of a line.
                 let short: String = name.chars().take(80).collect();
                 return Err(A::Error::custom(format!(
-                    "{} stands twice in one object; keep one of them,",
+                    "{} occurs twice in one object; keep one of them,",
                     Value::String(short)
                 )));
             }
@@ -110,7 +110,7 @@ mod tests {
             (r#"{"\u0061": 1, "a": 2}"#, "\"a\""),
         ] {
             let error = read(text.as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{place} stands twice")), "{error}");
+            assert!(error.starts_with(&format!("{place} occurs twice")), "{error}");
             assert!(error.contains("at line 1 column"), "{error}");
         }
     }

@@ -4,6 +4,7 @@
 //! of these types is valid: whoever has a [`Topology`] need not check it again. Nothing in here may
 //! know of HTTP, Docker, a cloud, a clock or the file system.
 
+pub mod addresses;
 pub mod allocation;
 mod allocation_parse;
 mod change;
@@ -18,6 +19,7 @@ pub mod revision;
 pub mod topology;
 pub mod units;
 
+pub use addresses::{Addresses, StaleAddress};
 pub use allocation::{Allocation, Container, CoreSet, Foreign, Owed, Since, Vm};
 pub use allocation_parse::VmGiven;
 pub use change::Change;

@@ -198,7 +198,7 @@ fn hostile_expressions_are_refused_or_false_in_bounded_time() {
         nested("{1:", "}", 100),
         "!".repeat(1501) + "true",
         "-".repeat(1500) + "1 == 2",
-        "true ? ".repeat(200) + "false" + &" : false".repeat(200),
+        "true ? ".repeat(200) + "false" + " : false".repeat(200).as_str(),
         "1+".repeat(900) + "1 == 0",
         // Larger than it looks: the parser does not take this as text.
         format!("[1 '\n, {}1]", "1+".repeat(900)),

@@ -14,6 +14,7 @@ use crate::require::Requires;
 
 use super::Service;
 use super::nodes::Nodes;
+use super::observed::ports::TakenPorts;
 use super::requirements::{domain, steps_of, takes_too_long};
 
 /// What is to be placed.
@@ -92,10 +93,10 @@ impl Service {
                 Some(id) => Some(topology.tiers.get(id).ok_or_else(|| unknown(&topology, id))?),
             };
             countable(&topology, &wanted)?;
-            let nodes = service.nodes_here().await?;
+            let (nodes, ports) = service.nodes_with_ports().await?;
             known(&nodes, &wanted.exclude)?;
             affordable(&nodes, tier, &wanted)?;
-            Ok(candidates(&topology, &nodes, tier, &wanted))
+            Ok(candidates(&topology, (&nodes, &ports), tier, &wanted))
         };
         self.to_the_end(work).await
     }
@@ -155,7 +156,12 @@ fn affordable(nodes: &Nodes, tier: Option<&Tier>, wanted: &Wanted) -> Result<(),
 
 /// Sorts the nodes into those that could and those that could not.
 #[must_use]
-pub fn candidates(topology: &Topology, nodes: &Nodes, tier: Option<&Tier>, wanted: &Wanted) -> Candidates {
+pub fn candidates(
+    topology: &Topology,
+    (nodes, ports): (&Nodes, &TakenPorts),
+    tier: Option<&Tier>,
+    wanted: &Wanted,
+) -> Candidates {
     let step = Cpu::hundredths(topology.infrastructure.cpu_mode.step());
     let need = Size {
         cpu: wanted.cpu.unwrap_or(step),
@@ -184,6 +190,7 @@ pub fn candidates(topology: &Topology, nodes: &Nodes, tier: Option<&Tier>, wante
         if let Some(tier) = tier {
             reasons.extend(occupied(topology, node, tier, &taken));
             let holds = holds(node, &tier.id);
+            reasons.extend(ports.bar(&node.id, tier).filter(|_| !holds));
             reasons.extend(enough.clone().filter(|_| !holds));
         }
         if !reasons.is_empty() {

@@ -10,10 +10,11 @@ use utoipa::ToSchema;
 use crate::cloud::{CloudVm, Standing};
 use crate::engine::{Engine, Health, Observed};
 use crate::fault::{Code, Fault};
-use crate::model::{Container, RevisionId, Topology, Vm, VmId};
+use crate::model::{Allocation, Container, RevisionId, Topology, Vm, VmId};
 
 use super::observed::identity::refuse_changed;
 use super::observed::look;
+use super::observed::membership::at_their_addresses;
 use super::reconciler::drift::{Drift, differences};
 use super::{Service, Snapshot};
 
@@ -187,12 +188,13 @@ impl Service {
             return Ok(Inspection::new());
         }
         let known = self.known(&topology).await?;
+        let allocation = at_their_addresses(&snapshot.allocation, &known);
         let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
-            let (snapshot, topology) = (&snapshot, &topology);
+            let (snapshot, topology, allocation) = (&snapshot, &topology, &allocation);
             let known = known.get(id);
             async move {
                 let seen = self.look(snapshot, topology, id, known).await;
-                (id.to_string(), describe(topology, vm, seen))
+                (id.to_string(), describe(topology, allocation, vm, seen))
             }
         });
         Ok(join_all(looks).await.into_iter().collect())
@@ -250,7 +252,12 @@ impl Service {
     }
 }
 
-fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) -> BTreeMap<String, Inspected> {
+fn describe(
+    topology: &Topology,
+    allocation: &Allocation,
+    vm: &Vm,
+    seen: Result<Vec<Observed>, Fault>,
+) -> BTreeMap<String, Inspected> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(fault) => {
@@ -277,7 +284,7 @@ fn describe(topology: &Topology, vm: &Vm, seen: Result<Vec<Observed>, Fault>) ->
         .max(1);
     let entry = |name: &str| {
         let (wanted, seen) = (vm.used.get(name), told.get(name).copied());
-        let differences = differences(topology, wanted, seen);
+        let differences = differences(topology, allocation, wanted, seen);
         let entry = match seen {
             Some(seen) => Inspected::of(seen, wanted, unit, differences),
             None => Inspected::unseen("gone", differences),

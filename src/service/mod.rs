@@ -188,7 +188,7 @@ impl Service {
         listed.ok_or_else(|| {
             let id = before.unwrap_or_default();
             let message = format!(
-                "before should be the id of an execution in the history; there is no {id}, or it is kept no longer"
+                "before should be the id of an execution in the history; there is no {id}, or it is no longer kept"
             );
             Fault::new(Code::RequestInvalid, message)
         })

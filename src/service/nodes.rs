@@ -18,6 +18,7 @@ use crate::model::topology::Cloud as CloudSpec;
 use crate::model::{Allocation, Node, Topology, Vm, VmId};
 use crate::nodes::{Heard, Moment, Registry, Told};
 
+use super::observed::ports::TakenPorts;
 use super::observed::{Look, PATIENCE};
 use super::{Service, Snapshot};
 
@@ -69,9 +70,14 @@ impl Service {
     }
 
     pub(super) async fn nodes_here(&self) -> Result<Nodes, Fault> {
+        self.nodes_with_ports().await.map(|(nodes, _)| nodes)
+    }
+
+    /// The same, with the ports that containers of others publish there.
+    pub(super) async fn nodes_with_ports(&self) -> Result<(Nodes, TakenPorts), Fault> {
         let snapshot = self.snapshot();
         let Some(topology) = snapshot.topology.clone() else {
-            return Ok(Nodes::new());
+            return Ok((Nodes::new(), TakenPorts::default()));
         };
         let known = self.known(&topology).await?;
         let looks = known.values().filter(|vm| vm.standing == Standing::Ready);
@@ -105,7 +111,11 @@ impl Service {
         }
         let names: BTreeSet<VmId> = nodes.keys().cloned().collect();
         self.registry(|registry, _| registry.keep(&names));
-        Ok(nodes)
+        let mut ports = TakenPorts::default();
+        for (vm, seen) in &seen {
+            ports.note(vm, seen);
+        }
+        Ok((nodes, ports))
     }
 
     /// The VMs of an offer as nodes, as they were just looked at.

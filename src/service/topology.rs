@@ -8,7 +8,7 @@ use crate::fault::{Code, Fault};
 use crate::model::node::Standing;
 use crate::model::problem::Warning;
 use crate::model::topology::{Cloud, Spread, Variable};
-use crate::model::{Allocation, Plan, Problem, Problems, Topology, path};
+use crate::model::{Allocation, Plan, Problem, Problems, Size, Topology, VmId, path};
 
 use super::Service;
 use super::document::Tags;
@@ -20,7 +20,7 @@ use super::requirements::{Confine, Unknown};
 /// The answer to a topology.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutTopology {
-    /// How often a topology was put.
+    /// How often the topology has changed, this time included.
     pub generation: u64,
     /// The tag of the one that was put.
     pub tag: String,
@@ -230,6 +230,24 @@ pub(super) fn check_against_use(
             faults.push((format!("VM '{vm}' is still in use"), json!({ "vm": vm })));
         }
     }
+    for (vm, there) in allocation.vms.iter().filter(|(_, vm)| !vm.used.is_empty()) {
+        let Some(size) = size_now(new, vm).filter(|size| !there.held().fits(*size)) else {
+            continue;
+        };
+        let each = there
+            .used
+            .iter()
+            .map(|(tier, held)| format!("{tier} ({})", held.size));
+        let each: Vec<String> = each.collect();
+        let message = format!(
+            "VM '{vm}' would have {size}, and its containers hold more: {}",
+            each.join(", ")
+        );
+        faults.push((
+            message,
+            json!({ "vm": vm, "size": size, "held": there.held(), "containers": there.used }),
+        ));
+    }
     let changed = old.filter(|_| allocation.vms.values().any(in_use)).map(|old| {
         let (old, new) = (&old.infrastructure, &new.infrastructure);
         [
@@ -248,6 +266,25 @@ pub(super) fn check_against_use(
     let messages: Vec<&str> = faults.iter().map(|(message, _)| message.as_str()).collect();
     let message = format!("{}; execute a plan without them first", messages.join("; "));
     Err(Fault::new(Code::InUse, message).with(faults.iter().map(|(_, details)| details.clone())))
+}
+
+/// The size that a topology gives a machine that is there. None of one that its cloud has made: that has the shape that it
+/// was launched with.
+pub(super) fn size_now(topology: &Topology, vm: &VmId) -> Option<Size> {
+    let infrastructure = &topology.infrastructure;
+    match infrastructure.cloud {
+        Cloud::AutoScaling(_) => None,
+        Cloud::Embedded | Cloud::Hosts(_) => Some(infrastructure.size_of(vm)),
+    }
+}
+
+/// Gives the machines of an allocation the sizes that the topology gives them by now.
+pub(in crate::service) fn resize(topology: &Topology, allocation: &mut Allocation) {
+    for (id, vm) in &mut allocation.vms {
+        if let Some(size) = size_now(topology, id).filter(|size| vm.held().fits(*size)) {
+            vm.capacity = size;
+        }
+    }
 }
 
 /// Why VMs of the topology's shapes can't be made.
@@ -269,4 +306,60 @@ fn unmakeable(topology: &Topology) -> Option<Problems> {
         path: "infrastructure.shapes".to_owned(),
         problem: why.to_owned(),
     }]))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::{Container, TierId, Vm};
+
+    /// A host with these cores and memory units.
+    fn topology(cores: u32, mem: u64) -> Topology {
+        let document = json!({
+            "infrastructure": { "cpu_cores": 1, "mem_units": 1, "cloud_driver": { "hosts": {
+                "vm1": { "docker": "unix:///1", "cpu_cores": cores, "mem_units": mem } } } },
+            "apps": [{ "name": "a", "tiers": { "web": { "docker_image": "x" } } }]
+        });
+        Topology::parse(&document).unwrap().topology
+    }
+
+    fn in_use() -> Allocation {
+        let mut vm = Vm::empty(None, Size::new(2, 4));
+        vm.used
+            .insert(TierId::new("a_web"), Container::from(Size::new(1, 2)));
+        Allocation {
+            vms: [(VmId::new("vm1"), vm)].into(),
+        }
+    }
+
+    #[test]
+    fn a_host_in_use_has_the_size_that_the_topology_gives_it() {
+        let (old, allocation) = (topology(2, 4), in_use());
+        for (cores, mem) in [(4, 8), (1, 2)] {
+            let new = topology(cores, mem);
+            check_against_use(Some(&old), &new, &allocation).unwrap();
+            let mut now = allocation.clone();
+            resize(&new, &mut now);
+            let vm = now.vms.get("vm1").unwrap();
+            assert_eq!(vm.capacity, Size::new(cores, mem));
+            assert_eq!(vm.used.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_host_is_not_made_smaller_than_its_containers() {
+        let (old, allocation) = (topology(2, 4), in_use());
+        let refused = check_against_use(Some(&old), &topology(2, 1), &allocation).unwrap_err();
+        assert_eq!(refused.code, Code::InUse);
+        assert!(
+            refused.message.contains("'vm1'") && refused.message.contains("a_web"),
+            "{}",
+            refused.message
+        );
+        // Where it is so already, it keeps the size that it has.
+        let mut now = allocation.clone();
+        resize(&topology(2, 1), &mut now);
+        assert_eq!(now, allocation);
+    }
 }

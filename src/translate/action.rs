@@ -65,7 +65,8 @@ pub enum Action {
         #[schema(value_type = Vec<u32>)]
         was_cores: CoreSet,
     },
-    /// Puts a container that is made from another revision of the tier in the place of one, of the same size.
+    /// Puts a container that is made from another revision of the tier, or finds its dependencies elsewhere, in the place of
+    /// one, of the same size.
     ReplaceContainer {
         /// Where.
         #[schema(value_type = String)]
@@ -90,6 +91,10 @@ pub enum Action {
         /// The one that the old one was made from.
         #[schema(value_type = String, example = "60303ae22b998861")]
         was_revision: RevisionId,
+        /// The dependencies that are elsewhere by then: the old one would look for them where they are no more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schema(example = json!(["db"]))]
+        moved: Vec<String>,
         /// The hooks that run in the old one before it goes.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schema(value_type = Vec<String>)]
@@ -136,8 +141,8 @@ pub enum Action {
         /// Which.
         #[schema(value_type = String)]
         hook: HookName,
-        /// Containers that the next stage removes: they are told as gone already, so that nobody asks them any
-        /// more when they are.
+        /// Containers that the next stage removes, or stops for their successors: they are told as gone already, so that
+        /// nobody asks them any more when they are.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         leaving: Vec<Place>,
     },

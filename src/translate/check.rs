@@ -9,6 +9,7 @@
 //! share a core or a port), a translation must not make it worse. What others hold on a VM is
 //! there all the while.
 
+mod addresses;
 mod end;
 mod farewell;
 mod hooks;
@@ -50,6 +51,7 @@ pub fn breaches(
     check.interrupts(translation);
     check.hooks(&translation.stages);
     check.farewells(&translation.stages);
+    check.addresses(&translation.stages);
     check.breaches
 }
 

@@ -48,6 +48,8 @@ pub(super) fn emit(
             container.cores = now.map_or_else(CoreSet::default, |now| now.cores.clone());
             // What is outdated still is: it is replaced after this.
             container.revision = now.map_or_else(|| container.revision.clone(), |now| now.revision.clone());
+            container.addresses =
+                now.map_or_else(|| container.addresses.clone(), |now| now.addresses.clone());
         }
     }
     (actions, target)
@@ -126,6 +128,10 @@ impl<'a> Emitter<'a> {
             let now = Container {
                 cores: cores.clone(),
                 revision: revision.clone(),
+                addresses: match kind {
+                    Kind::Create => new.addresses.clone(),
+                    Kind::Update | Kind::Delete => was.addresses.clone(),
+                },
                 ..Container::from(size)
             };
             self.now.entry(vm).or_default().insert(tier.clone(), now);
@@ -174,6 +180,7 @@ impl<'a> Emitter<'a> {
                 let now = Container {
                     cores: cores.clone(),
                     revision: was.revision.clone(),
+                    addresses: was.addresses.clone(),
                     ..Container::from(was.size)
                 };
                 self.now.entry(vm).or_default().insert((*tier).clone(), now);

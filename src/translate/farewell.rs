@@ -1,12 +1,13 @@
-//! What is done before containers go: their own hooks, and word to those who use them.
+//! What is done before containers go, or are stopped for their successors: their own hooks, and word to those who use them.
 //!
 //! A load balancer that is told of a server's end only afterwards sends requests to a closed port for a while. So the
 //! dependency hooks of a tier run a stage before some of a dependency's containers are removed, as long as others of
-//! it stay, and are told of an allocation without those that go. They run once more behind, as after every change.
+//! it stay, and are told of an allocation without those that go. They run once more behind, as after every change. A
+//! container that makes way for its successor only when that is up takes requests all the while: nobody is told before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Allocation, Size, TierId, Topology, VmId};
+use crate::model::{Allocation, Handover, Size, TierId, Topology, VmId};
 
 use super::action::{Action, Place};
 
@@ -21,21 +22,31 @@ pub(super) fn add(topology: &Topology, from: &Allocation, stages: &mut Vec<Vec<A
     for mut stage in std::mem::take(stages) {
         let mut leaving: BTreeMap<TierId, BTreeSet<VmId>> = BTreeMap::new();
         for action in &mut stage {
-            if let Action::DeleteContainer {
-                vm,
-                container,
-                was,
-                hooks,
-                ..
-            } = action
-            {
-                if let Some(tier) = topology.tiers.get(container) {
-                    hooks.clone_from(&tier.on_node_stop);
+            match action {
+                Action::DeleteContainer {
+                    vm,
+                    container,
+                    was,
+                    hooks,
+                    ..
+                } => {
+                    if let Some(tier) = topology.tiers.get(container) {
+                        hooks.clone_from(&tier.on_node_stop);
+                    }
+                    // What holds nothing does not run.
+                    if *was != Size::ZERO {
+                        leaving.entry(container.clone()).or_default().insert(vm.clone());
+                    }
                 }
-                // What holds nothing does not run.
-                if *was != Size::ZERO {
+                Action::ReplaceContainer {
+                    vm,
+                    container,
+                    handover: Handover::StopFirst,
+                    ..
+                } => {
                     leaving.entry(container.clone()).or_default().insert(vm.clone());
                 }
+                _ => {}
             }
         }
         let words = words(topology, &now, &leaving);

@@ -9,12 +9,14 @@
 //! | `search`, `field`, `groups` | where greed ends in a corner: in which order tiers make room for each other |
 //! | `stages` | the sequence folded into as few stages as the rules allow |
 //! | `emit`, `cores` | actions with names, sizes and core numbers |
+//! | `addresses` | what looks for a dependency where it is no more |
 //! | `rollout` | what is outdated replaced, in batches, before or after the rest |
 //! | `hooks` | hooks, after the changes that they are about |
 //! | `reasons` | why a tier can't be kept running |
 //! | [`check`] | whether a translation keeps all the rules; shares nothing with the rest |
 
 mod action;
+mod addresses;
 pub mod check;
 mod cores;
 mod emit;
@@ -69,7 +71,7 @@ pub struct Interrupt {
 
 /// Finds the way from `from`, what runs, to `to`.
 ///
-/// Of `to` only the sizes and revisions matter: cores are chosen here, so that each container keeps as many of
+/// Of `to` only the sizes, the revisions and the addresses of the VMs matter: cores are chosen here, so that each container keeps as many of
 /// its own as it can. VMs only in `to` are made, VMs only in `from` are deleted, and VMs of both
 /// with nothing on them stay. `to` has to fit its VMs, as every answer of the solver does. `from`
 /// may be anything that was found running.
@@ -79,6 +81,7 @@ pub struct Interrupt {
 /// their size, they are pinned anew.
 #[must_use]
 pub fn translate(topology: &Topology, from: &Allocation, to: &Allocation) -> Translation {
+    let to = &addresses::wanted(topology, from, to);
     let way = rollout::way(topology, from, to);
     let (mut stages, interrupts, target) = (way.stages, way.interrupts, way.target);
     farewell::add(topology, from, &mut stages);

@@ -76,7 +76,7 @@ fn ask(server: &Server, arguments: &[&str], input: &str) -> Said {
 fn a_topology_goes_in_from_a_pipe_and_comes_out_as_it_was() {
     let server = Server::start();
     let put = ask(&server, &["topology", "put", "-"], &topology().to_string()).expect(0);
-    assert!(put.out.contains("Taken, as generation 1"), "{}", put.out);
+    assert!(put.out.contains("Put, as generation 1"), "{}", put.out);
     assert!(put.out.contains("max_nodes"), "a synonym is noted: {}", put.out);
     let got = ask(&server, &["topology", "get"], "").expect(0);
     assert_eq!(got.json(), topology());

@@ -86,7 +86,7 @@ async fn a_page_that_makes_no_sense_is_told() {
         ("limit=ten", "is \"ten\""),
         ("limit=-1", "is \"-1\""),
         ("before=x", "before should be the id of an execution"),
-        ("before=0197f3a0-0000-7000-8000-000000000000", "kept no longer"),
+        ("before=0197f3a0-0000-7000-8000-000000000000", "no longer kept"),
         (
             "state=done",
             "one of running, held, succeeded, failed, cancelled, rolled_back, rollback_failed",

@@ -17,16 +17,39 @@ async fn the_topology_outlives_a_kill() {
         server.put("/api/topology", &topology()).await.body["generation"],
         1
     );
-    assert_eq!(
-        server.put("/api/topology", &topology()).await.body["generation"],
-        2
-    );
+    let mut other = topology();
+    other["infrastructure"]["max_vms"] = json!(7);
+    assert_eq!(server.put("/api/topology", &other).await.body["generation"], 2);
     let server = server.kill_and_restart();
-    assert_eq!(without_time(server.get("/api/topology").await.body), topology());
+    assert_eq!(without_time(server.get("/api/topology").await.body), other);
     assert_eq!(
         server.put("/api/topology", &topology()).await.body["generation"],
         3
     );
+}
+
+#[tokio::test]
+async fn a_topology_that_is_put_again_as_it_is_changes_nothing_and_breaks_no_seal() {
+    let server = Server::start();
+    let mut document = topology();
+    document["apps"][0]["tiers"]["db"]["environment"] = json!({ "PASSWORD": "hunter2" });
+    let first = server.put("/api/topology", &document).await;
+    let shown = server.put("/api/translate", &json!({})).await;
+    let sealed = format!("/api/execute?plan_id={}", shown.body["plan_id"].as_str().unwrap());
+    // As it was written, as it is read, with its secrets left out, and after a restart.
+    let read = without_time(server.get("/api/topology").await.body);
+    let server = server.kill_and_restart();
+    for again in [&document, &read] {
+        let answer = server.put("/api/topology", again).await;
+        assert_eq!((answer.status, &answer.body["generation"]), (200, &json!(1)));
+        assert_eq!(answer.headers["etag"], first.headers["etag"]);
+        assert_eq!(answer.body["warnings"], first.body["warnings"]);
+    }
+    assert_eq!(server.put(&sealed, &json!({})).await.status, 200);
+    document["apps"][0]["tiers"]["db"]["environment"]["PASSWORD"] = json!("hunter3");
+    assert_eq!(server.put("/api/topology", &document).await.body["generation"], 2);
+    let moved = server.put(&sealed, &json!({})).await;
+    assert_eq!((moved.status, &moved.body["code"]), (409, &json!("plan_moved")));
 }
 
 #[tokio::test]

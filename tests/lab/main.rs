@@ -49,6 +49,7 @@ mod smoke;
 
 mod example_hooks;
 
+mod addresses;
 mod aws_access;
 mod aws_cancel;
 mod aws_crash;
@@ -83,9 +84,11 @@ mod package;
 mod planner;
 mod pulling;
 mod rollouts;
+mod sample;
 mod schemathesis;
 mod sealed;
 mod soak;
+mod taken_ports;
 mod three_tiers;
 mod traces;
 mod troubles;

@@ -16,12 +16,12 @@ fn zoned(mut hosts: Value) -> Value {
     hosts
 }
 
-async fn intent(service: &Service, wanted: Value) -> Value {
+pub async fn intent(service: &Service, wanted: Value) -> Value {
     service.api.post("/api/intents", &wanted).await.expect(202)
 }
 
 /// Waits until an intent is over.
-async fn end(service: &Service, intent: &Value) -> Value {
+pub async fn end(service: &Service, intent: &Value) -> Value {
     let path = format!("/api/intents/{}", intent["id"].as_str().unwrap());
     let mut patience = Patience::every(Duration::from_millis(100));
     loop {

@@ -383,11 +383,10 @@ impl Checks {
                     .or_else(|| known.unreached(*outcome, machines, self.owner))
                     .map(|what| format!("{name} ends as {}, but {what}", outcome.as_str()));
             }
-            Event::ActionProgressed { progress, .. } => {
-                if let Some(at) = progress.strip_prefix("starting container '") {
-                    let vm = at.split("' on vm '").nth(1).and_then(|at| at.split('\'').next());
-                    known.helped.extend(vm.map(str::to_owned));
-                }
+            Event::ActionProgressed { starts, .. } => {
+                known
+                    .helped
+                    .extend(starts.iter().map(|place| place.vm.to_string()));
             }
             Event::CloudNoted { .. }
             | Event::Pulling { .. }

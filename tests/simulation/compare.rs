@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{CpuLimit, LABEL_OWNER, LABEL_REVISION, State};
+use mapek::engine::{CpuLimit, LABEL_APP, LABEL_OWNER, LABEL_REVISION, State};
 use mapek::execute::{Bindings, Left, Outcome, real_name};
+use mapek::model::{Allocation, TierId, Vm, VmId};
 use mapek::translate::Action;
 use uuid::Uuid;
 
@@ -70,8 +71,53 @@ impl Known {
                     (tier.as_str(), (one.size.mem, wanted))
                 })
                 .collect();
-            (there != wanted).then(|| format!("{} has {there:?}, and should have {wanted:?}", machine.name))
+            if there != wanted {
+                return Some(format!(
+                    "{} has {there:?}, and should have {wanted:?}",
+                    machine.name
+                ));
+            }
+            self.lost_sight(promised, held, machine, machines)
         })
+    }
+}
+
+impl Known {
+    /// A container that looks for a dependency elsewhere than where that is. On the way back what was so before stays.
+    fn lost_sight(
+        &self,
+        promised: &Allocation,
+        held: &Vm,
+        machine: &Machine,
+        machines: &BTreeMap<String, Machine>,
+    ) -> Option<String> {
+        let ours = machine
+            .containers
+            .values()
+            .filter(|one| one.ours() && one.holds());
+        for one in ours {
+            let tier = TierId::new(&one.name);
+            let before = held.used.get(&tier).and_then(|held| held.addresses.as_ref());
+            if before == Some(&one.addresses) {
+                continue;
+            }
+            let app = one.labels.get(LABEL_APP).map_or("", String::as_str);
+            for (name, address) in &one.addresses {
+                let dependency = TierId::of(app, name);
+                let mut places = promised.places(&dependency).peekable();
+                let is_there = |vm: &VmId| {
+                    let at = machines.get(real_name(&self.bindings, vm).as_str());
+                    at.is_none_or(|at| at.ip == *address)
+                };
+                if places.peek().is_some() && !places.any(|(vm, _)| is_there(vm)) {
+                    return Some(format!(
+                        "{} on {} looks for {dependency} at {address}",
+                        one.name, machine.name
+                    ));
+                }
+            }
+        }
+        None
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Container {
     pub image: String,
     pub labels: BTreeMap<String, String>,
     pub ports: Vec<PortBinding>,
+    /// The addresses of dependencies that it was made with.
+    pub addresses: BTreeMap<String, String>,
     pub limits: Limits,
     pub state: State,
     /// When its health check passes first; None without one.

@@ -291,6 +291,21 @@ fn left_over(world: &World, service: &Service, plan: &serde_json::Value) -> Opti
             if own && topology.is_outdated(&TierId::new(&one.name), made.as_ref()) {
                 return Some(Wrong::Else(format!("{} on {vm} is outdated", one.name)));
             }
+            let spec = topology.tiers.get(one.name.as_str()).filter(|_| own);
+            for dependency in spec.into_iter().flat_map(|spec| topology.addressed(spec)) {
+                let Some((at, _)) = snapshot.allocation.places(&dependency.id).next() else {
+                    continue;
+                };
+                let wanted = state.machines.get(at.as_str()).map(|at| &at.ip);
+                let is = one.addresses.get(&dependency.key);
+                if wanted.is_some() && is != wanted {
+                    let wrong = format!(
+                        "{} on {vm} looks for {} at {is:?}, and it is at {wanted:?}",
+                        one.name, dependency.id
+                    );
+                    return Some(Wrong::Else(wrong));
+                }
+            }
         }
     }
     let (wrong, totals, used) = look(state);

@@ -378,6 +378,7 @@ impl Engine for SimulatedEngine {
         let fingerprint = fingerprint(spec);
         let as_asked = |found: &Found| found.seen.labels.get(LABEL_SPEC) == Some(&fingerprint);
         let temporary = successor(&spec.name);
+        let mut fresh = false;
         for _ in 0..ROUNDS + 3 {
             let old = self.one_of_ours(&spec.name).await?;
             let next = self.one_of_ours(&temporary).await?;
@@ -402,14 +403,30 @@ impl Engine for SimulatedEngine {
                     }
                     if next.seen.state == State::Running {
                         self.up(&next.seen, None).await?;
-                    } else if self.start(&next, true).await?.is_none() {
-                        continue;
+                    } else {
+                        match self.start(&next, fresh).await {
+                            Ok(Some(_)) => {}
+                            // Another one may do.
+                            Ok(None) => continue,
+                            Err(mut error) => {
+                                let stopped = handover == Handover::StopFirst;
+                                if stopped
+                                    && (error.kind, error.effect) == (EngineErrorKind::Failing, Effect::None)
+                                {
+                                    error.kind = EngineErrorKind::Refused;
+                                }
+                                return Err(error);
+                            }
+                        }
                     }
                     self.remove(&old).await?;
                     self.rename(&next, &spec.name).await?;
                 }
                 (_, Some(next)) => self.remove(&next).await?,
-                (Some(_), None) => self.create(spec, &temporary).await?,
+                (Some(_), None) => {
+                    self.create(spec, &temporary).await?;
+                    fresh = true;
+                }
             }
         }
         Err(self.error(

@@ -125,6 +125,7 @@ impl Machine {
                 } else {
                     Vec::new()
                 },
+                addresses: Some(container.addresses.clone()),
             },
         }
     }
@@ -267,6 +268,7 @@ impl Machine {
             image: spec.image.clone(),
             labels: labels.clone(),
             ports: spec.ports.clone(),
+            addresses: spec.extra_hosts.iter().cloned().collect(),
             limits: spec.limits.clone(),
             state: State::Created,
             healthy_at: spec.healthcheck.is_some().then_some(None),

@@ -125,7 +125,8 @@ fn tiers(dice: &mut Dice) -> Vec<Tier> {
         tiers.push(Tier {
             app,
             name,
-            max_node: dice.percent(60).then(|| dice.between(1, 3)),
+            // Half of those with a bound are on one VM, so that others know their address.
+            max_node: dice.percent(60).then(|| dice.between(0, 3).max(1)),
             min_node: None,
             port: dice.percent(40).then(|| dice.between(8080, 8081)),
         });

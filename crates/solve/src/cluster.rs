@@ -171,7 +171,7 @@ pub struct Reach<'a> {
     pub ties: usize,
     /// Nodes to visit.
     pub nodes: u64,
-    /// Whom to ask whether to give up.
+    /// Says when to give up.
     pub watch: Watch<'a>,
     /// Which half of the tree is searched; `None`: all of it.
     pub half: Option<Half>,

@@ -180,7 +180,7 @@ pub fn ssh() -> Check {
         }
         Err(_) => Check::warn(
             NAME,
-            "there is no ssh program, which engines at ssh://… are reached with",
+            "there is no ssh program, which is needed to reach engines at ssh://…",
             "apt-get install openssh-client, if the topology has such engines",
         ),
     }

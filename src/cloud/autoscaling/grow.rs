@@ -132,14 +132,14 @@ impl AutoScalingGroup {
                 self.api.terminate(&id, false).await?;
                 self.forget().await;
                 Ok(Step::On(format!(
-                    "{id} never got ready: terminated, and another one is started"
+                    "{id} never became ready: terminated, and another one is started"
                 )))
             }
             Next::Spare(id) => {
                 self.api.terminate(&id, true).await?;
                 self.forget().await;
                 Ok(Step::On(format!(
-                    "{id} never got ready: terminated, and another one is taken"
+                    "{id} never became ready: terminated, and another one is taken"
                 )))
             }
             Next::Raise(wanted) => {

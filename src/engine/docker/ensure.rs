@@ -236,6 +236,7 @@ mod tests {
             exit_code: None,
             labels,
             ports: Vec::new(),
+            addresses: None,
         }
     }
 

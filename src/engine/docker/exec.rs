@@ -36,7 +36,7 @@ const ASK: &str = "ask how a command ended";
 const NOT_STARTED: i64 = 126;
 
 /// Takes the place of a command's output if nobody knows which parts of it are secret.
-const UNTOLD: &str = "[left out: the engine does not say any more which secrets the container had]";
+const UNTOLD: &str = "[left out: the engine no longer says which secrets the container had]";
 
 /// What identifies a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]

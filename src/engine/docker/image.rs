@@ -20,7 +20,6 @@ const TELL_EVERY: Duration = Duration::from_secs(3);
 /// Makes sure that the image is on the machine, under its name.
 /// If an image arrives although the call failed, no container changes. So no failure here has an
 /// effect that would have to be looked up.
-/// effect that would have to be looked up.
 pub async fn ensure(caller: &Caller, wanted: &Wanted, tell: Tell<'_>) -> Result<(), EngineError> {
     let image = wanted.image.as_str();
     // With a digest in the image's own name, there is nothing else to decide.
@@ -233,7 +232,7 @@ fn refused(caller: &Caller, image: &str, failed: Failed) -> EngineError {
         "authentication required",
     ];
     let advice = if barred.iter().any(|word| said.contains(word)) {
-        "; say who asks under registries in the topology's infrastructure, or log the service's user in with `docker login`; \
+        "; give a name and password under registries in the topology's infrastructure, or log the service's user in with `docker login`; \
          or check the image's name"
     } else {
         "; check its name and tag, and that the machine reaches the registry, or load the image there by hand"

@@ -44,7 +44,7 @@ pub async fn machine(caller: &Caller) -> Result<(Machine, bool), EngineError> {
     );
     let info = info?;
     let missing = |what: &str| {
-        let message = format!("could not ask what the machine has: the answer says nothing of its {what}");
+        let message = format!("could not ask what the machine has: the answer does not contain its {what}");
         caller.error(EngineErrorKind::Garbled, Effect::None, message)
     };
     let cores = info

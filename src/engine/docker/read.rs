@@ -9,6 +9,7 @@ use bollard::models::{
 };
 
 use crate::engine::{Health, Observed, Owners, State};
+use crate::model::Addresses;
 use crate::model::topology::{PortBinding, Protocol};
 
 /// A container as in `docker inspect`.
@@ -42,6 +43,7 @@ pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
         Some(HealthStatusEnum::UNHEALTHY) => Some(Health::Unhealthy),
         Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => None,
     });
+    let addresses = addresses(&host.extra_hosts.unwrap_or_default());
     let published = found.network_settings.and_then(|network| network.ports);
     Observed {
         name: plain_name(found.name.unwrap_or_default()),
@@ -61,7 +63,16 @@ pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
         } else {
             Vec::new()
         },
+        addresses: Some(addresses),
     }
+}
+
+/// What a container was told to write into its hosts file: `NAME:ADDRESS` each.
+fn addresses(extra_hosts: &[String]) -> Addresses {
+    let pairs = extra_hosts.iter().filter_map(|line| line.split_once(':'));
+    pairs
+        .map(|(name, address)| (name.to_owned(), address.to_owned()))
+        .collect()
 }
 
 /// A container as `docker ps` tells it: without limits and health.
@@ -120,6 +131,7 @@ pub fn listed(found: ContainerSummary, owners: &Owners) -> Observed {
         exit_code: None,
         labels,
         ports: bindings,
+        addresses: None,
     }
 }
 
@@ -233,6 +245,14 @@ mod tests {
         ] {
             assert_eq!(gateway(&configs).as_deref(), expected, "{configs:?}");
         }
+    }
+
+    #[test]
+    fn addresses_are_told_from_names_in_either_family() {
+        let lines = ["db:10.0.0.1", "cache:fd00::1", "nonsense"].map(str::to_owned);
+        let told = addresses(&lines);
+        let pairs: Vec<(&str, &str)> = told.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(pairs, [("cache", "fd00::1"), ("db", "10.0.0.1")]);
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub async fn with(
     let fingerprint = spec::fingerprint(asked);
     let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked.revision.as_ref());
     let temporary = successor(&asked.name);
+    let mut fresh = false;
     for _ in 0..ROUNDS {
         let old = ours(caller, &asked.name).await?;
         let next = next_of(caller, &asked.name).await?;
@@ -53,14 +54,25 @@ pub async fn with(
                 if handover == Handover::StopFirst && old.seen.state.holds() {
                     ensure::stop(caller, &old).await?;
                 }
-                up(caller, asked, &next, left_to_bake(handover, asked.bake)).await?;
+                match up(caller, asked, &next, left_to_bake(handover, asked.bake)).await {
+                    Started::Up(_) => {}
+                    Started::Broken(error) if !fresh => {
+                        tracing::warn!(engine = %caller.endpoint, container = next.seen.name, %error, "making a successor anew that can't be started");
+                        ensure::remove(caller, &next).await?;
+                        continue;
+                    }
+                    Started::Broken(error) | Started::Failed(error) => return Err(last(error, handover)),
+                }
                 ensure::remove(caller, &old).await?;
                 rename(caller, &next, &asked.name).await?;
             }
             // Left over from an earlier attempt at something else.
             (_, Some(next)) if next.seen.state == State::Removing => wait::gone(caller, &next.seen).await?,
             (_, Some(next)) => ensure::remove(caller, &next).await?,
-            (Some(_), None) => ensure::create(caller, asked, &temporary).await?,
+            (Some(_), None) => {
+                ensure::create(caller, asked, &temporary).await?;
+                fresh = true;
+            }
         }
     }
     let message = format!(
@@ -88,7 +100,10 @@ pub async fn prepare(
             None => ensure::create(caller, asked, &temporary).await?,
             Some(next) if as_asked(&next) && startable(next.seen.state) => {
                 if handover == Handover::StartFirst {
-                    up(caller, asked, &next, asked.bake).await?;
+                    match up(caller, asked, &next, asked.bake).await {
+                        Started::Up(_) => {}
+                        Started::Broken(error) | Started::Failed(error) => return Err(error),
+                    }
                 }
                 return Ok(true);
             }
@@ -179,21 +194,32 @@ const fn left_to_bake(handover: Handover, bake: Duration) -> Duration {
 
 /// Starts the successor if it does not run, and waits until it is up. One that already runs must
 /// stay well for as long as `left`.
-async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found, left: Duration) -> Result<(), EngineError> {
-    if next.seen.state == State::Running {
-        resize::to(caller, &next.seen, &asked.limits).await?;
-        let up = wait::up(caller, &next.seen, wait::Since::Earlier, left);
-        return up.await.map(drop);
-    }
+async fn up(caller: &Caller, asked: &ContainerSpec, next: &Found, left: Duration) -> Started {
+    let runs = next.seen.state == State::Running;
     let made = runtime::difference(&asked.runtime, &next.host, next.stop_signal.as_deref());
-    if let Some(wrong) = made {
-        return Err(ensure::not_as_asked(caller, &next.seen.name, &wrong));
+    if let Some(wrong) = made.filter(|_| !runs) {
+        return Started::Failed(ensure::not_as_asked(caller, &next.seen.name, &wrong));
     }
-    resize::to(caller, &next.seen, &asked.limits).await?;
-    match start::start(caller, next, asked.bake).await {
-        Started::Up(_) => Ok(()),
-        Started::Failed(error) | Started::Broken(error) => Err(error),
+    if let Err(error) = resize::to(caller, &next.seen, &asked.limits).await {
+        return Started::Failed(error);
     }
+    if !runs {
+        return start::start(caller, next, asked.bake).await;
+    }
+    match wait::up(caller, &next.seen, wait::Since::Earlier, left).await {
+        Ok(seen) => Started::Up(seen),
+        Err(error) => Started::Failed(error),
+    }
+}
+
+/// What comes of it that an engine does not start a successor. While the old one is stopped nobody waits for an engine
+/// that has answered no, and has no process of it, to change its mind: the old one is to run again.
+fn last(error: EngineError, handover: Handover) -> EngineError {
+    let kind = match (handover, error.kind, error.effect) {
+        (Handover::StopFirst, EngineErrorKind::Failing, Effect::None) => EngineErrorKind::Refused,
+        (_, kind, _) => kind,
+    };
+    EngineError { kind, ..error }
 }
 
 /// Gives the successor its predecessor's name.
@@ -241,6 +267,7 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             ports: Vec::new(),
+            addresses: None,
         }
     }
 
@@ -249,6 +276,23 @@ mod tests {
         let bake = Duration::from_secs(60);
         assert_eq!(left_to_bake(Handover::StartFirst, bake), Duration::ZERO);
         assert_eq!(left_to_bake(Handover::StopFirst, bake), bake);
+    }
+
+    #[test]
+    fn an_engine_that_refuses_is_not_asked_again_while_the_old_one_is_stopped() {
+        let said = |kind, effect| EngineError {
+            endpoint: "e".to_owned(),
+            message: "unable to find user nosuch".to_owned(),
+            kind,
+            effect,
+        };
+        let again = |handover, kind, effect| last(said(kind, effect), handover).may_pass();
+        let (stop, start) = (Handover::StopFirst, Handover::StartFirst);
+        assert!(!again(stop, EngineErrorKind::Failing, Effect::None));
+        assert!(again(start, EngineErrorKind::Failing, Effect::None));
+        // Whether it runs is to be found out.
+        assert!(again(stop, EngineErrorKind::Failing, Effect::Unknown));
+        assert!(again(stop, EngineErrorKind::Unreachable, Effect::None));
     }
 
     #[test]

@@ -110,14 +110,14 @@ async fn ping(input: &mut ChildStdin, output: &mut ChildStdout) -> io::Result<()
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() >= MOST {
-            return Err(io::Error::other("what answers is no Docker engine"));
+            return Err(io::Error::other("what answers is not a Docker engine"));
         }
         answer.push(output.read_u8().await?);
     }
     if answer.starts_with(b"HTTP/1.") {
         Ok(())
     } else {
-        Err(io::Error::other("what answers is no Docker engine"))
+        Err(io::Error::other("what answers is not a Docker engine"))
     }
 }
 

@@ -341,6 +341,7 @@ fn what_was_drained_and_stays_is_owed_its_scale_hooks() {
                     number: 0,
                     run: RunId("run".to_owned()),
                 }),
+                starts: None,
             });
         }
         // It is still there as it was.
@@ -353,6 +354,7 @@ fn what_was_drained_and_stays_is_owed_its_scale_hooks() {
                 size: Size::new(1, 1),
                 cores: CoreSet([0].into()),
                 revision: None,
+                addresses: None,
             }),
             unknown: false,
         });

@@ -36,6 +36,7 @@ fn container(name: &str, managed: bool, state: State) -> Observed {
         exit_code: None,
         labels: BTreeMap::new(),
         ports: Vec::new(),
+        addresses: None,
     }
 }
 

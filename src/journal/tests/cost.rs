@@ -28,6 +28,7 @@ fn fleet(vms: usize) -> Allocation {
                 cores: CoreSet([tier].into()),
                 owed: Default::default(),
                 revision: None,
+                addresses: None,
             };
             vm.used.insert(TierId::of("shop", &format!("tier{tier}")), held);
         }

@@ -25,6 +25,7 @@ fn allocation() -> Allocation {
         cores: CoreSet([1].into()),
         owed: Default::default(),
         revision: None,
+        addresses: None,
     };
     vm.used.insert(TierId::new("a_b"), held);
     Allocation {
@@ -63,6 +64,7 @@ fn resized() -> Vec<Change> {
         cores: CoreSet([0, 1].into()),
         owed: Default::default(),
         revision: None,
+        addresses: None,
     };
     let (vm, tier) = (VmId::new("vm1"), TierId::new("a_b"));
     let new = Change::Vm {

@@ -91,7 +91,7 @@ impl Cloud {
             (Some(_), Some(hosts)) => {
                 notes.problem(
                     &hosts.path,
-                    "can't stand beside autoscaling_groupname: keep one of them",
+                    "can't be given together with autoscaling_groupname: keep one of them",
                 );
                 None
             }

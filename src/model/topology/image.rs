@@ -50,7 +50,7 @@ pub(super) fn logins(notes: &mut Notes, fields: &mut Fields<'_>) -> BTreeMap<Str
     for (registry, at) in all.entries() {
         if !docker_names::is_registry(registry) {
             let problem =
-                "is no registry's name as images begin with: \"registry.test:5000\", or \"docker.io\"";
+                "is not a registry as images' names begin with: \"registry.test:5000\", or \"docker.io\"";
             notes.problem(&at.path, problem);
             continue;
         }
@@ -143,7 +143,7 @@ mod tests {
                 json!({ "https://r.test/": login }),
                 json!("always"),
                 "infrastructure.registries[\"https://r.test/\"]",
-                "no registry's name",
+                "is not a registry",
             ),
             (json!({}), json!("never"), "apps[0].tiers.web.pull", "\"never\""),
         ] {

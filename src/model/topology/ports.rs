@@ -85,7 +85,7 @@ pub fn parse(text: &str) -> Result<Vec<PortBinding>, String> {
         Some(_) => {
             let known = "tcp, udp and sctp are";
             return Err(format!(
-                "{text:?}: what stands after the slash is not a protocol; {known}"
+                "{text:?}: what follows the slash is not a protocol; {known}"
             ));
         }
     };

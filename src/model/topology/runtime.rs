@@ -237,7 +237,7 @@ fn shm_size(notes: &mut Notes, at: &At<'_>) -> Option<u64> {
     if fits.is_none() {
         notes.problem(
             &at.path,
-            "is no size from 4k to 1024g: bytes, or a number with k, m or g behind it, such as \"128m\"",
+            "is no size from 4k to 1024g: bytes, or a number followed by k, m or g, such as \"128m\"",
         );
     }
     fits

@@ -13,6 +13,7 @@ use crate::translate::{Action, Stage};
 
 use crate::service::admission::Request;
 use crate::service::admission::checks::{cordoned, refuse, unconfirmed, unseen};
+use crate::service::planner::place::Outdated;
 use crate::service::planner::sealed::Course;
 use crate::service::planner::{Seen, Wishes};
 use crate::service::{Service, Snapshot};
@@ -46,7 +47,7 @@ impl Service {
         let on_failure = request.on_failure.unwrap_or(topology.infrastructure.on_failure);
         let on_shortage = request.on_shortage.unwrap_or(topology.infrastructure.on_shortage);
         let other_ways = on_failure == OnFailure::Rollback || on_shortage == OnShortage::Replan;
-        let needs_hooks = needs_hooks(&course.stages) || (other_ways && names_hooks(&topology));
+        let needs_hooks = needs_hooks(&topology, &course.stages) || (other_ways && names_hooks(&topology));
         let world = self.world(&topology, &course.seen, needs_hooks).await?;
         refuse(preflight(&world, &snapshot.view(), &course.seen.containers, &course.stages).await)?;
         refuse(cordoned(snapshot, &course))?;
@@ -73,6 +74,7 @@ impl Service {
         let wishes = Wishes {
             restart: &request.restart,
             confine: &request.confine,
+            outdated: Outdated::for_what(request.reconcile.is_some() || request.intent.is_some()),
         };
         let proposal = self.propose(snapshot, &plan, wishes).await?;
         Ok((plan, proposal.into()))
@@ -107,8 +109,14 @@ impl Service {
     }
 }
 
-pub(in crate::service) fn needs_hooks(stages: &[Stage]) -> bool {
+/// Whether any of these actions runs hooks, or makes a container in which some are to run before it
+/// is stopped.
+pub(in crate::service) fn needs_hooks(topology: &Topology, stages: &[Stage]) -> bool {
     let hook = |action: &Action| match action {
+        Action::CreateContainer { container, .. } => {
+            let tier = topology.tiers.get(container);
+            tier.is_some_and(|tier| !tier.on_node_stop.is_empty())
+        }
         Action::RunScaleHook { .. } | Action::RunTierHook { .. } => true,
         Action::DeleteContainer { hooks, .. } | Action::ReplaceContainer { hooks, .. } => !hooks.is_empty(),
         _ => false,

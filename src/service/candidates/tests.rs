@@ -68,7 +68,7 @@ fn found(tier: Value, wanted: &Wanted, nodes: Vec<Node>) -> Candidates {
     let topology = topology(tier);
     let nodes: Nodes = nodes.into_iter().map(|node| (node.id.clone(), node)).collect();
     let tier = topology.tiers.get(&TierId::of("a", "t"));
-    candidates(&topology, &nodes, tier, wanted)
+    candidates(&topology, (&nodes, &TakenPorts::default()), tier, wanted)
 }
 
 /// Why one node is none.

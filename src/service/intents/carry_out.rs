@@ -87,7 +87,7 @@ impl Service {
         let (outcome, failure) = match self.execution(execution).await {
             Ok(record) => (record.progress.outcome, record.failure()),
             Err(fault) if fault.code == Code::NotFound => {
-                let message = "its execution is kept no longer";
+                let message = "its execution is no longer in the history";
                 (Some(Outcome::Failed), Some(Fault::new(Code::NotFound, message)))
             }
             Err(fault) => return Err(fault),

@@ -9,6 +9,7 @@ use crate::model::node::Standing;
 use crate::model::{TierId, Topology, VmId};
 use crate::service::candidates::{Rejected, Wanted, candidates};
 use crate::service::nodes::Nodes;
+use crate::service::observed::ports::TakenPorts;
 use crate::service::requirements::{Confine, steps_of, takes_too_long};
 use crate::service::{Service, Snapshot};
 
@@ -38,7 +39,7 @@ impl Service {
             // It is where it is wanted.
             return Ok(Attempt::Done);
         }
-        let nodes = self.nodes_here().await?;
+        let (nodes, ports) = self.nodes_with_ports().await?;
         let destinations = match destinations(&nodes, to)? {
             Ok(destinations) => destinations,
             Err(why) => return Ok(Attempt::Refused(vec![why])),
@@ -46,7 +47,7 @@ impl Service {
         if destinations.contains(&from) {
             return Ok(Attempt::Done);
         }
-        let ranked = Ranked::of(&topology, &nodes, tier, &from, &destinations)?;
+        let ranked = Ranked::of(&topology, (&nodes, &ports), tier, &from, &destinations)?;
         let mut waits: Vec<String> = ranked.unheard.iter().map(line_of).collect();
         let mut refused: Vec<String> = ranked.rejected.iter().map(line_of).collect();
         for node in ranked.worth_a_try.iter().take(MOST_TRIED) {
@@ -88,7 +89,10 @@ fn leaves(snapshot: &Snapshot, tier: &TierId, from: Option<&VmId>) -> Result<VmI
             named()
         )),
         (None, [only]) => Ok((*only).clone()),
-        (None, _) => Err(format!("{tier} is on {}: say from which it is to go", named())),
+        (None, _) => Err(format!(
+            "{tier} is on {}: say which container should move",
+            named()
+        )),
     }
 }
 
@@ -127,7 +131,7 @@ struct Ranked {
 impl Ranked {
     fn of(
         topology: &Topology,
-        nodes: &Nodes,
+        (nodes, ports): (&Nodes, &TakenPorts),
         tier: &TierId,
         from: &VmId,
         destinations: &BTreeSet<VmId>,
@@ -145,7 +149,7 @@ impl Ranked {
             leaves: Some(from.clone()),
             ..Wanted::default()
         };
-        let found = candidates(topology, nodes, spec, &wanted);
+        let found = candidates(topology, (nodes, ports), spec, &wanted);
         let mut ranked = Self::default();
         let able = found.candidates.into_iter().map(|one| one.node);
         ranked.worth_a_try = able.filter(|node| destinations.contains(node)).collect();

@@ -154,7 +154,7 @@ impl Service {
         let listed = self.with_history(move |history| history.intents(&page)).await?;
         listed.ok_or_else(|| {
             let message = format!(
-                "before should be the id of an intent; there is no {before}, or it is kept no longer"
+                "before should be the id of an intent; there is no {before}, or it is no longer kept"
             );
             Fault::new(Code::RequestInvalid, message)
         })

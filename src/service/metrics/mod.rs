@@ -193,7 +193,7 @@ impl Metrics {
         );
         to.register(
             "topology_generation",
-            "How often a topology was put",
+            "How often the topology has changed",
             self.generation.clone(),
         );
         to.register(

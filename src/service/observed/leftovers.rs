@@ -210,6 +210,7 @@ mod tests {
             exit_code: None,
             labels: BTreeMap::new(),
             ports: ports.iter().map(port).collect(),
+            addresses: None,
         }
     }
 
@@ -259,6 +260,7 @@ mod tests {
             handover: Handover::StopFirst,
             revision: RevisionId::new("new"),
             was_revision: RevisionId::new("old"),
+            moved: Vec::new(),
             hooks: Vec::new(),
         };
         let left = || vec![seen("a_web.next", true, State::Exited, &[])];

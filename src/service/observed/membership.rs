@@ -40,13 +40,10 @@ pub fn members(allocation: &Allocation, offer: &Offer, shape: Size) -> Membershi
         gone.push((id.clone(), why));
         false
     });
-    if !anonymous {
-        return found;
-    }
     for vm in &offer.vms {
         if let Some(held) = found.allocation.vms.get_mut(&vm.name) {
             held.ip = vm.ip.clone().or(held.ip.take());
-        } else if vm.standing == Standing::Ready {
+        } else if anonymous && vm.standing == Standing::Ready {
             found
                 .allocation
                 .vms
@@ -55,6 +52,17 @@ pub fn members(allocation: &Allocation, offer: &Offer, shape: Size) -> Membershi
         }
     }
     found
+}
+
+/// An allocation with the addresses that its VMs have by now, as far as their cloud knows them.
+#[must_use]
+pub fn at_their_addresses(allocation: &Allocation, known: &BTreeMap<VmId, CloudVm>) -> Allocation {
+    let mut now = allocation.clone();
+    for (id, vm) in &mut now.vms {
+        let ip = known.get(id).and_then(|known| known.ip.clone());
+        vm.ip = ip.or(vm.ip.take());
+    }
+    now
 }
 
 /// Keeps idle VMs in the target that can't be deleted: the cloud lets only `removable` of them go,
@@ -114,6 +122,7 @@ mod tests {
                     cores: crate::model::CoreSet::default(),
                     owed: crate::model::Owed::default(),
                     revision: None,
+                    addresses: None,
                 };
                 vm.used.insert(TierId::new("shop_one"), held);
             }

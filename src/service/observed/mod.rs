@@ -7,6 +7,7 @@ pub(super) mod leftovers;
 mod look;
 pub(super) mod membership;
 mod ownership;
+pub(super) mod ports;
 mod take_in;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::translate::Action;
 use crate::service::nodes::Nodes;
 use crate::service::observed::contention::Contention;
 use crate::service::observed::membership::members;
+use crate::service::observed::ports::TakenPorts;
 use crate::service::{Service, Snapshot};
 
 pub(super) use look::{Look, PATIENCE, look};
@@ -44,6 +46,8 @@ pub(in crate::service) struct ObservedState {
     pub unlimited: BTreeMap<VmId, Vec<Unlimited>>,
     /// What containers of others leave of the VMs that they hold something of.
     pub contentions: Vec<Contention>,
+    /// Host ports that containers of others publish.
+    pub ports: TakenPorts,
     /// VMs in use that could not be looked at, and why: they are taken to be as confirmed.
     pub silent: BTreeMap<VmId, Fault>,
     /// The same VMs as nodes, for what tiers require of them.
@@ -102,9 +106,10 @@ impl Service {
             allocation: members.allocation,
             ..ObservedState::default()
         };
+        crate::service::topology::resize(topology, &mut reality.allocation);
         for (vm, why) in members.gone {
             reality.warnings.push(told(format!(
-                "VM '{vm}' is gone ({why}): what it held is planned anew"
+                "VM '{vm}' is gone ({why}): what it held is planned again"
             )));
         }
         let named = matches!(offer.more, More::Named);

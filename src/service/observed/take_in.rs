@@ -57,6 +57,11 @@ impl ObservedState {
             (Err(error), Role::Used) => {
                 tracing::warn!(vm = %name, %error, "planning without having seen what runs there");
                 let message = format!("VM '{name}': {}", error.message);
+                // Nothing can be replaced there. Stale addresses are put right once it answers.
+                let held = self.allocation.vms.get_mut(&name).map(|vm| &mut vm.used);
+                for container in held.into_iter().flat_map(BTreeMap::values_mut) {
+                    container.addresses = None;
+                }
                 self.silent.insert(name, Fault { message, ..error });
                 return;
             }
@@ -89,6 +94,7 @@ impl ObservedState {
         if !unlimited.is_empty() {
             self.unlimited.insert(name.clone(), unlimited);
         }
+        self.ports.note(&name, &seen);
         let before = self.allocation.vms.get(&name).cloned();
         let capacity = topology.infrastructure.size_of(&name);
         let capacity = before.as_ref().map_or(capacity, |vm| vm.capacity);

@@ -8,6 +8,7 @@ mod reasons;
 mod replan;
 pub(super) mod sealed;
 mod unsolved;
+mod untold;
 mod what_if;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +24,10 @@ use crate::translate::Translation;
 
 use crate::service::requirements::Confine;
 
+use place::Outdated;
+
 pub use placement::Placement;
 pub(super) use propose::asked_of;
-pub(super) use reasons::bounded;
 pub use what_if::{WhatIf, check_what_if, what_if};
 
 /// What would be done for a plan, and how good it is.
@@ -62,6 +64,8 @@ pub(in crate::service) struct Wishes<'r> {
     pub restart: &'r BTreeSet<(VmId, TierId)>,
     /// Where things are to be, or not.
     pub confine: &'r Confine,
+    /// What becomes of what is outdated.
+    pub outdated: Outdated,
 }
 
 impl Wishes<'static> {
@@ -75,6 +79,7 @@ impl Wishes<'static> {
         Self {
             restart: &RESTART,
             confine: &CONFINE,
+            outdated: Outdated::Replaced,
         }
     }
 }

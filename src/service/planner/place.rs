@@ -20,6 +20,7 @@ use crate::service::observed::{Spares, told};
 use crate::service::planner::names::FreeNames;
 use crate::service::planner::unsolved::{unposed, unsolved};
 use crate::service::planner::{Effort, Proposal, Seen};
+use crate::service::state::revisions::leave_outdated;
 
 /// The VMs that a placement may use besides those of the allocation.
 #[derive(Clone)]
@@ -30,6 +31,25 @@ pub(in crate::service) struct Supply {
     pub spares: Spares,
     /// What tiers and VMs ask besides sizes.
     pub conditions: Conditions,
+    /// What becomes of what stays in its place and is outdated.
+    pub outdated: Outdated,
+}
+
+/// What becomes of containers that stay in their places and were made from an earlier revision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::service) enum Outdated {
+    /// They are replaced: somebody has sent a plan.
+    #[default]
+    Replaced,
+    /// They stay as they are: things are moved or repaired, and nobody has asked for more.
+    Left,
+}
+
+impl Outdated {
+    /// For an execution that brings a plan back, or moves things, by itself; or for one that somebody has sent a plan for.
+    pub const fn for_what(by_itself: bool) -> Self {
+        if by_itself { Self::Left } else { Self::Replaced }
+    }
 }
 
 impl Supply {
@@ -45,6 +65,7 @@ impl Supply {
             offer,
             spares,
             conditions: Conditions::default(),
+            outdated: Outdated::Replaced,
         }
     }
 }
@@ -62,6 +83,7 @@ pub(in crate::service) fn place(
         offer,
         spares,
         conditions,
+        outdated,
     } = supply;
     let infrastructure = &topology.infrastructure;
     let mut beside = spares.occupied.clone();
@@ -123,7 +145,12 @@ pub(in crate::service) fn place(
     for vm in target.vms.values_mut() {
         for (tier, held) in &mut vm.used {
             held.revision = topology.revisions.current(tier).cloned();
+            // The ones that its dependencies have in the end, whatever it was made with.
+            held.addresses = None;
         }
+    }
+    if outdated == Outdated::Left {
+        leave_outdated(topology, &on, &mut target);
     }
     for (id, vm) in &mut target.vms {
         if vm.ip.is_none() {
@@ -206,6 +233,7 @@ mod tests {
                 cores: CoreSet([1].into()),
                 owed: crate::model::Owed::default(),
                 revision: None,
+                addresses: None,
             };
             vm.used.insert(TierId::new("a_web"), web);
             vm.foreign = Foreign {
@@ -221,6 +249,7 @@ mod tests {
                     offer: Offer::of_named(Vec::new()),
                     spares: Spares::default(),
                     conditions: Conditions::default(),
+                    outdated: Outdated::Replaced,
                 };
                 let effort = Effort {
                     deadline: Duration::from_secs(1),

@@ -1,6 +1,6 @@
 //! From a plan to a proposal: the placement, and the actions that lead to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cloud::{More, Offer};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Plan, Size, TierId, Topology};
+use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
 
 use crate::service::nodes::{Nodes, source};
 use crate::service::observed::contention::{crowded_out, overfull};
@@ -16,6 +16,7 @@ use crate::service::observed::leftovers::{Strays, remove_first, sweep, without_s
 use crate::service::observed::told;
 use crate::service::planner::place::{Supply, place};
 use crate::service::planner::reasons::{bounded, cordoned_off, for_lack_of, rejected, unlimited};
+use crate::service::planner::untold::tell;
 use crate::service::planner::{Effort, Proposal, Seen, Wishes};
 use crate::service::queue::Queue;
 use crate::service::requirements::{Asked, Confine, Unknown, asked, confined, fresh};
@@ -64,10 +65,12 @@ impl Service {
             wishes.confine,
             Unknown::IsFalse,
         )?;
+        let cordoned: BTreeSet<VmId> = snapshot.cordons.keys().cloned().collect();
         let supply = Supply {
             offer,
             spares,
-            conditions: asked.conditions(snapshot.cordons.keys().cloned().collect()),
+            conditions: asked.conditions(cordoned.clone()),
+            outdated: wishes.outdated,
         };
         let placed_for = if wishes.confine.only.is_empty() {
             Arc::clone(&topology)
@@ -85,14 +88,36 @@ impl Service {
                 effort,
             )
         };
-        let mut strays = Strays::Last;
-        let mut placed = place(reality.allocation.clone(), supply.clone()).await;
-        if placed.as_ref().is_err_and(|fault| fault.code == Code::Infeasible)
-            && let Some(without) = without_strays(&topology, &reality.allocation, &reality.seen)
-        {
-            strays = Strays::First;
-            placed = place(without, supply).await;
-        }
+        let in_two_ways = async |supply: &Supply| {
+            let placed = place(reality.allocation.clone(), supply.clone()).await;
+            if placed.as_ref().is_err_and(|fault| fault.code == Code::Infeasible)
+                && let Some(without) = without_strays(&topology, &reality.allocation, &reality.seen)
+            {
+                return (Strays::First, place(without, supply.clone()).await);
+            }
+            (Strays::Last, placed)
+        };
+        // Where ports are in the way everywhere, the plan is shown all the same: preflight tells of them.
+        let barred = reality.ports.barred(&topology, &plan, &reality.allocation);
+        let beside_ports = if barred.is_empty() {
+            None
+        } else {
+            let conditions = asked.barred(&barred).conditions(cordoned);
+            let supply = Supply {
+                conditions,
+                ..supply.clone()
+            };
+            let found = in_two_ways(&supply).await;
+            let nowhere = found
+                .1
+                .as_ref()
+                .is_err_and(|fault| fault.code == Code::Infeasible);
+            (!nowhere).then_some(found)
+        };
+        let (strays, placed) = match beside_ports {
+            Some(found) => found,
+            None => in_two_ways(&supply).await,
+        };
         let mut proposal = placed
             .map_err(|fault| crowded_out(fault, &reality.contentions))
             .map_err(|fault| rejected(fault, &asked))
@@ -110,6 +135,7 @@ impl Service {
             strays,
             &mut proposal.translation.stages,
         );
+        tell(&topology, &snapshot.untold, &mut proposal.translation.stages);
         remove_first(reality.surplus, &mut proposal.translation.stages);
         proposal.warnings.extend(warnings);
         proposal.warnings.extend(reality.warnings);

@@ -17,8 +17,10 @@ use crate::translate::Action;
 use crate::service::Service;
 use crate::service::admission::refuse;
 use crate::service::observed::leftovers::{Strays, sweep};
-use crate::service::planner::place::Supply;
-use crate::service::planner::{Effort, asked_of, bounded};
+use crate::service::planner::place::{Outdated, Supply};
+use crate::service::planner::reasons::{bounded, rejected};
+use crate::service::planner::untold::tell;
+use crate::service::planner::{Effort, asked_of};
 use crate::service::requirements::{Confine, Unknown};
 use crate::service::topology::invalid;
 
@@ -61,6 +63,8 @@ impl Service {
             &confine,
             Unknown::IsFalse,
         )?;
+        let barred = reality.ports.barred(topology, &plan, &reality.allocation);
+        let asked = asked.barred(&barred);
         let mut proposal = self
             .place(
                 &self.inner.solvers,
@@ -71,13 +75,17 @@ impl Service {
                     offer,
                     spares: std::mem::take(&mut reality.spares),
                     conditions: asked.conditions(snapshot.cordons.keys().cloned().collect()),
+                    outdated: Outdated::for_what(
+                        execution.frozen.reconcile.is_some() || execution.frozen.intent.is_some(),
+                    ),
                 },
                 effort,
             )
             .await
-            .map_err(|fault| bounded(fault, &bounds))?;
+            .map_err(|fault| bounded(rejected(fault, &asked), &bounds))?;
         let stages = &mut proposal.translation.stages;
         sweep(topology, &proposal.target, &reality.seen, Strays::Last, stages);
+        tell(topology, &snapshot.untold, stages);
         if let Some(made) = stages
             .iter()
             .flatten()

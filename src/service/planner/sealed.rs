@@ -52,7 +52,9 @@ impl Service {
         let look = {
             let (snapshot, topology) = (Arc::clone(&snapshot), Arc::clone(&topology));
             async move {
-                let world = service.world(&topology, &seen, needs_hooks(&stages)).await?;
+                let world = service
+                    .world(&topology, &seen, needs_hooks(&topology, &stages))
+                    .await?;
                 let view = snapshot.view();
                 let obstacles = preflight(&world, &view, &seen.containers, &stages).await;
                 let images = images(&world, &snapshot, &stages).await;
@@ -132,7 +134,9 @@ impl Service {
             }
         };
         let seen = self.see(snapshot, &topology, &asked).await?;
-        let world = self.world(&topology, &seen, needs_hooks(&seal.stages)).await?;
+        let world = self
+            .world(&topology, &seen, needs_hooks(&topology, &seal.stages))
+            .await?;
         let now = Basis {
             images: images(&world, snapshot, &seal.stages).await,
             hooks: world.hooks.map(|hooks| hooks.revision.clone()),

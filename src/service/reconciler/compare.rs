@@ -10,7 +10,12 @@ use crate::service::reconciler::difference::{Kind, Look, Place};
 use crate::service::reconciler::drift::differences;
 
 /// What differs on one VM.
-pub fn on_vm(topology: &Topology, name: &VmId, vm: &Vm, seen: Result<&[Observed], &Fault>) -> Look {
+pub fn on_vm(
+    topology: &Topology,
+    allocation: &Allocation,
+    (name, vm): (&VmId, &Vm),
+    seen: Result<&[Observed], &Fault>,
+) -> Look {
     let place = |container: &str| Place {
         vm: Some(name.clone()),
         container: container.to_owned(),
@@ -39,7 +44,7 @@ pub fn on_vm(topology: &Topology, name: &VmId, vm: &Vm, seen: Result<&[Observed]
         .chain(there.keys().copied());
     let mut look = Look::new();
     for name in names {
-        let found = differences(topology, vm.used.get(name), there.get(name).copied());
+        let found = differences(topology, allocation, vm.used.get(name), there.get(name).copied());
         // The first is the worst.
         if let Some(first) = found.first() {
             let details = found.iter().map(ToString::to_string).collect();

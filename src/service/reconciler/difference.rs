@@ -11,7 +11,8 @@ use crate::model::VmId;
 use crate::service::reconciler::drift::Drift;
 
 /// How something differs: it is not there, does not run, is paused, ends again and again, is
-/// unhealthy, holds something else than it should, was made from an earlier revision, is not in the
+/// unhealthy, holds something else than it should, was made from an earlier revision, looks for a
+/// dependency where that is not any more, is not in the
 /// allocation, or a container that is not ours has its name; its VM can't be asked, has another
 /// engine, or could not be asked for so long that it counts as lost; less of the tier is held than
 /// the plan asks for.
@@ -31,8 +32,10 @@ pub enum Kind {
     Unhealthy,
     /// It holds something else than it should.
     Resized,
-    /// It was made from an earlier revision of its tier: the next execution replaces it.
+    /// It was made from an earlier revision of its tier: the next plan that is executed replaces it.
     Outdated,
+    /// It looks for a dependency where that is not any more: the next execution replaces it.
+    StaleAddress,
     /// Its engine has it, the allocation does not.
     Unknown,
     /// A container that is not ours has its name.
@@ -61,6 +64,7 @@ impl Kind {
             Self::Unhealthy => "unhealthy",
             Self::Resized => "resized",
             Self::Outdated => "outdated",
+            Self::StaleAddress => "stale_address",
             Self::Unknown => "unknown",
             Self::Foreign => "foreign",
             Self::Unreachable => "unreachable",
@@ -117,6 +121,7 @@ impl From<&Drift> for Kind {
             Drift::Unhealthy => Self::Unhealthy,
             Drift::Resized { .. } => Self::Resized,
             Drift::Outdated { .. } => Self::Outdated,
+            Drift::StaleAddress(_) => Self::StaleAddress,
             Drift::Foreign { .. } => Self::Foreign,
             Drift::Unreachable { .. } => Self::Unreachable,
             Drift::EngineChanged { .. } => Self::EngineChanged,

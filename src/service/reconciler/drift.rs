@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::engine::{Health, Observed, State};
 use crate::model::topology::CpuMode;
-use crate::model::{Container, CoreSet, RevisionId, TierId, Topology};
+use crate::model::{Allocation, Container, CoreSet, RevisionId, StaleAddress, TierId, Topology};
 
 /// One thing in which a container differs from what the allocation says.
 ///
@@ -46,6 +46,8 @@ pub enum Drift {
         #[schema(value_type = String, example = "9f86d081884c7d65")]
         should: RevisionId,
     },
+    /// It looks for a dependency where that is not any more.
+    StaleAddress(StaleAddress),
     /// A container that is not ours has its name.
     Foreign {
         /// Its owner, if a `mapek` made it and it has one.
@@ -92,8 +94,9 @@ impl fmt::Display for Drift {
             },
             Self::Outdated { is, should } => write!(
                 out,
-                "made from revision {is} of its tier, which is at {should} by now; the next execution replaces it"
+                "made from revision {is} of its tier, which is at {should} by now; the next plan that is executed replaces it"
             ),
+            Self::StaleAddress(stale) => write!(out, "{stale}; the next execution replaces it"),
             Self::Foreign { owner: Some(owner) } => {
                 write!(
                     out,
@@ -109,8 +112,14 @@ impl fmt::Display for Drift {
 }
 
 /// The differences between a container of the allocation and the container that its engine has
-/// under the name; none if they agree, or if a container that is not ours only has the name.
-pub fn differences(topology: &Topology, wanted: Option<&Container>, seen: Option<&Observed>) -> Vec<Drift> {
+/// under the name; none if they agree, or if a container that is not ours only has the name. The
+/// allocation says where dependencies are.
+pub fn differences(
+    topology: &Topology,
+    allocation: &Allocation,
+    wanted: Option<&Container>,
+    seen: Option<&Observed>,
+) -> Vec<Drift> {
     match (wanted, seen) {
         (Some(_), None) => vec![Drift::Missing],
         (Some(_), Some(seen)) if !seen.managed => vec![Drift::Foreign {
@@ -119,6 +128,7 @@ pub fn differences(topology: &Topology, wanted: Option<&Container>, seen: Option
         (Some(wanted), Some(seen)) => {
             let mut found: Vec<Drift> = doing(seen).into_iter().collect();
             found.extend(limits(topology, wanted, seen));
+            found.extend(stale(topology, allocation, wanted, seen));
             found.extend(outdated(topology, wanted, seen));
             found
         }
@@ -145,6 +155,16 @@ fn outdated(topology: &Topology, wanted: &Container, seen: &Observed) -> Option<
         is,
         should: should.clone(),
     })
+}
+
+fn stale(topology: &Topology, allocation: &Allocation, wanted: &Container, seen: &Observed) -> Vec<Drift> {
+    let Some(had) = &seen.addresses else {
+        return Vec::new();
+    };
+    let revision = seen.revision().or_else(|| wanted.revision.clone());
+    let tier = TierId::new(&seen.name);
+    let stale = topology.stale_addresses(&tier, revision.as_ref(), had, (allocation, allocation));
+    stale.into_iter().map(Drift::StaleAddress).collect()
 }
 
 fn limits(topology: &Topology, wanted: &Container, seen: &Observed) -> Vec<Drift> {

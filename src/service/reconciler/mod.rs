@@ -25,6 +25,7 @@ use crate::model::{Plan, TierId, Topology, Vm, VmId};
 
 use crate::service::admission::{Begun, Request};
 use crate::service::observed::PATIENCE;
+use crate::service::observed::membership::at_their_addresses;
 use crate::service::{Service, Snapshot};
 
 pub use difference::{Difference, Kind};
@@ -33,7 +34,7 @@ use compare::{on_vm, owed, short};
 use difference::{Look, Place};
 use watch::{News, Watch};
 
-/// What somebody wants: how often a topology was put, and the execution that the plan was first wanted
+/// What somebody wants: how often the topology has changed, and the execution that the plan was first wanted
 /// with.
 type Wanted = (u64, Option<Uuid>);
 
@@ -280,12 +281,14 @@ impl Service {
         if !snapshot.allocation.vms.is_empty() || snapshot.reached.is_some() {
             let known = self.known(&topology).await?;
             all.extend(self.on_others(&snapshot, &topology, &known).await);
+            let allocation = at_their_addresses(&snapshot.allocation, &known);
             let looks = snapshot.allocation.vms.iter().map(|(name, vm)| {
                 let (snapshot, topology, known) = (&snapshot, &topology, known.get(name));
+                let allocation = &allocation;
                 async move {
                     let seen = self.look(snapshot, topology, name, known).await;
                     let seen = seen.as_deref();
-                    on_vm(topology, name, vm, seen)
+                    on_vm(topology, allocation, (name, vm), seen)
                 }
             });
             all.extend(join_all(looks).await.into_iter().flatten());
@@ -322,7 +325,12 @@ impl Service {
                 one.managed && one.state.holds() && topology.tiers.contains_key(one.name.as_str())
             });
             let nothing = Vm::empty(None, topology.infrastructure.size_of(&vm.name));
-            Some(on_vm(topology, &vm.name, &nothing, Ok(&seen)))
+            Some(on_vm(
+                topology,
+                &snapshot.allocation,
+                (&vm.name, &nothing),
+                Ok(&seen),
+            ))
         });
         join_all(looks).await.into_iter().flatten().flatten().collect()
     }

@@ -128,6 +128,7 @@ impl Watch {
             | Kind::Paused
             | Kind::Restarting
             | Kind::Resized
+            | Kind::StaleAddress
             | Kind::Unknown
             | Kind::Foreign
             | Kind::Lost

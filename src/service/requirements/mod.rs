@@ -190,6 +190,23 @@ fn asks_of(
     asks
 }
 
+impl Asked {
+    /// The same, where a tier can't be on some VMs for another reason besides.
+    #[must_use]
+    pub fn barred(&self, barred: &BTreeMap<TierId, BTreeMap<VmId, String>>) -> Self {
+        let mut asked = self.clone();
+        for (tier, vms) in barred {
+            // Tiers that ask the same share it.
+            let asks = Arc::make_mut(asked.tiers.entry(tier.clone()).or_default());
+            for (vm, why) in vms {
+                let refused = asks.refused.entry(Candidate::Vm(vm.clone()));
+                refused.or_default().push(why.clone());
+            }
+        }
+        asked
+    }
+}
+
 /// The topology with the numbers of nodes that a request wants of its tiers.
 #[must_use]
 pub fn confined(topology: &Topology, confine: &Confine) -> Topology {

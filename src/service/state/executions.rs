@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::execute::{Event, Execution, Frozen, Illegal, Outcome, Progress, Stamped, confirmed};
+use crate::execute::{Event, Execution, Frozen, Illegal, Outcome, Progress, Stamped, confirmed, untold};
 use crate::fault::{Code, Fault};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Allocation, Change};
@@ -82,6 +82,7 @@ impl Store {
             .and_then(|index| running.action(index).cloned());
         let (held, outcome) = (running.progress.held, running.progress.outcome);
         let ended = outcome.map(|outcome| Arc::new(Desired::of(&running.frozen, Some(outcome))));
+        let untold = untold(running);
         if ended.is_some() {
             self.running = None;
         }
@@ -98,6 +99,7 @@ impl Store {
                     now.differences = Arc::default();
                 }
                 now.desired = Some(desired);
+                now.untold = Arc::new(untold);
                 now.running = None;
             }
         });
@@ -137,23 +139,24 @@ fn illegal(illegal: Illegal) -> Fault {
     Fault::new(code, illegal.to_string())
 }
 
-/// The plan that holds and the one that was reached last, by the order of the record.
-pub(super) type Plans = (Option<Arc<Desired>>, Option<Arc<Desired>>);
-
-pub(super) fn plans(journal: &dyn Journal) -> Result<Plans, JournalError> {
+/// Takes in, from the order of the record, the plan that holds, the one that was reached last, and what the
+/// newest execution did not come to tell.
+pub(super) fn recall(journal: &dyn Journal, now: &mut Snapshot) -> Result<(), JournalError> {
     let history = journal.history();
-    let desired = |id: Option<Uuid>| -> Result<Option<Arc<Desired>>, JournalError> {
-        let Some((frozen, events)) = id.map(|id| history.execution(id)).transpose()?.flatten() else {
-            return Ok(None);
-        };
+    let found = |id: Option<Uuid>| Ok(id.map(|id| history.execution(id)).transpose()?.flatten());
+    let desired = |(frozen, events): &(Frozen, Vec<Stamped>)| {
         let outcome = events.last().and_then(|last| match last.event {
             Event::Finished { outcome } => Some(outcome),
             _ => None,
         });
-        Ok(Some(Arc::new(Desired::of(&frozen, outcome))))
+        Arc::new(Desired::of(frozen, outcome))
     };
-    Ok((
-        desired(journal.newest(None)?)?,
-        desired(journal.newest(Some(Outcome::Succeeded))?)?,
-    ))
+    let newest: Option<(Frozen, Vec<Stamped>)> = found(journal.newest(None)?)?;
+    let reached: Result<_, JournalError> = found(journal.newest(Some(Outcome::Succeeded))?);
+    now.desired = newest.as_ref().map(desired);
+    now.reached = reached?.as_ref().map(desired);
+    // One that can't be read tells of nothing.
+    let newest = newest.and_then(|record| replay(record).ok());
+    now.untold = Arc::new(newest.as_ref().map(untold).unwrap_or_default());
+    Ok(())
 }

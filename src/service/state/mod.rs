@@ -25,7 +25,7 @@ use crate::service::Snapshot;
 use crate::service::reconciler::Difference;
 use crate::service::state::replay::take_up;
 
-use executions::plans;
+use executions::recall;
 
 /// The record and what it adds up to.
 pub struct Store {
@@ -73,7 +73,7 @@ impl Store {
         let frozen = record.as_ref().map(|(frozen, _)| frozen);
         revisions::recall(journal.as_ref(), &mut now, frozen)?;
         let running = record.map(|record| take_up(record, &mut now)).transpose()?;
-        (now.desired, now.reached) = plans(journal.as_ref())?;
+        recall(journal.as_ref(), &mut now)?;
         now.cordons = Arc::new(journal.cordons()?);
         now.intents = Arc::new(journal.open_intents()?);
         let (now, snapshot) = watch::channel(Arc::new(now));

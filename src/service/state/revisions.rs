@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::execute::Frozen;
 use crate::journal::{Journal, JournalError};
-use crate::model::{Allocation, Change, RevisionId, Topology};
+use crate::model::{Allocation, Change, Container, RevisionId, TierId, Topology, Vm};
 
 use crate::service::Snapshot;
 
@@ -39,6 +39,42 @@ pub(in crate::service) fn assume(topology: &Topology, allocation: &mut Allocatio
             held.revision = topology.revisions.current(tier).cloned();
         }
     }
+}
+
+/// Leaves what stays in its place at the revision that it was made from, as far as that is known. What holds a port that
+/// another one on its VM needs has to be replaced all the same.
+pub(in crate::service) fn leave_outdated(topology: &Topology, from: &Allocation, target: &mut Allocation) {
+    for (id, vm) in &mut target.vms {
+        for (tier, container) in &mut vm.used {
+            let held = from.container(id, tier);
+            let made = held.and_then(|held| held.revision.clone());
+            if made.is_some() && topology.tier_at(tier, made.as_ref()).is_some() {
+                container.revision = made;
+            }
+        }
+        while let Some(tier) = in_the_way(topology, vm) {
+            let Some(container) = vm.used.get_mut(&tier) else {
+                break;
+            };
+            container.revision = topology.revisions.current(&tier).cloned();
+        }
+    }
+}
+
+/// An outdated container on a VM that holds a port which another one there needs.
+fn in_the_way(topology: &Topology, vm: &Vm) -> Option<TierId> {
+    let ports =
+        |(tier, held): (&TierId, &Container)| topology.ports_at(tier, held.revision.as_ref()).to_vec();
+    let outdated = vm
+        .used
+        .iter()
+        .filter(|(tier, held)| topology.is_outdated(tier, held.revision.as_ref()));
+    let mut clashes = outdated.filter(|one| {
+        let own = ports(*one);
+        let mut others = vm.used.iter().filter(|other| other.0 != one.0).flat_map(ports);
+        others.any(|other| own.iter().any(|port| port.conflicts(&other)))
+    });
+    clashes.next().map(|(tier, _)| tier.clone())
 }
 
 /// Looks up, among the topologies that are kept, what the revisions are that run, or that the unfinished execution set

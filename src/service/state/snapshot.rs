@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::execute::{Bindings, View};
 use crate::fault::{Code, Fault};
 use crate::model::intent::{Cordon, Intent, State, Wanted};
-use crate::model::{Allocation, Change, Topology, VmId};
+use crate::model::{Allocation, Change, TierId, Topology, VmId};
 
 use crate::service::desired::{Desired, PlanThatHolds};
 use crate::service::document::Document;
@@ -21,7 +21,7 @@ use crate::service::reconciler::Difference;
 pub struct Snapshot {
     /// The topology; None before the first.
     pub topology: Option<Arc<Topology>>,
-    /// How often a topology was put.
+    /// How often the topology has changed.
     pub generation: u64,
     /// What is confirmed. Shared, so that a snapshot costs nothing: whoever changes it changes it in
     /// place where nobody holds one, and a copy of it where somebody does.
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub desired: Option<Arc<Desired>>,
     /// The plan that was reached last.
     pub reached: Option<Arc<Desired>>,
+    /// Tiers that the newest execution was to tell of a dependency, and did not.
+    pub untold: Arc<BTreeSet<TierId>>,
     /// What differed from what should be at the last look.
     pub differences: Arc<Vec<Difference>>,
     /// Real names of VMs that the running execution has made.

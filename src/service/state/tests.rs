@@ -5,13 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::execute::{Bindings, Confirmed, Event, Finding, FoundVm, Left, Pinned, confirm, settle};
-use crate::execute::{Frozen, confirmed};
+use crate::execute::{Frozen, Outcome, confirmed};
 use crate::fault::Code;
 use crate::journal::SqliteJournal;
 use crate::model::intent::Wanted;
 use crate::model::intent::{Intent, State};
 use crate::model::{Allocation, TierId, VmId};
 use crate::model::{CoreSet, Size, Vm};
+use crate::service::desired::Desired;
 use crate::translate::Action;
 use uuid::Uuid;
 
@@ -256,13 +257,17 @@ fn events() -> impl Strategy<Value = (Action, Event)> {
             size: Size::new(cpu, 1),
             cores: CoreSet::default(),
             revision: None,
+            addresses: None,
         })
     ];
     (action, found, prop::option::of(left)).prop_map(|(action, vm, left)| {
         let event = match left {
             None => Event::ActionSucceeded {
                 action: 0,
-                finding: Finding { vm, output: None },
+                finding: Finding {
+                    vm,
+                    ..Finding::default()
+                },
             },
             left => Event::ActionFailed {
                 action: 0,
@@ -304,4 +309,71 @@ proptest! {
             prop_assert_eq!(&bound, &names);
         }
     }
+}
+
+#[test]
+fn the_plan_that_holds_is_the_one_recorded_last_however_the_clock_was_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let journal = SqliteJournal::open(folder.path()).unwrap();
+        Store::open(Box::new(journal), Arc::new(crate::outside::System)).unwrap()
+    };
+    let (mut store, snapshot) = open();
+    store.put_topology(topology(), &By::itself(), None).unwrap();
+    // The clock steps back by years in between: the second has the earlier time, and the smaller id.
+    for (number, at) in [(2_u128, "2030-01-01T00:00:00Z"), (1, "2020-01-01T00:00:00Z")] {
+        let at: Timestamp = at.parse().unwrap();
+        let frozen = Frozen {
+            id: Uuid::from_u128(number),
+            created_at: at,
+            plan: json!({ "number": u64::try_from(number).unwrap() }),
+            ..frozen(&Allocation::default(), Vec::new())
+        };
+        let now = store.now();
+        store.begin(&frozen, &now).unwrap();
+        let outcome = Outcome::Succeeded;
+        let event = Event::Finished { outcome };
+        store.record(frozen.id, &Stamped { at, event }).unwrap();
+    }
+    let wanted = |snapshot: &watch::Receiver<Arc<Snapshot>>| {
+        let now = snapshot.borrow();
+        let plan = |desired: &Option<Arc<Desired>>| desired.as_ref().unwrap().plan["number"].clone();
+        (plan(&now.desired), plan(&now.reached))
+    };
+    assert_eq!(wanted(&snapshot), (json!(1), json!(1)));
+    drop(store);
+    assert_eq!(wanted(&open().1), (json!(1), json!(1)));
+}
+
+#[test]
+fn what_an_execution_did_not_come_to_tell_is_known_until_one_succeeds_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let lb = TierId::new("shop_tier1");
+    let tell = || Action::RunTierHook {
+        vm: VmId::new("vm1"),
+        container: TierId::new("shop_tier1"),
+        hook: crate::model::topology::HookName("pool.sh".to_owned()),
+        leaving: Vec::new(),
+    };
+    let (mut store, snapshot, id) = begun(folder.path(), 3, vec![update("vm2", 3), tell()]);
+    store.record(id, &started(0)).unwrap();
+    store
+        .record(
+            id,
+            &at(Event::Finished {
+                outcome: Outcome::Failed,
+            }),
+        )
+        .unwrap();
+    assert_eq!(*snapshot.borrow().untold, [lb.clone()].into());
+    drop(store);
+    let journal = SqliteJournal::open(folder.path()).unwrap();
+    let (mut store, snapshot) = Store::open(Box::new(journal), Arc::new(crate::outside::System)).unwrap();
+    assert_eq!(*snapshot.borrow().untold, [lb].into());
+    let next = frozen(&fleet(3), Vec::new());
+    let now = store.now();
+    store.begin(&next, &now).unwrap();
+    let outcome = Outcome::Succeeded;
+    store.record(next.id, &at(Event::Finished { outcome })).unwrap();
+    assert!(snapshot.borrow().untold.is_empty());
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::execute::By;
 use crate::fault::Fault;
-use crate::model::Topology;
+use crate::model::{Change, Topology};
 
 use crate::service::Snapshot;
 use crate::service::document::Tags;
@@ -15,7 +15,8 @@ use crate::service::state::{Store, signed};
 
 impl Store {
     /// Takes a new topology, unless an execution runs or the allocation stands in its way, or the
-    /// old one is none of those that the client has `seen`, where it says so.
+    /// old one is none of those that the client has `seen`, where it says so. The very topology that holds
+    /// already changes nothing: its generation stays, and so does what was sealed for it.
     pub fn put_topology(
         &mut self,
         topology: Topology,
@@ -27,6 +28,10 @@ impl Store {
             now.topology_seen(seen)?;
         }
         now.idle()?;
+        let holds = now.topology.as_ref().map(|topology| &topology.document);
+        if holds == Some(&topology.document) {
+            return Ok(now);
+        }
         crate::service::topology::check_against_use(now.topology.as_deref(), &topology, &now.allocation)?;
         let generation = self.journal.put_topology(&topology.document)?;
         let key = self.journal.revision_key();
@@ -35,13 +40,19 @@ impl Store {
             // outdated already.
             revisions::runs(&now, one)
         });
+        let mut resized = (*now.allocation).clone();
+        crate::service::topology::resize(&topology, &mut resized);
+        let mut changes = Change::between(&now.allocation, &resized);
         drop(now);
-        // The topology is taken even if the event can't be recorded.
+        // The topology is taken even if the event can't be recorded. The sizes of hosts are taken over
+        // before every plan, too.
         let noted = self.dated("topology_put", signed(json!({ "generation": generation }), by));
-        if let Err(error) = self.journal.note(&noted, &[]) {
+        if let Err(error) = self.journal.note(&noted, &changes) {
             tracing::warn!(%error, "could not note the new topology among the events");
+            changes.clear();
         }
         self.publish(|now| {
+            now.change(&changes);
             now.generation = generation;
             now.topology = Some(Arc::new(topology));
             now.shown_topology = Arc::default();
@@ -54,7 +65,7 @@ impl Store {
         Ok(self.journal.topology(generation)?)
     }
 
-    /// How often a topology was put.
+    /// How often the topology has changed.
     pub fn generation(&self) -> u64 {
         self.now.borrow().generation
     }

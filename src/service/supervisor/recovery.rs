@@ -100,7 +100,7 @@ impl Service {
         let offer = cloud.offer().await?;
         // On the way out, a cancelled execution begins no hook; in a rollback, one may be running.
         let hooks_may_run = halt != Halt::Cancel || execution.progress.back.is_some();
-        let wanted = needs_hooks(&execution.frozen.stages) || names_hooks(&topology);
+        let wanted = needs_hooks(&topology, &execution.frozen.stages) || names_hooks(&topology);
         let hooks = if hooks_may_run && wanted {
             let pinned = at_commit(&topology, execution.frozen.hooks_revision.as_deref());
             let topology = pinned.as_ref().unwrap_or(&topology);

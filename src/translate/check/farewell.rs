@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Allocation, TierId, VmId};
+use crate::model::{Allocation, Handover, TierId, VmId};
 use crate::translate::{Action, Place, Stage};
 
 use super::{Check, moment};
@@ -82,12 +82,17 @@ impl Check<'_> {
     ) {
         let mut gone: BTreeSet<(&TierId, &VmId)> = BTreeSet::new();
         for action in next {
-            if let Action::DeleteContainer {
-                vm, container, was, ..
-            } = action
-                && *was != crate::model::Size::ZERO
-            {
-                gone.insert((container, vm));
+            match action {
+                Action::DeleteContainer {
+                    vm, container, was, ..
+                } if *was != crate::model::Size::ZERO => drop(gone.insert((container, vm))),
+                Action::ReplaceContainer {
+                    vm,
+                    container,
+                    handover: Handover::StopFirst,
+                    ..
+                } => drop(gone.insert((container, vm))),
+                _ => {}
             }
         }
         for (tier, vm) in &gone {
@@ -120,8 +125,15 @@ impl Check<'_> {
 }
 
 fn goes(stage: &[Action], on: &VmId, tier: &TierId) -> bool {
-    stage.iter().any(|action| {
-        matches!(action, Action::DeleteContainer { vm, container, .. } if vm == on && container == tier)
+    stage.iter().any(|action| match action {
+        Action::DeleteContainer { vm, container, .. }
+        | Action::ReplaceContainer {
+            vm,
+            container,
+            handover: Handover::StopFirst,
+            ..
+        } => vm == on && container == tier,
+        _ => false,
     })
 }
 

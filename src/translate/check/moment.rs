@@ -114,6 +114,7 @@ impl Moment {
                     was_cores,
                     was_revision,
                     revision,
+                    moved,
                     handover,
                     ..
                 },
@@ -123,7 +124,7 @@ impl Moment {
                 if !same || before.revision.as_ref() != Some(was_revision) {
                     return Err(format!("it is not what it is said to be: {before:?}"));
                 }
-                if revision == was_revision {
+                if revision == was_revision && moved.is_empty() {
                     return Err("it changes nothing".into());
                 }
                 change.beside = *handover == Handover::StartFirst;

@@ -1,4 +1,4 @@
-//! What is done before containers go.
+//! What is done before containers go, or are stopped for their successors.
 
 use super::*;
 use crate::translate::{Action, Place};
@@ -121,4 +121,34 @@ fn the_checker_misses_words_that_are_left_out_or_not_true() {
         }
     });
     assert!(hooks.contains("own hooks"), "{hooks}");
+}
+
+#[test]
+fn a_load_balancer_is_told_before_a_server_is_stopped_for_its_successor() {
+    let scene = pool(&["w", "x"])
+        .port("web", 80)
+        .wants("web", "w", 1, 1)
+        .wants("web", "x", 1, 1);
+    let scene = scene.outdated(&[]).current("lb");
+    let (stages, interrupts) = super::rollouts::told(&scene);
+    assert_eq!(
+        stages,
+        [
+            ["tell lb v"],
+            ["StopFirst web w"],
+            ["tell lb v"],
+            ["tell lb v"],
+            ["StopFirst web x"],
+            ["tell lb v"]
+        ]
+    );
+    assert_eq!(interrupts, []);
+    let leaving = |stage: usize| match &scene.translation().stages[stage][0] {
+        Action::RunTierHook { leaving, .. } => leaving.iter().map(|place| place.vm.clone()).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(
+        [0, 2, 3, 5].map(leaving),
+        [vec![vm_id("w")], vec![], vec![vm_id("x")], vec![]]
+    );
 }

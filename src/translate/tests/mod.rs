@@ -7,6 +7,7 @@
     clippy::panic
 )]
 
+mod addresses;
 mod checker;
 mod cores;
 mod dependencies;
@@ -16,6 +17,7 @@ mod hooks;
 mod interruptions;
 mod oracle;
 mod random;
+mod random_rollouts;
 mod resources;
 mod rollouts;
 mod scale;
@@ -166,6 +168,7 @@ impl Scene {
             },
             owed: Default::default(),
             revision: None,
+            addresses: None,
         };
         self.from
             .vms
@@ -184,6 +187,7 @@ impl Scene {
             cores: CoreSet(pinned.iter().copied().collect()),
             owed: Default::default(),
             revision: None,
+            addresses: None,
         };
         self.from
             .vms

@@ -193,6 +193,7 @@ fn decimal_cores_are_not_pinned() {
         cores: CoreSet::default(),
         owed: Default::default(),
         revision: None,
+        addresses: None,
     };
     let used = |side: &mut Allocation, tier: &str, hundredths| {
         let vm = side.vms.get_mut("v").unwrap();

@@ -1,8 +1,5 @@
 //! Containers made from an earlier revision of their tier.
 
-use proptest::prelude::*;
-
-use super::random::{self, Bounds};
 use super::*;
 use crate::model::{RevisionId, Revisions};
 use crate::translate::{Action, Interrupt};
@@ -12,7 +9,7 @@ const NEW: &str = "new";
 
 impl Scene {
     /// Every tier is at a new revision; what runs was made from an earlier one, which published these ports.
-    fn outdated(mut self, earlier: &[(&str, u16)]) -> Self {
+    pub(super) fn outdated(mut self, earlier: &[(&str, u16)]) -> Self {
         let tiers = self.topology.tiers.clone();
         let current = tiers.keys().map(|id| (id.clone(), revision(id, NEW))).collect();
         let before = tiers.values().map(|tier| {
@@ -32,7 +29,7 @@ impl Scene {
     }
 
     /// What runs of a tier is up to date.
-    fn current(mut self, name: &str) -> Self {
+    pub(super) fn current(mut self, name: &str) -> Self {
         for (tier, held) in self.from.vms.values_mut().flat_map(|vm| &mut vm.used) {
             if tier.as_str() == name {
                 held.revision = Some(revision(tier, NEW));
@@ -61,7 +58,7 @@ fn revision(tier: &TierId, which: &str) -> RevisionId {
 }
 
 /// The stages, with how each replacement is done.
-fn told(scene: &Scene) -> (Vec<Vec<String>>, Vec<Interrupt>) {
+pub(super) fn told(scene: &Scene) -> (Vec<Vec<String>>, Vec<Interrupt>) {
     let translation = translate(&scene.topology, &scene.from, &scene.to);
     let breaches = check::breaches(&scene.topology, &scene.from, &scene.to, &translation);
     assert!(breaches.is_empty(), "{breaches:#?}\n{}", show(&translation));
@@ -325,77 +322,4 @@ fn back_is_as_safe_as_out() {
             vec![]
         )
     );
-}
-
-/// A random scene in which some of what runs is outdated, and some of that published other ports.
-fn some_outdated(bounds: Bounds, numbers: &[u16]) -> Scene {
-    let mut scene = random::scene(bounds, numbers);
-    let mut dice = numbers.iter().rev().copied();
-    let mut next = move |below: u16| dice.next().unwrap_or(0) % below;
-    let tiers: Vec<TierId> = scene.topology.tiers.keys().cloned().collect();
-    let mut earlier = Vec::new();
-    for tier in &tiers {
-        scene.spec(tier.as_str()).max_unavailable = 1 + u32::from(next(2));
-        if next(4) == 0 {
-            earlier.push((tier.as_str().to_owned(), 80 + next(3)));
-        }
-    }
-    let earlier: Vec<(&str, u16)> = earlier
-        .iter()
-        .map(|(tier, port)| (tier.as_str(), *port))
-        .collect();
-    let mut scene = scene.outdated(&earlier);
-    for tier in &tiers {
-        if next(3) == 0 {
-            scene = scene.current(tier.as_str());
-        }
-    }
-    // What runs holds its ports.
-    let topology = scene.topology.clone();
-    for vm in scene.from.vms.values_mut() {
-        let mut held: Vec<crate::model::topology::PortBinding> = Vec::new();
-        vm.used.retain(|tier, one| {
-            let own = topology.ports_at(tier, one.revision.as_ref());
-            let fits = own
-                .iter()
-                .all(|port| held.iter().all(|other| !other.conflicts(port)));
-            if fits {
-                held.extend(own);
-            }
-            fits
-        });
-        for tier in vm.used.keys() {
-            if next(8) == 0 {
-                vm.stalled.insert(tier.clone());
-            }
-        }
-    }
-    scene
-}
-
-#[test]
-fn every_rollout_keeps_the_rules() {
-    let middling = Bounds {
-        vms: 5,
-        tiers: 6,
-        cores: 5,
-        mem: 5,
-        attempts: 24,
-    };
-    random::each_of(6_000, middling, some_outdated, random::keeps_the_rules);
-}
-
-#[test]
-fn every_rollout_between_full_vms_keeps_the_rules() {
-    random::each_of(6_000, random::TINY, some_outdated, random::keeps_the_rules);
-}
-
-#[test]
-fn where_a_rollout_leads_nothing_is_outdated() {
-    random::each_of(2_000, random::SMALL, some_outdated, |scene| {
-        let target = translate(&scene.topology, &scene.from, &scene.to).target;
-        let again = translate(&scene.topology, &target, &scene.to);
-        prop_assert!(again.stages.is_empty(), "{}", show(&again));
-        Ok(())
-    });
 }

@@ -128,13 +128,16 @@ impl Infrastructure {
             Some(at) => {
                 let shapes = Shape::read_all(notes, &at, cpu_mode.step());
                 if matches!(cloud, Some(Cloud::Hosts(_))) {
-                    let problem = "can't stand beside hosts, which exist already: a host may have cpu_cores and \
+                    let problem = "can't be given together with hosts, which exist already: a host may have cpu_cores and \
                                    mem_units of its own";
                     notes.problem(&at.path, problem);
                 }
                 for name in ["cpu_cores", "mem_units"] {
                     if let Some(beside) = fields.get(name) {
-                        notes.problem(&beside.path, "can't stand beside shapes: keep one of them");
+                        notes.problem(
+                            &beside.path,
+                            "can't be given together with shapes: keep one of them",
+                        );
                     }
                 }
                 (shapes.first().map(|shape| shape.size), shapes)

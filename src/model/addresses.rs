@@ -1,0 +1,186 @@
+//! The addresses of dependencies that containers are given.
+//!
+//! A container finds each dependency that is on one VM at most under that tier's name, at the address of the VM that it is
+//! on. An engine writes these down when it makes the container, and writes them again at every restart of it: so one whose
+//! dependency has moved is stale, and is replaced.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::allocation::Allocation;
+use super::ids::{RevisionId, TierId};
+use super::topology::{Tier, Topology};
+
+/// Addresses by the names that a container knows them under.
+pub type Addresses = BTreeMap<String, String>;
+
+/// An address that a container has and should not have any more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "dependency": "db", "is": "10.0.0.1", "should": "10.0.0.2" }))]
+pub struct StaleAddress {
+    /// The name that the container knows the dependency under.
+    #[schema(example = "db")]
+    pub dependency: String,
+    /// Where it looks for it; null where it has no address of it.
+    #[schema(example = "10.0.0.1")]
+    pub is: Option<String>,
+    /// Where it is; null while its VM is still to be made.
+    #[schema(example = "10.0.0.2")]
+    pub should: Option<String>,
+}
+
+impl fmt::Display for StaleAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            dependency,
+            is,
+            should,
+        } = self;
+        match is {
+            Some(is) => write!(out, "it looks for {dependency} at {is}, ")?,
+            None => write!(out, "it has no address of {dependency}, ")?,
+        }
+        match should {
+            Some(should) => write!(out, "which is at {should}"),
+            None => out.write_str("which goes to a VM that is still to be made"),
+        }
+    }
+}
+
+impl Topology {
+    /// The dependencies of a tier that its containers are given the addresses of.
+    pub fn addressed<'a>(&'a self, tier: &'a Tier) -> impl Iterator<Item = &'a Tier> {
+        let dependencies = tier.depends_on.iter().filter_map(|id| self.tiers.get(id));
+        dependencies.filter(|dependency| dependency.max_node == Some(1))
+    }
+
+    /// The addresses of a tier's dependencies in an allocation, in the order of the topology.
+    #[must_use]
+    pub fn addresses(&self, tier: &Tier, allocation: &Allocation) -> Vec<(String, String)> {
+        self.addressed(tier)
+            .filter_map(|dependency| {
+                let (vm, _) = allocation.places(&dependency.id).next()?;
+                let ip = allocation.vms.get(vm)?.ip.clone()?;
+                Some((dependency.key.clone(), ip))
+            })
+            .collect()
+    }
+
+    /// Which addresses of a container that was given `had` are not those of its dependencies in `to`. A dependency
+    /// that is nowhere has none, and one whose VM has no address that is known can't be looked for.
+    #[must_use]
+    pub fn stale_addresses(
+        &self,
+        tier: &TierId,
+        revision: Option<&RevisionId>,
+        had: &Addresses,
+        (now, to): (&Allocation, &Allocation),
+    ) -> Vec<StaleAddress> {
+        let Some((tier, _)) = self.made_as(tier, revision) else {
+            return Vec::new();
+        };
+        let stale = |dependency: &Tier| {
+            let is = had.get(&dependency.key);
+            let mut wanted = None;
+            for (vm, _) in to.places(&dependency.id) {
+                let known = [to, now]
+                    .into_iter()
+                    .find_map(|side| side.vms.get(vm)?.ip.clone());
+                match known {
+                    // While it moves it may be in two places.
+                    Some(ip) if is == Some(&ip) => return None,
+                    None if now.vms.contains_key(vm) => return None,
+                    known => wanted = Some(known),
+                }
+            }
+            Some(StaleAddress {
+                dependency: dependency.key.clone(),
+                is: is.cloned(),
+                should: wanted?,
+            })
+        };
+        self.addressed(tier).filter_map(stale).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Container, Size, Vm, VmId};
+
+    fn topology() -> Topology {
+        let document = json!({
+            "infrastructure": { "cpu_cores": 2, "mem_units": 4 },
+            "apps": [{ "name": "a", "tiers": {
+                "web": { "docker_image": "w", "depends_on": ["db", "cache"] },
+                "db": { "docker_image": "d", "max_node": 1 },
+                "cache": { "docker_image": "c" }
+            } }]
+        });
+        Topology::parse(&document).unwrap().topology
+    }
+
+    fn with_db_on(vms: &[(&str, Option<&str>, bool)]) -> Allocation {
+        let mut allocation = Allocation::default();
+        for (name, ip, holds) in vms {
+            let mut vm = Vm::empty(ip.map(str::to_owned), Size::new(2, 4));
+            for tier in ["a_db", "a_cache"].iter().filter(|_| *holds) {
+                vm.used
+                    .insert(TierId::new(tier), Container::from(Size::new(1, 1)));
+            }
+            allocation.vms.insert(VmId::new(name), vm);
+        }
+        allocation
+    }
+
+    fn stale(had: Option<&str>, now: &Allocation, to: &Allocation) -> Vec<(Option<String>, Option<String>)> {
+        let had = had
+            .map(|ip| ("db".to_owned(), ip.to_owned()))
+            .into_iter()
+            .collect();
+        let found = topology().stale_addresses(&TierId::new("a_web"), None, &had, (now, to));
+        let pairs = found.into_iter().map(|one| (one.is, one.should));
+        pairs.collect()
+    }
+
+    #[test]
+    fn only_a_dependency_that_is_on_one_vm_at_most_has_an_address() {
+        let topology = topology();
+        let web = topology.tiers.get("a_web").unwrap();
+        let on = with_db_on(&[("v1", Some("1"), true)]);
+        assert_eq!(topology.addresses(web, &on), [("db".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn an_address_is_stale_once_its_dependency_is_elsewhere() {
+        let one = with_db_on(&[("v1", Some("1"), true), ("v2", Some("2"), false)]);
+        let other = with_db_on(&[("v1", Some("1"), false), ("v2", Some("2"), true)]);
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(stale(Some("1"), &one, &one), []);
+        assert_eq!(stale(Some("1"), &one, &other), [(text("1"), text("2"))]);
+        assert_eq!(stale(None, &one, &one), [(None, text("1"))]);
+        // A VM that is still to be made has another address than all that are there.
+        let new = with_db_on(&[("v1", Some("1"), false), ("new_vm0", None, true)]);
+        assert_eq!(stale(Some("1"), &one, &new), [(text("1"), None)]);
+        // The VM got another address.
+        let moved = with_db_on(&[("v1", Some("9"), true)]);
+        assert_eq!(stale(Some("1"), &moved, &moved), [(text("1"), text("9"))]);
+    }
+
+    #[test]
+    fn what_has_no_address_leaves_none_stale() {
+        let one = with_db_on(&[("v1", Some("1"), true)]);
+        let nowhere = with_db_on(&[("v1", Some("1"), false)]);
+        assert_eq!(stale(Some("1"), &one, &nowhere), []);
+        let unknown = with_db_on(&[("v1", None, true)]);
+        assert_eq!(stale(Some("1"), &unknown, &unknown), []);
+        let both = with_db_on(&[("v1", Some("1"), true), ("v2", Some("2"), true)]);
+        assert_eq!(stale(Some("2"), &both, &both), []);
+    }
+}
