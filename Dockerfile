@@ -9,7 +9,7 @@ ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 
 COPY mapek_*.deb /tmp/
-# A base that has what the package needs asks no mirror. The token that the installation makes would be the same in
+# If the base has what the package needs, no mirror is asked. The token that the installation makes would be the same in
 # every container of the image.
 RUN { dpkg --install /tmp/mapek_*.deb || { apt-get update && apt-get install --yes --no-install-recommends --fix-broken; }; } \
     && rm -rf /tmp/mapek_*.deb /var/lib/apt/lists/* /etc/mapek/tokens /etc/mapek/admin.token

@@ -234,7 +234,7 @@ fn listen_for(
     })?;
     tracing::info!(data_dir = %config.data_dir.display(), "listening on {scheme}://{address}");
     if config.tokens.read()?.is_empty() {
-        tracing::warn!("there are no tokens: whoever reaches this address may do everything");
+        tracing::warn!("there are no tokens: anyone who reaches this address may do everything");
     }
     Ok(server)
 }

@@ -170,7 +170,7 @@ fn no_token(other_scheme: bool) -> Refusal {
         "this needs a bearer token, and the Authorization header holds something else: send the token as \
          \"Authorization: Bearer TOKEN\""
     } else {
-        "this needs a token: send it as \"Authorization: Bearer TOKEN\"; ask whoever runs the service for one"
+        "this needs a token: send it as \"Authorization: Bearer TOKEN\"; ask the service's operator for one"
     };
     Refusal {
         fault: Fault::new(Code::Unauthorized, message),

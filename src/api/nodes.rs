@@ -24,7 +24,7 @@ use super::paging;
 pub struct NodesShown {
     /// Ordered by name.
     nodes: Vec<Node>,
-    /// What to give as `after` for the page after this one; null where there is none.
+    /// What to give as `after` for the page after this one; null if there is none.
     #[schema(value_type = Option<String>, example = "vm9")]
     next: Option<VmId>,
 }

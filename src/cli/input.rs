@@ -23,7 +23,7 @@ pub fn read(file: &Path) -> Result<Value, Problem> {
 #[must_use]
 pub fn wrong(error: &serde_json::Error) -> &'static str {
     if error.is_data() {
-        "can't be taken as it is"
+        "can't be used as it is"
     } else {
         "is not JSON"
     }

@@ -23,6 +23,8 @@ pub struct ContainerSpec {
     pub revision: Option<RevisionId>,
     /// Image.
     pub image: String,
+    /// What the image's name must mean; None for whatever it means on the machine.
+    pub digest: Option<String>,
     /// The user name for the image's registry.
     pub login: Option<Login>,
     /// Limits.

@@ -18,6 +18,10 @@ pub const LABEL_SPEC: &str = "mapek.spec";
 /// Label with what the container was made from: a [`RevisionId`].
 pub const LABEL_REVISION: &str = "mapek.revision";
 
+/// Label with the digest of the image that the container was made from, if the image's tag was looked
+/// up.
+pub const LABEL_DIGEST: &str = "mapek.digest";
+
 /// Label with the probe of the container's health, as JSON.
 pub const LABEL_PROBE: &str = "mapek.probe";
 

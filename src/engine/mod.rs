@@ -33,7 +33,8 @@ pub use container::{ContainerSpec, CpuLimit, Limits};
 pub use error::{Effect, EngineError, EngineErrorKind};
 pub use image::{Tell, Wanted};
 pub use labels::{
-    LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_REVISION, LABEL_SPEC, LABEL_TIER, successor,
+    LABEL_APP, LABEL_DIGEST, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_REVISION, LABEL_SPEC, LABEL_TIER,
+    successor,
 };
 pub use log::{Log, LogOptions};
 pub use machine::{Identity, Machine};
@@ -92,7 +93,7 @@ pub trait Engine: Send + Sync {
     }
 
     /// Goes as far with a replacement as the old container is not touched: with [`Handover::StartFirst`] the successor is up
-    /// then, otherwise it is made. Answers whether the old one is still to go. Stand-ins may do nothing.
+    /// then, otherwise it is made. Returns whether the old one is still to go. Stand-ins may do nothing.
     async fn prepare_replacement(
         &self,
         _spec: &ContainerSpec,

@@ -1,6 +1,6 @@
 //! Whose a container is, and what it is limited to, in words and numbers.
 
-use super::{LABEL_OWNER, LABEL_REVISION, Observed, owners};
+use super::{LABEL_DIGEST, LABEL_OWNER, LABEL_REVISION, Observed, owners};
 use crate::model::{Cpu, RevisionId};
 
 impl Observed {
@@ -22,6 +22,12 @@ impl Observed {
     pub fn revision(&self) -> Option<RevisionId> {
         let revision = self.labels.get(LABEL_REVISION);
         revision.map(|revision| RevisionId::new(revision))
+    }
+
+    /// The digest of the image that it was made from, where it says so.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        self.labels.get(LABEL_DIGEST).map(String::as_str)
     }
 
     /// Whose it is, for people; only of use where it is not ours.

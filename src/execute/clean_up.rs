@@ -137,6 +137,7 @@ async fn look_at(world: &World, engine: &dyn Engine, action: &Action, name: &str
                 cores: held.cores,
                 revision: held.revision,
                 addresses: held.addresses,
+                digest: held.digest,
             })
         }
         Ok(Some(seen)) if seen.managed && created => {

@@ -129,6 +129,7 @@ mod tests {
             revision: RevisionId::new("new"),
             was_revision: RevisionId::new("old"),
             moved: Vec::new(),
+            digest: None,
             hooks: Vec::new(),
         };
         let create = |vm: &str, core: u32| Action::CreateContainer {
@@ -137,6 +138,7 @@ mod tests {
             size: Size::new(1, 1),
             cores: cores(core),
             revision: None,
+            digest: None,
         };
         // Core 0 still belongs to the old one; core 1 was the successor's, which is gone.
         let failed = replace("web", 0, 1);

@@ -58,6 +58,10 @@ pub fn confirm(
                         Action::CreateContainer { .. } => finding.addresses.clone(),
                         _ => was.and_then(|was| was.addresses.clone()),
                     },
+                    digest: match action {
+                        Action::CreateContainer { digest, .. } => digest.clone(),
+                        _ => was.and_then(|was| was.digest.clone()),
+                    },
                 };
                 vm.used.insert(container.clone(), held);
             }
@@ -67,6 +71,7 @@ pub fn confirm(
             size,
             cores,
             revision,
+            digest,
             ..
         } => {
             if let Some(vm) = allocation.vms.get_mut(&vm) {
@@ -76,6 +81,7 @@ pub fn confirm(
                     owed: vm.used.get(container).map(|was| was.owed).unwrap_or_default(),
                     revision: Some(revision.clone()),
                     addresses: finding.addresses.clone(),
+                    digest: digest.clone(),
                 };
                 vm.used.insert(container.clone(), held);
             }
@@ -127,6 +133,7 @@ pub fn settle(allocation: &mut Allocation, bindings: &Bindings, action: &Action,
             container.owed = was.map(|was| was.owed).unwrap_or_default();
             container.revision = container.revision.or_else(|| was?.revision.clone());
             container.addresses = container.addresses.or_else(|| was?.addresses.clone());
+            container.digest = container.digest.or_else(|| was?.digest.clone());
             vm.used.insert(tier.clone(), container);
         }
         None => drop(vm.used.remove(tier)),

@@ -283,6 +283,9 @@ pub enum Left {
         /// The addresses of dependencies that it was made with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         addresses: Option<Addresses>,
+        /// The digest of the image that it was made from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
     },
 }
 
@@ -297,10 +300,12 @@ impl Left {
                 cores,
                 revision,
                 addresses,
+                digest,
             } => Some(Container {
                 cores: cores.clone(),
                 revision: revision.clone(),
                 addresses: addresses.clone(),
+                digest: digest.clone(),
                 ..Container::from(*size)
             }),
         }

@@ -39,10 +39,10 @@ pub enum Illegal {
     #[error("the execution is on its way back, so action {0} can't be begun")]
     OnTheWayBack(usize),
     /// The action belongs to the first stages, and the plan has been placed again.
-    #[error("the plan was placed anew, so action {0} can't be begun")]
+    #[error("the plan was placed again, so action {0} can't be begun")]
     OnTheSecondWay(usize),
     /// A plan is placed again at most once, on the way out, and after a VM did not come.
-    #[error("a plan is placed anew at most once, on the way out, and after an action has failed")]
+    #[error("a plan is placed again at most once, on the way out, and after an action has failed")]
     Replan,
     /// The execution has been cancelled: nothing more is begun, and it can only end as cancelled.
     #[error("the execution was cancelled, so nothing more is begun and it can only end as cancelled")]

@@ -69,6 +69,7 @@ pub use record::Execution;
 pub use room::without_room;
 pub use runner::{Ending, Halt, RETRY_FOR, Recorder, run};
 pub use seal::Seal;
+pub use spec::login;
 pub use state::{Back, Progress};
 pub use status::{ActionState, Status};
 pub use summary::{Standing, Summary};

@@ -170,12 +170,13 @@ async fn attempt(
             size,
             cores,
             revision,
+            digest,
         } => {
             let (name, engine) = world.engine(view, vm)?;
             let spec = spec::container(
                 &world.topology,
                 container,
-                revision.as_ref(),
+                (revision.as_ref(), digest.as_deref()),
                 &name,
                 (*size, cores),
                 whereabouts,
@@ -186,7 +187,9 @@ async fn attempt(
                 .made_as(container, revision.as_ref())
                 .ok_or_else(|| unknown(container))?;
             world.cloud.ensure_kept(&[name].into()).await?;
-            as_others(world, view, vm, tier).await?;
+            if digest.is_none() {
+                as_others(world, view, vm, tier).await?;
+            }
             let seen = engine.ensure_running(&spec).await?;
             Ok(Finding {
                 addresses: seen.addresses,
@@ -219,6 +222,7 @@ async fn attempt(
             cores,
             handover,
             revision,
+            digest,
             hooks,
             ..
         } => {
@@ -226,7 +230,7 @@ async fn attempt(
             let spec = spec::container(
                 &world.topology,
                 container,
-                Some(revision),
+                (Some(revision), digest.as_deref()),
                 &name,
                 (*size, cores),
                 whereabouts,

@@ -28,6 +28,9 @@ pub struct Pinned {
     /// did not have them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub addresses: BTreeMap<VmId, BTreeMap<TierId, Addresses>>,
+    /// The digests of the images that the containers were made from, by VM and tier, where they are known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<VmId, BTreeMap<TierId, String>>,
 }
 
 impl Pinned {
@@ -38,8 +41,7 @@ impl Pinned {
             self.allocation.vms.get(vm).map(|vm| &vm.used),
             self.cores.get(vm),
             self.owed.get(vm),
-            self.revisions.get(vm),
-            self.addresses.get(vm)
+            self.revisions.get(vm)
         ])
     }
 }
@@ -89,6 +91,15 @@ impl From<&Allocation> for Pinned {
                 }
             }
         }
+        let mut digests: BTreeMap<VmId, BTreeMap<TierId, String>> = BTreeMap::new();
+        for (id, vm) in &allocation.vms {
+            for (tier, container) in &vm.used {
+                if let Some(digest) = &container.digest {
+                    let of_vm = digests.entry(id.clone()).or_default();
+                    of_vm.insert(tier.clone(), digest.clone());
+                }
+            }
+        }
         let mut allocation = allocation.clone().owing_nothing();
         for vm in allocation.vms.values_mut() {
             vm.foreign = Foreign::default();
@@ -98,6 +109,7 @@ impl From<&Allocation> for Pinned {
             container.cores = CoreSet::default();
             container.revision = None;
             container.addresses = None;
+            container.digest = None;
         }
         Self {
             allocation,
@@ -106,6 +118,7 @@ impl From<&Allocation> for Pinned {
             owed,
             revisions,
             addresses,
+            digests,
         }
     }
 }
@@ -119,6 +132,7 @@ impl From<Pinned> for Allocation {
             mut owed,
             mut revisions,
             mut addresses,
+            mut digests,
         } = pinned;
         for (id, vm) in &mut allocation.vms {
             vm.foreign = foreign.remove(id).unwrap_or_default();
@@ -126,11 +140,13 @@ impl From<Pinned> for Allocation {
             let mut owed = owed.remove(id).unwrap_or_default();
             let mut revisions = revisions.remove(id).unwrap_or_default();
             let mut addresses = addresses.remove(id).unwrap_or_default();
+            let mut digests = digests.remove(id).unwrap_or_default();
             for (tier, container) in &mut vm.used {
                 container.cores = of_vm.remove(tier).unwrap_or_default();
                 container.owed = owed.remove(tier).unwrap_or_default();
                 container.revision = revisions.remove(tier);
                 container.addresses = addresses.remove(tier);
+                container.digest = digests.remove(tier);
             }
         }
         allocation

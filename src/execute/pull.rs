@@ -62,7 +62,8 @@ impl Run {
         let (news, mut heard) = mpsc::unbounded_channel();
         let mut pulls = FuturesUnordered::new();
         for need in &needs {
-            let wanted = self.wanted(need.tier, digests.get(&need.tier.image));
+            let shown = digest_in(need.what);
+            let wanted = self.wanted(need.tier, shown, digests.get(&need.tier.image));
             pulls.push(self.bring(need, wanted, news.clone()).boxed());
         }
         let mut failures = Vec::new();
@@ -155,12 +156,22 @@ impl Run {
             .collect()
     }
 
-    fn wanted(&self, tier: &Tier, digest: Option<&String>) -> Wanted {
+    /// What the plan has shown counts; where it has shown nothing, what the tier says.
+    fn wanted(&self, tier: &Tier, shown: Option<&String>, digest: Option<&String>) -> Wanted {
+        let digest = digest.filter(|_| tier.pull == Pull::Digest);
         Wanted {
-            renew: tier.pull == Pull::Always,
-            digest: digest.filter(|_| tier.pull == Pull::Digest).cloned(),
+            renew: tier.pull == Pull::Always && shown.is_none(),
+            digest: shown.or(digest).cloned(),
             ..Wanted::named(&tier.image, spec::login(&self.world.topology, &tier.image))
         }
+    }
+}
+
+/// The digest of the image that an action is to make its container from, if the plan has shown one.
+const fn digest_in(action: &Action) -> Option<&String> {
+    match action {
+        Action::CreateContainer { digest, .. } | Action::ReplaceContainer { digest, .. } => digest.as_ref(),
+        _ => None,
     }
 }
 
@@ -182,7 +193,8 @@ fn is_begun(execution: &Execution, numbers: Range<usize>) -> bool {
 /// By image, the digest that it must have on all VMs.
 async fn digests(world: &World, view: &View, needs: &[Need<'_>]) -> BTreeMap<String, String> {
     let mut digests = BTreeMap::new();
-    for need in needs.iter().filter(|need| need.tier.pull == Pull::Digest) {
+    let open = |need: &&Need<'_>| need.tier.pull == Pull::Digest && digest_in(need.what).is_none();
+    for need in needs.iter().filter(open) {
         if digests.contains_key(&need.tier.image) {
             continue;
         }

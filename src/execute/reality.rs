@@ -32,6 +32,7 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
         owed: Owed::default(),
         revision: seen.revision(),
         addresses: seen.addresses.clone(),
+        digest: seen.digest().map(str::to_owned),
     }
 }
 
@@ -93,6 +94,8 @@ pub fn as_seen(topology: &Topology, vm: &Vm, seen: &[Observed]) -> Vm {
                 // from.
                 let known = vm.used.get(&tier).and_then(|known| known.revision.clone());
                 held.revision = held.revision.or(known);
+                let known = vm.used.get(&tier).and_then(|known| known.digest.clone());
+                held.digest = held.digest.or(known);
                 (tier, held)
             })
             .collect(),

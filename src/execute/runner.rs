@@ -186,7 +186,7 @@ impl Run {
     }
 
     /// Places the plan on the VMs that are there. It is recorded before anything is done, so that it
-    /// happens once, whatever becomes of this process. Answers why it can't be.
+    /// happens once, whatever becomes of this process. Returns why it can't be.
     async fn replan(&self, execution: &Execution) -> Result<Option<Fault>, Fault> {
         let id = self.id;
         match self.recorder.replan(id, Arc::clone(&self.world)).await {
@@ -274,7 +274,7 @@ impl Run {
     }
 
     /// Makes sure, before the end, that what is confirmed still runs on every VM that an action was
-    /// about. Answers with the first container that does not and could not be started; None where the
+    /// about. Returns the first container that does not and could not be started; None where the
     /// service stops before that can be found out.
     async fn look_once_more(&self, execution: &Execution) -> Result<Option<Option<Fault>>, Fault> {
         let view = self.recorder.view();

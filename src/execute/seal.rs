@@ -91,6 +91,7 @@ mod tests {
             owed: Default::default(),
             revision: None,
             addresses: None,
+            digest: None,
         };
         vm.used.insert(TierId::new("a_b"), container);
         let allocation = Allocation {

@@ -28,13 +28,13 @@ pub fn memory(topology: &Topology, size: Size) -> u64 {
         .saturating_mul(1024 * 1024)
 }
 
-/// A container of a tier at a revision, on `vm`. `allocation` is what runs now: it says where the
+/// A container of a tier at a revision, from the image with this digest where that is said, on `vm`. `allocation` is what runs now: it says where the
 /// dependencies are. None if the topology does not have the tier.
 #[must_use]
 pub fn container(
     topology: &Topology,
     id: &TierId,
-    revision: Option<&RevisionId>,
+    (revision, digest): (Option<&RevisionId>, Option<&str>),
     vm: &VmId,
     (size, cores): (Size, &CoreSet),
     allocation: &Allocation,
@@ -46,6 +46,7 @@ pub fn container(
         tier: tier.key.clone(),
         revision: revision.cloned(),
         image: tier.image.clone(),
+        digest: digest.map(str::to_owned),
         login: login(topology, &tier.image),
         limits: limits(topology, size, cores),
         ports: tier.ports.clone(),
@@ -76,7 +77,7 @@ pub fn held(
     let mut spec = container(
         topology,
         id,
-        held.revision.as_ref(),
+        (held.revision.as_ref(), held.digest.as_deref()),
         vm,
         (held.size, &held.cores),
         allocation,

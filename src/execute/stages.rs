@@ -31,7 +31,7 @@ use super::runner::{Halt, Run};
 use super::status::Status;
 
 impl Run {
-    /// Runs stages, the first action of which has the number `first`. Answers with the first
+    /// Runs stages, the first action of which has the number `first`. Returns the first
     /// failure; after one, what does not depend on it is done only where that is asked for.
     pub(super) async fn stages(&self, mut first: usize, stages: &[Stage]) -> Result<Option<Fault>, Fault> {
         let mut failure = None;

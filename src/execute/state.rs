@@ -239,7 +239,7 @@ impl Progress {
         }
     }
 
-    /// Answers with the first failure, where a plan may be placed anew for it.
+    /// Returns the first failure, where a plan may be placed anew for it.
     fn short(&self) -> Result<usize, Illegal> {
         if self.back.is_some() || self.second.is_some() || self.unplaced.is_some() {
             return Err(Illegal::Replan);
@@ -268,7 +268,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Adds the actions of more stages. Answers with the number of the first.
+    /// Adds the actions of more stages. Returns the number of the first.
     fn grow(&mut self, stages: &[Stage]) -> usize {
         let first = self.actions.len();
         let count = stages.iter().map(Vec::len).sum::<usize>();

@@ -76,7 +76,7 @@ codes! {
         "Nothing needs to be done.";
     TooLate, "too_late", 409,
         "The intent has begun, or is over: it can't be taken back any more.",
-        "Cancel its execution, or want the opposite.";
+        "Cancel its execution, or send the opposite intent.";
     InUse, "in_use", 409,
         "The topology would drop or change what containers still use.",
         "Execute a plan without them first.";
@@ -175,7 +175,7 @@ codes! {
         "Fix what the engine's message, quoted in the error, complains about.";
     ContainerUnhealthy, "container_unhealthy", 502,
         "A container did not stay up, or did not become healthy.",
-        "Read its log with `docker logs`; it is kept for that.";
+        "Read its log with `mapek logs` or `docker logs`; the container is kept for that.";
     LimitsMismatch, "limits_mismatch", 502,
         "An engine reports limits other than those asked for.",
         "Check that its kernel and version support them.";

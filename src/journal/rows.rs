@@ -114,6 +114,8 @@ struct Held {
     revision: Option<RevisionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     addresses: Option<Addresses>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 impl From<&Container> for Held {
@@ -123,6 +125,7 @@ impl From<&Container> for Held {
             owed: container.owed,
             revision: container.revision.clone(),
             addresses: container.addresses.clone(),
+            digest: container.digest.clone(),
         }
     }
 }
@@ -172,12 +175,14 @@ pub(super) fn allocation(connection: &Connection) -> Result<Allocation, JournalE
             owed,
             revision,
             addresses,
+            digest,
         } = read(&text(2)?)?;
         let is = Container {
             cores: read::<CoreSet>(&text(3)?)?,
             owed,
             revision,
             addresses,
+            digest,
             ..container
         };
         allocation.apply(&Change::Container {

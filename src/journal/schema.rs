@@ -141,7 +141,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// The version of the tables; 0 where there are none.
+/// The version of the tables; 0 if there are none.
 pub(super) fn version(connection: &Connection) -> Result<i64, JournalError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }

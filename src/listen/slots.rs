@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_idle_longest_makes_room_and_who_is_busy_stays() {
+    fn the_longest_idle_connection_makes_room_and_a_busy_one_stays() {
         let slots = Slots::new(2);
         let (busy, idle) = (slots.try_take().unwrap(), slots.try_take().unwrap());
         busy.set_busy();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_when_all_are_busy_waits_for_one_to_end() {
+    async fn a_connection_that_comes_when_all_are_busy_waits_for_one_to_end() {
         let slots = Slots::new(1);
         let busy = slots.take(Duration::from_secs(60)).await.unwrap();
         busy.set_busy();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::allocation::Allocation;
-use super::ids::{RevisionId, TierId};
+use super::ids::{RevisionId, TierId, VmId};
 use super::topology::{Tier, Topology};
 
 /// Addresses by the names that a container knows them under.
@@ -68,31 +68,60 @@ impl Topology {
             })
             .collect()
     }
+}
 
-    /// Which addresses of a container that was given `had` are not those of its dependencies in `to`. A dependency
-    /// that is nowhere has none, and one whose VM has no address that is known can't be looked for.
+/// Where the dependencies are that containers know the addresses of.
+pub struct Whereabouts<'a> {
+    topology: &'a Topology,
+    now: &'a Allocation,
+    to: &'a Allocation,
+    places: BTreeMap<&'a TierId, Vec<&'a VmId>>,
+}
+
+impl<'a> Whereabouts<'a> {
+    /// Where they are in `to`, on VMs of `now` and others that are still to be made.
     #[must_use]
-    pub fn stale_addresses(
-        &self,
-        tier: &TierId,
-        revision: Option<&RevisionId>,
-        had: &Addresses,
-        (now, to): (&Allocation, &Allocation),
-    ) -> Vec<StaleAddress> {
-        let Some((tier, _)) = self.made_as(tier, revision) else {
+    pub fn of(topology: &'a Topology, (now, to): (&'a Allocation, &'a Allocation)) -> Self {
+        let mut places: BTreeMap<&TierId, Vec<&VmId>> = BTreeMap::new();
+        for (vm, tier) in to
+            .vms
+            .iter()
+            .flat_map(|(vm, there)| there.used.keys().map(move |tier| (vm, tier)))
+        {
+            if topology
+                .tiers
+                .get(tier)
+                .is_some_and(|spec| spec.max_node == Some(1))
+            {
+                places.entry(tier).or_default().push(vm);
+            }
+        }
+        Self {
+            topology,
+            now,
+            to,
+            places,
+        }
+    }
+
+    /// Which addresses of a container that was given `had` are not those of its dependencies. A dependency that is
+    /// nowhere has none, and one whose VM has no address that is known can't be looked for.
+    #[must_use]
+    pub fn stale(&self, tier: &TierId, revision: Option<&RevisionId>, had: &Addresses) -> Vec<StaleAddress> {
+        let Some((tier, _)) = self.topology.made_as(tier, revision) else {
             return Vec::new();
         };
         let stale = |dependency: &Tier| {
             let is = had.get(&dependency.key);
             let mut wanted = None;
-            for (vm, _) in to.places(&dependency.id) {
-                let known = [to, now]
+            for vm in self.places.get(&dependency.id).into_iter().flatten() {
+                let known = [self.to, self.now]
                     .into_iter()
-                    .find_map(|side| side.vms.get(vm)?.ip.clone());
+                    .find_map(|side| side.vms.get(*vm)?.ip.clone());
                 match known {
                     // While it moves it may be in two places.
                     Some(ip) if is == Some(&ip) => return None,
-                    None if now.vms.contains_key(vm) => return None,
+                    None if self.now.vms.contains_key(*vm) => return None,
                     known => wanted = Some(known),
                 }
             }
@@ -102,7 +131,7 @@ impl Topology {
                 should: wanted?,
             })
         };
-        self.addressed(tier).filter_map(stale).collect()
+        self.topology.addressed(tier).filter_map(stale).collect()
     }
 }
 
@@ -112,7 +141,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{Container, Size, Vm, VmId};
+    use crate::model::{Container, Size, Vm};
 
     fn topology() -> Topology {
         let document = json!({
@@ -144,7 +173,8 @@ mod tests {
             .map(|ip| ("db".to_owned(), ip.to_owned()))
             .into_iter()
             .collect();
-        let found = topology().stale_addresses(&TierId::new("a_web"), None, &had, (now, to));
+        let topology = topology();
+        let found = Whereabouts::of(&topology, (now, to)).stale(&TierId::new("a_web"), None, &had);
         let pairs = found.into_iter().map(|one| (one.is, one.should));
         pairs.collect()
     }

@@ -86,6 +86,10 @@ pub struct Container {
     /// the ones that it is to have, if that matters. Not in the JSON answers, like the cores.
     #[serde(skip)]
     pub addresses: Option<Addresses>,
+    /// The digest of the image that it was made from, where its tag was looked up. In a target, the one that it is to be made
+    /// from, where that matters. Kept out of the JSON answers, as the cores are.
+    #[serde(skip)]
+    pub digest: Option<String>,
 }
 
 /// The hooks that a container is owed: there was a reason for them, and they have not succeeded since.
@@ -111,13 +115,20 @@ pub struct Since {
 }
 
 impl Container {
-    /// Whether a container in its place would be made from something else than this one was, or would
-    /// find its dependencies at other addresses, as far as both are known.
+    /// Whether a container in its place would be made from something else than this one was, such as
+    /// another image under the same tag, or would find its dependencies at other addresses, as far as
+    /// both are known.
     #[must_use]
     pub fn is_replaced_by(&self, other: &Self) -> bool {
         let made_otherwise = matches!((&self.revision, &other.revision), (Some(was), Some(is)) if was != is);
         let stale = matches!((&self.addresses, &other.addresses), (Some(was), Some(is)) if was != is);
-        made_otherwise || stale
+        made_otherwise || stale || self.is_of_other_image(other)
+    }
+
+    /// Whether one of its place is to be made from another image, as far as both are known.
+    #[must_use]
+    pub fn is_of_other_image(&self, other: &Self) -> bool {
+        matches!((&self.digest, &other.digest), (Some(was), Some(is)) if was != is)
     }
 }
 
@@ -148,6 +159,7 @@ impl From<Size> for Container {
             owed: Owed::default(),
             revision: None,
             addresses: None,
+            digest: None,
         }
     }
 }

@@ -131,6 +131,7 @@ mod tests {
                 tier: None,
             },
             revision: (core == 1).then(|| crate::model::RevisionId::new("r")),
+            digest: (core == 0).then(|| "sha256:00".to_owned()),
             addresses: (core == 2).then(|| [("db".to_owned(), "10.0.0.1".to_owned())].into()),
         });
         let tiers = prop::collection::btree_map("[ab]_[cd]", container, 0..4);

@@ -19,7 +19,7 @@ pub mod revision;
 pub mod topology;
 pub mod units;
 
-pub use addresses::{Addresses, StaleAddress};
+pub use addresses::{Addresses, StaleAddress, Whereabouts};
 pub use allocation::{Allocation, Container, CoreSet, Foreign, Owed, Since, Vm};
 pub use allocation_parse::VmGiven;
 pub use change::Change;

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::cloud::{CloudVm, Standing};
 use crate::engine::{Engine, Health, Observed};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Container, RevisionId, Topology, Vm, VmId};
+use crate::model::{Container, RevisionId, Topology, Vm, VmId, Whereabouts};
 
 use super::observed::identity::refuse_changed;
 use super::observed::look;
@@ -74,6 +74,9 @@ struct InspectedSeen {
     /// then, except size and addresses.
     #[schema(value_type = Option<String>, example = "9f86d081884c7d65")]
     revision: Option<RevisionId>,
+    /// The digest of the image that it was made from, where its tag was looked up then.
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    digest: Option<String>,
     /// The engine's id.
     #[schema(example = "4f5c")]
     id: String,
@@ -111,6 +114,7 @@ impl Inspected {
             health: seen.health,
             image: seen.image.clone(),
             revision: seen.revision().or_else(|| wanted?.revision.clone()),
+            digest: seen.digest().map(str::to_owned),
             id: seen.id.clone(),
             exit_code: seen.exit_code,
             managed: seen.by_mapek(),
@@ -189,12 +193,13 @@ impl Service {
         }
         let known = self.known(&topology).await?;
         let allocation = at_their_addresses(&snapshot.allocation, &known);
+        let whereabouts = Whereabouts::of(&topology, (&allocation, &allocation));
         let looks = snapshot.allocation.vms.iter().map(|(id, vm)| {
-            let (snapshot, topology, allocation) = (&snapshot, &topology, &allocation);
+            let (snapshot, topology, whereabouts) = (&snapshot, &topology, &whereabouts);
             let known = known.get(id);
             async move {
                 let seen = self.look(snapshot, topology, id, known).await;
-                (id.to_string(), describe(topology, allocation, vm, seen))
+                (id.to_string(), describe(topology, whereabouts, vm, seen))
             }
         });
         Ok(join_all(looks).await.into_iter().collect())
@@ -254,7 +259,7 @@ impl Service {
 
 fn describe(
     topology: &Topology,
-    allocation: &Allocation,
+    whereabouts: &Whereabouts<'_>,
     vm: &Vm,
     seen: Result<Vec<Observed>, Fault>,
 ) -> BTreeMap<String, Inspected> {
@@ -284,7 +289,7 @@ fn describe(
         .max(1);
     let entry = |name: &str| {
         let (wanted, seen) = (vm.used.get(name), told.get(name).copied());
-        let differences = differences(topology, allocation, wanted, seen);
+        let differences = differences(topology, whereabouts, wanted, seen);
         let entry = match seen {
             Some(seen) => Inspected::of(seen, wanted, unit, differences),
             None => Inspected::unseen("gone", differences),

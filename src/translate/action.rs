@@ -44,6 +44,10 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(value_type = Option<String>, example = "9f86d081884c7d65")]
         revision: Option<RevisionId>,
+        /// The digest of the image that it is made from, where the image's tag was looked up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+        digest: Option<String>,
     },
     /// Changes the limits of a running container.
     UpdateContainer {
@@ -65,8 +69,8 @@ pub enum Action {
         #[schema(value_type = Vec<u32>)]
         was_cores: CoreSet,
     },
-    /// Puts a container that is made from another revision of the tier, or finds its dependencies elsewhere, in the place of
-    /// one, of the same size.
+    /// Puts a container that is made from another revision of the tier, or image, or finds its dependencies elsewhere, in
+    /// the place of one, of the same size.
     ReplaceContainer {
         /// Where.
         #[schema(value_type = String)]
@@ -95,6 +99,10 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schema(example = json!(["db"]))]
         moved: Vec<String>,
+        /// The digest of the image that the successor is made from, where the image's tag was looked up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+        digest: Option<String>,
         /// The hooks that run in the old one before it goes.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schema(value_type = Vec<String>)]

@@ -1,6 +1,9 @@
-//! Which containers find their dependencies no longer, and are therefore replaced in their places.
+//! Which containers find their dependencies no longer, and are therefore replaced in their places; and from which image they
+//! are made.
 
-use crate::model::{Addresses, Allocation, TierId, Topology, VmId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Addresses, Allocation, Container, TierId, Topology, VmId, Whereabouts};
 
 /// The target, in which each container that stays in its place has the addresses that it is to have: those that it has,
 /// unless one of its dependencies is elsewhere in the end. Then it has to be replaced, as one of another revision has.
@@ -8,6 +11,7 @@ use crate::model::{Addresses, Allocation, TierId, Topology, VmId};
 /// What the target itself gives a container in the way of addresses says that it may keep them: the way back from a failed
 /// execution changes nothing about what was so before.
 pub(super) fn wanted(topology: &Topology, from: &Allocation, to: &Allocation) -> Allocation {
+    let whereabouts = Whereabouts::of(topology, (from, to));
     let mut wanted = to.clone();
     for (id, vm) in &mut wanted.vms {
         for (tier, container) in &mut vm.used {
@@ -16,12 +20,17 @@ pub(super) fn wanted(topology: &Topology, from: &Allocation, to: &Allocation) ->
                 continue;
             };
             let revision = container.revision.as_ref().or(held.revision.as_ref());
+            // What is made from the same as before is made from the same image, unless that is to be another.
+            if container.digest.is_none() && revision == held.revision.as_ref() {
+                container.digest.clone_from(&held.digest);
+            }
+            let other_image = held.is_of_other_image(container);
             let known = held
                 .addresses
                 .as_ref()
                 .filter(|had| container.addresses.as_ref() != Some(had));
             let fresh = known.and_then(|had| {
-                let stale = topology.stale_addresses(tier, revision, had, (from, to));
+                let stale = whereabouts.stale(tier, revision, had);
                 let now = stale.into_iter().map(|one| {
                     // A VM that is still to be made has an address that no other has.
                     (one.dependency, one.should.unwrap_or_default())
@@ -32,9 +41,12 @@ pub(super) fn wanted(topology: &Topology, from: &Allocation, to: &Allocation) ->
             let revision = revision.or_else(|| topology.revisions.current(tier)).cloned();
             container.addresses = held.addresses.clone();
             // Without revisions, as in a what-if, nothing is ever replaced.
-            if let (Some(fresh), Some(revision)) = (fresh, revision) {
-                container.addresses = Some(fresh);
+            let Some(revision) = revision else { continue };
+            if fresh.is_some() || other_image {
                 container.revision = Some(revision);
+            }
+            if fresh.is_some() {
+                container.addresses = fresh;
             }
         }
     }
@@ -51,25 +63,34 @@ pub(super) fn with_both_places(
     from: &Allocation,
     to: &Allocation,
 ) -> Option<Allocation> {
-    let is_stale = |vm: &VmId, tier: &TierId| match (from.container(vm, tier), to.container(vm, tier)) {
-        (Some(held), Some(wanted)) => held.addresses != wanted.addresses,
-        _ => false,
-    };
+    let stale: BTreeSet<&TierId> = containers(to)
+        .filter(|(vm, tier, wanted)| {
+            let held = from.container(vm, tier);
+            held.is_some_and(|held| held.addresses != wanted.addresses)
+        })
+        .map(|(_, tier, _)| tier)
+        .collect();
+    if stale.is_empty() {
+        return None;
+    }
+    let stay: BTreeSet<&TierId> = containers(to).map(|(_, tier, _)| tier).collect();
+    let mut leaving: BTreeMap<&TierId, Vec<(&VmId, &Container)>> = BTreeMap::new();
+    for (vm, tier, held) in containers(from) {
+        let single = topology
+            .tiers
+            .get(tier)
+            .is_some_and(|spec| spec.max_node == Some(1));
+        let stalled = from.vms.get(vm).is_some_and(|vm| vm.stalled.contains(tier));
+        if single && !stalled && stay.contains(tier) && to.container(vm, tier).is_none() {
+            leaving.entry(tier).or_default().push((vm, held));
+        }
+    }
     let mut both: Option<Allocation> = None;
-    for dependency in topology.tiers.values().filter(|tier| tier.max_node == Some(1)) {
-        let id = &dependency.id;
-        let moves =
-            to.places(id).next().is_some() && to.places(id).all(|(vm, _)| from.container(vm, id).is_none());
-        let left_behind = topology
-            .dependents(id)
-            .any(|user| to.places(&user.id).any(|(vm, _)| is_stale(vm, &user.id)));
-        if !moves || !left_behind {
+    for (id, places) in leaving {
+        if !topology.dependents(id).any(|user| stale.contains(&user.id)) {
             continue;
         }
-        for (vm, held) in from.places(id) {
-            if from.vms.get(vm).is_some_and(|vm| vm.stalled.contains(id)) {
-                continue;
-            }
+        for (vm, held) in places {
             let base = both.as_ref().unwrap_or(to);
             let there = base.vms.get(vm).cloned();
             let Some(mut there) = there.or_else(|| Some(from.vms.get(vm)?.emptied())) else {
@@ -90,4 +111,10 @@ pub(super) fn with_both_places(
         }
     }
     both
+}
+
+/// Every container of an allocation.
+fn containers(allocation: &Allocation) -> impl Iterator<Item = (&VmId, &TierId, &Container)> {
+    let vms = allocation.vms.iter();
+    vms.flat_map(|(vm, there)| there.used.iter().map(move |(tier, held)| (vm, tier, held)))
 }

@@ -50,6 +50,7 @@ pub(super) fn emit(
             container.revision = now.map_or_else(|| container.revision.clone(), |now| now.revision.clone());
             container.addresses =
                 now.map_or_else(|| container.addresses.clone(), |now| now.addresses.clone());
+            container.digest = now.map_or_else(|| container.digest.clone(), |now| now.digest.clone());
         }
     }
     (actions, target)
@@ -125,6 +126,10 @@ impl<'a> Emitter<'a> {
                 Kind::Create => new.revision.clone(),
                 Kind::Update | Kind::Delete => was.revision.clone(),
             };
+            let digest = match kind {
+                Kind::Create => new.digest.clone(),
+                Kind::Update | Kind::Delete => was.digest.clone(),
+            };
             let now = Container {
                 cores: cores.clone(),
                 revision: revision.clone(),
@@ -132,6 +137,7 @@ impl<'a> Emitter<'a> {
                     Kind::Create => new.addresses.clone(),
                     Kind::Update | Kind::Delete => was.addresses.clone(),
                 },
+                digest: digest.clone(),
                 ..Container::from(size)
             };
             self.now.entry(vm).or_default().insert(tier.clone(), now);
@@ -142,6 +148,7 @@ impl<'a> Emitter<'a> {
                     size,
                     cores,
                     revision,
+                    digest,
                 },
                 Kind::Update | Kind::Delete => Action::UpdateContainer {
                     vm: vm.clone(),
@@ -181,6 +188,7 @@ impl<'a> Emitter<'a> {
                     cores: cores.clone(),
                     revision: was.revision.clone(),
                     addresses: was.addresses.clone(),
+                    digest: was.digest.clone(),
                     ..Container::from(was.size)
                 };
                 self.now.entry(vm).or_default().insert((*tier).clone(), now);

@@ -242,7 +242,7 @@ fn events_are_told_from_the_first_and_end_when_nobody_reads() {
             .map(Result::unwrap)
             .collect();
         // Its reader is gone by now; the next event makes it notice.
-        ask(&server, &["topology", "put", "-"], &topology().to_string()).expect(0);
+        ask(&server, &["execute", "-"], "{}").expect(0);
         assert_eq!(child.wait().unwrap().code(), Some(0));
         lines
     };
@@ -342,7 +342,7 @@ fn a_topology_is_compared_with_what_the_service_has() {
 }
 
 #[test]
-fn the_plan_that_holds_is_shown_and_one_without_a_forerunner_is_not_undone() {
+fn the_plan_that_holds_is_shown_and_the_first_one_can_not_be_undone() {
     let server = Server::start();
     assert!(ask(&server, &["plan"], "").expect(0).out.contains("no plan yet"));
     let said = ask(&server, &["undo", "--yes"], "").expect(4);

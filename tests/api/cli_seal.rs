@@ -56,7 +56,9 @@ async fn what_moved_while_somebody_thought_about_it_breaks_the_seal() {
     let server = Server::start();
     server.put("/api/topology", &topology()).await;
     let (code, said) = say_yes_after(&server, async || {
-        server.put("/api/topology", &topology()).await;
+        let mut other = topology();
+        other["infrastructure"]["max_vms"] = json!(9);
+        server.put("/api/topology", &other).await;
     })
     .await;
     assert_eq!(code, Some(4), "{said}");

@@ -64,6 +64,7 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         tier: tier.to_owned(),
         revision: None,
         image: BUSYBOX.to_owned(),
+        digest: None,
         login: None,
         limits: cores(&[0], 32),
         ports: Vec::new(),

@@ -76,7 +76,7 @@ async fn a_socket_that_never_answers_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
-async fn what_is_no_engine_is_said_to_be_none() {
+async fn an_answer_that_is_not_an_engines_is_reported_as_such() {
     for nonsense in [
         Reply::Bytes("SSH-2.0-OpenSSH_9.2\r\n"),
         Reply::Json(200, "<html>hello</html>"),

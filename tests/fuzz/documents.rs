@@ -1,4 +1,4 @@
-//! Valid documents to begin with, and JSON that is anything.
+//! Valid documents to start from, and arbitrary JSON.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ pub fn allocations() -> Vec<Value> {
     ]
 }
 
-/// Names that mean something somewhere, and some that should not.
+/// Names that have a meaning somewhere, and some that should not.
 const NAMES: [&str; 61] = [
     "infrastructure",
     "apps",

@@ -1,5 +1,5 @@
-//! Topologies, plans and allocations from anything at all: none may make the parsers panic, and
-//! what they take they take again.
+//! Topologies, plans and allocations from arbitrary input: nothing may make the parsers panic, and
+//! what they accept once they accept again.
 //!
 //! `MAPEK_FUZZ_CASES` says how many documents of each kind are tried; `make fuzz` tries a million.
 
@@ -23,7 +23,7 @@ use serde_json::Value;
 use documents::{allocations, any_json, plans, topologies};
 use mutate::mutated;
 
-/// Enough to meet what is easily met; a million takes minutes.
+/// Enough to find common mistakes; a million takes minutes.
 const CASES: u32 = 20_000;
 
 fn config() -> Config {
@@ -33,13 +33,13 @@ fn config() -> Config {
     };
     Config {
         cases,
-        // What is found is printed, and belongs into a test of its own.
+        // A failing input is printed, and belongs into a test of its own.
         failure_persistence: None,
         ..Config::default()
     }
 }
 
-/// Tries `parse` on documents that are anything, and on valid ones with something changed.
+/// Tries `parse` on arbitrary documents, and on valid ones with something changed.
 fn fuzz(valid: &[Value], parse: impl Fn(&Value)) {
     let strategy = prop_oneof![1 => any_json(), 4 => mutated(valid.to_vec())];
     TestRunner::new(config())
@@ -92,7 +92,7 @@ fn any_allocation_is_taken_or_refused_and_comes_out_as_it_went_in() {
 
 #[test]
 fn any_text_is_json_or_not() {
-    // Bytes of documents with some exchanged: nearly JSON, and nearly text.
+    // Bytes of documents with some replaced: nearly JSON, and nearly text.
     let texts: Vec<Vec<u8>> = topologies()
         .iter()
         .chain(&plans())

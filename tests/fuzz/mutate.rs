@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::documents::{any_json, leaf};
 
-/// One change, at a place that its number picks.
+/// One change, at a place that its number determines.
 #[derive(Clone, Debug)]
 enum Change {
     Replace(Value),
@@ -16,7 +16,7 @@ enum Change {
     Copy(Index),
     /// Adds to a list or an object.
     Add(String, Value),
-    /// Writes a text another way.
+    /// Writes a text in another way.
     Text(String),
 }
 

@@ -27,21 +27,22 @@ pub enum Kind {
     Refused,
     /// The bound is above a placement that exists.
     BoundTooHigh,
-    /// Called impossible, and possible.
+    /// Said to be impossible, although it is possible.
     NotImpossible,
-    /// Called impossible without a reason.
+    /// Said to be impossible without a reason.
     NoReason,
     /// A tiny question that has a placement was left undecided.
     Undecided,
-    /// Not the fewest actions among placements of equal price.
+    /// Not the fewest actions among placements of equal cost.
     MoreActions,
     /// `ended_by` is not what happened.
     EndedBy,
     /// `exact` ended before its deadline without a proof.
     NotExact,
-    /// A question that is the same in other words has another answer.
+    /// The same question in other words has another answer.
     Variant,
-    /// Beyond the deadline, 20 % and half a second. Counted; a busy machine may be at fault.
+    /// Beyond the deadline plus 20 % and half a second. Counted only; a busy machine may be the
+    /// cause.
     Late,
 }
 
@@ -51,16 +52,16 @@ pub struct Finding {
     pub text: String,
 }
 
-/// What a question came to.
+/// The result of a question.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Verdict {
     pub proven: bool,
     pub impossible: bool,
     pub undecided: bool,
     pub compared: bool,
-    /// Another solver has looked at it.
+    /// Another solver has checked it.
     pub second_opinion: bool,
-    /// Nothing was left open, the number of actions neither.
+    /// Nothing was left open, not even the number of actions.
     pub settled: bool,
 }
 
@@ -71,7 +72,7 @@ fn allowed(question: &Question) -> Duration {
 
 const MOST_MB: u64 = 1_073;
 
-/// Asks and looks at the answer. `patience` is how often the allowed time is waited for.
+/// Asks and checks the answer. `patience` is how many times the allowed time is waited for.
 pub fn judge(
     service: &mut Service,
     peer: &mut Option<Peer>,
@@ -140,7 +141,7 @@ pub fn judge(
                     second(&answer, &placement, opinion, &mut find);
                 }
                 compare(&question, &answer, &placement, key, &mut find);
-                // Few of the large ones: each is several searches.
+                // Few of the large ones, since each means several searches.
                 if question.tiers.len() < 50 && dice.chance(10) {
                     for (name, other) in variants::of(body, &question, &answer, dice) {
                         variant(service, name, &other, &placement, patience, &mut find);
@@ -249,7 +250,7 @@ fn compare(
     }
 }
 
-/// What another solver says of the same question.
+/// What another solver says about the same question.
 fn second(answer: &Value, placement: &Placement, opinion: &Opinion, find: &mut impl FnMut(Kind, String)) {
     let (objective, bound) = (placement.objective, placement.bound);
     match (opinion.objective, opinion.bound) {

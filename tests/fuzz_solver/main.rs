@@ -94,7 +94,7 @@ fn shrunken(
     (small, text)
 }
 
-/// Keeps a question as it was asked, and answers with the path of its file.
+/// Keeps a question as it was asked, and returns the path of its file.
 fn keep(kind: Kind, seed: u64, body: &Value) -> String {
     let path = format!("{}/{kind:?}-{seed}.json", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(&path, body.to_string()).unwrap();

@@ -1,6 +1,6 @@
 //! A second opinion on questions too large for brute force: OR-tools CP-SAT, in a process of its own.
 //!
-//! Only where `MAPEK_FUZZ_PEER` names a Python that has it, as `make fuzz-solver` sees to.
+//! Only if `MAPEK_FUZZ_PEER` names a Python that has it; `make fuzz-solver` sets it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::question::Question;
 
-/// Most tiers times VMs of a question that is handed on.
+/// The largest question (tiers times VMs) that is passed on.
 const PAIRS: usize = 400;
 /// Seconds for each search, of which there are two: for the price and for the actions.
 const SECONDS: f64 = 1.0;
@@ -27,12 +27,12 @@ pub struct Opinion {
     /// Nothing is below this, whatever the number of new VMs.
     pub bound: Option<i64>,
     pub impossible: bool,
-    /// The fewest actions at that objective, where both are proven.
+    /// The fewest actions at that objective, if both are proven.
     pub actions: Option<usize>,
 }
 
 impl Peer {
-    /// Starts it, where it was asked for.
+    /// Starts it, if it is wanted.
     pub fn start() -> Option<Self> {
         let python = std::env::var("MAPEK_FUZZ_PEER")
             .ok()

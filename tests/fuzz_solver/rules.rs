@@ -1,12 +1,12 @@
-//! What tiers ask of the machines that they are on, drawn and read again: `requires`, `spread`, `prefers`.
+//! The tiers' conditions on machines, drawn and read again: `requires`, `spread`, `prefers`.
 //!
-//! Only over labels of hosts, of which the question says all.
+//! Only about labels of hosts, which the question contains.
 
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
 
-/// The label that is asked for.
+/// The label that is used.
 const LABEL: &str = "zone";
 
 /// Which machines a tier may be on, by their label.
@@ -22,7 +22,7 @@ pub enum Requires {
     Not(String),
 }
 
-/// Gives hosts labels, and tiers something to ask of them.
+/// Gives labels to hosts and conditions to tiers.
 pub fn draw(body: &mut Value, dice: &mut Dice) {
     if !dice.chance(40) {
         return;
@@ -58,7 +58,7 @@ pub fn draw(body: &mut Value, dice: &mut Dice) {
 }
 
 impl Requires {
-    /// What a tier's expression says: one of those above.
+    /// What a tier's expression requires: one of those above.
     pub fn read(tier: &Value) -> Self {
         match tier["requires"].as_str() {
             None => Self::Nothing,
@@ -70,7 +70,7 @@ impl Requires {
         }
     }
 
-    /// Whether a machine will do. An expression that fails is false.
+    /// Whether a machine is suitable. An expression that fails is false.
     pub fn admits(&self, zone: Option<&String>) -> bool {
         match (self, zone) {
             (Self::Nothing, _) => true,
@@ -88,7 +88,7 @@ pub fn zone(infrastructure: &Value, name: &str) -> Option<String> {
     label.as_str().map(str::to_owned)
 }
 
-/// Whether a tier's containers are to be kept apart by the label.
+/// Whether a tier's containers are kept apart by the label.
 pub fn is_spread(tier: &Value) -> bool {
     tier["spread"] == LABEL
 }

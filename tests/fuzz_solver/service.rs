@@ -1,4 +1,4 @@
-//! The real program, asked over HTTP, and started again when it died or does not answer.
+//! The real program, asked over HTTP, and started again when it has died or does not answer.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ pub struct Service {
     _data: TempDir,
 }
 
-/// What came of a question.
+/// The result of a question.
 #[derive(Debug)]
 pub enum Outcome {
     Answered {
@@ -25,7 +25,7 @@ pub enum Outcome {
         took: Duration,
         peak_mb: u64,
     },
-    /// Not within the time given. The process was ended.
+    /// No answer within the time given. The process was ended.
     Silent,
     /// The process ended by itself.
     Died,
@@ -59,7 +59,7 @@ impl Service {
                     .to_owned();
             }
         };
-        // Reads on, so that the service never waits for a full pipe.
+        // Keeps reading, so that the service never waits for a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Self {
             child,
@@ -71,7 +71,7 @@ impl Service {
 
     /// Asks, for as long as `patience`.
     pub fn ask(&mut self, body: &Value, patience: Duration) -> Outcome {
-        // The kernel forgets the highest use of memory so far.
+        // Makes the kernel forget the highest use of memory so far.
         let id = self.child.id();
         let _ = std::fs::write(format!("/proc/{id}/clear_refs"), "5");
         let begun = Instant::now();
@@ -83,7 +83,7 @@ impl Service {
                 peak_mb: peak_mb(id),
             },
             Err(_) => {
-                // A process that is gone may need a moment to be seen as such.
+                // It may take a moment until a process that has ended is seen as ended.
                 std::thread::sleep(Duration::from_millis(50));
                 let died = matches!(self.child.try_wait(), Ok(Some(_)));
                 *self = Self::start();

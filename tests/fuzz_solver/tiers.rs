@@ -19,7 +19,7 @@ impl Name {
     }
 }
 
-/// So many tiers, of one app or of several.
+/// This many tiers, of one app or of several.
 pub fn names(world: &World, dice: &mut Dice) -> Vec<Name> {
     let count = match world.extent {
         Extent::Tiny => dice.pick(&[1, 1, 2, 2, 2, 3, 3, 4]),
@@ -80,7 +80,7 @@ pub fn apps(world: &World, names: &[Name], dice: &mut Dice) -> Value {
             apps.push((name.app.clone(), Map::new()));
             apps.len() - 1
         });
-        // What says nothing about where a tier may be.
+        // Without any condition on where a tier may be.
         if ix > 0
             && dice.chance(linked)
             && let Some(before) = apps[at].1.keys().next_back()
@@ -112,7 +112,7 @@ fn limits(world: &World, spec: &mut Value, dice: &mut Dice) {
     }
     if dice.chance(world.least) {
         let above = most.unwrap_or(100_000).min(dice.pick(&[1, 2, 3, 4, 6]));
-        // min = max now and then.
+        // min = max sometimes.
         let least = if dice.chance(20) && most.is_some_and(|most| most <= 3) {
             most.unwrap_or(1)
         } else {
@@ -192,7 +192,7 @@ pub fn plan(world: &World, names: &[Name], demands: &[Pair], running: &Running, 
             .copied()
             .filter(|now| now[0] <= 100_000_000 && now[1] <= 1_000_000);
         let amount = match (kind, now) {
-            // Exactly what runs, of all tiers or of most.
+            // Exactly what runs, for all tiers or for most.
             (0 | 1, Some(now)) => now,
             (0, None) => continue,
             (2 | 3, Some(now)) if dice.chance(70) => now,

@@ -188,7 +188,7 @@ impl Vm {
         self.folder.join("docker.sock")
     }
 
-    /// Runs the `docker` command against this engine, and answers with what it prints.
+    /// Runs the `docker` command against this engine, and returns what it prints.
     pub fn docker(&self, arguments: &[&str]) -> String {
         run(self.docker_command().args(arguments))
     }

@@ -105,7 +105,7 @@ fn the_pool_hook_sends_requests_to_the_servers_of_the_new_allocation() {
 }
 
 #[test]
-fn the_pool_hook_reads_any_json_and_refuses_what_is_none() {
+fn the_pool_hook_reads_any_json_and_refuses_what_is_not_json() {
     in_lab!(1, async |lab| {
         let vm = &lab.vms[0];
         start_balancer(vm);

@@ -107,7 +107,7 @@ fn an_unhealthy_container_is_restarted_and_one_that_stays_so_not_for_ever() {
 }
 
 #[test]
-fn what_was_on_a_lost_engine_is_placed_anew_and_removed_there_when_it_comes_back() {
+fn what_was_on_a_lost_engine_is_placed_elsewhere_and_removed_there_when_it_comes_back() {
     in_lab!(2, async |lab| {
         let service = Service::start_with(&[("MAPEK_OBSERVE_EVERY_S", "1"), ("MAPEK_ENGINE_TIMEOUT_S", "2")]);
         let tier = || with(idle(), json!({"stop_grace_s": 0}));

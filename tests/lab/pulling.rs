@@ -43,26 +43,74 @@ fn an_image_that_can_not_be_had_fails_a_plan_before_anything_is_done() {
 }
 
 #[test]
-fn with_a_digest_all_vms_run_the_same_and_otherwise_what_the_tag_has_now() {
+fn a_tag_that_has_moved_is_rolled_out_where_that_is_asked_for() {
     in_lab!(2, async |lab| {
         let service = Service::start();
         let registry = Registry::start();
-        for (pull, same) in [("digest", true), ("always", false)] {
+        // Five memory units do not fit on one VM of four.
+        let large = plan(&[("one", 2.0, 5)]);
+        let images = || -> Vec<Value> {
+            let seen = lab.vms.iter().map(|vm| vm.inspect("rubis_one").unwrap());
+            seen.map(|seen| seen["Image"].clone()).collect()
+        };
+        for pull in ["missing", "digest", "always"] {
             registry.push(&lab.vms[0], BUSYBOX, "team/tool:7");
             let topology = on_hosts(lab.hosts(2), json!({"one": tool(&registry, pull)}));
             service.put_topology(&topology).await;
-            service.execute(&plan(&[("one", 1.0, 1)])).await;
+            service.execute(&large).await;
+            let before = images();
+            assert_eq!(before[0], before[1]);
+            assert_eq!(
+                service.translate(&large).await,
+                Vec::<Vec<String>>::new(),
+                "{pull}"
+            );
+
             registry.push(&lab.vms[1], NGINX, "team/tool:7");
-            // Five memory units do not fit on one VM of four.
-            service.execute(&plan(&[("one", 2.0, 5)])).await;
-            let images: Vec<Value> = lab
-                .vms
+            let translated = service.api.put("/api/translate", &large).await.expect(200);
+            let replaced = translated["actions"]
+                .as_array()
+                .unwrap()
                 .iter()
-                .map(|vm| vm.inspect("rubis_one").unwrap()["Image"].clone())
-                .collect();
-            assert_eq!(images[0] == images[1], same, "{pull}: {images:?}");
+                .flat_map(|stage| stage.as_array().unwrap());
+            let replaced = replaced
+                .filter(|text| text.as_str().unwrap().starts_with("replace"))
+                .count();
+            assert_eq!(
+                replaced,
+                if pull == "missing" { 0 } else { 2 },
+                "{pull}: {translated:#}"
+            );
+            // What was shown is carried out, whatever the tag names by then.
+            registry.push(&lab.vms[1], BUSYBOX, "team/tool:7");
+            let sealed = format!("/api/execute?plan_id={}", translated["plan_id"].as_str().unwrap());
+            service.api.put(&sealed, &large).await.expect(200);
+            let after = images();
+            assert_eq!(after[0], after[1], "{pull}");
+            assert_eq!(
+                after == before,
+                pull == "missing",
+                "{pull}: {before:?}, {after:?}"
+            );
+            let seen = service.api.get("/api/inspect").await.expect(200);
+            assert_eq!(
+                seen["vm1"]["rubis_one"]["digest"].is_string(),
+                pull != "missing",
+                "{seen:#}"
+            );
+            service.execute(&large).await;
+            assert_eq!(images(), before, "{pull}");
             service.execute(&json!({})).await;
         }
+        // What a registry that is down has is not known, and keeps nothing from going on.
+        service.execute(&large).await;
+        drop(registry);
+        let translated = service.api.put("/api/translate", &large).await.expect(200);
+        assert_eq!(translated["actions"], json!([]), "{translated:#}");
+        assert!(
+            translated["warnings"].to_string().contains("team/tool:7"),
+            "{translated:#}"
+        );
     });
 }
 

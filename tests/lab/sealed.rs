@@ -111,6 +111,7 @@ fn whatever_has_moved_since_is_named() {
         let wanted = plan(&[("one", 1.0, 1), ("two", 1.0, 2)]);
 
         let (id, _) = shown(&service, &wanted).await;
+        topology["infrastructure"]["max_vms"] = json!(9);
         service.put_topology(&topology).await;
         assert_eq!(moved(&service, &id).await, [pair("topology", "")]);
 

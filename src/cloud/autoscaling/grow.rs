@@ -139,7 +139,7 @@ impl AutoScalingGroup {
                 self.api.terminate(&id, true).await?;
                 self.forget().await;
                 Ok(Step::On(format!(
-                    "{id} never became ready: terminated, and another one is taken"
+                    "{id} never became ready: terminated, and another one is used"
                 )))
             }
             Next::Raise(wanted) => {

@@ -127,7 +127,10 @@ pub fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
 /// Creates the container under a name: its own, or one that it has until its predecessor is gone. That the name is
 /// taken is no failure: the next look says by what.
 pub async fn create(caller: &Caller, asked: &ContainerSpec, name: &str) -> Result<(), EngineError> {
-    let wanted = Wanted::named(&asked.image, asked.login.clone());
+    let wanted = Wanted {
+        digest: asked.digest.clone(),
+        ..Wanted::named(&asked.image, asked.login.clone())
+    };
     image::ensure(caller, &wanted, &|_| {}).await?;
     let what = format!("create container '{name}' from image '{}'", asked.image);
     let environment = secret::environment(&asked.environment).map_err(|problem| {

@@ -29,7 +29,7 @@ pub async fn with(
     handover: Handover,
 ) -> Result<Observed, EngineError> {
     let fingerprint = spec::fingerprint(asked);
-    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked.revision.as_ref());
+    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked);
     let temporary = successor(&asked.name);
     let mut fresh = false;
     for _ in 0..ROUNDS {
@@ -89,7 +89,7 @@ pub async fn prepare(
     handover: Handover,
 ) -> Result<bool, EngineError> {
     let fingerprint = spec::fingerprint(asked);
-    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked.revision.as_ref());
+    let as_asked = |found: &Found| is_as_asked(&found.seen, &fingerprint, asked);
     let temporary = successor(&asked.name);
     for _ in 0..ROUNDS {
         let old = ours(caller, &asked.name).await?;
@@ -137,14 +137,20 @@ pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
     }
 }
 
-/// Whether a container is the one that is asked for: made alike, and of that revision. Two revisions can be made alike:
-/// a dependency that does not run has no address to be told. The label would name the old one for ever then.
-fn is_as_asked(seen: &Observed, fingerprint: &str, revision: Option<&RevisionId>) -> bool {
+/// Whether a container is the one that is asked for: made alike, of that revision, and from that image.
+fn is_as_asked(seen: &Observed, fingerprint: &str, asked: &ContainerSpec) -> bool {
     let alike = seen
         .labels
         .get(LABEL_SPEC)
         .is_some_and(|label| label == fingerprint);
-    alike && (revision.is_none() || seen.revision().as_ref() == revision)
+    alike && is_of(seen, asked.revision.as_ref(), asked.digest.as_deref())
+}
+
+/// Whether a container says that it was made from these, as far as they are asked for. Two revisions can be made alike: a
+/// dependency that does not run has no address to be told. The label would name the old one for ever then.
+fn is_of(seen: &Observed, revision: Option<&RevisionId>, digest: Option<&str>) -> bool {
+    let same = revision.is_none() || seen.revision().as_ref() == revision;
+    same && (digest.is_none() || seen.digest() == digest)
 }
 
 /// Whether a container in this state can be started, or runs.
@@ -247,7 +253,7 @@ async fn rename(caller: &Caller, next: &Found, name: &str) -> Result<(), EngineE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::LABEL_REVISION;
+    use crate::engine::{LABEL_DIGEST, LABEL_REVISION};
 
     fn labelled(labels: &[(&str, &str)]) -> Observed {
         Observed {
@@ -296,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tier_that_is_named_as_a_successor_is_none() {
+    fn a_tier_whose_name_looks_like_a_successors_is_not_one() {
         let of = |tier: &str| labelled(&[(LABEL_APP, "shop"), (LABEL_TIER, tier)]);
         assert!(is_successor(&of("web"), "shop_web"));
         assert!(!is_successor(&of("web.next"), "shop_web"));
@@ -305,19 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_is_made_alike_is_another_one_at_another_revision() {
+    fn a_container_that_is_made_alike_is_another_one_at_another_revision_or_of_another_image() {
         let revision = RevisionId::new("new");
-        let asked = |labels: &[(&str, &str)], revision| is_as_asked(&labelled(labels), "spec", revision);
-        let spec = (LABEL_SPEC, "spec");
-        assert!(asked(&[spec, (LABEL_REVISION, "new")], Some(&revision)));
-        assert!(!asked(&[spec, (LABEL_REVISION, "old")], Some(&revision)));
+        let of = |labels: &[(&str, &str)], revision, digest| is_of(&labelled(labels), revision, digest);
+        assert!(of(&[(LABEL_REVISION, "new")], Some(&revision), None));
+        assert!(!of(&[(LABEL_REVISION, "old")], Some(&revision), None));
         // An earlier version made it, or it was adopted.
-        assert!(!asked(&[spec], Some(&revision)));
-        // Nobody records revisions.
-        assert!(asked(&[spec], None));
-        assert!(!asked(
-            &[(LABEL_SPEC, "other"), (LABEL_REVISION, "new")],
-            Some(&revision)
-        ));
+        assert!(!of(&[], Some(&revision), None));
+        // Nobody keeps revisions.
+        assert!(of(&[], None, None));
+        let both = [(LABEL_REVISION, "new"), (LABEL_DIGEST, "sha256:1")];
+        assert!(of(&both, Some(&revision), Some("sha256:1")));
+        assert!(!of(&both, Some(&revision), Some("sha256:2")));
+        assert!(of(&both, Some(&revision), None));
     }
 }

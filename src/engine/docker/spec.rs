@@ -19,7 +19,8 @@ use serde_json::json;
 
 use super::{limits, runtime};
 use crate::engine::{
-    ContainerSpec, LABEL_APP, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_REVISION, LABEL_SPEC, LABEL_TIER,
+    ContainerSpec, LABEL_APP, LABEL_DIGEST, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_REVISION,
+    LABEL_SPEC, LABEL_TIER,
 };
 use crate::model::topology::{Healthcheck, PortBinding};
 
@@ -73,6 +74,9 @@ fn labels(spec: &ContainerSpec, owner: &str) -> HashMap<String, String> {
     ]);
     if let Some(revision) = &spec.revision {
         labels.insert(LABEL_REVISION.to_owned(), revision.to_string());
+    }
+    if let Some(digest) = &spec.digest {
+        labels.insert(LABEL_DIGEST.to_owned(), digest.clone());
     }
     if let Some(probe) = &spec.probe {
         labels.insert(LABEL_PROBE.to_owned(), json!(probe).to_string());

@@ -28,6 +28,7 @@ fn sample() -> ContainerSpec {
         tier: "web".to_owned(),
         revision: None,
         image: "web:1".to_owned(),
+        digest: None,
         login: None,
         limits: Limits {
             cpu: CpuLimit::Cores(CoreSet([1, 3].into())),

@@ -355,6 +355,7 @@ fn what_was_drained_and_stays_is_owed_its_scale_hooks() {
                 cores: CoreSet([0].into()),
                 revision: None,
                 addresses: None,
+                digest: None,
             }),
             unknown: false,
         });

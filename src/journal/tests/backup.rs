@@ -101,7 +101,7 @@ fn a_backup_of_a_journal_that_nobody_uses_goes_into_a_new_folder() {
 }
 
 #[test]
-fn what_is_no_backup_changes_nothing() {
+fn a_file_that_is_not_a_backup_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (data, file) = (folder.path().join("data"), folder.path().join("file"));
     let mut journal = SqliteJournal::open(&data).unwrap();

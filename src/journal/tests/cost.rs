@@ -29,6 +29,7 @@ fn fleet(vms: usize) -> Allocation {
                 owed: Default::default(),
                 revision: None,
                 addresses: None,
+                digest: None,
             };
             vm.used.insert(TierId::of("shop", &format!("tier{tier}")), held);
         }

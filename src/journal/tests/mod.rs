@@ -26,6 +26,7 @@ fn allocation() -> Allocation {
         owed: Default::default(),
         revision: None,
         addresses: None,
+        digest: None,
     };
     vm.used.insert(TierId::new("a_b"), held);
     Allocation {
@@ -65,6 +66,7 @@ fn resized() -> Vec<Change> {
         owed: Default::default(),
         revision: None,
         addresses: None,
+        digest: None,
     };
     let (vm, tier) = (VmId::new("vm1"), TierId::new("a_b"));
     let new = Change::Vm {

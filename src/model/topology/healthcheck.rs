@@ -44,7 +44,7 @@ pub(super) fn read(
     if both {
         notes.problem(
             &at.path,
-            "is there beside healthcheck, and a container has one health; keep one of them",
+            "can't be given together with healthcheck: keep one of them",
         );
     }
     match probe::read(notes, at, ports) {

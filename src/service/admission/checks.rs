@@ -151,6 +151,7 @@ mod tests {
             size: Size::new(1, 1),
             cores: CoreSet::default(),
             revision: None,
+            digest: None,
         };
         let refused = |vm: &str, tier: &str| {
             let faults = cordoned(&snapshot, &course(true, vec![vec![make(vm, tier)]]));

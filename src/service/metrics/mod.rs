@@ -146,7 +146,7 @@ impl Metrics {
         );
         to.register(
             "replans",
-            "Plans placed anew since fewer VMs came than were asked for, by result",
+            "Plans placed again because fewer VMs came than were asked for, by result",
             self.replans.clone(),
         );
         to.register(

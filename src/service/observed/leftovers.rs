@@ -233,6 +233,7 @@ mod tests {
             size: Size::new(1, 1),
             cores: CoreSet::default(),
             revision: None,
+            digest: None,
         };
         let old = |ports: &[u16]| vec![seen("old", true, State::Running, ports)];
         let stages = || vec![vec![create.clone()], vec![release.clone()]];
@@ -261,6 +262,7 @@ mod tests {
             revision: RevisionId::new("new"),
             was_revision: RevisionId::new("old"),
             moved: Vec::new(),
+            digest: None,
             hooks: Vec::new(),
         };
         let left = || vec![seen("a_web.next", true, State::Exited, &[])];

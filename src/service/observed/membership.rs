@@ -123,6 +123,7 @@ mod tests {
                     owed: crate::model::Owed::default(),
                     revision: None,
                     addresses: None,
+                    digest: None,
                 };
                 vm.used.insert(TierId::new("shop_one"), held);
             }

@@ -7,6 +7,7 @@ mod propose;
 mod reasons;
 mod replan;
 pub(super) mod sealed;
+mod tags;
 mod unsolved;
 mod untold;
 mod what_if;

@@ -33,6 +33,8 @@ pub(in crate::service) struct Supply {
     pub conditions: Conditions,
     /// What becomes of what stays in its place and is outdated.
     pub outdated: Outdated,
+    /// The digests of the images that tiers are to run, where their tags were looked up.
+    pub digests: BTreeMap<TierId, String>,
 }
 
 /// What becomes of containers that stay in their places and were made from an earlier revision.
@@ -66,6 +68,7 @@ impl Supply {
             spares,
             conditions: Conditions::default(),
             outdated: Outdated::Replaced,
+            digests: BTreeMap::new(),
         }
     }
 }
@@ -84,6 +87,7 @@ pub(in crate::service) fn place(
         spares,
         conditions,
         outdated,
+        digests,
     } = supply;
     let infrastructure = &topology.infrastructure;
     let mut beside = spares.occupied.clone();
@@ -147,6 +151,7 @@ pub(in crate::service) fn place(
             held.revision = topology.revisions.current(tier).cloned();
             // The ones that its dependencies have in the end, whatever it was made with.
             held.addresses = None;
+            held.digest = digests.get(tier).cloned();
         }
     }
     if outdated == Outdated::Left {
@@ -234,6 +239,7 @@ mod tests {
                 owed: crate::model::Owed::default(),
                 revision: None,
                 addresses: None,
+                digest: None,
             };
             vm.used.insert(TierId::new("a_web"), web);
             vm.foreign = Foreign {
@@ -250,6 +256,7 @@ mod tests {
                     spares: Spares::default(),
                     conditions: Conditions::default(),
                     outdated: Outdated::Replaced,
+                    digests: BTreeMap::new(),
                 };
                 let effort = Effort {
                     deadline: Duration::from_secs(1),

@@ -14,8 +14,9 @@ use crate::service::nodes::{Nodes, source};
 use crate::service::observed::contention::{crowded_out, overfull};
 use crate::service::observed::leftovers::{Strays, remove_first, sweep, without_strays};
 use crate::service::observed::told;
-use crate::service::planner::place::{Supply, place};
+use crate::service::planner::place::{Outdated, Supply, place};
 use crate::service::planner::reasons::{bounded, cordoned_off, for_lack_of, rejected, unlimited};
+use crate::service::planner::tags::Tags;
 use crate::service::planner::untold::tell;
 use crate::service::planner::{Effort, Proposal, Seen, Wishes};
 use crate::service::queue::Queue;
@@ -53,6 +54,13 @@ impl Service {
         };
         let mut reality = self.reality(snapshot, &topology, &offer, &plan.tiers).await?;
         reality.restart(wishes.restart);
+        let tags = match wishes.outdated {
+            Outdated::Replaced => {
+                self.look_up_tags(&topology, &plan.tiers, &mut reality, &offer.vms)
+                    .await
+            }
+            Outdated::Left => Tags::default(),
+        };
         let bounds = offer.bounds.clone();
         let spares = std::mem::take(&mut reality.spares);
         let unusable = spares.unusable.clone();
@@ -71,6 +79,7 @@ impl Service {
             spares,
             conditions: asked.conditions(cordoned.clone()),
             outdated: wishes.outdated,
+            digests: tags.digests,
         };
         let placed_for = if wishes.confine.only.is_empty() {
             Arc::clone(&topology)
@@ -139,9 +148,10 @@ impl Service {
         remove_first(reality.surplus, &mut proposal.translation.stages);
         proposal.warnings.extend(warnings);
         proposal.warnings.extend(reality.warnings);
+        proposal.warnings.extend(tags.unknown.into_iter().map(told));
         let unseen = reality.silent.values().map(|fault| {
             told(format!(
-                "{}; it could not be looked at, and is taken to be as it was confirmed",
+                "{}; it could not be looked at, and is assumed to be as it was confirmed",
                 fault.message
             ))
         });

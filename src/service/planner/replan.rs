@@ -3,15 +3,16 @@
 //! It is placed on the VMs that are there and on no others, so that an execution asks its cloud for
 //! VMs once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::cloud::More;
-use crate::execute::{Event, Pinned, World, preflight};
+use crate::execute::{Event, Execution, Pinned, World, preflight};
 use crate::fault::{Code, Fault};
 use crate::model::topology::Infrastructure;
-use crate::model::{Plan, Topology};
+use crate::model::{Plan, TierId, Topology};
 use crate::translate::Action;
 
 use crate::service::Service;
@@ -75,6 +76,7 @@ impl Service {
                     offer,
                     spares: std::mem::take(&mut reality.spares),
                     conditions: asked.conditions(snapshot.cordons.keys().cloned().collect()),
+                    digests: shown(&execution),
                     outdated: Outdated::for_what(
                         execution.frozen.reconcile.is_some() || execution.frozen.intent.is_some(),
                     ),
@@ -91,7 +93,7 @@ impl Service {
             .flatten()
             .find(|action| matches!(action, Action::CreateVm { .. }))
         {
-            let message = format!("{made}: a plan that is placed anew must not need another VM");
+            let message = format!("{made}: a plan that is placed again must not need another VM");
             return Err(Fault::new(Code::Internal, message));
         }
         refuse(preflight(&world, &snapshot.view(), &reality.seen, stages).await)?;
@@ -101,6 +103,20 @@ impl Service {
             stages: proposal.translation.stages,
         })
     }
+}
+
+/// The digests of the images that an execution has set out to make its containers from.
+fn shown(execution: &Execution) -> BTreeMap<TierId, String> {
+    let shown = execution.frozen.actions().filter_map(|(_, action)| match action {
+        Action::CreateContainer {
+            container, digest, ..
+        }
+        | Action::ReplaceContainer {
+            container, digest, ..
+        } => Some((container.clone(), digest.clone()?)),
+        _ => None,
+    });
+    shown.collect()
 }
 
 /// The topology, with no idle VMs kept beyond those that there are.

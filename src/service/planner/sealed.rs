@@ -133,7 +133,9 @@ impl Service {
                 parsed.map_err(invalid)?.0.tiers
             }
         };
-        let seen = self.see(snapshot, &topology, &asked).await?;
+        let mut seen = self.see(snapshot, &topology, &asked).await?;
+        let known: Allocation = seal.basis.from.clone().into();
+        keep_digests(&known, &mut seen.allocation);
         let world = self
             .world(&topology, &seen, needs_hooks(&topology, &seal.stages))
             .await?;
@@ -156,6 +158,17 @@ impl Service {
             list.join("; ")
         );
         Err(Fault::new(Code::PlanMoved, message).with(moved.iter().map(|one| json!(one))))
+    }
+}
+
+/// Takes over what was found out, when a plan was shown, of the images that containers were made from.
+fn keep_digests(known: &Allocation, seen: &mut Allocation) {
+    for (id, vm) in &mut seen.vms {
+        for (tier, held) in &mut vm.used {
+            if held.digest.is_none() {
+                held.digest = known.container(id, tier).and_then(|known| known.digest.clone());
+            }
+        }
     }
 }
 

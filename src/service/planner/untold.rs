@@ -68,6 +68,7 @@ mod tests {
             size: Size::new(1, 1),
             cores: CoreSet::default(),
             revision: None,
+            digest: None,
         };
         let scale = Action::RunScaleHook {
             vm,

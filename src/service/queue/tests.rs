@@ -87,7 +87,7 @@ async fn long_searches_leave_a_turn_to_short_ones() {
 }
 
 #[tokio::test]
-async fn who_goes_away_gives_the_turn_back() {
+async fn a_client_that_goes_away_gives_its_turn_back() {
     let queue = Arc::new(Queue::new(1));
     let held = queue.take(false).await.unwrap();
     let gone = ask(&queue, "a", false);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Observed;
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Plan, Topology, Vm, VmId};
+use crate::model::{Allocation, Plan, Topology, Vm, VmId, Whereabouts};
 
 use crate::service::reconciler::difference::{Kind, Look, Place};
 use crate::service::reconciler::drift::differences;
@@ -12,7 +12,7 @@ use crate::service::reconciler::drift::differences;
 /// What differs on one VM.
 pub fn on_vm(
     topology: &Topology,
-    allocation: &Allocation,
+    whereabouts: &Whereabouts<'_>,
     (name, vm): (&VmId, &Vm),
     seen: Result<&[Observed], &Fault>,
 ) -> Look {
@@ -44,7 +44,7 @@ pub fn on_vm(
         .chain(there.keys().copied());
     let mut look = Look::new();
     for name in names {
-        let found = differences(topology, allocation, vm.used.get(name), there.get(name).copied());
+        let found = differences(topology, whereabouts, vm.used.get(name), there.get(name).copied());
         // The first is the worst.
         if let Some(first) = found.first() {
             let details = found.iter().map(ToString::to_string).collect();

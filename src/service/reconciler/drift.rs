@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::engine::{Health, Observed, State};
 use crate::model::topology::CpuMode;
-use crate::model::{Allocation, Container, CoreSet, RevisionId, StaleAddress, TierId, Topology};
+use crate::model::{Container, CoreSet, RevisionId, StaleAddress, TierId, Topology, Whereabouts};
 
 /// One thing in which a container differs from what the allocation says.
 ///
@@ -112,11 +112,10 @@ impl fmt::Display for Drift {
 }
 
 /// The differences between a container of the allocation and the container that its engine has
-/// under the name; none if they agree, or if a container that is not ours only has the name. The
-/// allocation says where dependencies are.
+/// under the name; none if they agree, or if a container that is not ours only has the name.
 pub fn differences(
     topology: &Topology,
-    allocation: &Allocation,
+    whereabouts: &Whereabouts<'_>,
     wanted: Option<&Container>,
     seen: Option<&Observed>,
 ) -> Vec<Drift> {
@@ -128,7 +127,7 @@ pub fn differences(
         (Some(wanted), Some(seen)) => {
             let mut found: Vec<Drift> = doing(seen).into_iter().collect();
             found.extend(limits(topology, wanted, seen));
-            found.extend(stale(topology, allocation, wanted, seen));
+            found.extend(stale(whereabouts, wanted, seen));
             found.extend(outdated(topology, wanted, seen));
             found
         }
@@ -157,13 +156,13 @@ fn outdated(topology: &Topology, wanted: &Container, seen: &Observed) -> Option<
     })
 }
 
-fn stale(topology: &Topology, allocation: &Allocation, wanted: &Container, seen: &Observed) -> Vec<Drift> {
+fn stale(whereabouts: &Whereabouts<'_>, wanted: &Container, seen: &Observed) -> Vec<Drift> {
     let Some(had) = &seen.addresses else {
         return Vec::new();
     };
     let revision = seen.revision().or_else(|| wanted.revision.clone());
     let tier = TierId::new(&seen.name);
-    let stale = topology.stale_addresses(&tier, revision.as_ref(), had, (allocation, allocation));
+    let stale = whereabouts.stale(&tier, revision.as_ref(), had);
     stale.into_iter().map(Drift::StaleAddress).collect()
 }
 

@@ -21,7 +21,7 @@ use crate::cloud::{CloudVm, Standing};
 use crate::execute::{By, Outcome};
 use crate::fault::{Code, Fault};
 use crate::model::topology::SelfHeal;
-use crate::model::{Plan, TierId, Topology, Vm, VmId};
+use crate::model::{Plan, TierId, Topology, Vm, VmId, Whereabouts};
 
 use crate::service::admission::{Begun, Request};
 use crate::service::observed::PATIENCE;
@@ -282,13 +282,14 @@ impl Service {
             let known = self.known(&topology).await?;
             all.extend(self.on_others(&snapshot, &topology, &known).await);
             let allocation = at_their_addresses(&snapshot.allocation, &known);
+            let whereabouts = Whereabouts::of(&topology, (&allocation, &allocation));
             let looks = snapshot.allocation.vms.iter().map(|(name, vm)| {
                 let (snapshot, topology, known) = (&snapshot, &topology, known.get(name));
-                let allocation = &allocation;
+                let whereabouts = &whereabouts;
                 async move {
                     let seen = self.look(snapshot, topology, name, known).await;
                     let seen = seen.as_deref();
-                    on_vm(topology, allocation, (name, vm), seen)
+                    on_vm(topology, whereabouts, (name, vm), seen)
                 }
             });
             all.extend(join_all(looks).await.into_iter().flatten());
@@ -318,6 +319,8 @@ impl Service {
         let others = known
             .values()
             .filter(|vm| vm.standing == Standing::Ready && !snapshot.allocation.vms.contains_key(&vm.name));
+        let whereabouts = Whereabouts::of(topology, (&snapshot.allocation, &snapshot.allocation));
+        let whereabouts = &whereabouts;
         let looks = others.map(|vm| async move {
             let look = self.look(snapshot, topology, &vm.name, Some(vm));
             let mut seen = tokio::time::timeout(PATIENCE, look).await.ok()?.ok()?;
@@ -325,12 +328,7 @@ impl Service {
                 one.managed && one.state.holds() && topology.tiers.contains_key(one.name.as_str())
             });
             let nothing = Vm::empty(None, topology.infrastructure.size_of(&vm.name));
-            Some(on_vm(
-                topology,
-                &snapshot.allocation,
-                (&vm.name, &nothing),
-                Ok(&seen),
-            ))
+            Some(on_vm(topology, whereabouts, (&vm.name, &nothing), Ok(&seen)))
         });
         join_all(looks).await.into_iter().flatten().flatten().collect()
     }

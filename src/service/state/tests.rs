@@ -226,6 +226,7 @@ fn events() -> impl Strategy<Value = (Action, Event)> {
                 size,
                 cores,
                 revision: None,
+                digest: None,
             },
             3 => Action::UpdateContainer {
                 vm,
@@ -258,6 +259,7 @@ fn events() -> impl Strategy<Value = (Action, Event)> {
             cores: CoreSet::default(),
             revision: None,
             addresses: None,
+            digest: None,
         })
     ];
     (action, found, prop::option::of(left)).prop_map(|(action, vm, left)| {

@@ -49,6 +49,12 @@ impl Check<'_> {
                 {
                     self.breach(format!("{tier} on {id} ends as revision {made}, not {wanted}"));
                 }
+                let image = there.used.get(tier).and_then(|now| now.digest.as_ref());
+                if let (Some(made), Some(wanted)) = (image, &container.digest)
+                    && made != wanted
+                {
+                    self.breach(format!("{tier} on {id} ends with the image {made}, not {wanted}"));
+                }
                 if !same {
                     self.breach(format!(
                         "{tier} on {id} is not what the translation says it ends as"

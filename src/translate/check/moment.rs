@@ -29,25 +29,30 @@ pub(super) fn outcome(action: &Action, before: Option<&Container>) -> Option<Con
             size,
             cores,
             revision,
+            digest,
             ..
         } => Some(Container {
             cores: cores.clone(),
             revision: revision.clone(),
+            digest: digest.clone(),
             ..Container::from(*size)
         }),
         Action::ReplaceContainer {
             size,
             cores,
             revision,
+            digest,
             ..
         } => Some(Container {
             cores: cores.clone(),
             revision: Some(revision.clone()),
+            digest: digest.clone(),
             ..Container::from(*size)
         }),
         Action::UpdateContainer { size, cores, .. } => Some(Container {
             cores: cores.clone(),
             revision: before.and_then(|before| before.revision.clone()),
+            digest: before.and_then(|before| before.digest.clone()),
             ..Container::from(*size)
         }),
         _ => None,
@@ -61,6 +66,7 @@ impl Moment {
             let container = Container {
                 cores: container.cores.clone(),
                 revision: container.revision.clone(),
+                digest: container.digest.clone(),
                 ..Container::from(container.size)
             };
             let change = Change {
@@ -115,6 +121,7 @@ impl Moment {
                     was_revision,
                     revision,
                     moved,
+                    digest,
                     handover,
                     ..
                 },
@@ -124,7 +131,8 @@ impl Moment {
                 if !same || before.revision.as_ref() != Some(was_revision) {
                     return Err(format!("it is not what it is said to be: {before:?}"));
                 }
-                if revision == was_revision && moved.is_empty() {
+                let other_image = digest.is_some() && *digest != before.digest;
+                if revision == was_revision && moved.is_empty() && !other_image {
                     return Err("it changes nothing".into());
                 }
                 change.beside = *handover == Handover::StartFirst;

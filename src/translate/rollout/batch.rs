@@ -41,6 +41,7 @@ pub(super) struct Rollout<'a> {
 struct Successor {
     revision: RevisionId,
     addresses: Option<Addresses>,
+    digest: Option<String>,
 }
 
 /// What a stage takes of one VM besides what is held there.
@@ -75,6 +76,7 @@ impl<'a> Rollout<'a> {
                     let successor = Successor {
                         revision: revision.clone(),
                         addresses: wanted.addresses.clone(),
+                        digest: wanted.digest.clone(),
                     };
                     open.entry(tier).or_default().insert(vm.clone(), successor);
                 }
@@ -182,6 +184,7 @@ impl<'a> Rollout<'a> {
                 size,
                 cores,
                 revision,
+                digest,
                 ..
             } = action
                 && let Some(there) = self.now.vms.get_mut(vm)
@@ -190,6 +193,7 @@ impl<'a> Rollout<'a> {
                     cores: cores.clone(),
                     revision: Some(revision.clone()),
                     addresses: self.fresh.remove(&(vm.clone(), container.clone())).flatten(),
+                    digest: digest.clone(),
                     ..Container::from(*size)
                 };
                 there.used.insert(container.clone(), is);
@@ -292,6 +296,7 @@ impl<'a> Rollout<'a> {
                 revision: next.revision,
                 was_revision: old.revision.unwrap_or_else(|| RevisionId::new("")),
                 moved,
+                digest: next.digest,
             });
         }
     }
@@ -392,8 +397,18 @@ fn moved(old: &Container, next: &Successor) -> Vec<String> {
 
 /// Why a container is replaced, where that is not for its revision.
 fn because(old: &Container, next: &Successor, moved: &[String]) -> String {
-    if old.revision.as_ref() != Some(&next.revision) || moved.is_empty() {
+    if old.revision.as_ref() != Some(&next.revision) {
         return String::new();
     }
-    format!(" since {} moves", moved.join(" and "))
+    let mut reasons = Vec::new();
+    if !moved.is_empty() {
+        reasons.push(format!("{} moves", moved.join(" and ")));
+    }
+    if next.digest.is_some() && old.digest.is_some() && old.digest != next.digest {
+        reasons.push("its image's tag names another image by now".to_owned());
+    }
+    if reasons.is_empty() {
+        return String::new();
+    }
+    format!(" since {}", reasons.join(" and "))
 }

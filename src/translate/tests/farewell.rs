@@ -64,7 +64,7 @@ fn an_empty_pool_is_told_once_it_is_empty() {
 }
 
 #[test]
-fn who_leaves_along_with_a_server_is_not_told() {
+fn a_container_that_is_removed_along_with_a_server_is_not_told() {
     let scene = pool(&["w", "x"])
         .vm("y", 4, 4)
         .runs("lb", "y", 1, 1)

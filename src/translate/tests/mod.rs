@@ -169,6 +169,7 @@ impl Scene {
             owed: Default::default(),
             revision: None,
             addresses: None,
+            digest: None,
         };
         self.from
             .vms
@@ -188,6 +189,7 @@ impl Scene {
             owed: Default::default(),
             revision: None,
             addresses: None,
+            digest: None,
         };
         self.from
             .vms

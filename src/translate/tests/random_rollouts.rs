@@ -80,6 +80,18 @@ fn addresses(scene: &mut Scene, mut next: impl FnMut(u16) -> u16) {
             _ => Some(right.collect()),
         };
     }
+    let mut tag = |container: &mut Container| {
+        container.digest = match next(6) {
+            0 => Some("sha256:1".to_owned()),
+            1 => Some("sha256:2".to_owned()),
+            _ => None,
+        };
+    };
+    for side in [&mut scene.from, &mut scene.to] {
+        for held in side.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+            tag(held);
+        }
+    }
     // The way back leaves what was so before.
     for (id, vm) in &mut scene.to.vms {
         for (tier, wanted) in &mut vm.used {

@@ -194,6 +194,7 @@ fn decimal_cores_are_not_pinned() {
         owed: Default::default(),
         revision: None,
         addresses: None,
+        digest: None,
     };
     let used = |side: &mut Allocation, tier: &str, hundredths| {
         let vm = side.vms.get_mut("v").unwrap();

@@ -216,7 +216,7 @@ fn a_tier_that_grows_is_replaced_when_the_new_ones_run() {
 }
 
 #[test]
-fn tiers_that_swap_ports_are_made_anew() {
+fn tiers_that_swap_ports_are_deleted_and_made_again() {
     let scene = Scene::new().vm("v1", 2, 2).port("a", 80).port("b", 81);
     let scene = scene.runs("a", "v1", 1, 1).runs("b", "v1", 1, 1);
     let scene = scene.wants("a", "v1", 1, 1).wants("b", "v1", 1, 1);
@@ -322,4 +322,42 @@ fn back_is_as_safe_as_out() {
             vec![]
         )
     );
+}
+
+#[test]
+fn a_tag_that_names_another_image_by_now_is_rolled_out() {
+    let scene = |port: bool, was: Option<&str>, is: Option<&str>| {
+        let scene = Scene::new().vm("v1", 2, 2);
+        let scene = if port { scene.port("web", 80) } else { scene };
+        let scene = scene.keeps("web", "v1", 1, 1).outdated(&[]).current("web");
+        let mut scene = scene;
+        for (side, digest) in [(&mut scene.from, was), (&mut scene.to, is)] {
+            let vm = side.vms.get_mut("v1").unwrap();
+            vm.used.get_mut("web").unwrap().digest = digest.map(str::to_owned);
+        }
+        scene
+    };
+    let moved = scene(false, Some("sha256:1"), Some("sha256:2"));
+    assert_eq!(told(&moved).0, [["StartFirst web v1"]]);
+    let Action::ReplaceContainer {
+        digest,
+        revision,
+        was_revision,
+        ..
+    } = &moved.translation().stages[0][0]
+    else {
+        panic!("it is replaced");
+    };
+    assert_eq!((digest.as_deref(), revision), (Some("sha256:2"), was_revision));
+    let interrupts = told(&scene(true, Some("sha256:1"), Some("sha256:2"))).1;
+    let reason = &interrupts[0].reason;
+    assert!(reason.contains("tag names another image"), "{reason}");
+    // Nobody has asked for it, or nobody knows what it was made from.
+    for (was, is) in [
+        (Some("sha256:1"), None),
+        (None, Some("sha256:2")),
+        (Some("sha256:1"), Some("sha256:1")),
+    ] {
+        assert_eq!(told(&scene(false, was, is)).0, Vec::<Vec<String>>::new());
+    }
 }

@@ -1,4 +1,5 @@
-//! Whether a few bins hold more than they do: a bounded search over what is in them and what is left over.
+//! Whether a few bins can hold more than they do: a limited search over what is in them and what is
+//! left over.
 //!
 //! Bins are filled one after the other, each from the largest item that is still free. What two
 //! resources have in common is counted as volume: the sum of the shares of the bin, in whole numbers.
@@ -42,7 +43,7 @@ struct Frame {
     load: Load,
     /// The next item to be tried for this bin.
     next: usize,
-    /// Bins closed.
+    /// Closed bins.
     closed: usize,
     /// Volume that may still be left empty.
     spare: u64,
@@ -52,7 +53,7 @@ struct Frame {
     tried: u8,
 }
 
-/// What the search came to.
+/// The result of the search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// The items of each bin, as bits; the others are left over.
@@ -63,8 +64,8 @@ pub enum Found {
     Open,
 }
 
-/// Fills `bins` bins with all `items` but a volume of `spill` at most. `items` should come with the large
-/// ones first. `nodes` is counted down.
+/// Fills `bins` bins with all `items` except for a volume of at most `spill`. `items` should be
+/// sorted with the large ones first. `nodes` is counted down.
 #[must_use]
 pub fn repack(room: Room, items: &[Load], bins: usize, spill: u64, nodes: &mut u64) -> Found {
     if items.len() > MOST {
@@ -119,7 +120,8 @@ pub fn repack(room: Room, items: &[Load], bins: usize, spill: u64, nodes: &mut u
                 }
             } else if top.tried <= 2 && top.spill >= volumes[first] {
                 top.tried = 2;
-                // Only the large ones are worth a bin of their own; once bins are out, all go.
+                // Only the large ones are worth a bin of their own; when there are no more bins,
+                // all of them are given up.
                 next.used |= 1 << first;
                 next.spill -= volumes[first];
                 next.tried = 0;

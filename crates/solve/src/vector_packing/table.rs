@@ -7,13 +7,13 @@ use super::repack::Load;
 /// Most entries of all tables: 64 MiB.
 const ENTRIES: usize = 1 << 24;
 
-/// Tables of one bin's loads, filled anew for each set of prices.
+/// Tables of one bin's loads, filled again for each set of prices.
 #[derive(Debug)]
 pub struct Table {
     /// Rows and columns, less one.
     size: [usize; 2],
     items: Vec<[usize; 2]>,
-    /// Item by item: the most that the first items are worth in so much room.
+    /// Item by item: the most that the first items are worth in this much room.
     entries: Vec<u32>,
 }
 
@@ -53,8 +53,8 @@ impl Table {
         self.entries[items * self.states() + room[0] * (self.size[1] + 1) + room[1]]
     }
 
-    /// Works the tables out for these prices, whose sum over any load must be below 2³², and answers
-    /// with what the best load is worth.
+    /// Computes the tables for these prices, whose sum over any load must be below 2³², and returns
+    /// what the best load is worth.
     pub fn fill(&mut self, prices: &[u32]) -> u32 {
         let states = self.states();
         let columns = self.size[1] + 1;

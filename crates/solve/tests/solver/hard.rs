@@ -1,6 +1,6 @@
-//! Questions of shapes that nobody has in mind: every one is answered in bounded work.
+//! Questions of unexpected shapes: every one is answered with a limited amount of work.
 //!
-//! A search that does not end would hang the test, so each runs beside a watchdog.
+//! A search that does not end would hang the test, so each runs with a watchdog.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use mapek_solve::{
 use crate::brute;
 use crate::generate::Dice;
 
-/// Far beyond any deadline used here: machines are slow at times.
+/// Far beyond any deadline used here, since machines are sometimes slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Solves on another thread with a real clock; panics when no answer comes long after the deadline.
@@ -181,7 +181,7 @@ fn unequal_vms_and_extreme_weights_are_solved_exactly() {
     assert!(compared > 100, "{compared}");
 }
 
-/// With VMs for nothing, one more of them saves a container.
+/// If VMs cost nothing, one more of them saves a container.
 #[test]
 fn vms_that_cost_nothing_are_counted_as_such() {
     let mut instance = question(
@@ -205,7 +205,7 @@ fn of_equal_prices_the_one_with_fewer_actions_wins() {
     b.min_node = 2;
     let instance = question(vec![tier("x_a", 7, 7), b], vms, Amount::new(8, 8));
     let answer = answered(&instance, Duration::from_secs(10)).unwrap();
-    // Only the small container of x_a goes.
+    // Only the small container of x_a is removed.
     assert_eq!(answer.placement[0].containers, [(1, one)]);
     assert_eq!(answer.placement[1].containers, [(0, Amount::new(7, 7)), (1, one)]);
 }
@@ -240,8 +240,8 @@ fn vms_not_in_use_are_not_counted_as_deleted() {
     assert_eq!(answer.placement[0].vm, VmRef::Existing(1));
 }
 
-/// Every pair of divided tiers meets on the one large VM, so the sets that hang together are as many
-/// as there are sets of tiers.
+/// Every pair of divided tiers meets on the one large VM, so there are as many connected sets as
+/// there are sets of tiers.
 #[test]
 fn many_divided_tiers_on_one_vm_take_no_longer_than_the_deadline() {
     let tiers = (0..14)
@@ -257,7 +257,7 @@ fn many_divided_tiers_on_one_vm_take_no_longer_than_the_deadline() {
     assert_eq!(answer.objective, 11 + 14 * 20 + 28 * 4);
 }
 
-/// Three tiers of which each two share a port need three VMs; no single port says so.
+/// Three tiers, of which each two share a port, need three VMs; no single port says so.
 #[test]
 fn tens_of_thousands_of_tiers_neither_overflow_the_stack_nor_hang() {
     let mut tiers: Vec<Tier> = (0..19_990).map(|ix| tier(&format!("x_t{ix:05}"), 2, 2)).collect();

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use mapek_solve::{Answer, Instance, Limits, SolveError, solve};
 
-/// Solves with a clock that stands still: only work limits end the search.
+/// Solves with a clock that stands still, so that only work limits end the search.
 pub fn solved(instance: &Instance) -> Result<Answer, SolveError> {
     solve(
         instance,

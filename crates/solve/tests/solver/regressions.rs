@@ -59,7 +59,7 @@ fn max_node_is_a_limit_and_not_a_price() {
     assert_eq!(spread.count(), 2);
 }
 
-/// Found by the property tests: a tier that fits nowhere any more made sums of prices overflow.
+/// Found by the property tests: a tier that no longer fits anywhere made sums of prices overflow.
 #[test]
 fn tiers_that_fit_nowhere_do_not_overflow_the_tree() {
     let instance = crate::generate::replan(14, 14_138_747_707_639_920_714);
@@ -67,8 +67,8 @@ fn tiers_that_fit_nowhere_do_not_overflow_the_tree() {
     assert!(answer.bound <= answer.objective);
 }
 
-/// The search chose one of no tiers, and panicked: where keeping a VM would be cheaper than deleting it,
-/// the bound leaves room for an improvement.
+/// The search chose from an empty set of tiers, and panicked: if keeping a VM is cheaper than
+/// deleting it, the bound leaves room for an improvement.
 #[test]
 fn a_plan_that_removes_all_there_is_has_an_answer_whatever_vms_cost() {
     let mut instance = three_tiers(None);
@@ -86,9 +86,9 @@ fn a_plan_that_removes_all_there_is_has_an_answer_whatever_vms_cost() {
     assert!(answer.placement.is_empty());
 }
 
-/// The bound of a placement that deletes what it does not use was above the price of staying, and the answer
-/// was withheld. VMs that hold nothing go, even where keeping them would be cheaper, but for those that
-/// `min_vms` asks for.
+/// The bound of a placement that deletes what it does not use was above the price of staying, and
+/// the answer was withheld. VMs that hold nothing are deleted even if keeping them would be
+/// cheaper, except for those that `min_vms` asks for.
 #[test]
 fn idle_vms_that_are_cheaper_kept_than_deleted_are_priced_as_they_go_or_stay() {
     let mut instance = three_tiers(None);
