@@ -1,7 +1,7 @@
 # The commands of daily work. Each is a script in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help deb image run clean-run test test-lab fuzz fuzz-api fuzz-solver fmt lint doc openapi bench-execute bench-http bench-solver simulate
+.PHONY: help deb image run clean-run test test-lab fuzz fuzz-api fuzz-solver fmt lint doc openapi bench-execute bench-http bench-nodes bench-solver simulate
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ openapi: ## write openapi.json, docs/errors.md and the table of options again, f
 bench-execute: ## measure executions, compared with a bare Docker client
 	@scripts/setup test
 	@scripts/bench-execute
+
+bench-nodes: ## measure what 1,000 registered nodes cost
+	@scripts/bench-nodes
 
 bench-solver: ## measure the solver
 	@scripts/bench-solver

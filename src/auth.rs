@@ -11,12 +11,46 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 const SHORTEST: usize = 16;
 
 /// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// May look, and ask what would happen.
     Read,
     /// May also change things.
     Write,
+    /// To register one node, to refresh it, and to let it leave: nothing else.
+    Node,
+}
+
+/// What a call needs of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// That it may look.
+    Read,
+    /// That it may change.
+    Write,
+    /// That it may speak for this node.
+    Node(String),
+}
+
+impl Needed {
+    /// The role that is enough.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Node(_) => "node",
+        }
+    }
+}
+
+impl fmt::Display for Needed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read | Self::Write => out.write_str(self.role()),
+            Self::Node(id) => write!(out, "write, or node for '{id}'"),
+        }
+    }
 }
 
 impl Role {
@@ -26,6 +60,7 @@ impl Role {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Node => "node",
         }
     }
 }
@@ -38,12 +73,24 @@ pub struct Grant {
     pub name: String,
     /// What it allows.
     pub role: Role,
+    /// The one node that it may speak for, where that is its role.
+    pub node: Option<String>,
     /// When it expires; None for never.
     pub until: Option<Timestamp>,
     hash: [u8; 32],
 }
 
 impl Grant {
+    /// Whether it is enough for a call.
+    #[must_use]
+    pub fn allows(&self, needed: &Needed) -> bool {
+        match (self.role, needed) {
+            (Role::Write, _) | (Role::Read, Needed::Read) => true,
+            (Role::Node, Needed::Node(id)) => self.node.as_ref() == Some(id),
+            (Role::Read, _) | (Role::Node, _) => false,
+        }
+    }
+
     /// Whether it has expired.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
@@ -83,6 +130,7 @@ pub struct BadTokens {
 impl Tokens {
     /// Reads a file of tokens, one on each line: `NAME ROLE TOKEN` and, if the token expires, the
     /// time, such as `2030-01-31T12:00:00Z`. Empty lines and lines that begin with `#` are ignored.
+    /// The role `node:ID` is for the node ID; `node` alone is for the node NAME.
     /// A token can be replaced by `sha256:` and its hash.
     ///
     /// # Errors
@@ -98,7 +146,7 @@ impl Tokens {
         Self::read(entries, "NAME ROLE TOKEN [EXPIRES]")
     }
 
-    /// Reads `NAME:ROLE:TOKEN`, separated by commas.
+    /// Reads `NAME:ROLE:TOKEN`, separated by commas. The role is `read`, `write`, or `node` for the node NAME.
     ///
     /// # Errors
     ///
@@ -124,7 +172,11 @@ impl Tokens {
             let (name, role, token, until) = match parts.as_slice() {
                 [name, role, token] => (name, role, token, None),
                 [name, role, token, until] => (name, role, token, Some(until)),
-                _ => return Err(bad(format!("should be {shape}, with ROLE read or write"))),
+                _ => {
+                    return Err(bad(format!(
+                        "should be {shape}, with ROLE read, write or node:ID"
+                    )));
+                }
             };
             let letters = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
             if name.is_empty() || name.len() > 64 || !name.chars().all(letters) {
@@ -134,10 +186,18 @@ impl Tokens {
             if ["anonymous", "mapek"].contains(name) || known.iter().any(|known| known.name == *name) {
                 return Err(bad(format!("the name {name} is taken")));
             }
-            let role = match *role {
-                "read" => Role::Read,
-                "write" => Role::Write,
-                _ => return Err(bad(format!("the role of {name} should be read or write"))),
+            let (role, node) = match *role {
+                "read" => (Role::Read, None),
+                "write" => (Role::Write, None),
+                "node" => (Role::Node, Some((*name).to_owned())),
+                other => match other.strip_prefix("node:").filter(|id| !id.is_empty()) {
+                    Some(id) => (Role::Node, Some(id.to_owned())),
+                    None => {
+                        return Err(bad(format!(
+                            "the role of {name} should be read, write or node:ID"
+                        )));
+                    }
+                },
             };
             let time = |text: &&str| {
                 let wrong = || format!("the expiry of {name} should be a time such as 2030-01-31T12:00:00Z");
@@ -151,6 +211,7 @@ impl Tokens {
             known.push(Grant {
                 name: (*name).to_owned(),
                 role,
+                node,
                 until,
                 hash,
             });
@@ -276,6 +337,32 @@ mod tests {
                 .still(grant),
             None
         );
+    }
+
+    #[test]
+    fn a_token_of_a_node_is_for_that_node_and_nothing_else() {
+        let tokens = Tokens::from_file(
+            "edge-1 node 0123456789abcdef\nsite.agent node:edge-2 fedcba9876543210\nplanner write 0000000000000000",
+        )
+        .unwrap();
+        let allows = |token: &str, needed: Needed| tokens.find(token).unwrap().allows(&needed);
+        let node = |id: &str| Needed::Node(id.to_owned());
+        assert!(allows("0123456789abcdef", node("edge-1")) && allows("fedcba9876543210", node("edge-2")));
+        for needed in [
+            node("edge-2"),
+            node("EDGE-1"),
+            node(""),
+            Needed::Read,
+            Needed::Write,
+        ] {
+            assert!(!allows("0123456789abcdef", needed.clone()), "{needed}");
+        }
+        assert!(allows("0000000000000000", node("edge-1")));
+        let reader = Tokens::from_list("monitor:read:fedcba9876543210").unwrap();
+        assert!(!reader.find("fedcba9876543210").unwrap().allows(&node("edge-1")));
+        let listed = Tokens::from_list("edge-1:node:0123456789abcdef").unwrap();
+        assert!(listed.find("0123456789abcdef").unwrap().allows(&node("edge-1")));
+        assert!(Tokens::from_file("edge-1 node: 0123456789abcdef").is_err());
     }
 
     #[test]

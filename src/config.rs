@@ -1,6 +1,7 @@
 //! The command line and the settings that follow from it: flags, environment and file, in this
 //! order of precedence, over the defaults.
 
+pub mod agent;
 pub mod backup;
 pub mod client;
 mod decided;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use agent::AgentOptions;
 use backup::{BackupOptions, RestoreOptions};
 use client::{
     AdoptOptions, CandidatesOptions, ClientOptions, CompletionsOptions, DiffOptions, DrainOptions,
@@ -96,6 +98,8 @@ pub enum Command {
     Drain(DrainOptions),
     /// Move a container of a tier to another node
     Migrate(MigrateOptions),
+    /// Register this machine and its engine at a service, again and again, and let it leave on SIGTERM
+    Agent(AgentOptions),
     /// Show what is wanted of nodes and tiers besides plans, or take an intent back that has not begun
     Intents(IntentsOptions),
     /// Show a container's output
@@ -155,6 +159,7 @@ impl Command {
             | Self::Allocation
             | Self::Inspect
             | Self::Nodes(_)
+            | Self::Agent(_)
             | Self::Candidates(_)
             | Self::Cordon(_)
             | Self::Uncordon(_)

@@ -37,6 +37,7 @@
 //! | [`engine`] | what runs containers | |
 //! | [`hooks`] | scripts run inside containers | |
 //! | [`service`] | the one owner of the current state | |
+//! | [`agent`] | a machine that registers itself | `parse`, `course`: yes |
 //! | [`api`] | REST | |
 //! | [`cli`] | commands besides the service | |
 //! | [`meter`] | what several rooms measure: calls and requests | |
@@ -46,6 +47,7 @@
 //! | [`listen`] | connections, TLS | |
 //! | [`config`], [`telemetry`], [`startup`] | options, logs and traces, and putting it all together | |
 
+pub mod agent;
 pub mod api;
 pub mod auth;
 pub mod cli;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, BodyLimit, Gate, OwnHosts, RateLimit};
-use crate::cloud::{AutoScalingGroup, Cloud, Hosts, embedded};
+use crate::cloud::{AutoScalingGroup, Cloud, Hosts, RegisteredNodes, embedded};
 use crate::config::{self, Config};
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
 use crate::engine::{Engines, Owners, secret};
@@ -53,6 +53,11 @@ impl Platform for RealPlatform {
             ))),
             CloudSpec::Hosts(hosts) => Ok(Arc::new(Hosts::new(
                 hosts.clone(),
+                infrastructure,
+                self.engines(),
+            ))),
+            CloudSpec::Nodes(nodes) => Ok(Arc::new(RegisteredNodes::new(
+                nodes,
                 infrastructure,
                 self.engines(),
             ))),
@@ -147,6 +152,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         max_what_if: config.max_what_if,
     };
     let service = Service::open(journal, Arc::new(platform), settings)?;
+    service.watch_leases();
     service.carry_out_intents();
     service.keep_history(Retention {
         executions: config.keep_executions,

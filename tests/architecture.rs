@@ -17,6 +17,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("require", &[][..]),
         ("model", &["require"]),
         ("nodes", &["model"]),
+        ("agent", &["model"]),
         ("fault", &["model"]),
         ("meter", &[]),
         ("outside", &[]),
@@ -80,7 +81,9 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         // `validate` reads documents; `doctor` asks an engine about its abilities.
         (
             "cli",
-            &["config", "engine", "fault", "journal", "model", "pem", "service"],
+            &[
+                "agent", "config", "engine", "fault", "journal", "model", "outside", "pem", "service",
+            ],
         ),
         (
             "startup",
@@ -170,6 +173,8 @@ const PURE: &[&str] = &[
     "src/service/requirements",
     "src/service/state/replay.rs",
     "src/service/admission/checks.rs",
+    "src/agent/parse",
+    "src/agent/course.rs",
 ];
 
 fn sources(path: &Path) -> Vec<PathBuf> {

@@ -19,6 +19,22 @@ pub struct Asker {
     pub trusted: bool,
     /// The request's id.
     pub id: String,
+    /// Whether he may speak for a node, and nothing else.
+    pub node: bool,
+}
+
+/// Whether the asker may speak for a node, and nothing else.
+#[derive(Clone, Copy)]
+pub struct OnlyNode(pub bool);
+
+impl FromRequest for OnlyNode {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        ready(Ok(Self(extensions.get().is_some_and(|asker: &Asker| asker.node))))
+    }
 }
 
 /// Whether the client may know what is not for everyone.

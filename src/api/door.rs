@@ -66,6 +66,8 @@ pub async fn door(
         request.method(),
     );
     let looks = method == Method::GET || method == Method::HEAD;
+    // Nodes come again and again; what changes by that is logged where it does.
+    let routine = looks || (method == Method::PUT && request.path().starts_with("/api/nodes/"));
     let admitted = gate.admit(method, request.path(), request.headers());
     let name = admitted.as_ref().map_or("nobody", |admitted| &admitted.name);
     let span = tracing::info_span!("request", id, %method, path = request.path(), by = name);
@@ -80,8 +82,19 @@ pub async fn door(
     });
     let answered = async move {
         match admitted {
-            Ok((Admitted { name, trusted, grant }, client)) => {
-                request.extensions_mut().insert(Asker { name, trusted, id });
+            Ok((admitted, client)) => {
+                let Admitted {
+                    name,
+                    trusted,
+                    grant,
+                    node,
+                } = admitted;
+                request.extensions_mut().insert(Asker {
+                    name,
+                    trusted,
+                    id,
+                    node,
+                });
                 let answer = match client {
                     Some(client) => on_behalf_of(client, next.call(request)).await,
                     None => next.call(request).await,
@@ -101,7 +114,7 @@ pub async fn door(
     let address = || peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
     let ms = || begun.elapsed().as_millis();
     span.in_scope(|| {
-        if status.is_success() && looks || status.is_redirection() {
+        if status.is_success() && routine || status.is_redirection() {
             tracing::debug!(
                 status = status.as_u16(),
                 address = address(),

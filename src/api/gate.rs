@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::auth::{Grant, Role, Tokens};
+use crate::auth::{Grant, Needed, Role, Tokens};
 use crate::fault::{Code, Fault};
 
 use super::access::needed;
@@ -34,7 +34,9 @@ pub struct Admitted {
     /// Whether they may know what is not for everyone.
     pub trusted: bool,
     /// The token that was sent, and the role that the call needs.
-    pub grant: Option<(Grant, Role)>,
+    pub grant: Option<(Grant, Needed)>,
+    /// Whether they may speak for a node, and nothing else.
+    pub node: bool,
 }
 
 /// Why a request is refused, with the challenge for `WWW-Authenticate`.
@@ -80,6 +82,7 @@ impl Gate {
                 name: ANONYMOUS,
                 trusted: true,
                 grant: None,
+                node: false,
             });
         }
         let now = Timestamp::now();
@@ -89,16 +92,18 @@ impl Gate {
             found => found,
         });
         match (needed, found) {
-            (Some(needed), Some(Ok(grant))) if grant.role < needed => Err(weak(grant, needed)),
-            (_, Some(Ok(grant))) => Ok(Admitted {
+            (Some(needed), Some(Ok(grant))) if !grant.allows(&needed) => Err(weak(grant, &needed)),
+            (needed, Some(Ok(grant))) => Ok(Admitted {
                 name: grant.name.clone().into(),
-                trusted: true,
+                trusted: grant.role != Role::Node,
+                node: grant.role == Role::Node,
                 grant: needed.map(|needed| (grant.clone(), needed)),
             }),
             (None, _) => Ok(Admitted {
                 name: ANONYMOUS,
                 trusted: false,
                 grant: None,
+                node: false,
             }),
             (Some(_), None) => Err(no_token(headers.contains_key(header::AUTHORIZATION))),
             (Some(_), Some(Err(refusal))) => Err(refusal),
@@ -106,7 +111,7 @@ impl Gate {
     }
 
     /// Waits until a token no longer allows what it did.
-    pub async fn revoked(self, (mut grant, needed): (Grant, Role)) {
+    pub async fn revoked(self, (mut grant, needed): (Grant, Needed)) {
         /// The wall clock may be set, so it is looked at this often.
         const STEP: Duration = Duration::from_secs(60);
         let mut changes = self.0.tokens.subscribe();
@@ -121,7 +126,7 @@ impl Gate {
             let changed = tokio::time::timeout(sleep, changes.changed()).await;
             if let Ok(Ok(())) = changed {
                 match changes.borrow_and_update().still(&grant) {
-                    Some(now) if now.role >= needed => grant = now.clone(),
+                    Some(now) if now.allows(&needed) => grant = now.clone(),
                     _ => return,
                 }
             }
@@ -197,15 +202,17 @@ fn expired(grant: &Grant) -> Refusal {
     ))
 }
 
-fn weak(grant: &Grant, needed: Role) -> Refusal {
-    let (name, role, needed) = (&grant.name, grant.role.as_str(), needed.as_str());
+fn weak(grant: &Grant, needed: &Needed) -> Refusal {
+    let (name, role, scope) = (&grant.name, grant.role.as_str(), needed.role());
+    let of = grant.node.as_ref().map(|node| format!(" for '{node}'"));
+    let of = of.unwrap_or_default();
     let message = format!(
-        "the token of {name} has the role {role}, and this needs {needed}: use a token with that role"
+        "the token of {name} has the role {role}{of}, and this needs {needed}: use a token with that role"
     );
     Refusal {
         fault: Fault::new(Code::Forbidden, message),
         challenge: Some(format!(
-            "Bearer realm=\"mapek\", error=\"insufficient_scope\", scope=\"{needed}\""
+            "Bearer realm=\"mapek\", error=\"insufficient_scope\", scope=\"{scope}\""
         )),
     }
 }

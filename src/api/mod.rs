@@ -28,6 +28,7 @@ mod openapi;
 mod paging;
 mod plan;
 mod query;
+mod registration;
 mod schemas;
 mod solve;
 mod tags;
@@ -86,7 +87,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             route("/api/nodes/{id}")
                 .get(nodes::get)
-                .route(web::head().to(nodes::get)),
+                .route(web::head().to(nodes::get))
+                .put(registration::put)
+                .delete(registration::delete),
         )
         .service(route("/api/candidates").post(candidates::post))
         .service(

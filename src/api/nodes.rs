@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::fault::{Code, Fault};
 use crate::model::node::Standing;
 use crate::model::{Node, VmId};
+use crate::service::CutOff;
 
 use super::Handle;
 use super::answer::Timer;
@@ -19,7 +20,7 @@ use super::paging;
 
 /// Every VM that could be used.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "nodes": [], "next": null, "time": "0.02" }))]
+#[schema(example = json!({ "nodes": [], "next": null, "cut_off": null, "time": "0.02" }))]
 #[serde(deny_unknown_fields)]
 pub struct NodesShown {
     /// Ordered by name.
@@ -27,6 +28,10 @@ pub struct NodesShown {
     /// What to give as `after` for the page after this one; null if there is none.
     #[schema(value_type = Option<String>, example = "vm9")]
     next: Option<VmId>,
+    /// That so many nodes are silent at once that it must be this service that is cut off, so that none of them
+    /// counts as lost; null where that is not so.
+    #[schema(example = json!(null))]
+    cut_off: Option<CutOff>,
 }
 
 /// One node, and the `time` spent.
@@ -93,7 +98,7 @@ fn wanted(query: &str) -> Result<Wanted, Fault> {
 
 impl Wanted {
     /// The page of the nodes, which are in the order of their names, and where the one after it begins.
-    fn page(&self, mut nodes: Vec<Node>) -> NodesShown {
+    fn page(&self, mut nodes: Vec<Node>, cut_off: Option<CutOff>) -> NodesShown {
         nodes.retain(|node| {
             self.after.as_ref().is_none_or(|after| node.id > *after)
                 && self.standing.is_none_or(|standing| node.standing == standing)
@@ -103,7 +108,7 @@ impl Wanted {
         let more = nodes.len() > limit;
         nodes.truncate(limit);
         let next = nodes.last().filter(|_| more).map(|last| last.id.clone());
-        NodesShown { nodes, next }
+        NodesShown { nodes, next, cut_off }
     }
 }
 
@@ -127,7 +132,10 @@ pub async fn list(request: HttpRequest, service: Handle, timer: Timer) -> HttpRe
         Ok(wanted) => wanted,
         Err(fault) => return timer.fail(&fault),
     };
-    let nodes = service.nodes().await.map(|nodes| wanted.page(nodes));
+    let nodes = service
+        .nodes()
+        .await
+        .map(|nodes| wanted.page(nodes, service.cut_off()));
     match (nodes, wanted.format) {
         (Ok(page), Format::Csv) => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
@@ -191,7 +199,7 @@ fn table(nodes: &[Node]) -> String {
             or_nothing(tiers),
             json!(node.labels).to_string(),
             json!(node.capabilities).to_string(),
-            or_nothing(node.epoch.clone()),
+            or_nothing(node.epoch.map(|epoch| epoch.to_string())),
         ];
         let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
         text.push_str(&fields.join(","));

@@ -13,7 +13,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::auth::Role;
+use crate::auth::Needed;
 use crate::fault::{Code, Fault};
 
 use super::access::needed;
@@ -47,6 +47,8 @@ use merge::merge;
         super::logs::get,
         super::nodes::list,
         super::nodes::get,
+        super::registration::put,
+        super::registration::delete,
         super::plan::get,
         super::usage::get,
         super::translate::put,
@@ -81,7 +83,7 @@ pub fn document() -> Value {
     let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
     let scheme = json!({ "token": {
         "type": "http", "scheme": "bearer",
-        "description": "A named token with the role `read` or `write`; needed where the service has tokens."
+        "description": "A named token with the role `read` or `write`, or `node` for one node; needed where the service has tokens."
     } });
     set(&mut document, "components/securitySchemes", scheme);
     merge(&mut document);
@@ -207,10 +209,10 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let mut codes = errors(&id);
     let verb = Method::from_bytes(method.to_uppercase().as_bytes());
     let role = verb.as_ref().ok().and_then(|verb| needed(verb, path));
-    match role {
+    match &role {
         None => set(operation, "security", json!([])),
         Some(role) => {
-            set(operation, "security", json!([{ "token": [role.as_str()] }]));
+            set(operation, "security", json!([{ "token": [role.role()] }]));
             codes.push(Code::Unauthorized);
         }
     }
@@ -232,7 +234,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         codes.sort_unstable_by_key(|code| code.as_str());
         codes.dedup();
     }
-    if role == Some(Role::Write) || !codes.is_empty() && role.is_some() {
+    if role.as_ref().is_some_and(|role| *role != Needed::Read) || !codes.is_empty() && role.is_some() {
         codes.extend([Code::Stopping, Code::Internal]);
     }
     let answers: std::collections::BTreeMap<u16, Vec<Code>> =

@@ -4,6 +4,7 @@
 //! what they don't know they show as it came, or leave out.
 
 mod action;
+mod agent;
 mod backup;
 mod diff;
 mod doctor;
@@ -83,6 +84,7 @@ async fn dispatch(command: &Command, options: &ClientOptions, home: Option<PathB
         Command::Allocation => state::allocation(&client()?, output).await,
         Command::Inspect => state::inspect(&client()?, output).await,
         Command::Nodes(options) => nodes::nodes(&client()?, options, output).await,
+        Command::Agent(node) => agent::agent(node, options).await,
         Command::Candidates(options) => nodes::candidates(&client()?, options, output).await,
         Command::Cordon(nodes) => intents::cordon(&client()?, "cordon", nodes, output).await,
         Command::Uncordon(nodes) => intents::cordon(&client()?, "uncordon", nodes, output).await,

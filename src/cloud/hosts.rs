@@ -18,6 +18,8 @@ pub struct Hosts {
     mem_unit_mb: u64,
     tls: Option<Tls>,
     engines: Arc<dyn Engines>,
+    /// What one is called.
+    noun: &'static str,
 }
 
 impl Hosts {
@@ -31,7 +33,13 @@ impl Hosts {
             mem_unit_mb: infrastructure.mem_unit_mb,
             tls: infrastructure.docker.tls.clone(),
             engines,
+            noun: "host",
         }
+    }
+
+    /// The same, of machines that are called otherwise.
+    pub(super) fn called(self, noun: &'static str) -> Self {
+        Self { noun, ..self }
     }
 
     fn host(&self, name: &VmId) -> Result<&Host, CloudError> {
@@ -39,7 +47,7 @@ impl Hosts {
             .iter()
             .find(|host| host.name == *name)
             .ok_or_else(|| CloudError {
-                message: format!("there is no host '{name}' in the topology"),
+                message: format!("there is no {} '{name}'", self.noun),
                 kind: CloudErrorKind::Misconfigured,
                 effect: Effect::None,
             })
@@ -48,7 +56,11 @@ impl Hosts {
     fn engine(&self, host: &Host) -> Result<Arc<dyn Engine>, CloudError> {
         self.engines
             .at(&host.docker, self.tls.as_ref())
-            .map_err(|error| because(&host.name, error))
+            .map_err(|error| self.because(&host.name, error))
+    }
+
+    fn because(&self, name: &VmId, error: EngineError) -> CloudError {
+        because(self.noun, name, error)
     }
 }
 
@@ -86,13 +98,13 @@ impl Cloud for Hosts {
             .engine(host)?
             .machine()
             .await
-            .map_err(|error| because(name, error))?;
+            .map_err(|error| self.because(name, error))?;
         let size = Size {
             cpu: host.cpu.unwrap_or(self.vm.cpu),
             mem: host.mem.unwrap_or(self.vm.mem),
         };
         check_shape(&machine, size, self.mem_unit_mb).map_err(|problem| CloudError {
-            message: format!("host '{name}' can't be taken into use: {problem}"),
+            message: format!("{} '{name}' can't be taken into use: {problem}", self.noun),
             kind: CloudErrorKind::Misconfigured,
             effect: Effect::None,
         })?;
@@ -113,7 +125,7 @@ impl Cloud for Hosts {
             .engine(host)?
             .observe()
             .await
-            .map_err(|error| because(name, error))?;
+            .map_err(|error| self.because(name, error))?;
         let left: Vec<String> = seen
             .into_iter()
             .filter(|container| container.managed)
@@ -124,7 +136,8 @@ impl Cloud for Hosts {
         }
         Err(CloudError {
             message: format!(
-                "host '{name}' can't be released: containers that mapek made are still on it: {}",
+                "{} '{name}' can't be released: containers that mapek made are still on it: {}",
+                self.noun,
                 left.join(", ")
             ),
             kind: CloudErrorKind::Refused,
@@ -154,9 +167,9 @@ fn local_address(gateway: Option<String>) -> String {
     gateway.unwrap_or_else(|| "127.0.0.1".to_owned())
 }
 
-fn because(name: &VmId, error: EngineError) -> CloudError {
+fn because(noun: &str, name: &VmId, error: EngineError) -> CloudError {
     CloudError {
-        message: format!("the engine of host '{name}': {error}"),
+        message: format!("the engine of {noun} '{name}': {error}"),
         kind: match error.kind {
             EngineErrorKind::Misconfigured => CloudErrorKind::Misconfigured,
             EngineErrorKind::TimedOut => CloudErrorKind::TimedOut,

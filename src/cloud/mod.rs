@@ -7,11 +7,13 @@ pub mod autoscaling;
 mod capacity;
 mod embedded;
 mod hosts;
+mod registered;
 
 pub use autoscaling::AutoScalingGroup;
 pub use capacity::check_shape;
 pub use embedded::{LOCALHOST, embedded};
 pub use hosts::Hosts;
+pub use registered::RegisteredNodes;
 
 use std::collections::BTreeSet;
 
@@ -164,6 +166,10 @@ pub enum Standing {
     Ready,
     /// Not now, for this reason: it is still starting, or was put aside. What is on it stays.
     Aside(String),
+    /// It has not been heard of when it should have, for this reason. What is on it stays as long as that is so.
+    Silent(String),
+    /// It has said that it leaves. As long as it answers, what is on it can be moved away.
+    Departing(String),
     /// It is about to be taken away, for this reason, with what is on it.
     Leaving(String),
 }

@@ -29,7 +29,13 @@ pub struct ClientOptions {
     )]
     pub token: Option<Secret>,
     /// File with the token
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
+    #[arg(
+        long,
+        visible_alias = "token-file",
+        global = true,
+        value_name = "FILE",
+        conflicts_with = "token"
+    )]
     pub token_from: Option<PathBuf>,
     /// Authorities to trust instead of the system's (PEM)
     #[arg(long, global = true, env = "MAPEK_CA_CERT", value_name = "FILE")]

@@ -22,7 +22,7 @@ pub struct Options {
     /// Further names and addresses under which clients reach the service, separated by commas; requests to any other are refused
     #[arg(long, env = "MAPEK_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub allowed_hosts: Option<Vec<String>>,
-    /// File of tokens, one line each: NAME ROLE TOKEN and, if it expires, EXPIRES; ROLE is read or write; reread on SIGHUP
+    /// File of tokens, one line each: NAME ROLE TOKEN and, if it expires, EXPIRES; ROLE is read, write or node:ID; reread on SIGHUP
     #[arg(long, env = "MAPEK_TOKENS_FILE", value_name = "FILE")]
     pub tokens_file: Option<PathBuf>,
     /// Tokens, separated by commas; other users can see flags, so prefer the environment or a file

@@ -1,8 +1,9 @@
-//! Whether a VM still has room for what is about to be put on it, by what its engine runs now.
+//! Whether a VM still has room for what is about to be put on it, according to what its engine runs
+//! now.
 //!
-//! A plan is placed on what engines were seen to run. A VM that has not answered since may have come back as it was
-//! some time ago, with containers that were removed in the meantime. So a VM is looked at again before anything is put
-//! on it, unless it was heard of just now.
+//! A plan is placed on what engines were seen to run. A VM that has not answered since may have
+//! come back in an older state, with containers that were removed in the meantime. So a VM is
+//! looked at again before anything is put on it, unless it has just answered.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,8 @@ use super::reality::{foreign, held};
 use super::spec;
 use super::world::{View, World};
 
-/// How long what a VM was seen to run is taken to be so. No machine goes down and comes back in less.
+/// How long what a VM was seen to run is relied on. No machine goes down and comes back in less
+/// time.
 const LATELY: Duration = Duration::from_secs(2);
 
 /// When each VM last did what it was asked, by its name in the plan.
@@ -38,7 +40,7 @@ impl Heard {
         self.all().insert(vm.clone(), Instant::now());
     }
 
-    /// It has not, so that nothing is known of it.
+    /// It has not, so nothing is known about it.
     pub(super) fn not(&self, vm: &VmId) {
         self.all().remove(vm);
     }
@@ -48,7 +50,7 @@ impl Heard {
     }
 }
 
-/// What is put on a VM.
+/// What is going to be put on a VM.
 #[derive(Clone, Copy, Debug)]
 struct Put<'a> {
     container: &'a TierId,
@@ -95,7 +97,7 @@ impl<'a> Put<'a> {
     }
 }
 
-/// Fails where what an action puts on its VM has no room there any more.
+/// Fails if what an action puts on its VM no longer has room there.
 ///
 /// # Errors
 ///
@@ -120,7 +122,7 @@ pub(super) async fn still_room(
     }
 }
 
-/// Starts a container again that is confirmed and does not run, where it still has room.
+/// Starts a container again that is confirmed and does not run, if it still has room.
 ///
 /// # Errors
 ///
@@ -150,13 +152,13 @@ pub(super) async fn start_again(
     Ok(())
 }
 
-/// Why there is no room for it beside all else that the engine runs. Pure.
+/// Why there is no room for it beside everything else that the engine runs. Pure.
 fn no_room(topology: &Topology, (name, vm): (&VmId, &Vm), seen: &[Observed], put: Put<'_>) -> Option<Fault> {
     let holding = || seen.iter().filter(|one| one.state.holds());
     let next = successor(put.container.as_str());
     let own = |one: &&Observed| one.managed && one.name == put.container.as_str();
     let is_next = |one: &&Observed| one.managed && one.name == next;
-    // What it has already, it may have on.
+    // It may keep what it already has.
     let has = holding().filter(|one| !put.beside_old && (own(one) || is_next(one)));
     let mut has = has.map(|one| self::held(topology, one));
     if has.any(|has| put.size.fits(has.size) && put.cores.0.is_subset(&has.cores.0)) {
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!(room(&seen, (2, 2), &[0, 1], false), None);
         assert_eq!(room(&seen, (1, 1), &[0], false), None);
         assert!(room(&seen, (2, 3), &[0, 1], false).is_some());
-        // A second one beside it is another matter.
+        // A second one beside it is different.
         assert!(room(&seen, (1, 1), &[0], true).is_some());
     }
 }

@@ -104,6 +104,12 @@ codes! {
     EngineChanged, "engine_changed", 409,
         "Another engine answers at the endpoint of the one that has the VM's containers.",
         "Fix the endpoint; if the old engine is gone for good, give the VM up and send the plan again.";
+    EpochStale, "epoch_stale", 409,
+        "A later start of the node's agent has registered; its epoch is in `details`.",
+        "Stop the older agent; a new start of one takes a larger epoch.";
+    NodesNotTaken, "nodes_not_taken", 409,
+        "The topology's machines do not register themselves, or as many have as may.",
+        "Put a topology with `\"cloud_driver\": {\"nodes\": {}}`.";
     MemoryInUse, "memory_in_use", 409,
         "A container uses more memory than a smaller limit would leave it.",
         "Leave its tier the memory that the error names, or let the container free some first.";
@@ -127,6 +133,9 @@ codes! {
         "Fix every place that `details` names; nothing was changed.";
     PlanInvalid, "plan_invalid", 422,
         "The plan is not valid for the topology.",
+        "Fix every place that `details` names; nothing was changed.";
+    NodeInvalid, "node_invalid", 422,
+        "What a node says of itself is not valid.",
         "Fix every place that `details` names; nothing was changed.";
     AllocationInvalid, "allocation_invalid", 422,
         "The allocation given to solve is not valid.",

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Seal, Stamped};
 use crate::model::intent::{Cordon, Intent};
-use crate::model::{Change, RevisionKey, VmId};
+use crate::model::{Change, Registration, Registrations, RevisionKey, VmId};
 
 use super::{CordonChange, History, Journal, JournalError, Kept, Pruned, Retention};
 
@@ -197,6 +197,19 @@ impl<J: Journal> Journal for KillingJournal<J> {
 
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
         self.inner.cordons()
+    }
+
+    fn keep_node(
+        &mut self,
+        node: &VmId,
+        registration: Option<&Registration>,
+        event: &Value,
+    ) -> Result<(), JournalError> {
+        self.inner.keep_node(node, registration, event)
+    }
+
+    fn nodes(&self) -> Result<Registrations, JournalError> {
+        self.inner.nodes()
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {

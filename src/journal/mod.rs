@@ -15,6 +15,7 @@ mod intents;
 #[cfg(debug_assertions)]
 mod killing;
 mod migrate;
+mod nodes;
 mod page;
 mod retention;
 mod rows;
@@ -32,7 +33,7 @@ use uuid::Uuid;
 
 use crate::execute::{Frozen, Outcome, Seal, Stamped};
 use crate::model::intent::{Cordon, Intent};
-use crate::model::{Allocation, Change, RevisionKey, VmId};
+use crate::model::{Allocation, Change, Registration, Registrations, RevisionKey, VmId};
 
 pub use backup::{backup, restore};
 pub use error::JournalError;
@@ -214,6 +215,26 @@ pub trait Journal: Send {
     ///
     /// When the journal can't be read.
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError>;
+
+    /// Keeps what a node registered with, in the place of what it did before, with the event that tells of it;
+    /// None forgets the node.
+    ///
+    /// # Errors
+    ///
+    /// When they are not surely on disk.
+    fn keep_node(
+        &mut self,
+        node: &VmId,
+        registration: Option<&Registration>,
+        event: &Value,
+    ) -> Result<(), JournalError>;
+
+    /// The nodes that have registered themselves.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn nodes(&self) -> Result<Registrations, JournalError>;
 
     /// Executions that have begun and not ended, in the order in which they began.
     ///

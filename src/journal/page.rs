@@ -1,4 +1,4 @@
-//! Pages of lists, newest first: what of a list is asked for, and where a page begins.
+//! Pages of lists, newest first: which part of a list is wanted, and where a page begins.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
@@ -8,10 +8,10 @@ use crate::execute::Standing;
 
 use super::error::JournalError;
 
-/// Which of a list to tell, newest first. `S` is what its entries can stand at.
+/// Which part of a list is wanted, newest first. `S` is the state of its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<S = Standing> {
-    /// So many at most.
+    /// How many at most.
     pub limit: u32,
     /// Only those before this one, in the order of the record.
     pub before: Option<Uuid>,
@@ -33,8 +33,8 @@ impl<S> Page<S> {
         }
     }
 
-    /// The number that the entries of this page are below, in a table with `seq` and `id`; None where there is no
-    /// entry of the id that it begins before.
+    /// The number that the entries of this page are below, in a table with `seq` and `id`; None if
+    /// there is no entry with the id that it should begin before.
     pub(super) fn below(&self, connection: &Connection, table: &str) -> Result<Option<i64>, JournalError> {
         let Some(id) = self.before else {
             return Ok(Some(i64::MAX));
@@ -46,7 +46,7 @@ impl<S> Page<S> {
             .optional()?)
     }
 
-    /// One more than is told says whether there are others.
+    /// One row more than wanted shows whether there are others.
     pub(super) fn cut<T>(&self, mut found: Vec<T>) -> (Vec<T>, bool) {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = found.len() > limit;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::error::JournalError;
-use super::{intents, migrate};
+use super::{intents, migrate, nodes};
 
 /// The version that this program writes.
 pub(super) const VERSION: i64 = 6;
@@ -132,6 +132,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
         VERSION => {}
         older => migrate::from(older, &transaction)?,
     }
+    transaction.execute_batch(nodes::TABLE)?;
     transaction.execute(
         "UPDATE about SET written_by = ?1 WHERE written_by <> ?1",
         [PROGRAM],

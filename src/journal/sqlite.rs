@@ -11,13 +11,14 @@ use uuid::Uuid;
 
 use crate::execute::{Event, Frozen, Outcome, Seal, Stamped, Standing};
 use crate::model::intent::{Cordon, Intent};
-use crate::model::{Change, RevisionKey, VmId};
+use crate::model::{Change, Registration, Registrations, RevisionKey, VmId};
 use crate::translate::Stage;
 
 use super::error::JournalError;
 use super::folder::Folder;
 use super::history::{History, SqliteHistory};
 use super::intents::{self, CordonChange};
+use super::nodes;
 use super::retention::{self, Pruned, Retention};
 use super::rows::{self, counter, id_of, read, time, write};
 use super::{Journal, Kept, schema};
@@ -352,6 +353,23 @@ impl Journal for SqliteJournal {
 
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
         intents::cordons(&self.connection)
+    }
+
+    fn keep_node(
+        &mut self,
+        node: &VmId,
+        registration: Option<&Registration>,
+        noted: &Value,
+    ) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        nodes::keep(&transaction, node, registration)?;
+        event(&transaction, None, &write(noted)?, &[])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn nodes(&self) -> Result<Registrations, JournalError> {
+        nodes::all(&self.connection)
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {

@@ -1,8 +1,8 @@
-//! The addresses of dependencies that containers are given.
+//! The addresses of dependencies that containers get.
 //!
-//! A container finds each dependency that is on one VM at most under that tier's name, at the address of the VM that it is
-//! on. An engine writes these down when it makes the container, and writes them again at every restart of it: so one whose
-//! dependency has moved is stale, and is replaced.
+//! A container finds each dependency that is on at most one VM under that tier's name, at the
+//! address of its VM. An engine writes these addresses into the container when it makes it, and
+//! again at every restart. So a container whose dependency has moved is stale, and is replaced.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +14,17 @@ use super::allocation::Allocation;
 use super::ids::{RevisionId, TierId, VmId};
 use super::topology::{Tier, Topology};
 
-/// Addresses by the names that a container knows them under.
+/// Addresses by the names under which a container knows them.
 pub type Addresses = BTreeMap<String, String>;
 
-/// An address that a container has and should not have any more.
+/// An address that a container has and should no longer have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({ "dependency": "db", "is": "10.0.0.1", "should": "10.0.0.2" }))]
 pub struct StaleAddress {
-    /// The name that the container knows the dependency under.
+    /// The name under which the container knows the dependency.
     #[schema(example = "db")]
     pub dependency: String,
-    /// Where it looks for it; null where it has no address of it.
+    /// Where it looks for it; null if it has no address of it.
     #[schema(example = "10.0.0.1")]
     pub is: Option<String>,
     /// Where it is; null while its VM is still to be made.
@@ -51,7 +51,7 @@ impl fmt::Display for StaleAddress {
 }
 
 impl Topology {
-    /// The dependencies of a tier that its containers are given the addresses of.
+    /// The dependencies of a tier whose addresses its containers get.
     pub fn addressed<'a>(&'a self, tier: &'a Tier) -> impl Iterator<Item = &'a Tier> {
         let dependencies = tier.depends_on.iter().filter_map(|id| self.tiers.get(id));
         dependencies.filter(|dependency| dependency.max_node == Some(1))
@@ -70,7 +70,7 @@ impl Topology {
     }
 }
 
-/// Where the dependencies are that containers know the addresses of.
+/// Where those dependencies are whose addresses containers know.
 pub struct Whereabouts<'a> {
     topology: &'a Topology,
     now: &'a Allocation,
@@ -104,8 +104,9 @@ impl<'a> Whereabouts<'a> {
         }
     }
 
-    /// Which addresses of a container that was given `had` are not those of its dependencies. A dependency that is
-    /// nowhere has none, and one whose VM has no address that is known can't be looked for.
+    /// Which addresses of a container that was given `had` are not those of its dependencies. A
+    /// dependency that is nowhere has none, and one whose VM has no known address can't be looked
+    /// for.
     #[must_use]
     pub fn stale(&self, tier: &TierId, revision: Option<&RevisionId>, had: &Addresses) -> Vec<StaleAddress> {
         let Some((tier, _)) = self.topology.made_as(tier, revision) else {
@@ -119,7 +120,7 @@ impl<'a> Whereabouts<'a> {
                     .into_iter()
                     .find_map(|side| side.vms.get(*vm)?.ip.clone());
                 match known {
-                    // While it moves it may be in two places.
+                    // While it moves, it may be in two places.
                     Some(ip) if is == Some(&ip) => return None,
                     None if self.now.vms.contains_key(*vm) => return None,
                     known => wanted = Some(known),

@@ -15,6 +15,7 @@ pub mod node;
 pub mod plan;
 pub mod problem;
 mod reader;
+pub mod registration;
 pub mod revision;
 pub mod topology;
 pub mod units;
@@ -30,6 +31,7 @@ pub use problem::{Problem, Problems, Warning};
 #[cfg(test)]
 pub(crate) use reader::known_fields;
 pub use reader::{alternatives, join as path, nearest};
+pub use registration::{Refresh, Registration, Registrations};
 pub use revision::{Handover, RevisionKey, Revisions};
 pub use topology::Topology;
 pub use units::{Cpu, Size, mib};

@@ -56,6 +56,8 @@ pub enum Source {
     Hosts,
     /// An instance of an AWS Auto Scaling group.
     Autoscaling,
+    /// A machine that registered itself.
+    Nodes,
 }
 
 impl Source {
@@ -66,6 +68,7 @@ impl Source {
             Self::Embedded => "embedded",
             Self::Hosts => "hosts",
             Self::Autoscaling => "autoscaling",
+            Self::Nodes => "nodes",
         }
     }
 }
@@ -180,8 +183,8 @@ pub struct Node {
     /// Its health, at the last look.
     #[schema(value_type = BTreeMap<String, Value>)]
     pub health: Map<String, Value>,
-    /// Which start of the node's agent this is; null for nodes without an agent.
-    pub epoch: Option<String>,
+    /// Which start of the node's agent this is: a later one has a larger number. Null for nodes without an agent.
+    pub epoch: Option<u64>,
 }
 
 impl Node {

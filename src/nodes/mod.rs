@@ -1,10 +1,16 @@
-//! What each node last said, and its standing that follows from that.
+//! What was heard of each node, by whoever looked and from itself, and how it stands because of that.
 //!
-//! Pure: the time since the start of this process is an argument and never goes back. The wall
-//! clock decides nothing; it is only recorded for people. What was heard before a restart is not
-//! known here, so a node is silent for a full period before it counts as lost, however long `mapek`
-//! was down.
+//! Pure: the time since the start of this process comes in as an argument and never runs back. Nothing is decided
+//! by the clock on the wall, which is only written down for people. What was heard before a restart is not known
+//! here, so that a node is silent for a full period before it counts as lost, however long `mapek` was down.
+//!
+//! | | |
+//! |---|---|
+//! | `known` | one node: its lease, what its engine answered, whether it is away and since when |
+//! | `fleet` | all of them: who is lost, and when so many are away that it must be us who is cut off |
 
+mod fleet;
+mod known;
 #[cfg(test)]
 mod tests;
 
@@ -17,21 +23,25 @@ use serde_json::{Map, Value};
 use crate::model::node::Standing;
 use crate::model::{About, VmId};
 
-/// A moment: since the start, and by the wall clock.
+pub use fleet::{Assessment, Isolation, Rules, Turn};
+use known::Known;
+pub use known::Lease;
+
+/// A moment: since the start, and by the clock on the wall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Since the start of this process.
     pub since_start: Duration,
-    /// What is recorded for it.
+    /// What is written down for it.
     pub at: Timestamp,
 }
 
 /// What a node's engine answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// What it says about itself.
+    /// What it says of itself.
     pub about: About,
-    /// Its health.
+    /// How it does.
     pub health: Map<String, Value>,
 }
 
@@ -39,35 +49,28 @@ pub struct Heard {
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     known: BTreeMap<VmId, Known>,
+    /// So many are away at once that it must be us who is cut off.
+    isolation: Option<Isolation>,
+    /// When that was last so. Nobody counts as lost before a full period after it.
+    isolated_until: Option<Moment>,
 }
 
-#[derive(Clone, Debug)]
-struct Known {
-    heard: Heard,
-    /// Why it does not answer; None if it did last time.
-    silent: Option<String>,
-    /// Since when it has answered, or has not.
-    turned: Moment,
-    /// Its standing when that was last asked, and since when.
-    stood: Option<(Standing, Moment)>,
-}
-
-/// What others than its engine say about a node.
+/// What others than its engine say of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Nothing: it can be used.
     Nothing,
     /// It takes nothing new, for this reason.
     Cordoned(String),
-    /// Everything on it is being moved away, for this reason.
+    /// Everything is to leave it, for this reason.
     Draining(String),
     /// Its source has put it aside, for this reason.
     Aside(String),
-    /// Its source is taking it away, for this reason.
+    /// Its source takes it away, for this reason.
     Leaving(String),
 }
 
-/// A node's standing.
+/// How a node stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stands {
     /// How.
@@ -78,23 +81,40 @@ pub struct Stands {
     pub since: Timestamp,
 }
 
+/// Whether a node is there, whatever anybody wants of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is.
+    Here,
+    /// It is back from having been lost again and again, and has to stay for a while before it is used.
+    Unsteady(String),
+    /// It has not been heard of when it should have.
+    Silent(String),
+    /// That has lasted so long that it counts as lost.
+    Lost(String),
+}
+
 impl Registry {
-    /// A node answered.
+    /// A node's engine answered.
     pub fn heard(&mut self, node: &VmId, heard: Heard, now: Moment) {
-        let known = self.known.entry(node.clone()).or_insert_with(|| Known::new(now));
-        if known.silent.take().is_some() {
-            known.turned = now;
-        }
-        known.heard = heard;
+        self.of(node, now).heard(heard, now);
     }
 
-    /// A node did not answer.
+    /// A node's engine did not answer.
     pub fn unheard(&mut self, node: &VmId, why: &str, now: Moment) {
-        let known = self.known.entry(node.clone()).or_insert_with(|| Known::new(now));
-        if known.silent.is_none() {
-            known.turned = now;
+        self.of(node, now).unheard(why, now);
+    }
+
+    /// A node said itself that it is there.
+    pub fn refreshed(&mut self, node: &VmId, lease: Lease, now: Moment) {
+        self.of(node, now).refreshed(lease);
+    }
+
+    /// A node said that it leaves: it owes no refresh any more.
+    pub fn left(&mut self, node: &VmId) {
+        if let Some(known) = self.known.get_mut(node) {
+            known.lease = None;
         }
-        known.silent = Some(why.to_owned());
     }
 
     /// Forgets nodes that no source has any more.
@@ -102,53 +122,61 @@ impl Registry {
         self.known.retain(|node, _| nodes.contains(node));
     }
 
-    /// What it said last.
+    /// What its engine last said.
     #[must_use]
     pub fn last(&self, node: &VmId) -> Option<&Heard> {
         Some(&self.known.get(node)?.heard)
     }
 
-    /// A node's standing now. What makes it unusable by itself goes before what somebody wants of
-    /// it.
-    pub fn stands(&mut self, node: &VmId, told: &Told, lost_after: Duration, now: Moment) -> Stands {
-        let known = self.known.entry(node.clone()).or_insert_with(|| Known::new(now));
-        let silent_for = now.since_start.saturating_sub(known.turned.since_start);
-        let (standing, reason) = match (&known.silent, told) {
+    /// How it does, as it last said itself.
+    #[must_use]
+    pub fn health(&self, node: &VmId) -> Option<&Map<String, Value>> {
+        Some(&self.known.get(node)?.lease.as_ref()?.health)
+    }
+
+    /// That so many are away at once that it must be us who is cut off, where that is so.
+    #[must_use]
+    pub const fn isolation(&self) -> Option<&Isolation> {
+        self.isolation.as_ref()
+    }
+
+    /// Whether a node is there, as it was last assessed; of one that is not known nothing is held against it.
+    #[must_use]
+    pub fn presence(&self, node: &VmId, now: Moment) -> Presence {
+        self.known
+            .get(node)
+            .map_or(Presence::Here, |known| known.presence(now))
+    }
+
+    /// Whether it owes a refresh.
+    #[must_use]
+    pub fn is_overdue(&self, node: &VmId, now: Moment) -> bool {
+        self.known.get(node).is_some_and(|known| known.is_overdue(now))
+    }
+
+    /// How a node stands now. What makes it unusable by itself weighs more than what somebody wants of it.
+    pub fn stands(&mut self, node: &VmId, told: &Told, now: Moment) -> Stands {
+        let known = self.of(node, now);
+        let (standing, reason) = match (known.presence(now), told) {
             (_, Told::Leaving(why)) => (Standing::Leaving, Some(why.clone())),
-            // A node that is still being started need not answer.
+            // One that is still being started need not answer.
             (_, Told::Aside(why)) => (Standing::Aside, Some(why.clone())),
-            (Some(why), _) if silent_for >= lost_after => {
-                let seconds = lost_after.as_secs();
-                let reason = format!("it has not answered for {seconds} s and more: {why}");
-                (Standing::Lost, Some(reason))
-            }
-            (Some(why), _) => (Standing::Silent, Some(format!("it does not answer: {why}"))),
-            (None, Told::Draining(why)) => (Standing::Draining, Some(why.clone())),
-            (None, Told::Cordoned(why)) => (Standing::Cordoned, Some(why.clone())),
-            (None, Told::Nothing) => (Standing::Ready, None),
+            (Presence::Lost(why), _) => (Standing::Lost, Some(why)),
+            (Presence::Silent(why), _) => (Standing::Silent, Some(why)),
+            (Presence::Unsteady(why), _) => (Standing::Aside, Some(why)),
+            (Presence::Here, Told::Draining(why)) => (Standing::Draining, Some(why.clone())),
+            (Presence::Here, Told::Cordoned(why)) => (Standing::Cordoned, Some(why.clone())),
+            (Presence::Here, Told::Nothing) => (Standing::Ready, None),
         };
-        let since = match known.stood {
-            Some((stood, since)) if stood == standing => since,
-            // It became silent when it did not answer, not when somebody asked.
-            _ if matches!(standing, Standing::Silent | Standing::Ready) => known.turned,
-            _ => now,
-        };
-        known.stood = Some((standing, since));
+        let since = known.stands(standing, now);
         Stands {
             standing,
             reason,
             since: since.at,
         }
     }
-}
 
-impl Known {
-    fn new(now: Moment) -> Self {
-        Self {
-            heard: Heard::default(),
-            silent: None,
-            turned: now,
-            stood: None,
-        }
+    fn of(&mut self, node: &VmId, now: Moment) -> &mut Known {
+        self.known.entry(node.clone()).or_insert_with(|| Known::new(now))
     }
 }

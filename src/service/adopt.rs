@@ -53,7 +53,7 @@ impl Service {
             let message = format!("{owner} is this data directory's own id: its containers are ours already");
             return Err(Fault::new(Code::Conflict, message));
         }
-        let offer = self.inner.platform.cloud(&topology)?.offer().await?;
+        let offer = self.offer(&topology).await?;
         let tls = topology.infrastructure.docker.tls.as_ref();
         let vms = offer
             .vms

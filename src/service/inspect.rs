@@ -207,7 +207,7 @@ impl Service {
 
     /// The VMs that the cloud has.
     pub(super) async fn known(&self, topology: &Arc<Topology>) -> Result<BTreeMap<VmId, CloudVm>, Fault> {
-        let offer = self.inner.platform.cloud(topology)?.offer().await?;
+        let offer = self.offer(topology).await?;
         Ok(offer.vms.into_iter().map(|vm| (vm.name.clone(), vm)).collect())
     }
 

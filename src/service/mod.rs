@@ -40,6 +40,7 @@ mod queue;
 mod ready;
 mod reconciler;
 mod redact;
+mod registered;
 mod requirements;
 mod retention;
 mod state;
@@ -75,6 +76,7 @@ pub use platform::Platform;
 pub use queue::on_behalf_of;
 pub use ready::Readiness;
 pub use redact::without_secrets;
+pub use registered::{CutOff, Welcome};
 pub use state::snapshot::Snapshot;
 pub use supervisor::phase::OnRestart;
 pub use supervisor::runner::Ended;
@@ -131,7 +133,9 @@ struct Inner {
     ready: tokio::sync::Mutex<Option<(tokio::time::Instant, Readiness)>>,
     metrics: metrics::Metrics,
     /// What was heard of the nodes, by whoever looked.
-    nodes: nodes::Registered,
+    nodes: nodes::Known,
+    /// Wakes the reconciler: something is to be done that need not wait for its next look.
+    wake: tokio::sync::Notify,
 }
 
 impl Service {
@@ -162,7 +166,8 @@ impl Service {
             what_ifs,
             ready: tokio::sync::Mutex::default(),
             metrics,
-            nodes: nodes::Registered::default(),
+            nodes: nodes::Known::default(),
+            wake: tokio::sync::Notify::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
@@ -26,12 +25,12 @@ use super::{Service, Snapshot};
 pub(super) type Nodes = BTreeMap<VmId, Node>;
 
 /// What was heard of the nodes since the start.
-pub(super) struct Registered {
+pub(super) struct Known {
     started: Instant,
     registry: Mutex<Registry>,
 }
 
-impl Default for Registered {
+impl Default for Known {
     fn default() -> Self {
         Self {
             started: Instant::now(),
@@ -80,7 +79,11 @@ impl Service {
             return Ok((Nodes::new(), TakenPorts::default()));
         };
         let known = self.known(&topology).await?;
-        let looks = known.values().filter(|vm| vm.standing == Standing::Ready);
+        let answers = |vm: &&CloudVm| {
+            use Standing::{Departing, Ready, Silent};
+            matches!(vm.standing, Ready | Silent(_) | Departing(_))
+        };
+        let looks = known.values().filter(answers);
         let looks = looks.map(|vm| {
             let (snapshot, topology) = (&snapshot, &topology);
             async move {
@@ -97,6 +100,7 @@ impl Service {
             }
         });
         let seen: BTreeMap<VmId, Vec<Observed>> = join_all(looks).await.into_iter().flatten().collect();
+        self.assess(&fleet(&known)).await;
         let mut nodes = Nodes::new();
         for vm in known.values() {
             let seen = seen.get(&vm.name).map(Vec::as_slice);
@@ -109,8 +113,12 @@ impl Service {
                 nodes.insert(id.clone(), self.as_node(&snapshot, &topology, &gone, None));
             }
         }
-        let names: BTreeSet<VmId> = nodes.keys().cloned().collect();
-        self.registry(|registry, _| registry.keep(&names));
+        let mut names: BTreeSet<VmId> = nodes.keys().cloned().collect();
+        self.registry(|registry, _| {
+            // Others may have registered since.
+            names.extend(self.snapshot().registered.keys().cloned());
+            registry.keep(&names);
+        });
         let mut ports = TakenPorts::default();
         for (vm, seen) in &seen {
             ports.note(vm, seen);
@@ -151,13 +159,22 @@ impl Service {
         }
     }
 
-    fn registry<T>(&self, with: impl FnOnce(&mut Registry, Moment) -> T) -> T {
-        let registered = &self.inner.nodes;
-        let now = Moment {
-            since_start: registered.started.elapsed(),
+    /// Now, for the registry.
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            since_start: self.inner.nodes.started.elapsed(),
             at: self.inner.settings.outside.now(),
-        };
-        let mut registry = registered.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn registry<T>(&self, with: impl FnOnce(&mut Registry, Moment) -> T) -> T {
+        let now = self.moment();
+        let mut registry = self
+            .inner
+            .nodes
+            .registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         with(&mut registry, now)
     }
 
@@ -170,11 +187,14 @@ impl Service {
         seen: Option<&[Observed]>,
     ) -> Node {
         let told = told(snapshot, vm);
-        let heal = topology.infrastructure.self_heal.unwrap_or_default();
-        let lost_after = Duration::from_secs(u64::from(heal.lost_after_s));
         let (stands, heard) = self.registry(|registry, now| {
-            let stands = registry.stands(&vm.name, &told, lost_after, now);
-            (stands, registry.last(&vm.name).cloned().unwrap_or_default())
+            let stands = registry.stands(&vm.name, &told, now);
+            let mut heard = registry.last(&vm.name).cloned().unwrap_or_default();
+            // What it says itself, besides what its engine shows.
+            heard
+                .health
+                .extend(registry.health(&vm.name).cloned().unwrap_or_default());
+            (stands, heard)
         });
         let about = heard.about.and(&vm.about);
         let held = snapshot.allocation.vms.get(&vm.name);
@@ -202,7 +222,7 @@ impl Service {
             labels: about.labels,
             capabilities: about.capabilities,
             health: heard.health,
-            epoch: None,
+            epoch: snapshot.registered.get(&vm.name).map(|node| node.epoch),
         }
     }
 }
@@ -239,14 +259,26 @@ pub(super) fn imagined(topology: &Topology, allocation: &Allocation, offer: &Off
 /// What others than its engine say about a VM: its source, and who cordoned it.
 fn told(snapshot: &Snapshot, vm: &CloudVm) -> Told {
     match &vm.standing {
-        Standing::Ready => match (snapshot.drained(&vm.name), snapshot.cordons.get(&vm.name)) {
-            (Some(why), _) => Told::Draining(why),
-            (None, Some(cordon)) => Told::Cordoned(cordon.reason()),
-            (None, None) => Told::Nothing,
-        },
+        Standing::Ready | Standing::Silent(_) => wanted_of(snapshot, &vm.name),
+        Standing::Departing(why) => Told::Leaving(why.clone()),
         Standing::Aside(why) => Told::Aside(why.clone()),
         Standing::Leaving(why) => Told::Leaving(why.clone()),
     }
+}
+
+/// What somebody wants of a node.
+pub(super) fn wanted_of(snapshot: &Snapshot, node: &VmId) -> Told {
+    match (snapshot.drained(node), snapshot.cordons.get(node)) {
+        (Some(why), _) => Told::Draining(why),
+        (None, Some(cordon)) => Told::Cordoned(cordon.reason()),
+        (None, None) => Told::Nothing,
+    }
+}
+
+/// The nodes of which any may be lost: those that are said to be there.
+pub(super) fn fleet(known: &BTreeMap<VmId, CloudVm>) -> BTreeSet<VmId> {
+    let there = |vm: &&CloudVm| matches!(vm.standing, Standing::Ready | Standing::Silent(_));
+    known.values().filter(there).map(|vm| vm.name.clone()).collect()
 }
 
 fn lost_by_its_source(id: &VmId, vm: &Vm) -> CloudVm {
@@ -264,6 +296,7 @@ pub(super) fn source(topology: &Topology) -> Source {
         CloudSpec::Embedded => Source::Embedded,
         CloudSpec::Hosts(_) => Source::Hosts,
         CloudSpec::AutoScaling(_) => Source::Autoscaling,
+        CloudSpec::Nodes(_) => Source::Nodes,
     }
 }
 

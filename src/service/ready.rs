@@ -57,15 +57,7 @@ impl Service {
         snapshot: &Arc<Snapshot>,
         topology: &Arc<Topology>,
     ) -> (Option<String>, Option<String>) {
-        let offer = async {
-            let cloud = self
-                .inner
-                .platform
-                .cloud(topology)
-                .map_err(|fault| fault.message)?;
-            let offer = self.to_the_end(async move { Ok(cloud.offer().await?) });
-            offer.await.map_err(|fault| fault.message)
-        };
+        let offer = async { self.offer(topology).await.map_err(|fault| fault.message) };
         let vms = match tokio::time::timeout(LIMIT, offer).await.unwrap_or_else(late) {
             Ok(offer) => offer.vms,
             Err(problem) => return (Some(problem), None),
@@ -79,7 +71,8 @@ impl Service {
             let answer = look.await.unwrap_or_else(late);
             answer.err().map(|problem| format!("VM '{}': {problem}", vm.name))
         });
-        let problems: Vec<String> = join_all(looks).await.into_iter().flatten().collect();
+        let mut problems: Vec<String> = join_all(looks).await.into_iter().flatten().collect();
+        problems.extend(self.cut_off_told());
         (None, (!problems.is_empty()).then(|| problems.join("; ")))
     }
 

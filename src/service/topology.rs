@@ -102,10 +102,7 @@ impl Service {
             return Vec::new();
         }
         // Who is asked and does not answer says nothing for or against it.
-        let Ok(cloud) = self.inner.platform.cloud(&topology) else {
-            return Vec::new();
-        };
-        let (Ok(offer), Ok(mut nodes)) = (cloud.offer().await, self.nodes_here().await) else {
+        let (Ok(offer), Ok(mut nodes)) = (self.offer(&topology).await, self.nodes_here().await) else {
             return Vec::new();
         };
         nodes.retain(|_, node| node.standing != Standing::Silent && node.standing != Standing::Lost);
@@ -272,9 +269,11 @@ pub(super) fn check_against_use(
 /// was launched with.
 pub(super) fn size_now(topology: &Topology, vm: &VmId) -> Option<Size> {
     let infrastructure = &topology.infrastructure;
-    match infrastructure.cloud {
+    match &infrastructure.cloud {
         Cloud::AutoScaling(_) => None,
-        Cloud::Embedded | Cloud::Hosts(_) => Some(infrastructure.size_of(vm)),
+        // One that has left says nothing of its size any more.
+        Cloud::Nodes(registered) if !registered.members.contains_key(vm) => None,
+        Cloud::Embedded | Cloud::Hosts(_) | Cloud::Nodes(_) => Some(infrastructure.size_of(vm)),
     }
 }
 
@@ -293,6 +292,8 @@ fn unmakeable(topology: &Topology) -> Option<Problems> {
     let why = match (&infrastructure.cloud, infrastructure.shapes.len()) {
         (_, 0) => return None,
         (Cloud::AutoScaling(_), 1) => return None,
+        // Said already, where the document is read.
+        (Cloud::Nodes(_), _) => return None,
         (Cloud::AutoScaling(_), _) => {
             "an Auto Scaling group launches VMs of one shape: keep that one here; POST /api/solve takes several, \
              to find out which serve best"

@@ -36,6 +36,7 @@ mod nodes;
 mod old_clients;
 mod openapi;
 mod overtaken;
+mod registration;
 mod requests;
 mod secrets;
 mod server;

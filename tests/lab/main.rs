@@ -50,6 +50,7 @@ mod smoke;
 mod example_hooks;
 
 mod addresses;
+mod agents;
 mod aws_access;
 mod aws_cancel;
 mod aws_crash;

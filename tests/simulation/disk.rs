@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mapek::execute::{Event, Frozen, Outcome, Seal, Stamped};
 use mapek::journal::{CordonChange, History, Journal, JournalError, Kept, Pruned, Retention, SqliteJournal};
 use mapek::model::intent::{Cordon, Intent};
-use mapek::model::{Change, RevisionKey, VmId};
+use mapek::model::{Change, Registration, Registrations, RevisionKey, VmId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -196,6 +196,19 @@ impl Journal for SimulatedDisk {
 
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
         self.journal.cordons()
+    }
+
+    fn keep_node(
+        &mut self,
+        node: &VmId,
+        registration: Option<&Registration>,
+        event: &Value,
+    ) -> Result<(), JournalError> {
+        self.write(|_| None, |journal| journal.keep_node(node, registration, event))
+    }
+
+    fn nodes(&self) -> Result<Registrations, JournalError> {
+        self.journal.nodes()
     }
 
     fn unfinished(&self) -> Result<Vec<Uuid>, JournalError> {

@@ -224,6 +224,9 @@ fn heal(world: &World) {
         }
         machine.others_leave();
     }
+    for agent in state.agents.values_mut() {
+        agent.heal(now);
+    }
     if let Some(group) = &mut state.group {
         group.launches_fail_until = now;
         group.throttled_until = now;

@@ -10,6 +10,7 @@
     clippy::panic
 )]
 
+mod agent;
 mod calls;
 mod checks;
 mod clients;

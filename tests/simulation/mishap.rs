@@ -60,6 +60,11 @@ pub fn strike(state: &mut State, trouble: &Trouble) {
         Trouble::CloudBreaks { length } => on_group(state, |group| group.breaks_until = now + length),
         Trouble::CloudSlow { length, by } => on_group(state, |group| group.slow = (now + length, by)),
         Trouble::Reclaim { vm } => on_group(state, |group| drop(group.reclaim(vm, now))),
+        Trouble::AgentDies { .. }
+        | Trouble::AgentFreezes { .. }
+        | Trouble::BadLine { .. }
+        | Trouble::Partition { .. }
+        | Trouble::AgentLeaves { .. } => crate::agent::hurt(state, trouble),
         Trouble::Kill { .. } | Trouble::Terminate { .. } | Trouble::LoseRecord { .. } => {}
         Trouble::HooksFail { length } => {
             for machine in state.machines.values_mut() {

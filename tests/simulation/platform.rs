@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mapek::cloud::{AutoScalingGroup, Cloud, Hosts};
+use mapek::cloud::{AutoScalingGroup, Cloud, Hosts, RegisteredNodes};
 use mapek::engine::{Engines, Owners};
 use mapek::fault::{Code, Fault};
 use mapek::hooks::{HookSet, Kind};
@@ -37,6 +37,11 @@ impl Platform for SimulatedPlatform {
         match &infrastructure.cloud {
             CloudSpec::Hosts(hosts) => Ok(Arc::new(Hosts::new(
                 hosts.clone(),
+                infrastructure,
+                self.engines(),
+            ))),
+            CloudSpec::Nodes(nodes) => Ok(Arc::new(RegisteredNodes::new(
+                nodes,
                 infrastructure,
                 self.engines(),
             ))),
@@ -148,6 +153,7 @@ pub fn start(world: &World, disk: &Path, setting: &Setting, patient: bool) -> Re
         outside: Arc::new(world.clone()),
     };
     let service = Service::open(Box::new(journal), Arc::new(platform), settings)?;
+    service.watch_leases();
     service.carry_out_intents();
     service.watch_for_drift(LOOK_EVERY);
     if setting.forgetful {

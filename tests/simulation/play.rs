@@ -6,6 +6,7 @@ use std::time::Duration;
 use mapek::service::Service;
 use tempfile::TempDir;
 
+use crate::agent;
 use crate::clients::Clients;
 use crate::ending::{self, Ending};
 use crate::mishap::strike;
@@ -105,6 +106,7 @@ impl Teller<'_> {
                 return End::Over;
             }
         };
+        agent::start(&self.world, &service, &self.story.setting);
         let reached = service.snapshot().reached.clone();
         let wrong = self
             .world

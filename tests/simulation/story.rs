@@ -51,6 +51,8 @@ pub struct Setting {
 pub enum CloudKind {
     /// This many machines that exist.
     Hosts(usize),
+    /// So many machines that register themselves.
+    Nodes(usize),
     /// A group of instances.
     Group {
         /// Its `MinSize`.
@@ -142,6 +144,16 @@ pub enum Trouble {
     Restart { vm: usize, length: Duration },
     /// The engine is down, and its containers go on.
     Away { vm: usize, length: Duration },
+    /// The machine's agent is killed, and started again after so long.
+    AgentDies { vm: usize, length: Duration },
+    /// The machine's agent does nothing, and goes on after that.
+    AgentFreezes { vm: usize, length: Duration },
+    /// What the machine's agent sends is lost, late, or comes twice.
+    BadLine { vm: usize, length: Duration },
+    /// Neither the machine's agent nor its engine can be reached; its containers go on.
+    Partition { vm: usize, length: Duration },
+    /// The machine's agent is told to stop, and started again after so long.
+    AgentLeaves { vm: usize, length: Duration },
     /// The whole VM is off; it comes back with its containers stopped.
     PowerOff { vm: usize, length: Duration },
     /// A container's process ends, and the engine starts it again.

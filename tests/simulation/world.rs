@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::agent::Agent;
 use crate::calls::{Answer, Call, Deed, Refusal};
 use crate::checks::Checks;
 use crate::container::Whose;
@@ -55,6 +56,8 @@ pub struct State {
     pub dice: Dice,
     pub machines: BTreeMap<String, Machine>,
     pub group: Option<Group>,
+    /// The agents of machines that register themselves.
+    pub agents: BTreeMap<String, Agent>,
     queue: BTreeMap<(Duration, u64), Request>,
     count: u64,
     /// The service is killed: nothing that it does counts any more.
@@ -85,7 +88,7 @@ const EPOCH_S: i64 = 1_790_000_000;
 impl World {
     pub fn new(seed: u64, setting: &Setting, kept: bool) -> Self {
         let mut machines = BTreeMap::new();
-        if let CloudKind::Hosts(count) = setting.cloud {
+        if let CloudKind::Hosts(count) | CloudKind::Nodes(count) = setting.cloud {
             for number in 1..=count {
                 let (name, ip) = (format!("vm{number}"), format!("10.0.0.{number}"));
                 machines.insert(name.clone(), Machine::new(&name, &ip, setting.cores, setting.mem));
@@ -97,6 +100,13 @@ impl World {
             made.start(start, &mut machines);
             group = Some(made);
         }
+        let agents = match setting.cloud {
+            CloudKind::Nodes(_) => machines
+                .keys()
+                .map(|name| (name.clone(), Agent::default()))
+                .collect(),
+            CloudKind::Hosts(_) | CloudKind::Group { .. } => BTreeMap::new(),
+        };
         let state = State {
             base: Duration::ZERO,
             life: None,
@@ -104,6 +114,7 @@ impl World {
             dice: Dice::new(seed ^ 0x5eed_0fc4_a2ce),
             machines,
             group,
+            agents,
             queue: BTreeMap::new(),
             count: 0,
             dead: true,

@@ -13,7 +13,9 @@ use crate::story::{Ask, CloudKind, Setting, Story, Timed, Trouble, UNIT_MB, What
 /// Writes the story of a seed.
 pub fn write(seed: u64) -> Story {
     let mut dice = Dice::new(seed);
-    let setting = setting(&mut dice);
+    // From dice of its own, so that all other stories stay what they are.
+    let nodes = Dice::new(seed ^ 0x006e_6f64_6573).percent(20);
+    let setting = setting(&mut dice, nodes);
     let events = events(&mut dice, &setting);
     Story {
         seed,
@@ -38,12 +40,18 @@ const NAMES: [(&str, &str); 4] = [
     ("blog", "site"),
 ];
 
-fn setting(dice: &mut Dice) -> Setting {
+/// With `nodes`, machines that exist register themselves.
+fn setting(dice: &mut Dice, nodes: bool) -> Setting {
     let cores = dice.between(2, 4);
     let mem = dice.between(3, 8);
     let most = dice.between(2, 4);
     let cloud = if dice.percent(60) {
-        CloudKind::Hosts(usize::try_from(most).unwrap())
+        let count = usize::try_from(most).unwrap();
+        if nodes {
+            CloudKind::Nodes(count)
+        } else {
+            CloudKind::Hosts(count)
+        }
     } else {
         let min = u32::from(dice.percent(30));
         let start = min.max(u32::try_from(dice.below(2)).unwrap());
@@ -199,6 +207,7 @@ fn topology(
             };
             json!({ "hosts": (1..=count).map(host).collect::<Map<String, Value>>() })
         }
+        CloudKind::Nodes(_) => json!({ "nodes": {} }),
         CloudKind::Group { .. } => json!({
             "autoscaling_groupname": "group", "region": "eu-west-1", "ready_timeout_s": dice.between(60, 300)
         }),
@@ -210,6 +219,9 @@ fn topology(
         "on_failure": dice.pick(&["stop", "stop", "rollback", "continue"]),
         "on_shortage": dice.pick(&["fail", "replan"]),
     });
+    if let CloudKind::Nodes(_) = cloud {
+        infrastructure["self_heal"] = json!({ "grace_s": 5, "lost_after_s": 30, "backoff_max_s": 120 });
+    }
     if hooked {
         infrastructure["hooks_git_repo"] = json!("hooks");
     }
@@ -373,6 +385,16 @@ fn trouble(dice: &mut Dice, setting: &Setting) -> Trouble {
                 by: seconds(dice, 25),
             },
             _ => Trouble::Reclaim { vm },
+        };
+    }
+    if matches!(setting.cloud, CloudKind::Nodes(_)) && dice.percent(40) {
+        let length = seconds(dice, 200);
+        return match dice.below(6) {
+            0 => Trouble::AgentDies { vm, length },
+            1 => Trouble::AgentFreezes { vm, length },
+            2 => Trouble::BadLine { vm, length },
+            3 => Trouble::AgentLeaves { vm, length },
+            _ => Trouble::Partition { vm, length },
         };
     }
     match dice.below(100) {

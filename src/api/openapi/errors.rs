@@ -50,6 +50,19 @@ pub fn errors(operation: &str) -> Vec<Code> {
             Overloaded,
             JournalUnavailable,
         ]],
+        "register_node" => &[&[
+            JsonUnreadable,
+            BodyTooLarge,
+            RequestTimeout,
+            NotFound,
+            EpochStale,
+            NodesNotTaken,
+            EngineShared,
+            NodeInvalid,
+            Overloaded,
+            JournalUnavailable,
+        ]],
+        "unregister_node" => &[&[NotFound, EpochStale, JournalUnavailable]],
         "inspect" | "usage" => &[WORLD],
         "intend" => &[
             &[

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use utoipa::ToSchema;
 
 use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, join};
+use crate::model::registration::Registrations;
 use crate::model::units::Cpu;
 
 use super::choices::read_switch;
@@ -24,6 +26,15 @@ pub enum Cloud {
     Hosts(Vec<Host>),
     /// An AWS Auto Scaling group.
     AutoScaling(AutoScaling),
+    /// Machines that register themselves.
+    Nodes(Registered),
+}
+
+/// Machines that register themselves. The document names none: whoever keeps the registrations fills them in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// Those that have, by name.
+    pub members: Arc<Registrations>,
 }
 
 /// A machine that exists.
@@ -87,6 +98,19 @@ impl Cloud {
         let mut fields = at.object(notes)?;
         let path = fields.path.clone();
         let (group, hosts) = (fields.text(notes, "autoscaling_groupname"), fields.get("hosts"));
+        if let Some(nodes) = fields.get("nodes") {
+            for beside in ["autoscaling_groupname", "hosts"] {
+                if fields.get(beside).is_some() {
+                    notes.problem(
+                        &nodes.path,
+                        format!("can't stand beside {beside}: keep one of them"),
+                    );
+                }
+            }
+            nodes.object(notes)?.finish(notes);
+            fields.finish(notes);
+            return Some(Self::Nodes(Registered::default()));
+        }
         let cloud = match (group, hosts) {
             (Some(_), Some(hosts)) => {
                 notes.problem(
@@ -102,7 +126,7 @@ impl Cloud {
                 if fields.entries().next().is_some() {
                     notes.problem(
                         &path,
-                        "names no driver: give autoscaling_groupname or hosts, or leave cloud_driver out",
+                        "names no driver: give autoscaling_groupname, hosts or nodes, or leave cloud_driver out",
                     );
                     None
                 } else {
@@ -153,14 +177,13 @@ fn read_hosts(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vec<Host>> {
     let mut count = 0;
     for (name, at) in fields.entries() {
         count += 1;
-        if let Some(problem) = names::is_reserved(name) {
-            notes.problem(&at.path, problem);
-        }
-        let named = names::check(notes, &at.path, name);
+        let named = names::check_machine(notes, &at.path, name);
         let Some(mut host) = at.object(notes) else {
             continue;
         };
-        let docker = host.need(notes, "docker").and_then(|at| endpoint(notes, &at));
+        let docker = host
+            .need(notes, "docker")
+            .and_then(|at| read_endpoint(notes, &at));
         let ip = host.text(notes, "ip");
         if let Some(ip) = &ip
             && ip.parse::<std::net::IpAddr>().is_err()
@@ -200,7 +223,7 @@ fn read_hosts(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vec<Host>> {
 }
 
 /// An engine's endpoint.
-fn endpoint(notes: &mut Notes, at: &At<'_>) -> Option<String> {
+pub fn read_endpoint(notes: &mut Notes, at: &At<'_>) -> Option<String> {
     let text = at.text(notes)?;
     let known = ["unix:///", "tcp://", "http://", "https://", "ssh://"];
     let rest = known

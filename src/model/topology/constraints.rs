@@ -66,7 +66,7 @@ pub(super) fn compiled<T>(
 }
 
 /// The labels of a node, as a topology gives them.
-pub(super) fn read_labels(notes: &mut Notes, fields: &mut Fields<'_>) -> BTreeMap<String, String> {
+pub fn read_labels(notes: &mut Notes, fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     let Some(labels) = fields.get("labels").and_then(|at| at.object(notes)) else {
         return BTreeMap::new();
     };

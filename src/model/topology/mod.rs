@@ -35,21 +35,25 @@ use super::revision::Revisions;
 
 pub use access::{DockerAccess, Tls};
 pub use apps::{HookName, Tier};
-pub use cloud::{AutoScaling, Cloud, Host};
+pub(super) use cloud::read_endpoint;
+pub use cloud::{AutoScaling, Cloud, Host, Registered};
 pub use constraints::Spread;
+pub(super) use constraints::read_labels;
 pub use healthcheck::Healthcheck;
 pub use image::{Login, Pull, registry_of};
 pub use infrastructure::{
     CpuMode, Hooks, HooksSource, Infrastructure, OnFailure, OnForeign, OnShortage, Weights,
 };
+pub(super) use infrastructure::{MOST_CORES, MOST_MEM_UNITS};
+pub(super) use names::check_machine as check_name;
 pub use parse::Parsed;
 pub use ports::{PortBinding, Protocol};
 pub use probe::{Ask, Probe};
 pub use runtime::{DEFAULT_PIDS, Pids, RuntimeOptions, Ulimit};
-pub use self_heal::SelfHeal;
+pub use self_heal::{SelfHeal, Share};
 pub use shapes::{Price, Shape};
 pub use variable::{Reference, Variable};
-pub use written::App;
+pub use written::{App, Scalar};
 
 /// The infrastructure, and the apps with their tiers. Fields that are not listed are kept, given
 /// back, and named in `warnings`.
@@ -88,6 +92,15 @@ impl Topology {
         self.tiers
             .values()
             .filter(move |other| other.depends_on.contains(tier))
+    }
+
+    /// The same, with the machines that have registered themselves, where they are what it is about.
+    #[must_use]
+    pub fn with_members(mut self, members: &std::sync::Arc<super::Registrations>) -> Self {
+        if let Cloud::Nodes(nodes) = &mut self.infrastructure.cloud {
+            nodes.members = std::sync::Arc::clone(members);
+        }
+        self
     }
 
     /// All tiers, each after the tiers that it depends on; ties are broken by flat name.

@@ -26,8 +26,17 @@ pub fn check(notes: &mut Notes, path: &str, name: &str) -> bool {
     false
 }
 
+/// The same for the name of a machine.
+pub fn check_machine(notes: &mut Notes, path: &str, name: &str) -> bool {
+    let reserved = is_reserved(name);
+    if let Some(problem) = reserved {
+        notes.problem(path, problem);
+    }
+    check(notes, path, name) && reserved.is_none()
+}
+
 /// Why a machine can't have that name; None if it can.
-pub fn is_reserved(name: &str) -> Option<&'static str> {
+fn is_reserved(name: &str) -> Option<&'static str> {
     // GET /api/allocation and GET /api/inspect answer with an object of VMs by name that also has
     // `time`; and clients of the predecessor take an answer with `error` in it as a failure.
     if ["time", "error"].contains(&name) {

@@ -164,7 +164,7 @@ fn check_vms(notes: &mut Notes, infrastructure: &Infrastructure) {
         Cloud::Embedded if !infrastructure.shapes.is_empty() => return,
         Cloud::Embedded => 1,
         Cloud::Hosts(hosts) => hosts.len(),
-        Cloud::AutoScaling(_) => return,
+        Cloud::AutoScaling(_) | Cloud::Nodes(_) => return,
     };
     if usize::try_from(infrastructure.min_vms).is_ok_and(|least| least > count) {
         let problem = format!("is {}, but there are {count} machines", infrastructure.min_vms);

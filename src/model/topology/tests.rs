@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use std::sync::Arc;
+
 use super::*;
 use crate::model::units::{Cpu, Size};
-use crate::model::{Problems, TierId, VmId};
+use crate::model::{Problems, Refresh, Registrations, TierId, VmId};
 
 fn with_tier(tier: Value) -> Value {
     json!({
@@ -362,6 +364,34 @@ fn environment_health_checks_and_volumes_are_read() {
 }
 
 #[test]
+fn machines_may_register_themselves_and_then_nothing_is_said_of_them() {
+    let of = |infrastructure: Value| json!({ "infrastructure": infrastructure, "apps": [] });
+    let topology = parse(&of(json!({ "cloud_driver": { "nodes": {} } }))).topology;
+    assert_eq!(topology.infrastructure.cloud, Cloud::Nodes(Registered::default()));
+    let members: Registrations = [("edge-1", 8, 7900), ("edge-2", 0, 0)]
+        .into_iter()
+        .map(|(name, cores, memory)| {
+            let said = json!({ "epoch": 1, "endpoint": "tcp://10.0.0.7:2375",
+                "capabilities": { "cores": cores, "memory_mb": memory } });
+            let node = Refresh::parse(name, &said).unwrap().over(None).unwrap();
+            (VmId::new(name), Arc::new(node))
+        })
+        .collect();
+    let infrastructure = topology.with_members(&Arc::new(members)).infrastructure;
+    let size = |name: &str| infrastructure.size_of(&VmId::new(name));
+    assert_eq!(size("edge-1"), Size::new(8, 15));
+    assert_eq!(
+        (size("edge-2"), size("edge-3")),
+        (infrastructure.vm, infrastructure.vm)
+    );
+    one_problem(
+        &of(json!({ "cloud_driver": { "nodes": {}, "hosts": {} } })),
+        "infrastructure.cloud_driver.nodes",
+        "can't stand beside hosts",
+    );
+}
+
+#[test]
 fn self_heal_is_a_switch_or_says_when() {
     let of = |value: Value| json!({ "infrastructure": { "self_heal": value }, "apps": [] });
     let heal = |value: Value| parse(&of(value)).topology.infrastructure.self_heal;
@@ -373,8 +403,10 @@ fn self_heal_is_a_switch_or_says_when() {
         grace_s: 0,
         lost_after_s: 60,
         backoff_max_s: 1,
+        max_lost_share: Share(333),
     };
-    let document = json!({ "grace_s": 0, "lost_after_s": 60.0, "backoff_max_s": 1 });
+    let document =
+        json!({ "grace_s": 0, "lost_after_s": 60.0, "backoff_max_s": 1, "max_lost_share": 0.3334 });
     assert_eq!(heal(document), Some(given));
     one_problem(
         &of(json!("yes")),

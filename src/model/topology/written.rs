@@ -68,8 +68,8 @@ pub enum SelfHealGiven {
     Times(SelfHeal),
 }
 
-/// Where VMs come from: machines that exist, an Auto Scaling group, or, if empty, this machine's
-/// own Docker engine.
+/// Where VMs come from: machines that exist, machines that register themselves, an Auto Scaling group,
+/// or, if empty, this machine's own Docker engine.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({ "hosts": { "vm1": { "docker": "ssh://me@10.0.0.1", "ip": "10.0.0.1" } } }))]
@@ -78,6 +78,8 @@ pub enum CloudDriver {
     Hosts(Hosts),
     /// An AWS Auto Scaling group.
     Group(AutoScaling),
+    /// Machines that register themselves.
+    Nodes(Nodes),
     /// This machine's own engine.
     Embedded(Embedded),
 }
@@ -87,6 +89,14 @@ pub enum CloudDriver {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({}))]
 pub struct Embedded {}
+
+/// Machines that register themselves, with `PUT /api/nodes/{id}`: nothing is given of them.
+#[derive(ToSchema)]
+#[schema(as = RegisteredNodes, example = json!({ "nodes": {} }))]
+pub struct Nodes {
+    /// An empty object.
+    nodes: Embedded,
+}
 
 /// Machines that exist.
 #[derive(ToSchema)]

@@ -1,5 +1,5 @@
-//! Carrying intents out, one after the other, by one task: whoever asked need not stay. What an intent takes is an
-//! execution like any other.
+//! One task carries intents out, one after the other, even if the client goes away. It does so with
+//! executions like any other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use super::reasons::reasons_of;
 /// How often an intent is tried again that waits for something.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// What came of an attempt to carry an intent out.
+/// The result of an attempt to carry an intent out.
 pub(super) enum Attempt {
-    /// Its execution is begun, which is on record with the intent.
+    /// Its execution has begun, and is recorded with the intent.
     Begun,
-    /// What is wanted is so.
+    /// What is wanted is already so.
     Done,
-    /// Somebody else was faster, or it was taken back.
+    /// Another request was faster, or it was taken back.
     Later,
-    /// For these reasons it can't be begun now, and they may pass.
+    /// It can't begin now, for these reasons, which may pass.
     Waits(Vec<String>),
-    /// For these reasons it can't be done.
+    /// It can't be done, for these reasons.
     Refused(Vec<String>),
 }
 

@@ -1,4 +1,4 @@
-//! Cordons of instances that are terminated: none ever has the name again, so they are dropped.
+//! Cordons of terminated instances are dropped, since no instance ever has that name again.
 
 use crate::execute::By;
 use crate::journal::CordonChange;
@@ -33,7 +33,7 @@ impl Store {
                 created_at: at,
                 changed_at: at,
             };
-            // What is left of it harms nobody.
+            // What is left of it does no harm.
             if let Err(error) = self.keep_intent(lifted, Some(&CordonChange::Lift(vm.clone()))) {
                 tracing::warn!(%error, node = %vm, "could not drop the cordon of an instance that is gone");
             }

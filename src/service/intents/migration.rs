@@ -18,7 +18,7 @@ use super::compiled;
 use super::reasons::line_of;
 use super::request::request_of;
 
-/// Destinations that are worked out in one go; each takes a look at the engines and a search.
+/// Destinations that are tried in one go; each takes a look at the engines and a search.
 const MOST_TRIED: usize = 16;
 
 impl Service {
@@ -36,7 +36,7 @@ impl Service {
             Err(why) => return Ok(Attempt::Refused(vec![why])),
         };
         if matches!(to, Destination::Nodes(nodes) if nodes.contains(&from)) {
-            // It is where it is wanted.
+            // It is already where it should be.
             return Ok(Attempt::Done);
         }
         let (nodes, ports) = self.nodes_with_ports().await?;
@@ -117,10 +117,11 @@ fn destinations(nodes: &Nodes, to: &Destination) -> Result<Result<BTreeSet<VmId>
     Ok(Ok(fit))
 }
 
-/// The destinations, by how they stand to the tier.
+/// The destinations, by how suitable they are.
 #[derive(Default)]
 struct Ranked {
-    /// Those that could take it, the best first; then those that lack nothing but room, which others' sizes may make.
+    /// Those that could take it, the best first; then those that only lack room, which resizing
+    /// others may make.
     worth_a_try: Vec<VmId>,
     /// Those that do not answer.
     unheard: Vec<Rejected>,
@@ -180,7 +181,7 @@ impl Ranked {
     }
 }
 
-/// Where everything is to be: this container at its destination, and all others where they are.
+/// Where everything should be: this container at its destination, and all others where they are.
 fn moved(snapshot: &Snapshot, topology: &Topology, tier: &TierId, from: &VmId, to: &VmId) -> Confine {
     let mut only = BTreeMap::new();
     for other in snapshot.allocation.totals().into_keys() {
@@ -193,7 +194,7 @@ fn moved(snapshot: &Snapshot, topology: &Topology, tier: &TierId, from: &VmId, t
             places.remove(from);
             places.insert(to.clone());
         }
-        // As many as there are places: each of them is one.
+        // As many as there are places, so each of them has one.
         let count = u32::try_from(places.len()).unwrap_or(u32::MAX);
         only.insert(other, (count, places));
     }

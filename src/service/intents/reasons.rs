@@ -20,7 +20,7 @@ pub(super) fn reasons_of(fault: &Fault) -> Vec<String> {
             }
             _ => text("repair").map(str::to_owned),
         };
-        // The message tells some of them already.
+        // The message already contains some of them.
         if let Some(told) = told
             && !reasons.iter().any(|known| known.contains(&told))
         {
@@ -30,7 +30,7 @@ pub(super) fn reasons_of(fault: &Fault) -> Vec<String> {
     reasons
 }
 
-/// Why a node is none, in a line.
+/// Why a node is impossible, in one line.
 pub(super) fn line_of(rejected: &Rejected) -> String {
     format!("'{}': {}", rejected.node, rejected.reasons.join(", "))
 }

@@ -27,8 +27,9 @@ impl Service {
                 if holds.is_none_or(|vm| vm.used.is_empty()) {
                     return Ok(Attempt::Done);
                 }
-                // Others that are to be drained are cordoned, so that nothing goes there; they are left one after the
-                // other, so that one that does not answer holds up no other.
+                // Others that are to be drained are cordoned, so that nothing goes there. They are
+                // drained one after the other, so that one that does not answer does not hold up
+                // the others.
                 Confine {
                     leave: BTreeSet::from([node.clone()]),
                     only: BTreeMap::new(),

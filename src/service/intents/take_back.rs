@@ -1,4 +1,5 @@
-//! Intents that are taken back before they begin: by whoever says so, or by a newer one that wants something else.
+//! Intents that are taken back before they begin: by a person, or by a newer intent that wants
+//! something else.
 
 use uuid::Uuid;
 
@@ -9,7 +10,8 @@ use crate::service::Service;
 use crate::service::state::Store;
 
 impl Service {
-    /// Takes an intent back that has not begun. One that was taken back already is the answer too.
+    /// Takes back an intent that has not begun. If it was already taken back, it is the answer,
+    /// too.
     ///
     /// # Errors
     ///
@@ -31,7 +33,7 @@ impl Service {
     }
 }
 
-/// An intent that is over, where it is over since it was taken back.
+/// An intent that is over, if it was taken back.
 fn taken_back_before(intent: Intent) -> Result<Intent, Fault> {
     if intent.state == State::Cancelled {
         return Ok(intent);
@@ -45,7 +47,7 @@ fn taken_back_before(intent: Intent) -> Result<Intent, Fault> {
 }
 
 impl Store {
-    /// Takes an intent back; None where it is not open.
+    /// Takes an intent back; None if it is over.
     pub(super) fn withdraw(&mut self, id: Uuid, by: &str) -> Result<Option<Intent>, Fault> {
         let open = self.open_intents();
         let Some(intent) = open.iter().find(|open| open.id == id) else {
@@ -70,7 +72,7 @@ impl Store {
         let open = self.open_intents();
         for older in open.iter().filter(|older| older.state == State::Pending) {
             let why = match (&newer.wanted, &older.wanted) {
-                // Whoever wants a node back wants no more that it is drained.
+                // Whoever wants a node back no longer wants it drained.
                 (Wanted::Uncordon { node }, Wanted::Drain { node: drained }) if node == drained => {
                     format!("the node was uncordoned by {}", newer.by)
                 }

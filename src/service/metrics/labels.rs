@@ -41,6 +41,12 @@ pub struct Done {
     pub outcome: &'static str,
 }
 
+/// How a node stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Stands {
+    pub standing: &'static str,
+}
+
 /// Which part of what there is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Share {

@@ -6,7 +6,7 @@ mod labels;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
-use labels::{Done, Ended, KINDS, Kind, Replan, Share, Solved, Stage, kind, ordinal};
+use labels::{Done, Ended, KINDS, Kind, Replan, Share, Solved, Stage, Stands, kind, ordinal};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -46,6 +46,8 @@ pub struct Metrics {
     solve_gap: Amount,
     drift: Number,
     looks: Counter,
+    nodes: Family<Stands, Number>,
+    cut_off: Number,
     vms: Number,
     containers: Number,
     cores: Family<Share, Amount>,
@@ -73,6 +75,8 @@ impl Metrics {
             solve_gap: Gauge::default(),
             drift: Gauge::default(),
             looks: Counter::default(),
+            nodes: Family::default(),
+            cut_off: Gauge::default(),
             vms: Gauge::default(),
             containers: Gauge::default(),
             cores: Family::default(),
@@ -170,6 +174,16 @@ impl Metrics {
             self.drift.clone(),
         );
         to.register("drift_looks", "Looks for drift", self.looks.clone());
+        to.register(
+            "nodes",
+            "Nodes that are not put aside, by how they stand, as far as they were heard of",
+            self.nodes.clone(),
+        );
+        to.register(
+            "cut_off",
+            "1 while so many nodes are silent at once that mapek itself must be cut off",
+            self.cut_off.clone(),
+        );
         to.register("vms", "VMs in the allocation", self.vms.clone());
         to.register(
             "containers",
@@ -303,6 +317,14 @@ impl Metrics {
     pub fn drift(&self, containers: usize) {
         self.looks.inc();
         self.drift.set(count(containers));
+    }
+
+    /// Takes how many nodes stand how.
+    pub fn nodes(&self, standings: &[(&'static str, usize)], cut_off: bool) {
+        for (standing, of) in standings {
+            self.nodes.get_or_create(&Stands { standing }).set(count(*of));
+        }
+        self.cut_off.set(u64::from(cut_off));
     }
 
     /// Everything, in the text format of OpenMetrics.

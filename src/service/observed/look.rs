@@ -31,6 +31,8 @@ pub(super) enum Role {
     Idle,
     /// It could be taken into use.
     Spare,
+    /// It can't be relied on, so it is not taken into use. What it runs that nobody wants there is removed.
+    Shunned,
 }
 
 /// What the engine of one VM reported.
@@ -57,6 +59,7 @@ impl Service {
                         let engine = engine.map_err(Fault::from)?;
                         match role {
                             Role::Used => look(engine.as_ref()).await,
+                            Role::Shunned => look(engine.as_ref()).await,
                             Role::Idle | Role::Spare => {
                                 // One that is late is asked again, too; `PATIENCE` limits both.
                                 let (machine, seen) =
@@ -73,7 +76,7 @@ impl Service {
                     };
                     let result = match role {
                         Role::Used => look.await,
-                        Role::Idle | Role::Spare => {
+                        Role::Idle | Role::Spare | Role::Shunned => {
                             let late = || Fault::new(Code::EngineTimeout, late());
                             let look = tokio::time::timeout(PATIENCE, look).await;
                             look.unwrap_or_else(|_| Err(late()))

@@ -30,7 +30,9 @@ pub fn members(allocation: &Allocation, offer: &Offer, shape: Size) -> Membershi
     let gone = &mut found.gone;
     found.allocation.vms.retain(|id, vm| {
         let why = match known.get(id).map(|vm| &vm.standing) {
-            Some(Standing::Ready | Standing::Aside(_)) => return true,
+            Some(Standing::Ready | Standing::Aside(_) | Standing::Silent(_) | Standing::Departing(_)) => {
+                return true;
+            }
             Some(Standing::Leaving(why)) => why.clone(),
             None => "the cloud does not have it any more".to_owned(),
         };

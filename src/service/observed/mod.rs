@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::engine::Observed;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::model::problem::Warning;
 use crate::model::{Allocation, Size, TierId, Topology, Vm, VmId};
 use crate::translate::Action;
@@ -118,7 +118,12 @@ impl Service {
             match (used, members.idle.contains(&vm.name)) {
                 (true, true) => Some(Role::Idle),
                 (true, false) => Some(Role::Used),
-                (false, _) => (named && vm.standing == Standing::Ready).then_some(Role::Spare),
+                (false, _) if !named => None,
+                (false, _) => match vm.standing {
+                    Standing::Ready => Some(Role::Spare),
+                    Standing::Silent(_) | Standing::Departing(_) => Some(Role::Shunned),
+                    Standing::Aside(_) | Standing::Leaving(_) => None,
+                },
             }
         };
         let vms = offer.vms.iter();
@@ -146,7 +151,16 @@ impl Service {
         // Only now is it known what the others hold.
         for mut look in back {
             reality.strip(topology, &mut look, wanted);
-            reality.take_in(topology, look);
+            match (look.role, &look.vm.standing) {
+                (Role::Shunned, Standing::Silent(why) | Standing::Departing(why)) => {
+                    let message = format!("VM '{}' is not used: {why}", look.vm.name);
+                    reality
+                        .spares
+                        .unusable
+                        .push(Fault::new(Code::Infeasible, message));
+                }
+                _ => reality.take_in(topology, look),
+            }
         }
         Ok(reality)
     }

@@ -1,4 +1,5 @@
-//! Host ports that containers of others publish: a tier that publishes one of them too can't be on that VM. Pure.
+//! Host ports that foreign containers publish: a tier that publishes one of them can't be on that
+//! VM. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +7,15 @@ use crate::engine::Observed;
 use crate::model::topology::{PortBinding, Tier};
 use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
 
-/// The ports that are taken, by VM, each with who has it.
+/// The taken ports, by VM, each with who has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TakenPorts(BTreeMap<VmId, Vec<(PortBinding, String)>>);
 
-/// The VMs that tiers can't be on for their ports, and why.
+/// The VMs that tiers can't be on because of their ports, and why.
 pub(in crate::service) type Barred = BTreeMap<TierId, BTreeMap<VmId, String>>;
 
 impl TakenPorts {
-    /// Takes in what one VM was seen to run.
+    /// Applies what one VM was seen to run.
     pub fn note(&mut self, vm: &VmId, seen: &[Observed]) {
         let others = seen.iter().filter(|one| !one.managed && one.state.holds());
         let taken = others.flat_map(|one| {
@@ -32,7 +33,8 @@ impl TakenPorts {
         clash(tier, self.0.get(vm)?)
     }
 
-    /// Where the tiers of a plan can't be. A tier may stay where its container is up to date: that has its ports.
+    /// Where the tiers of a plan can't be. A tier may stay where its container is up to date, since
+    /// that already has its ports.
     pub fn barred(&self, topology: &Topology, plan: &Plan, allocation: &Allocation) -> Barred {
         let mut barred = Barred::new();
         let wanted = plan.tiers.iter().filter(|(_, size)| **size != Size::ZERO);
@@ -131,7 +133,7 @@ mod tests {
         assert_eq!(barred(theirs(State::Exited, "8080:1"), &none), None);
         assert_eq!(barred(theirs(State::Running, "8081:80"), &none), None);
         assert_eq!(barred(theirs(State::Running, "53:53"), &none), None);
-        // What is ours goes where it is in the way.
+        // Our own container is removed where it is in the way.
         assert_eq!(
             barred(container("a_old", true, State::Running, "8080:1"), &none),
             None

@@ -77,7 +77,7 @@ impl ObservedState {
                 self.spares.unusable.push(Fault { message, ..error });
                 return;
             }
-            (Err(error), Role::Spare) => {
+            (Err(error), Role::Spare | Role::Shunned) => {
                 let message = format!("VM '{name}': {}", error.message);
                 self.spares.unseen.insert(name, Fault { message, ..error });
                 return;

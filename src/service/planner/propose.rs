@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::cloud::{More, Offer};
+use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
 
@@ -45,8 +45,7 @@ impl Service {
         let topology = snapshot.topology()?;
         let (plan, warnings) =
             Plan::parse(plan, &topology).map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
-        let cloud = self.inner.platform.cloud(&topology)?;
-        let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
+        let offer = self.offer(&topology).await?;
         let effort = Effort {
             deadline: self.inner.settings.solve_deadline,
             exact: false,
@@ -73,11 +72,16 @@ impl Service {
             wishes.confine,
             Unknown::IsFalse,
         )?;
-        let cordoned: BTreeSet<VmId> = snapshot.cordons.keys().cloned().collect();
+        let cordoned: BTreeSet<VmId> = snapshot
+            .cordons
+            .keys()
+            .chain(unreliable(&offer))
+            .cloned()
+            .collect();
         let supply = Supply {
+            conditions: asked.conditions(cordoned.clone()),
             offer,
             spares,
-            conditions: asked.conditions(cordoned.clone()),
             outdated: wishes.outdated,
             digests: tags.digests,
         };
@@ -168,8 +172,7 @@ impl Service {
         topology: &Arc<Topology>,
         wanted: &BTreeMap<TierId, Size>,
     ) -> Result<Seen, Fault> {
-        let cloud = self.inner.platform.cloud(topology)?;
-        let offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
+        let offer = self.offer(topology).await?;
         let reality = self.reality(snapshot, topology, &offer, wanted).await?;
         Ok(Seen {
             vms: offer.vms,
@@ -209,6 +212,12 @@ impl Service {
         self.inner.metrics.solved(&result);
         result
     }
+}
+
+/// VMs that take nothing new because of how they stand themselves.
+fn unreliable(offer: &Offer) -> impl Iterator<Item = &VmId> {
+    let is = |vm: &&CloudVm| matches!(vm.standing, Standing::Silent(_) | Standing::Departing(_));
+    offer.vms.iter().filter(is).map(|vm| &vm.name)
 }
 
 /// The conditions of a plan's tiers, worked out for the nodes of an offer and those that it could

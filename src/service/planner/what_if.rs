@@ -195,7 +195,7 @@ fn supply(
     allocation: &Allocation,
     plan: &Plan,
 ) -> Result<(Supply, Vec<Warning>), Fault> {
-    let offer = imagined(topology);
+    let offer = imagined(topology, allocation);
     let nodes = nodes::imagined(topology, allocation, &offer);
     let confine = Confine::default();
     let asked = asked_of(topology, plan, &nodes, &offer, &confine, Unknown::IsFine)?;
@@ -205,7 +205,7 @@ fn supply(
 }
 
 /// What the cloud of a what-if could provide: no driver is asked.
-fn imagined(topology: &Topology) -> Offer {
+fn imagined(topology: &Topology, allocation: &Allocation) -> Offer {
     let named = |name: VmId, ip: Option<String>, about: About| CloudVm {
         name,
         ip,
@@ -232,6 +232,14 @@ fn imagined(topology: &Topology) -> Offer {
             hosts
                 .iter()
                 .map(|host| named(host.name.clone(), host.ip.clone(), labels(host)))
+                .collect(),
+        ),
+        // Those that there are to be are in the allocation.
+        CloudSpec::Nodes(_) => Offer::of_named(
+            allocation
+                .vms
+                .iter()
+                .map(|(id, vm)| named(id.clone(), vm.ip.clone(), About::default()))
                 .collect(),
         ),
         CloudSpec::AutoScaling(_) => Offer {

@@ -6,6 +6,7 @@
 mod compare;
 mod difference;
 pub(super) mod drift;
+mod lost;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use crate::model::topology::SelfHeal;
 use crate::model::{Plan, TierId, Topology, Vm, VmId, Whereabouts};
 
 use crate::service::admission::{Begun, Request};
+use crate::service::nodes::fleet;
 use crate::service::observed::PATIENCE;
 use crate::service::observed::membership::at_their_addresses;
 use crate::service::{Service, Snapshot};
@@ -87,7 +89,8 @@ impl Service {
         self.inner.runtime.spawn(async move {
             let (mut watch, mut last, start) = (Watch::default(), Wanted::default(), Instant::now());
             loop {
-                tokio::time::sleep(interval).await;
+                let wake = service.inner.wake.notified();
+                let _ = tokio::time::timeout(interval, wake).await;
                 service.reconcile(&mut watch, &mut last, start).await;
             }
         });
@@ -179,7 +182,7 @@ impl Service {
         }
     }
 
-    async fn tell_refused(&self, reasons: Vec<String>, error: &Fault) {
+    pub(in crate::service) async fn tell_refused(&self, reasons: Vec<String>, error: &Fault) {
         tracing::warn!(%error, reasons = reasons.join("; "), "nothing can be done about what differs");
         let event = json!({ "reasons": reasons, "error": error.message, "code": error.code.as_str() });
         self.note("reconcile_refused", event).await;
@@ -222,12 +225,14 @@ impl Service {
     /// Begins a request, and gives these VMs up before that. Nothing is given up for what can't be
     /// begun.
     async fn begin_without(&self, lost: &BTreeSet<VmId>, request: Request) -> Result<Begun, Fault> {
-        if !lost.is_empty() {
-            let without = Arc::new(self.snapshot().without(lost));
+        let mut request = request;
+        let gone = self.leave_those_that_answer(lost, &mut request).await?;
+        if !gone.is_empty() {
+            let without = Arc::new(self.snapshot().without(&gone));
             without.idle()?;
             self.prepare(&without, &request).await?;
-            for vm in lost {
-                self.give_up_here(vm.clone(), By::itself()).await?;
+            for vm in gone {
+                self.give_up_here(vm, By::itself()).await?;
             }
         }
         self.begin(request).await
@@ -261,7 +266,7 @@ impl Service {
     }
 
     /// Records an event. It is only for information, and not worth failing for.
-    async fn note(&self, kind: &'static str, event: serde_json::Value) {
+    pub(in crate::service) async fn note(&self, kind: &'static str, event: serde_json::Value) {
         if let Err(error) = self.with_store(move |store| store.note(kind, event)).await {
             tracing::warn!(%error, kind, "could not note what differs among the events");
         }
@@ -293,6 +298,8 @@ impl Service {
                 }
             });
             all.extend(join_all(looks).await.into_iter().flatten());
+            self.assess(&fleet(&known)).await;
+            self.lost_or_leaving(&snapshot, &known, &mut all);
         }
         // A plan that failed, or was cancelled, was meant to change what the one before it asks
         // for.
@@ -318,7 +325,7 @@ impl Service {
     ) -> Look {
         let others = known
             .values()
-            .filter(|vm| vm.standing == Standing::Ready && !snapshot.allocation.vms.contains_key(&vm.name));
+            .filter(|vm| answers(vm) && !snapshot.allocation.vms.contains_key(&vm.name));
         let whereabouts = Whereabouts::of(topology, (&snapshot.allocation, &snapshot.allocation));
         let whereabouts = &whereabouts;
         let looks = others.map(|vm| async move {
@@ -331,5 +338,13 @@ impl Service {
             Some(on_vm(topology, whereabouts, (&vm.name, &nothing), Ok(&seen)))
         });
         join_all(looks).await.into_iter().flatten().flatten().collect()
+    }
+}
+
+/// Whether a VM that the allocation does not have may be asked what it runs.
+fn answers(vm: &CloudVm) -> bool {
+    match vm.standing {
+        Standing::Ready | Standing::Silent(_) | Standing::Departing(_) => true,
+        Standing::Aside(_) | Standing::Leaving(_) => false,
     }
 }

@@ -54,14 +54,10 @@ impl Watch {
     pub fn take(&mut self, look: Look, heal: SelfHeal, now: Duration, at: Timestamp) -> News {
         let mut news = News::default();
         let last = std::mem::replace(&mut self.looked, now);
-        let (lost_after, grace) = (seconds(heal.lost_after_s), seconds(heal.grace_s));
-        for (place, (mut kind, details)) in look {
+        let grace = seconds(heal.grace_s);
+        for (place, (kind, details)) in look {
             let before = self.known.get(&place);
             let lasts = before.is_some_and(|known| known.seen == last);
-            let since = before.filter(|_| lasts).map_or(now, |known| known.since);
-            if kind == Kind::Unreachable && now.saturating_sub(since) >= lost_after {
-                kind = Kind::Lost;
-            }
             let same = |known: &&Known| lasts && known.kind == kind && known.details == details;
             if before.filter(same).is_none() {
                 news.begun.push(Difference {

@@ -2,6 +2,7 @@
 
 mod executions;
 mod intents;
+mod registered;
 pub(super) mod replay;
 pub(super) mod revisions;
 pub(super) mod snapshot;
@@ -27,6 +28,8 @@ use crate::service::state::replay::take_up;
 
 use executions::recall;
 
+pub(super) use registered::{refuse_elsewhere, taken};
+
 /// The record and what it adds up to.
 pub struct Store {
     journal: Box<dyn Journal>,
@@ -51,13 +54,18 @@ impl Store {
             })
         };
         let key = journal.revision_key();
-        let topology = kept
-            .topology
-            .map(parse)
-            .transpose()?
-            .map(|parsed| Arc::new(parsed.topology.keyed(&key, None, |_| true)));
+        let registered = Arc::new(journal.nodes()?);
+        let topology = kept.topology.map(parse).transpose()?.map(|parsed| {
+            Arc::new(
+                parsed
+                    .topology
+                    .with_members(&registered)
+                    .keyed(&key, None, |_| true),
+            )
+        });
         let mut now = Snapshot {
             topology,
+            registered,
             generation: kept.generation,
             allocation: Arc::new(kept.allocation),
             engines: Arc::new(journal.engine_ids()?),

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::execute::{Bindings, View};
 use crate::fault::{Code, Fault};
 use crate::model::intent::{Cordon, Intent, State, Wanted};
-use crate::model::{Allocation, Change, TierId, Topology, VmId};
+use crate::model::topology::Cloud;
+use crate::model::{Allocation, Change, Registrations, TierId, Topology, VmId};
 
 use crate::service::desired::{Desired, PlanThatHolds};
 use crate::service::document::Document;
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub differences: Arc<Vec<Difference>>,
     /// Real names of VMs that the running execution has made.
     pub bindings: Arc<Bindings>,
+    /// Nodes that have registered themselves.
+    pub registered: Arc<Registrations>,
     /// Nodes that take nothing new.
     pub cordons: Arc<BTreeMap<VmId, Cordon>>,
     /// Intents that are not over, in the order in which they were taken.
@@ -68,6 +71,15 @@ impl Snapshot {
         }
         self.revision += 1;
         self.shown_allocation = Arc::default();
+    }
+
+    /// The topology's machines are those that have registered, where they do so themselves.
+    pub(super) fn fill_in_members(&mut self) {
+        let registered = Arc::clone(&self.registered);
+        let registers = |topology: &Arc<Topology>| matches!(topology.infrastructure.cloud, Cloud::Nodes(_));
+        if let Some(topology) = self.topology.take_if(|topology| registers(topology)) {
+            self.topology = Some(Arc::new(Arc::unwrap_or_clone(topology).with_members(&registered)));
+        }
     }
 
     /// What it would be if these VMs were given up.

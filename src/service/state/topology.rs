@@ -35,6 +35,7 @@ impl Store {
         crate::service::topology::check_against_use(now.topology.as_deref(), &topology, &now.allocation)?;
         let generation = self.journal.put_topology(&topology.document)?;
         let key = self.journal.revision_key();
+        let topology = topology.with_members(&now.registered);
         let topology = topology.keyed(&key, now.topology.as_deref(), |one| {
             // What the new one makes outdated was current until now, and may run; so may what was
             // outdated already.

@@ -97,7 +97,7 @@ impl Service {
         let execution = self.execution(id).await?;
         let topology = self.snapshot().topology()?;
         let cloud = self.inner.platform.cloud(&topology)?;
-        let offer = cloud.offer().await?;
+        let offer = self.offer(&topology).await?;
         // On the way out, a cancelled execution begins no hook; in a rollback, one may be running.
         let hooks_may_run = halt != Halt::Cancel || execution.progress.back.is_some();
         let wanted = needs_hooks(&topology, &execution.frozen.stages) || names_hooks(&topology);

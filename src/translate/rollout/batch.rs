@@ -1,7 +1,8 @@
 //! How containers are replaced in their places, tier by tier and batch by batch.
 //!
-//! A tier is replaced in batches of `max_unavailable`, each a stage; what depends on it waits until all of it is done. A
-//! successor starts beside the old one where its VM has room and cores for both and they publish no port in common.
+//! A tier is replaced in batches of `max_unavailable`, each a stage; tiers that depend on it wait
+//! until all of it is done. A successor starts beside the old one if its VM has room and cores for
+//! both and they publish no port in common.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +14,14 @@ use crate::model::{
 use crate::translate::work::conflict;
 use crate::translate::{Action, Interrupt, Stage, Way, cores, reasons};
 
-/// How much of what is outdated is replaced.
+/// Which outdated containers are replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// Everything.
+    /// All of them.
     Fully,
-    /// What nothing else on its VM is in the way of.
+    /// Those that nothing else on their VM is in the way of.
     Unblocked,
-    /// Of that, what no tier is interrupted for.
+    /// Of those, the ones for which no tier is interrupted.
     Gently,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct Rollout<'a> {
     interrupts: Vec<Interrupt>,
 }
 
-/// What a container is to be made from, and with which addresses of its dependencies.
+/// What a container should be made from, and with which addresses of its dependencies.
 #[derive(Clone)]
 struct Successor {
     revision: RevisionId,
@@ -44,7 +45,7 @@ struct Successor {
     digest: Option<String>,
 }
 
-/// What a stage takes of one VM besides what is held there.
+/// What a stage takes of one VM in addition to what is held there.
 #[derive(Clone, Debug, Default)]
 struct Taken {
     size: Size,
@@ -53,7 +54,7 @@ struct Taken {
 
 /// Why the successor can't start beside the old one.
 enum Obstacle {
-    /// Others in the same stage take the room; it has room by itself.
+    /// Others in the same stage take the room; there would be room for it alone.
     Passing,
     /// There is none.
     Lasting(String),
@@ -92,7 +93,7 @@ impl<'a> Rollout<'a> {
         }
     }
 
-    /// Replaces what the manner allows.
+    /// Replaces the containers that the manner allows.
     pub(super) fn way(mut self, manner: Manner) -> Way {
         let order: Vec<&TierId> = {
             let tiers = self
@@ -125,7 +126,7 @@ impl<'a> Rollout<'a> {
         while !self.open.is_empty() {
             let stage = self.stage(&order);
             if stage.is_empty() {
-                // Every stage takes the first container in line at least.
+                // Every stage takes at least the first container in line.
                 break;
             }
             let pause = stage
@@ -171,7 +172,7 @@ impl<'a> Rollout<'a> {
     fn stage(&mut self, order: &[&'a TierId]) -> Stage {
         let mut stage = Stage::new();
         let mut taken: BTreeMap<VmId, Taken> = BTreeMap::new();
-        // Whose turn it is is settled before anything is taken out of the line.
+        // It is decided whose turn it is before anything is taken out of the line.
         let open = order.iter().filter(|tier| self.open.contains_key(**tier));
         let ready: Vec<&TierId> = open.copied().filter(|tier| !self.waits(tier)).collect();
         for tier in ready {
@@ -336,7 +337,7 @@ impl<'a> Rollout<'a> {
         }
     }
 
-    /// The cores for another container like `old`; or what lacks.
+    /// The cores for another container like `old`; or what is missing.
     fn room(&self, there: &Vm, old: &Container, taken: &Taken) -> Result<CoreSet, String> {
         let capacity = there.capacity;
         let takes = |held: &Container| {

@@ -8,7 +8,7 @@ mod weights;
 pub use hooks::{Hooks, HooksSource};
 pub use policies::{OnFailure, OnForeign, OnShortage};
 pub use vm_size::CpuMode;
-pub(in crate::model::topology) use vm_size::{MOST_CORES, MOST_MEM_UNITS};
+pub use vm_size::{MOST_CORES, MOST_MEM_UNITS};
 pub use weights::Weights;
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use crate::model::topology::image::{self, Login};
 use crate::model::topology::self_heal::SelfHeal;
 use crate::model::topology::shapes::Shape;
 use crate::model::topology::written::{CloudDriver, DockerGiven, SelfHealGiven, VmSize};
-use crate::model::units::Size;
+use crate::model::units::{Cpu, Size};
 
 /// Where VMs come from, what one has, and the rules for all placements.
 #[derive(Clone, Debug, PartialEq, ToSchema)]
@@ -99,14 +99,23 @@ impl Infrastructure {
     /// The size of a VM that is not in use yet: a host may have a size of its own.
     #[must_use]
     pub fn size_of(&self, vm: &VmId) -> Size {
-        let hosts = match &self.cloud {
-            Cloud::Hosts(hosts) => hosts.as_slice(),
-            Cloud::Embedded | Cloud::AutoScaling(_) => &[],
+        let (cpu, mem) = match &self.cloud {
+            Cloud::Hosts(hosts) => {
+                let host = hosts.iter().find(|host| host.name == *vm);
+                host.map_or((None, None), |host| (host.cpu, host.mem))
+            }
+            Cloud::Nodes(nodes) => {
+                let node = nodes.members.get(vm);
+                node.map_or((None, None), |node| node.offers(self.mem_unit_mb))
+            }
+            Cloud::Embedded | Cloud::AutoScaling(_) => (None, None),
         };
-        let host = hosts.iter().find(|host| host.name == *vm);
+        let step = self.cpu_mode.step();
+        // A node does not know in which steps cores are given here.
+        let whole_steps = |cpu: Cpu| Cpu::hundredths(cpu.in_hundredths() / step * step);
         Size {
-            cpu: host.and_then(|host| host.cpu).unwrap_or(self.vm.cpu),
-            mem: host.and_then(|host| host.mem).unwrap_or(self.vm.mem),
+            cpu: cpu.map_or(self.vm.cpu, whole_steps),
+            mem: mem.unwrap_or(self.vm.mem),
         }
     }
 
@@ -115,6 +124,7 @@ impl Infrastructure {
     pub fn sizes_differ(&self) -> bool {
         match &self.cloud {
             Cloud::Hosts(hosts) => hosts.iter().any(|host| host.cpu.is_some() || host.mem.is_some()),
+            Cloud::Nodes(_) => true,
             Cloud::Embedded | Cloud::AutoScaling(_) => false,
         }
     }
@@ -130,6 +140,11 @@ impl Infrastructure {
                 if matches!(cloud, Some(Cloud::Hosts(_))) {
                     let problem = "can't be given together with hosts, which exist already: a host may have cpu_cores and \
                                    mem_units of its own";
+                    notes.problem(&at.path, problem);
+                }
+                if matches!(cloud, Some(Cloud::Nodes(_))) {
+                    let problem =
+                        "can't stand beside nodes, which exist already and say themselves what they have";
                     notes.problem(&at.path, problem);
                 }
                 for name in ["cpu_cores", "mem_units"] {

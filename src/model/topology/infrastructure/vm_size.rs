@@ -35,10 +35,10 @@ impl CpuMode {
 const DEFAULT_SHAPE: (u32, u64) = (2, 8);
 
 /// The most cores that a VM may be given.
-pub(in crate::model::topology) const MOST_CORES: u32 = 10_000;
+pub const MOST_CORES: u32 = 10_000;
 
 /// The most memory units that a VM may be given.
-pub(in crate::model::topology) const MOST_MEM_UNITS: u64 = 1_000_000;
+pub const MOST_MEM_UNITS: u64 = 1_000_000;
 
 pub(super) fn read_shape(notes: &mut Notes, fields: &mut Fields<'_>, mode: CpuMode) -> Option<Size> {
     let (cpu, mem) = (fields.get("cpu_cores"), fields.get("mem_units"));
