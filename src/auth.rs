@@ -1,6 +1,7 @@
 //! Who may do what: named tokens, each with a role. Only hashes of tokens are kept, so that no log,
 //! answer or core dump contains one. Pure.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -73,6 +74,8 @@ pub struct Grant {
     pub name: String,
     /// What it allows.
     pub role: Role,
+    /// The apps that it may put and remove, where it may change nothing else.
+    pub apps: Option<BTreeSet<String>>,
     /// The one node that it may speak for, where that is its role.
     pub node: Option<String>,
     /// When it expires; None for never.
@@ -81,6 +84,15 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Whether it allows a change at that path: any, or only that of an app of its own.
+    #[must_use]
+    pub fn may_change(&self, path: &str) -> bool {
+        let app = path.strip_prefix("/api/apps/");
+        self.apps
+            .as_ref()
+            .is_none_or(|apps| app.is_some_and(|app| apps.contains(app)))
+    }
+
     /// Whether it is enough for a call.
     #[must_use]
     pub fn allows(&self, needed: &Needed) -> bool {
@@ -130,8 +142,8 @@ pub struct BadTokens {
 impl Tokens {
     /// Reads a file of tokens, one on each line: `NAME ROLE TOKEN` and, if the token expires, the
     /// time, such as `2030-01-31T12:00:00Z`. Empty lines and lines that begin with `#` are ignored.
-    /// The role `node:ID` is for the node ID; `node` alone is for the node NAME.
-    /// A token can be replaced by `sha256:` and its hash.
+    /// The role `node:ID` is for the node ID; `node` alone is for the node NAME. The role `write:APP,…` changes these
+    /// apps alone. A token can be replaced by `sha256:` and its hash.
     ///
     /// # Errors
     ///
@@ -174,7 +186,7 @@ impl Tokens {
                 [name, role, token, until] => (name, role, token, Some(until)),
                 _ => {
                     return Err(bad(format!(
-                        "should be {shape}, with ROLE read, write or node:ID"
+                        "should be {shape}, with ROLE read, write, write:APP,… or node:ID"
                     )));
                 }
             };
@@ -186,19 +198,12 @@ impl Tokens {
             if ["anonymous", "mapek"].contains(name) || known.iter().any(|known| known.name == *name) {
                 return Err(bad(format!("the name {name} is taken")));
             }
-            let (role, node) = match *role {
-                "read" => (Role::Read, None),
-                "write" => (Role::Write, None),
-                "node" => (Role::Node, Some((*name).to_owned())),
-                other => match other.strip_prefix("node:").filter(|id| !id.is_empty()) {
-                    Some(id) => (Role::Node, Some(id.to_owned())),
-                    None => {
-                        return Err(bad(format!(
-                            "the role of {name} should be read, write or node:ID"
-                        )));
-                    }
-                },
-            };
+            let (role, apps, node) = role_of(role, name).ok_or_else(|| {
+                bad(format!(
+                    "the role of {name} should be read, write, node:ID, or write: and the apps that it may change, such \
+                     as write:shop,blog"
+                ))
+            })?;
             let time = |text: &&str| {
                 let wrong = || format!("the expiry of {name} should be a time such as 2030-01-31T12:00:00Z");
                 text.parse::<Timestamp>().map_err(|_| bad(wrong()))
@@ -211,6 +216,7 @@ impl Tokens {
             known.push(Grant {
                 name: (*name).to_owned(),
                 role,
+                apps,
                 node,
                 until,
                 hash,
@@ -270,6 +276,26 @@ impl Tokens {
     #[must_use]
     pub fn still(&self, grant: &Grant) -> Option<&Grant> {
         self.0.iter().find(|known| known.hash == grant.hash)
+    }
+}
+
+/// What a role stands for: the role, the apps that it is limited to, and the node that it speaks for.
+type Scope = (Role, Option<BTreeSet<String>>, Option<String>);
+
+fn role_of(text: &str, name: &str) -> Option<Scope> {
+    match text.split_once(':') {
+        None if text == "read" => Some((Role::Read, None, None)),
+        None if text == "write" => Some((Role::Write, None, None)),
+        None if text == "node" => Some((Role::Node, None, Some(name.to_owned()))),
+        Some(("node", id)) if !id.is_empty() => Some((Role::Node, None, Some(id.to_owned()))),
+        Some(("write", apps)) => {
+            let apps: BTreeSet<String> = apps.split(',').map(str::to_owned).collect();
+            let named = apps
+                .iter()
+                .all(|app| !app.is_empty() && !app.contains(['/', ':']));
+            named.then_some((Role::Write, Some(apps), None))
+        }
+        _ => None,
     }
 }
 

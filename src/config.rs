@@ -18,10 +18,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use agent::AgentOptions;
 use backup::{BackupOptions, RestoreOptions};
 use client::{
-    AdoptOptions, CandidatesOptions, ClientOptions, CompletionsOptions, DiffOptions, DrainOptions,
-    EventsOptions, ExecuteOptions, ExecutionArgument, ExecutionsOptions, GiveUpOptions, HowOptions,
-    IntentsOptions, LogsOptions, MigrateOptions, NodesArgument, NodesOptions, TopOptions, TopologyCommand,
-    TranslateOptions,
+    AdoptOptions, AppCommand, CandidatesOptions, ClientOptions, CompletionsOptions, DiffOptions,
+    DrainOptions, EventsOptions, ExecuteOptions, ExecutionArgument, ExecutionsOptions, GiveUpOptions,
+    HowOptions, IntentsOptions, LogsOptions, MigrateOptions, NodesArgument, NodesOptions, TopOptions,
+    TopologyCommand, TranslateOptions,
 };
 use offline::ValidateOptions;
 
@@ -102,6 +102,9 @@ pub enum Command {
     Agent(AgentOptions),
     /// Show what is wanted of nodes and tiers besides plans, or take an intent back that has not begun
     Intents(IntentsOptions),
+    /// Put, show or remove one app, without the whole topology
+    #[command(subcommand)]
+    App(AppCommand),
     /// Show a container's output
     Logs(LogsOptions),
     /// Show what the containers use of their limits, measured by the engines
@@ -166,6 +169,7 @@ impl Command {
             | Self::Drain(_)
             | Self::Migrate(_)
             | Self::Intents(_)
+            | Self::App(_)
             | Self::Executions(_)
             | Self::Events(_)
             | Self::Cancel(_)

@@ -1,26 +1,27 @@
-//! What an agent does next, by what the service answered. Pure: chance comes in as an argument.
+//! What an agent does next, depending on the service's answer. Pure: the random number is an
+//! argument.
 
 use std::time::Duration;
 
 /// What the service answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// It was taken.
+    /// It was accepted.
     Taken {
-        /// The service wants to hear of it again within this time.
+        /// The service wants the next refresh within this time.
         refresh: Option<Duration>,
         /// After this time without a refresh the node is lost.
         lost_after: Option<Duration>,
-        /// How the node stands there, and why.
+        /// The node's standing there, and why.
         standing: Option<String>,
     },
-    /// A start of the agent with this epoch has registered, which is later.
+    /// A later start of the agent has registered, with this epoch.
     Stale(u64),
     /// The service does not know the node.
     Unknown(String),
-    /// The service says no.
+    /// The service refuses.
     Refused(String),
-    /// No answer came, or none that says anything.
+    /// There was no answer, or none that could be used.
     Away(String),
 }
 
@@ -52,17 +53,17 @@ pub enum Next {
     Over(String),
 }
 
-/// How far an agent is.
+/// The agent's present state.
 #[derive(Clone, Debug)]
 pub struct Course {
     epoch: u64,
     refresh: Duration,
     lost_after: Duration,
-    /// The service knows all that there is to say.
+    /// The service knows everything about the node.
     known: bool,
-    /// The service has ever taken this start.
+    /// The service has accepted this start at least once.
     taken: bool,
-    /// How often in a row it went wrong.
+    /// How many times in a row it failed.
     failures: u32,
     /// What people were told last.
     told: Option<String>,
@@ -74,7 +75,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Course {
-    /// At the begin.
+    /// At the beginning.
     #[must_use]
     pub const fn new(epoch: u64, refresh: Duration) -> Self {
         Self {
@@ -94,13 +95,14 @@ impl Course {
         self.epoch
     }
 
-    /// Whether the service knows all that there is to say, so that a refresh can be short.
+    /// Whether the service knows everything about the node, so that a refresh can be short.
     #[must_use]
     pub const fn is_known(&self) -> bool {
         self.known
     }
 
-    /// Takes an answer in. `chance` is a number from 0 to 1: many agents are not to come back at the same instant.
+    /// Applies an answer. `chance` is a number from 0 to 1, so that many agents do not come back at
+    /// the same instant.
     pub fn after(&mut self, answered: &Answered, chance: f64) -> Next {
         match answered {
             Answered::Taken {
@@ -117,7 +119,7 @@ impl Course {
                     told: self.news(format!("registered: {standing}")),
                 }
             }
-            // A machine whose clock ran back has a number that is too small.
+            // If the machine's clock was set back, its number is too small.
             Answered::Stale(epoch) if !self.taken => {
                 self.epoch = epoch.saturating_add(1);
                 Next::Pause {
@@ -145,7 +147,8 @@ impl Course {
     fn fail(&mut self, why: &str, chance: f64) -> Next {
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
-        // The service that is back waits for a refresh and for `lost_after` before a node is lost to it.
+        // A service that has come back waits for a refresh, and then for `lost_after`, before it
+        // counts a node as lost.
         let in_time = self.refresh.saturating_add(self.lost_after / 2);
         let longest = LONGEST_PAUSE.min(in_time).max(FIRST_PAUSE);
         Next::Pause {

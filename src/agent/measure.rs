@@ -1,4 +1,4 @@
-//! Reads the kernel's files. What they mean is for `parse` to say.
+//! Reads the kernel's files; `parse` says what they mean.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Kernel {
         }
     }
 
-    /// A file's text; nothing where there is none, or it is no text.
+    /// A file's text; empty if there is none, or it is not text.
     fn text(&self, path: &str) -> String {
         std::fs::read_to_string(self.root.join(path)).unwrap_or_default()
     }
@@ -87,7 +87,7 @@ impl Kernel {
     /// What is counted since the machine was started.
     fn counters(&self) -> counters::Counters {
         let zones = self.names("sys/class/powercap").into_iter();
-        // Zones within others count in these.
+        // These already include zones within others.
         let outer = zones.filter(|name| name.matches(':').count() == 1);
         let energy = outer.filter_map(|name| {
             let text = self.text(&format!("sys/class/powercap/{name}/energy_uj"));
@@ -141,14 +141,15 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Whether it is time to measure anew what it is able to do.
+    /// Whether it is time to measure the capabilities again.
     #[must_use]
     pub fn is_old(&self, now: Instant, every: Duration) -> bool {
         self.at
             .is_none_or(|at| now.saturating_duration_since(at) >= every)
     }
 
-    /// Measures it. Whoever runs the machine knows best, then the kernel, then the engine.
+    /// Measures the capabilities. The machine's operator knows best, then the kernel, then the
+    /// engine.
     pub fn look(
         &mut self,
         kernel: &Kernel,
@@ -158,7 +159,7 @@ impl Measured {
     ) {
         let mut all = match engine {
             Some(about) => about.capabilities.clone(),
-            // What it said before holds until it says something else.
+            // What the engine said before holds until it says something else.
             None => self.capabilities.clone(),
         };
         all.extend(kernel.capabilities());
@@ -167,24 +168,24 @@ impl Measured {
         (self.capabilities, self.at) = (all, Some(now));
     }
 
-    /// What it is able to do.
+    /// The capabilities.
     #[must_use]
     pub const fn capabilities(&self) -> &Map<String, Value> {
         &self.capabilities
     }
 
-    /// Whether that was not told yet.
+    /// Whether they have not been sent yet.
     #[must_use]
     pub const fn is_news(&self) -> bool {
         self.news
     }
 
-    /// It was told.
+    /// They were sent.
     pub const fn was_told(&mut self) {
         self.news = false;
     }
 
-    /// How the machine does now. `engine` is why its engine does not answer.
+    /// The machine's health now. `engine` is why its engine does not answer.
     pub fn health(&mut self, kernel: &Kernel, engine: Option<&String>, now: Instant) -> Map<String, Value> {
         let mut known = kernel.health();
         let counters = kernel.counters();

@@ -1,5 +1,5 @@
-//! `mapek agent`: a machine registers itself and its engine, says again and again that it is there and how it does,
-//! and leaves when it is told to stop.
+//! `mapek agent`: registers a machine and its engine, refreshes the registration regularly with the
+//! machine's health, and leaves when it is told to stop.
 //!
 //! | | | pure |
 //! |---|---|---|
@@ -7,8 +7,8 @@
 //! | `measure` | reads these files, and puts together what the machine is able to do and how it does | |
 //! | `course` | what comes next after each answer: another refresh, a pause, the end | yes |
 //!
-//! It knows the service and the engine by three calls, [`Link`], and the kernel by a folder, so that both can be others in
-//! tests.
+//! It knows the service and the engine by three calls, [`Link`], and the kernel by a folder, so
+//! that tests can replace both.
 
 mod course;
 mod measure;
@@ -27,10 +27,10 @@ use crate::model::About;
 pub use course::{Answered, Course, Next};
 pub use measure::{Kernel, Measured};
 
-/// What an agent goes by.
+/// The agent's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The engine's endpoint, as the service is to dial it.
+    /// The engine's endpoint for the service.
     pub endpoint: String,
     /// The address at which published ports are reached.
     pub ip: Option<String>,
@@ -44,11 +44,11 @@ pub struct Settings {
     pub mem_units: Option<u64>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// What it is able to do besides what is measured.
+    /// Capabilities in addition to the measured ones.
     pub capabilities: Map<String, Value>,
 }
 
-/// The ways to the service, and to the engine.
+/// The calls to the service and to the engine.
 pub trait Link {
     /// `PUT /api/nodes/{id}`.
     fn put(&self, said: &Value) -> impl Future<Output = Answered>;
@@ -56,18 +56,19 @@ pub trait Link {
     /// `DELETE /api/nodes/{id}`, for this start of the agent.
     fn leave(&self, epoch: u64) -> impl Future<Output = Answered>;
 
-    /// What the engine says of itself, or why it does not.
+    /// What the engine reports about itself, or why it does not.
     fn engine(&self) -> impl Future<Output = Result<About, String>>;
 }
 
-/// How often what the machine is able to do is measured anew: disks and devices come and go.
+/// How often the capabilities are measured again: disks and devices come and go.
 const MEASURE_EVERY: Duration = Duration::from_secs(60);
 /// How long the engine is waited for.
 const ENGINE: Duration = Duration::from_secs(2);
 /// How long the service is waited for when the agent leaves.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Runs until `stop` is there. `tell` tells people what changes. `chance` is a number from 0 to 1, another each time.
+/// Runs until `stop` resolves. `tell` tells people about changes. `chance` returns a number from 0
+/// to 1, a different one each time.
 ///
 /// # Errors
 ///
@@ -116,7 +117,7 @@ pub async fn run(
                 pause
             }
         };
-        // The time between two refreshes counts from one begin to the next.
+        // The time between two refreshes is measured from start to start.
         due = if matches!(answered, Answered::Taken { .. }) {
             (due + pause).max(now)
         } else {
@@ -138,7 +139,7 @@ pub async fn run(
     Ok(())
 }
 
-/// All of it, or no more than what may have changed.
+/// Everything, or only what may have changed.
 fn said(settings: &Settings, course: &Course, measured: &Measured, health: Map<String, Value>) -> Value {
     let mut said = json!({ "epoch": course.epoch(), "health": health });
     let Some(fields) = said.as_object_mut() else {

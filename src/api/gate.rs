@@ -93,6 +93,9 @@ impl Gate {
         });
         match (needed, found) {
             (Some(needed), Some(Ok(grant))) if !grant.allows(&needed) => Err(weak(grant, &needed)),
+            (Some(Needed::Write | Needed::Node(_)), Some(Ok(grant))) if !grant.may_change(path) => {
+                Err(limited(grant))
+            }
             (needed, Some(Ok(grant))) => Ok(Admitted {
                 name: grant.name.clone().into(),
                 trusted: grant.role != Role::Node,
@@ -217,6 +220,20 @@ fn weak(grant: &Grant, needed: &Needed) -> Refusal {
     }
 }
 
+/// That a token may change some apps, and nothing else.
+fn limited(grant: &Grant) -> Refusal {
+    let apps: Vec<&str> = grant.apps.iter().flatten().map(String::as_str).collect();
+    let name = &grant.name;
+    let message = format!(
+        "the token of {name} may change only these apps, at /api/apps/{{app}}: {}",
+        apps.join(", ")
+    );
+    Refusal {
+        fault: Fault::new(Code::Forbidden, message),
+        challenge: Some("Bearer realm=\"mapek\", error=\"insufficient_scope\", scope=\"write\"".to_owned()),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -244,6 +261,29 @@ mod tests {
         assert!(!admitted(Method::PUT, &[own, ("origin", "https://evil.test")]));
         assert!(!admitted(Method::PUT, &[own, ("origin", "null")]));
         assert!(!admitted(Method::POST, &[own, ("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn a_token_for_some_apps_changes_nothing_else() {
+        let tokens = Tokens::from_file("alice write:shop,blog 0123456789abcdef").unwrap();
+        let gate = Gate::new(tokens, Vec::new());
+        let fields = headers(&[("authorization", "Bearer 0123456789abcdef")]);
+        let admitted = |method: Method, path: &str| gate.admit(&method, path, &fields).is_ok();
+        assert!(admitted(Method::PUT, "/api/apps/shop"));
+        assert!(admitted(Method::DELETE, "/api/apps/blog"));
+        assert!(admitted(Method::GET, "/api/apps/other") && admitted(Method::PUT, "/api/translate"));
+        for path in [
+            "/api/apps/other",
+            "/api/apps/shop/",
+            "/api/apps/",
+            "/api/apps/sho%70",
+            "/api/execute",
+            "/api/topology",
+        ] {
+            let refused = gate.admit(&Method::PUT, path, &fields).unwrap_err();
+            assert_eq!(refused.fault.code, Code::Forbidden, "{path}");
+            assert!(refused.fault.message.contains("blog, shop"), "{}", refused.fault);
+        }
     }
 
     #[tokio::test]

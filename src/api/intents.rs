@@ -31,6 +31,13 @@ pub struct IntentShown {
     intent: Intent,
 }
 
+impl IntentShown {
+    /// As it is answered.
+    pub const fn of(intent: Intent) -> Self {
+        Self { intent }
+    }
+}
+
 /// A page of the intents, newest first.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "intents": [], "next": null, "time": "0.00" }))]

@@ -3,10 +3,13 @@
 
 mod access;
 mod adopt;
+mod alerts;
 mod allocation;
 mod answer;
+mod apps;
 mod body;
 mod by;
+mod by_hand;
 mod candidates;
 mod cors;
 mod dashboard;
@@ -92,6 +95,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .delete(registration::delete),
         )
         .service(route("/api/candidates").post(candidates::post))
+        .service(route("/api/alerts").post(alerts::post))
         .service(
             route("/api/intents")
                 .get(intents::list)
@@ -104,6 +108,20 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(intents::get))
                 .delete(intents::delete),
         )
+        .service(
+            route("/api/apps")
+                .get(apps::list)
+                .route(web::head().to(apps::list)),
+        )
+        .service(
+            route("/api/apps/{app}")
+                .get(apps::get)
+                .route(web::head().to(apps::get))
+                .put(apps::put)
+                .delete(apps::delete),
+        )
+        .service(route("/api/vm/capacity").put(by_hand::capacity))
+        .service(route("/api/tier").put(by_hand::tier))
         .service(route("/api/logs/{vm}/{container}").get(logs::get))
         .service(route("/api/plan").get(plan::get).route(web::head().to(plan::get)))
         .service(route("/api/translate").put(translate::put).post(translate::put))

@@ -28,8 +28,8 @@ pub struct NodesShown {
     /// What to give as `after` for the page after this one; null if there is none.
     #[schema(value_type = Option<String>, example = "vm9")]
     next: Option<VmId>,
-    /// That so many nodes are silent at once that it must be this service that is cut off, so that none of them
-    /// counts as lost; null where that is not so.
+    /// If so many nodes are silent at once that this service must be cut off, so that none of them
+    /// counts as lost: how many. Otherwise null.
     #[schema(example = json!(null))]
     cut_off: Option<CutOff>,
 }
@@ -64,7 +64,7 @@ struct Query {
     standing: Option<String>,
 }
 
-/// What of the nodes to answer.
+/// Which nodes to answer.
 struct Wanted {
     format: Format,
     limit: Option<u32>,
@@ -97,7 +97,7 @@ fn wanted(query: &str) -> Result<Wanted, Fault> {
 }
 
 impl Wanted {
-    /// The page of the nodes, which are in the order of their names, and where the one after it begins.
+    /// The page of the nodes, which are ordered by name, and where the next page begins.
     fn page(&self, mut nodes: Vec<Node>, cut_off: Option<CutOff>) -> NodesShown {
         nodes.retain(|node| {
             self.after.as_ref().is_none_or(|after| node.id > *after)

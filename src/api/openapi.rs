@@ -40,6 +40,13 @@ use merge::merge;
         super::adopt::post,
         super::candidates::post,
         super::inspect::get,
+        super::alerts::post,
+        super::apps::put,
+        super::apps::list,
+        super::apps::get,
+        super::apps::delete,
+        super::by_hand::capacity,
+        super::by_hand::tier,
         super::intents::post,
         super::intents::list,
         super::intents::get,
@@ -71,6 +78,7 @@ use merge::merge;
         (name = "state", description = "What is there, and what it consists of."),
         (name = "plans", description = "From a plan to containers."),
         (name = "intents", description = "What is wanted of nodes, and where tiers should be."),
+        (name = "apps", description = "Apps that are put one at a time, without the whole topology."),
         (name = "executions", description = "What was done, and what is being done."),
         (name = "service", description = "The service itself.")
     )

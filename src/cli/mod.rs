@@ -5,6 +5,7 @@
 
 mod action;
 mod agent;
+mod apps;
 mod backup;
 mod diff;
 mod doctor;
@@ -91,6 +92,7 @@ async fn dispatch(command: &Command, options: &ClientOptions, home: Option<PathB
         Command::Drain(options) => intents::drain(&client()?, options, output).await,
         Command::Migrate(options) => intents::migrate(&client()?, options, output).await,
         Command::Intents(options) => intents::intents(&client()?, options, output).await,
+        Command::App(command) => apps::app(&client()?, command, output).await,
         Command::Adopt(options) => state::adopt(&client()?, &options.owner, output).await,
         Command::Executions(options) => executions::executions(&client()?, options, output).await,
         Command::Events(options) => executions::events(&client()?, options, output).await,

@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-/// What the machine is called, where its engine is, and what it offers.
+/// The machine's name, where its engine is, and what it offers.
 #[derive(Clone, Debug, Args)]
 pub struct AgentOptions {
     /// Name of this node [default: the machine's name]
     #[arg(long, env = "MAPEK_NODE_ID", value_name = "NAME")]
     pub id: Option<String>,
-    /// The engine, as it is reached from here: unix:///path, tcp://IP:2375, https://IP:2376
+    /// The engine's endpoint for the agent: unix:///path, tcp://IP:2375, https://IP:2376
     #[arg(
         long,
         env = "MAPEK_NODE_DOCKER",
@@ -16,10 +16,10 @@ pub struct AgentOptions {
         default_value = "unix:///var/run/docker.sock"
     )]
     pub docker: String,
-    /// The engine, as the service is to reach it [default: that of --docker]
+    /// The engine's endpoint for the service [default: that of --docker]
     #[arg(long, env = "MAPEK_NODE_ENDPOINT", value_name = "URL")]
     pub endpoint: Option<String>,
-    /// Address at which published ports are reached [default: the one from which the service is reached]
+    /// Address of published ports [default: the one from which the machine reaches the service]
     #[arg(long, env = "MAPEK_NODE_IP", value_name = "ADDRESS")]
     pub ip: Option<std::net::IpAddr>,
     /// Seconds between two refreshes; the node is silent when one is overdue
@@ -32,10 +32,11 @@ pub struct AgentOptions {
     /// Memory units that it offers [default: all of the memory]
     #[arg(long, env = "MAPEK_NODE_MEM_UNITS", value_name = "UNITS")]
     pub mem_units: Option<u64>,
-    /// A label; may be given again
+    /// A label; can be given several times
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
     pub labels: Vec<(String, String)>,
-    /// Something that it is able to do and that can't be measured; the value is JSON, or else text; may be given again
+    /// A capability that can't be measured; a value that is valid JSON is read as JSON; can be
+    /// given several times
     #[arg(long = "capability", value_name = "NAME=VALUE", value_parser = pair)]
     pub capabilities: Vec<(String, String)>,
 }

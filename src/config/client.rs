@@ -328,6 +328,44 @@ pub enum IntentsCommand {
     },
 }
 
+/// What `mapek app` does.
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// Put an app, or another version of it, and wait until it is deployed
+    Put(AppPutOptions),
+    /// Show the apps
+    List,
+    /// Show one app
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove an app with all that it runs, and wait until that is done
+    Remove(AppRemoveOptions),
+}
+
+/// Options of `mapek app put`.
+#[derive(Debug, Args)]
+pub struct AppPutOptions {
+    /// The app's name
+    pub name: String,
+    /// Its tiers and its plan: {"tiers", "plan"}, or a Compose stack as `docker compose config --format json` writes it; - for standard input
+    pub file: PathBuf,
+    /// Do not wait for the end
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// Options of `mapek app remove`.
+#[derive(Debug, Args)]
+pub struct AppRemoveOptions {
+    /// The app's name
+    pub name: String,
+    /// Do not wait for the end
+    #[arg(long)]
+    pub detach: bool,
+}
+
 /// Options of `mapek logs`.
 #[derive(Debug, Args)]
 pub struct LogsOptions {

@@ -78,8 +78,8 @@ codes! {
         "The intent has begun, or is over: it can't be taken back any more.",
         "Cancel its execution, or send the opposite intent.";
     InUse, "in_use", 409,
-        "The topology would drop or change what containers still use.",
-        "Execute a plan without them first.";
+        "The topology would drop or change what containers still use, or an app has the name of another one.",
+        "Execute a plan without them first; give the app another name.";
     Conflict, "conflict", 409,
         "The topology or the allocation changed while the request was being worked on.",
         "Send the request again.";
@@ -130,6 +130,9 @@ codes! {
         "Use the address that the service listens on, or name the host with `--allowed-hosts`.";
     TopologyInvalid, "topology_invalid", 422,
         "The topology is not valid.",
+        "Fix every place that `details` names; nothing was changed.";
+    AppInvalid, "app_invalid", 422,
+        "The app is not valid, or not together with the topology.",
         "Fix every place that `details` names; nothing was changed.";
     PlanInvalid, "plan_invalid", 422,
         "The plan is not valid for the topology.",

@@ -14,7 +14,7 @@ use crate::execute::{Frozen, Outcome, Seal, Stamped};
 use crate::model::intent::{Cordon, Intent};
 use crate::model::{Change, Registration, Registrations, RevisionKey, VmId};
 
-use super::{CordonChange, History, Journal, JournalError, Kept, Pruned, Retention};
+use super::{CordonChange, DesiredChange, History, Journal, JournalError, Kept, Pruned, Retention};
 
 /// A journal around another one.
 pub struct KillingJournal<J> {
@@ -197,6 +197,14 @@ impl<J: Journal> Journal for KillingJournal<J> {
 
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
         self.inner.cordons()
+    }
+
+    fn keep_desired(&mut self, change: &DesiredChange) -> Result<Option<u64>, JournalError> {
+        self.around(None, |inner| inner.keep_desired(change))
+    }
+
+    fn desired(&self) -> Result<BTreeMap<String, Value>, JournalError> {
+        self.inner.desired()
     }
 
     fn keep_node(

@@ -7,7 +7,7 @@ use crate::execute::{Execution, Frozen, Pinned, Stamped};
 use crate::model::{Allocation, Change};
 
 use super::error::JournalError;
-use super::{intents, rows, schema};
+use super::{desired, intents, rows, schema};
 
 /// What version 1 lacks compared with version 2: plans as they were shown.
 const SEALS: &str = "
@@ -73,6 +73,7 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), Jo
             transaction.execute_batch(intents::TABLES)?;
         }
         // Version 6 knows actions that fail before they are begun, which earlier programs refuse.
+        transaction.execute_batch(desired::TABLES)?;
         transaction.pragma_update(None, "user_version", schema::VERSION)?;
         return Ok(());
     }

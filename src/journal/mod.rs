@@ -8,6 +8,7 @@
 //! rows and back, `schema` and `migrate` define the tables, `retention` deletes what is too old.
 
 mod backup;
+mod desired;
 mod error;
 mod folder;
 mod history;
@@ -36,6 +37,7 @@ use crate::model::intent::{Cordon, Intent};
 use crate::model::{Allocation, Change, Registration, Registrations, RevisionKey, VmId};
 
 pub use backup::{backup, restore};
+pub use desired::DesiredChange;
 pub use error::JournalError;
 pub use folder::JOURNAL_FILE;
 pub use history::{Entry, History, Listed, Reach, SqliteHistory};
@@ -215,6 +217,21 @@ pub trait Journal: Send {
     ///
     /// When the journal can't be read.
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError>;
+
+    /// Keeps a change of what is wanted besides plans, with what goes with it. Answers with the generation of the
+    /// topology that came with it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not surely on disk, all of it.
+    fn keep_desired(&mut self, change: &DesiredChange) -> Result<Option<u64>, JournalError>;
+
+    /// What is wanted besides plans, by name.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    fn desired(&self) -> Result<BTreeMap<String, Value>, JournalError>;
 
     /// Keeps what a node registered with, in the place of what it did before, with the event that tells of it;
     /// None forgets the node.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::error::JournalError;
-use super::{intents, migrate, nodes};
+use super::{desired, intents, migrate, nodes};
 
 /// The version that this program writes.
 pub(super) const VERSION: i64 = 6;
@@ -95,6 +95,7 @@ CREATE TABLE seals (
 pub(super) fn make(transaction: &Transaction<'_>) -> Result<(), JournalError> {
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(intents::TABLES)?;
+    transaction.execute_batch(desired::TABLES)?;
     transaction.execute(
         "INSERT INTO about VALUES (1, ?1, ?2, ?3, 0)",
         params![Uuid::now_v7().to_string(), Uuid::now_v7().to_string(), PROGRAM],

@@ -14,6 +14,7 @@ use crate::model::intent::{Cordon, Intent};
 use crate::model::{Change, Registration, Registrations, RevisionKey, VmId};
 use crate::translate::Stage;
 
+use super::desired::{self, DesiredChange};
 use super::error::JournalError;
 use super::folder::Folder;
 use super::history::{History, SqliteHistory};
@@ -183,25 +184,29 @@ impl Journal for SqliteJournal {
 
     fn put_topology(&mut self, document: &Value) -> Result<u64, JournalError> {
         let transaction = self.connection.transaction()?;
-        let text = write(document)?;
-        let generation = transaction.query_row(
-            "UPDATE state SET topology = ?1, generation = generation + 1 RETURNING generation",
-            [&text],
-            |row| row.get::<_, i64>(0),
-        )?;
-        transaction.execute(
-            "INSERT INTO topologies VALUES (?1, ?2)",
-            params![generation, text],
-        )?;
-        // The newest stays, however large it is.
-        transaction.execute(
-            "DELETE FROM topologies WHERE generation IN (SELECT generation FROM (SELECT generation, \
-             ROW_NUMBER() OVER newer AS place, SUM(LENGTH(topology)) OVER newer AS bytes FROM topologies \
-             WINDOW newer AS (ORDER BY generation DESC)) WHERE place > 1 AND (place > ?1 OR bytes > ?2))",
-            [TOPOLOGIES, TOPOLOGY_BYTES],
-        )?;
+        let generation = topology(&transaction, document)?;
         transaction.commit()?;
         counter(generation)
+    }
+
+    fn keep_desired(&mut self, change: &DesiredChange) -> Result<Option<u64>, JournalError> {
+        let transaction = self.connection.transaction()?;
+        desired::keep(&transaction, &change.entries)?;
+        if let Some(intent) = &change.intent {
+            intents::keep(&transaction, intent, None)?;
+        }
+        let generation = change
+            .topology
+            .as_ref()
+            .map(|document| topology(&transaction, document));
+        let generation = generation.transpose()?;
+        event(&transaction, None, &write(&change.event)?, &[])?;
+        transaction.commit()?;
+        generation.map(counter).transpose()
+    }
+
+    fn desired(&self) -> Result<BTreeMap<String, Value>, JournalError> {
+        desired::all(&self.connection)
     }
 
     fn revision_key(&self) -> RevisionKey {
@@ -387,4 +392,26 @@ impl Journal for SqliteJournal {
     fn history(&self) -> Arc<dyn History> {
         Arc::clone(&self.history) as Arc<dyn History>
     }
+}
+
+/// Keeps a topology, and answers with its generation.
+fn topology(transaction: &Transaction<'_>, document: &Value) -> Result<i64, JournalError> {
+    let text = write(document)?;
+    let generation = transaction.query_row(
+        "UPDATE state SET topology = ?1, generation = generation + 1 RETURNING generation",
+        [&text],
+        |row| row.get::<_, i64>(0),
+    )?;
+    transaction.execute(
+        "INSERT INTO topologies VALUES (?1, ?2)",
+        params![generation, text],
+    )?;
+    // The newest stays, however large it is.
+    transaction.execute(
+        "DELETE FROM topologies WHERE generation IN (SELECT generation FROM (SELECT generation, \
+         ROW_NUMBER() OVER newer AS place, SUM(LENGTH(topology)) OVER newer AS bytes FROM topologies \
+         WINDOW newer AS (ORDER BY generation DESC)) WHERE place > 1 AND (place > ?1 OR bytes > ?2))",
+        [TOPOLOGIES, TOPOLOGY_BYTES],
+    )?;
+    Ok(generation)
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ids::{TierId, VmId};
+use super::units::Size;
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -43,6 +44,33 @@ pub enum Wanted {
         /// Where it may be moved to.
         to: Destination,
     },
+    /// So many VMs are kept, used or not.
+    SetCapacity {
+        /// How many.
+        capacity: u32,
+    },
+    /// The container of the tier on this node has this size; nothing to remove it.
+    SetTier {
+        /// The tier, by its flat name.
+        #[schema(value_type = String, example = "rubis_db")]
+        tier: TierId,
+        /// The node.
+        #[schema(value_type = String, example = "vm1")]
+        node: VmId,
+        /// What it holds.
+        #[serde(flatten)]
+        size: Size,
+    },
+    /// An app is as its newest request wants it.
+    DeployApp {
+        /// The app.
+        app: String,
+    },
+    /// An app is removed.
+    RemoveApp {
+        /// The app.
+        app: String,
+    },
 }
 
 /// Where something may be moved to.
@@ -66,6 +94,10 @@ impl Wanted {
             Self::Uncordon { .. } => "uncordon",
             Self::Drain { .. } => "drain",
             Self::Migrate { .. } => "migrate",
+            Self::SetCapacity { .. } => "set_capacity",
+            Self::SetTier { .. } => "set_tier",
+            Self::DeployApp { .. } => "deploy_app",
+            Self::RemoveApp { .. } => "remove_app",
         }
     }
 
@@ -73,8 +105,23 @@ impl Wanted {
     #[must_use]
     pub const fn node(&self) -> Option<&VmId> {
         match self {
-            Self::Cordon { node } | Self::Uncordon { node } | Self::Drain { node } => Some(node),
-            Self::Migrate { .. } => None,
+            Self::Cordon { node }
+            | Self::Uncordon { node }
+            | Self::Drain { node }
+            | Self::SetTier { node, .. } => Some(node),
+            Self::Migrate { .. }
+            | Self::SetCapacity { .. }
+            | Self::DeployApp { .. }
+            | Self::RemoveApp { .. } => None,
+        }
+    }
+
+    /// The app that it is about, where it is about one.
+    #[must_use]
+    pub const fn app(&self) -> Option<&String> {
+        match self {
+            Self::DeployApp { app } | Self::RemoveApp { app } => Some(app),
+            _ => None,
         }
     }
 }
@@ -98,10 +145,23 @@ pub(crate) struct Shown {
     from: Option<String>,
     /// Where it may be moved to.
     to: Option<Destination>,
+    /// How many VMs are kept.
+    #[schema(example = 3)]
+    capacity: Option<u32>,
+    /// Cores that the tier's container on the node has.
+    #[schema(example = 1)]
+    cpu_cores: Option<f64>,
+    /// Memory units that it has.
+    #[schema(example = 2)]
+    mem_units: Option<u64>,
+    /// The app that is deployed or removed.
+    #[schema(example = "rubis")]
+    app: Option<String>,
 }
 
 /// What can be wanted: that a node takes nothing new, that it may be used again, that everything on
-/// it is moved away, that a tier is moved.
+/// it is moved away, that a tier is moved; that so many VMs are kept, that a container has a size; that an app is
+/// deployed, or removed.
 #[derive(ToSchema)]
 #[schema(as = IntentKind, rename_all = "snake_case", example = "drain")]
 #[expect(dead_code, reason = "only its shape is of interest")]
@@ -110,6 +170,10 @@ pub(crate) enum Kind {
     Uncordon,
     Drain,
     Migrate,
+    SetCapacity,
+    SetTier,
+    DeployApp,
+    RemoveApp,
 }
 
 /// How far an intent is: not begun; being carried out, by an execution; what was wanted is so; nothing was done,

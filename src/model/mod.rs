@@ -7,7 +7,10 @@
 pub mod addresses;
 pub mod allocation;
 mod allocation_parse;
+pub mod app;
+pub mod by_hand;
 mod change;
+pub mod compose;
 pub mod ids;
 pub mod intent;
 pub mod json;

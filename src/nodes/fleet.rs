@@ -1,5 +1,5 @@
-//! All nodes together: which of them are lost. Where more are away at once than may be, it is rather this service
-//! that is cut off, and none of them is. Pure.
+//! All nodes together: which of them are lost. If too many are away at once, it must be this
+//! service that is cut off, and none of them is lost. Pure.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,50 +14,50 @@ use crate::model::topology::Share;
 pub struct Rules {
     /// How long it has to be away.
     pub lost_after: Duration,
-    /// More than this share of all nodes is not lost at once.
+    /// No more than this share of all nodes is lost at once.
     pub max_lost: Share,
-    /// The longest that one which comes and goes has to stay before it is used again.
+    /// The longest time that a node which comes and goes must wait before it is used again.
     pub longest_pause: Duration,
 }
 
-/// That so many nodes are away at once that it must be us who is cut off.
+/// So many nodes are away at once that this service must be cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isolation {
-    /// So many are away.
+    /// This many are away.
     pub away: usize,
-    /// Of so many.
+    /// Out of this many.
     pub of: usize,
     /// Since when that is so.
     pub since: Moment,
 }
 
-/// A node that stands otherwise than when it was last assessed.
+/// A node whose standing has changed since it was last assessed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// The node.
     pub node: VmId,
-    /// How it stands now: ready, silent, lost or aside.
+    /// Its standing now: ready, silent, lost or aside.
     pub standing: Standing,
     /// Why, unless it is ready.
     pub reason: Option<String>,
 }
 
-/// What an assessment came to.
+/// The result of an assessment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assessment {
-    /// Nodes that stand otherwise than before.
+    /// Nodes whose standing has changed.
     pub turns: Vec<Turn>,
-    /// We count as cut off from now on.
+    /// From now on this service counts as cut off.
     pub cut_off: Option<Isolation>,
-    /// We do not any more.
+    /// It no longer does.
     pub over: bool,
     /// How many nodes are ready, aside, silent and lost.
     pub counts: [(Standing, usize); 4],
 }
 
 impl Registry {
-    /// Looks which nodes of a fleet are lost, and which are back. Those that were lost before are no part of the
-    /// fleet any more: many may go one after the other.
+    /// Finds out which nodes of a fleet are lost, and which are back. Those that were lost before
+    /// are no longer part of the fleet, so many can be lost one after the other.
     pub fn assess(&mut self, fleet: &BTreeSet<VmId>, rules: Rules, now: Moment) -> Assessment {
         let mut found = Assessment {
             turns: Vec::new(),
@@ -78,7 +78,7 @@ impl Registry {
         let away: Vec<(VmId, Moment)> = rest()
             .filter_map(|(node, known)| Some((node.clone(), known.absence(now)?.since)))
             .collect();
-        // One node has no others to compare it with.
+        // A single node can't be compared with others.
         let too_many = of > 1 && rules.max_lost.is_exceeded_by(away.len(), of);
         let last_isolated = self.isolated_until;
         let overdue = |since: &Moment| {

@@ -1,4 +1,4 @@
-//! What is known of one node: its lease, what its engine answered, and whether it is away. Pure.
+//! What is known about one node: its lease, what its engine answered, and whether it is away. Pure.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 use super::{Heard, Moment, Presence};
 use crate::model::node::Standing;
 
-/// A refresh may be so late before anybody speaks of it: it has a way to go.
+/// A refresh may be this late, since it has a way to go.
 const SLACK: Duration = Duration::from_millis(500);
-/// Losses that are further apart have nothing to do with each other.
+/// Losses that are further apart than this are unrelated.
 const MEMORY: Duration = Duration::from_secs(3600);
 
-/// That a node said itself that it is there, and will say so again.
+/// A node's own report that it is there, and will report again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// When it said so.
+    /// When it reported.
     pub refreshed: Moment,
-    /// Within what time it promised to say so again.
+    /// Within which time it promised to report again.
     pub every: Duration,
-    /// How it does.
+    /// Its health.
     pub health: Map<String, Value>,
 }
 
@@ -36,25 +36,25 @@ pub struct Known {
     pub heard: Heard,
     /// Only nodes with an agent have one.
     pub lease: Option<Lease>,
-    /// Why its engine does not answer; None where it did last time.
+    /// Why its engine does not answer; None if it did last time.
     silent: Option<String>,
-    /// Since when it answers, or does not.
+    /// Since when it has answered, or has not.
     turned: Moment,
     /// Since when it counts as lost.
     pub lost: Option<Moment>,
-    /// How often it was lost, with no long time in between.
+    /// How many times it was lost, without a long time in between.
     losses: u32,
-    /// When it was lost last.
+    /// When it was last lost.
     last_loss: Option<Moment>,
-    /// It has to stay until then before it is used.
+    /// It is not used before this time.
     pub steady_from: Option<Moment>,
-    /// How it stood when that was last asked, and since when.
+    /// Its standing when that was last asked, and since when.
     stood: Option<(Standing, Moment)>,
-    /// How it stood when it was last assessed.
+    /// Its standing when it was last assessed.
     pub told: Option<Standing>,
 }
 
-/// That a node is away.
+/// A node is away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absence {
     /// Since when.
@@ -93,7 +93,7 @@ impl Known {
         self.silent = Some(why.to_owned());
     }
 
-    /// Requests overtake each other: an older one takes nothing back.
+    /// Requests overtake each other: an older one changes nothing.
     pub fn refreshed(&mut self, lease: Lease) {
         let older = |kept: &Lease| kept.refreshed.since_start > lease.refreshed.since_start;
         if !self.lease.as_ref().is_some_and(older) {
@@ -101,7 +101,7 @@ impl Known {
         }
     }
 
-    /// Whether it is away. A refresh that is overdue shows it, and an engine that does not answer: whatever began
+    /// Whether it is away: its refresh is overdue, or its engine does not answer, whichever began
     /// first.
     pub fn absence(&self, now: Moment) -> Option<Absence> {
         let overdue = self.lease.as_ref().and_then(|lease| {
@@ -142,8 +142,8 @@ impl Known {
             .is_some_and(|lease| now.since_start >= lease.due())
     }
 
-    /// It counts as lost from now on. Where it comes and goes, it has to stay longer each time before it is used
-    /// again, so that nothing moves to and fro.
+    /// From now on it counts as lost. If it comes and goes, it must wait longer each time before it
+    /// is used again, so that nothing moves to and fro.
     pub fn lose(&mut self, now: Moment) {
         let long_ago = |last: Moment| now.since_start.saturating_sub(last.since_start) > MEMORY;
         if self.last_loss.is_some_and(long_ago) {
@@ -153,7 +153,7 @@ impl Known {
         (self.lost, self.last_loss) = (Some(now), Some(now));
     }
 
-    /// It was lost, and is back. The first time it may be used at once.
+    /// It was lost, and is back. The first time, it may be used at once.
     pub fn come_back(&mut self, lost_after: Duration, longest: Duration, now: Moment) {
         self.lost = None;
         self.steady_from = self.losses.checked_sub(2).map(|times| {
@@ -174,7 +174,7 @@ impl Known {
         let absence = self.absence(now);
         match (self.lost, absence) {
             (Some(_), Some(Absence { why, .. })) => Presence::Lost(why),
-            // It is back, and nobody has taken note of that yet.
+            // It is back, and nobody has noticed that yet.
             (Some(_), None) => Presence::Silent("it was lost, and has just come back".to_owned()),
             (None, Some(Absence { why, .. })) => Presence::Silent(why),
             (None, None) => match self.steady_from {
@@ -187,11 +187,11 @@ impl Known {
         }
     }
 
-    /// Notes how it stands, and answers since when.
+    /// Records its standing, and returns since when it has had it.
     pub fn stands(&mut self, standing: Standing, now: Moment) -> Moment {
         let since = match (self.stood, standing) {
             (Some((stood, since)), _) if stood == standing => since,
-            // It became silent when it did not answer, not when somebody asked how it stands.
+            // It became silent when it did not answer, not when somebody asked.
             (_, Standing::Silent) => self.absence(now).map_or(now, |absence| absence.since),
             (_, Standing::Lost) => self.lost.unwrap_or(now),
             (_, Standing::Ready) => self.turned,

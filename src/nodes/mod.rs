@@ -1,8 +1,10 @@
-//! What was heard of each node, by whoever looked and from itself, and how it stands because of that.
+//! What each node last said, to whoever looked and by itself, and its standing that follows from
+//! that.
 //!
-//! Pure: the time since the start of this process comes in as an argument and never runs back. Nothing is decided
-//! by the clock on the wall, which is only written down for people. What was heard before a restart is not known
-//! here, so that a node is silent for a full period before it counts as lost, however long `mapek` was down.
+//! Pure: the time since the start of this process is an argument and never goes back. The wall
+//! clock decides nothing; it is only recorded for people. What was heard before a restart is not
+//! known here, so a node is silent for a full period before it counts as lost, however long `mapek`
+//! was down.
 //!
 //! | | |
 //! |---|---|
@@ -27,21 +29,21 @@ pub use fleet::{Assessment, Isolation, Rules, Turn};
 use known::Known;
 pub use known::Lease;
 
-/// A moment: since the start, and by the clock on the wall.
+/// A moment: since the start, and by the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Since the start of this process.
     pub since_start: Duration,
-    /// What is written down for it.
+    /// What is recorded for it.
     pub at: Timestamp,
 }
 
 /// What a node's engine answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// What it says of itself.
+    /// What it says about itself.
     pub about: About,
-    /// How it does.
+    /// Its health.
     pub health: Map<String, Value>,
 }
 
@@ -49,28 +51,28 @@ pub struct Heard {
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     known: BTreeMap<VmId, Known>,
-    /// So many are away at once that it must be us who is cut off.
+    /// So many are away at once that this service must be cut off.
     isolation: Option<Isolation>,
-    /// When that was last so. Nobody counts as lost before a full period after it.
+    /// When that was last so. No node counts as lost before a full period after that.
     isolated_until: Option<Moment>,
 }
 
-/// What others than its engine say of a node.
+/// What others than its engine say about a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Nothing: it can be used.
     Nothing,
     /// It takes nothing new, for this reason.
     Cordoned(String),
-    /// Everything is to leave it, for this reason.
+    /// Everything on it is being moved away, for this reason.
     Draining(String),
     /// Its source has put it aside, for this reason.
     Aside(String),
-    /// Its source takes it away, for this reason.
+    /// Its source is taking it away, for this reason.
     Leaving(String),
 }
 
-/// How a node stands.
+/// A node's standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stands {
     /// How.
@@ -81,14 +83,14 @@ pub struct Stands {
     pub since: Timestamp,
 }
 
-/// Whether a node is there, whatever anybody wants of it.
+/// Whether a node is there, regardless of what anybody wants of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It is.
     Here,
-    /// It is back from having been lost again and again, and has to stay for a while before it is used.
+    /// It is back after having been lost repeatedly, and is not used for a while.
     Unsteady(String),
-    /// It has not been heard of when it should have.
+    /// It has not reported when it should have.
     Silent(String),
     /// That has lasted so long that it counts as lost.
     Lost(String),
@@ -105,12 +107,12 @@ impl Registry {
         self.of(node, now).unheard(why, now);
     }
 
-    /// A node said itself that it is there.
+    /// A node reported that it is there.
     pub fn refreshed(&mut self, node: &VmId, lease: Lease, now: Moment) {
         self.of(node, now).refreshed(lease);
     }
 
-    /// A node said that it leaves: it owes no refresh any more.
+    /// A node reported that it is leaving: no more refreshes are expected.
     pub fn left(&mut self, node: &VmId) {
         if let Some(known) = self.known.get_mut(node) {
             known.lease = None;
@@ -128,19 +130,19 @@ impl Registry {
         Some(&self.known.get(node)?.heard)
     }
 
-    /// How it does, as it last said itself.
+    /// Its health, as it last reported it.
     #[must_use]
     pub fn health(&self, node: &VmId) -> Option<&Map<String, Value>> {
         Some(&self.known.get(node)?.lease.as_ref()?.health)
     }
 
-    /// That so many are away at once that it must be us who is cut off, where that is so.
+    /// If so many are away at once that this service must be cut off: that.
     #[must_use]
     pub const fn isolation(&self) -> Option<&Isolation> {
         self.isolation.as_ref()
     }
 
-    /// Whether a node is there, as it was last assessed; of one that is not known nothing is held against it.
+    /// Whether a node is there, as it was last assessed; an unknown node counts as there.
     #[must_use]
     pub fn presence(&self, node: &VmId, now: Moment) -> Presence {
         self.known
@@ -148,18 +150,19 @@ impl Registry {
             .map_or(Presence::Here, |known| known.presence(now))
     }
 
-    /// Whether it owes a refresh.
+    /// Whether it should refresh.
     #[must_use]
     pub fn is_overdue(&self, node: &VmId, now: Moment) -> bool {
         self.known.get(node).is_some_and(|known| known.is_overdue(now))
     }
 
-    /// How a node stands now. What makes it unusable by itself weighs more than what somebody wants of it.
+    /// A node's standing now. What makes it unusable by itself goes before what somebody wants of
+    /// it.
     pub fn stands(&mut self, node: &VmId, told: &Told, now: Moment) -> Stands {
         let known = self.of(node, now);
         let (standing, reason) = match (known.presence(now), told) {
             (_, Told::Leaving(why)) => (Standing::Leaving, Some(why.clone())),
-            // One that is still being started need not answer.
+            // A node that is still being started need not answer.
             (_, Told::Aside(why)) => (Standing::Aside, Some(why.clone())),
             (Presence::Lost(why), _) => (Standing::Lost, Some(why)),
             (Presence::Silent(why), _) => (Standing::Silent, Some(why)),

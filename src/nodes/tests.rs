@@ -34,7 +34,7 @@ fn fleet(count: usize) -> BTreeSet<VmId> {
     (1..=count).map(|number| VmId::new(&number.to_string())).collect()
 }
 
-/// How each of a fleet stands.
+/// The standing of each node of a fleet.
 fn standings(nodes: &mut Registry, fleet: &BTreeSet<VmId>, now: Moment) -> Vec<Standing> {
     let stands = |node| nodes.stands(node, &Told::Nothing, now).standing;
     fleet.iter().map(stands).collect()
@@ -126,7 +126,7 @@ fn a_refresh_that_was_overtaken_takes_nothing_back() {
     nodes.refreshed(&node(), lease(10), at(10));
     nodes.refreshed(&node(), lease(4), at(11));
     assert_eq!(nodes.presence(&node(), at(12)), Presence::Here);
-    // Twice the same is once.
+    // Twice the same counts once.
     nodes.refreshed(&node(), lease(10), at(12));
     assert!(matches!(nodes.presence(&node(), at(13)), Presence::Silent(_)));
 }
@@ -162,7 +162,8 @@ fn more_than_a_share_of_the_fleet_at_once_is_our_own_isolation() {
     let of = |standing| vec![standing, standing, standing, Standing::Ready];
     assert_eq!(standings(&mut nodes, &all, at(500)), of(Standing::Silent));
 
-    // One comes back, so it is no longer us: the two others have a full period again.
+    // One comes back, so this service is not cut off any more: the two others have a full period
+    // again.
     nodes.heard(silent[0], Heard::default(), at(500));
     assert!(nodes.assess(&all, RULES, at(500)).over);
     assert!(nodes.isolation().is_none());
@@ -173,7 +174,8 @@ fn more_than_a_share_of_the_fleet_at_once_is_our_own_isolation() {
     nodes.assess(&all, RULES, at(560));
     assert_eq!(standings(&mut nodes, &all, at(560)), two(Standing::Lost));
 
-    // Those that were lost one after the other are no part of the fleet any more: half of the rest may go.
+    // Those that were lost one after the other are no longer part of the fleet: half of the rest
+    // may be lost.
     nodes.unheard(silent[0], "no route", at(600));
     nodes.assess(&all, RULES, at(660));
     let three = vec![Standing::Lost, Standing::Lost, Standing::Lost, Standing::Ready];
@@ -203,7 +205,7 @@ fn a_node_that_comes_and_goes_has_to_stay_longer_each_time() {
         second += 1;
     }
     assert_eq!(pauses, [0, 60, 120, 240, 480, 600]);
-    // All of that is forgotten once it has been there for long.
+    // All of that is forgotten once it has been there for a long time.
     second += 4000;
     nodes.unheard(&node(), "no", at(second));
     nodes.assess(&fleet, RULES, at(second + 60));

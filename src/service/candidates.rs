@@ -92,7 +92,7 @@ impl Service {
                 None => None,
                 Some(id) => Some(topology.tiers.get(id).ok_or_else(|| unknown(&topology, id))?),
             };
-            countable(&topology, &wanted)?;
+            wanted.cpu.map_or(Ok(()), |cpu| countable(&topology, cpu))?;
             let (nodes, ports) = service.nodes_with_ports().await?;
             known(&nodes, &wanted.exclude)?;
             affordable(&nodes, tier, &wanted)?;
@@ -115,12 +115,13 @@ fn unknown(topology: &Arc<Topology>, id: &TierId) -> Fault {
 }
 
 /// That a container can have so many cores.
-fn countable(topology: &Topology, wanted: &Wanted) -> Result<(), Fault> {
-    let step = topology.infrastructure.cpu_mode.step();
-    let odd = |cpu: &Cpu| !cpu.in_hundredths().is_multiple_of(step);
-    let Some(cpu) = wanted.cpu.filter(odd) else {
+pub fn countable(topology: &Topology, cpu: Cpu) -> Result<(), Fault> {
+    if cpu
+        .in_hundredths()
+        .is_multiple_of(topology.infrastructure.cpu_mode.step())
+    {
         return Ok(());
-    };
+    }
     let message = format!(
         "cpu_cores is {cpu}: in cpu_mode \"cpuset\" it should be a whole number; cpu_mode \"quota\" has decimals"
     );

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::fault::{Code, Fault};
 
 use super::Snapshot;
+use super::besides::own_part;
 use super::redact::without_secrets;
 
 /// A JSON object as text, with the tag of its content.
@@ -82,7 +83,7 @@ impl Snapshot {
     #[must_use]
     pub fn topology_document(&self) -> &Document {
         self.shown_topology.get_or_init(|| match &self.topology {
-            Some(topology) => Document::of(&without_secrets(&topology.document), self.generation),
+            Some(topology) => Document::of(&without_secrets(&own_part(&topology.document)), self.generation),
             None => Document::of(&Value::Object(Map::new()), 0),
         })
     }

@@ -18,11 +18,15 @@
 //! | `nodes` | every VM that could be used, and how it stands |
 //! | `requirements` | which nodes tiers may be on, and why not the others; pure |
 //! | `candidates` | which nodes could take a tier |
-//! | `intents` | what is wanted besides plans: recorded first, then carried out |
+//! | `intents` | what is wanted of nodes and tiers, and by hand: recorded first, then carried out |
+//! | `apps` | apps that are put by requests: read, and shown |
+//! | `besides` | a plan with what is wanted besides it: such apps, and what is set by hand; pure |
 //! | `retention` | drops what is kept of the history no longer |
 
 mod admission;
 mod adopt;
+mod apps;
+mod besides;
 mod candidates;
 mod desired;
 mod document;
@@ -67,10 +71,12 @@ use crate::outside::{Outside, off_async};
 
 pub use admission::{Begun, Request};
 pub use adopt::Adopted;
+pub use apps::{AppShown, Apps, Wants as AppWants};
 pub use candidates::{Candidates, Wanted as CandidatesWanted};
 pub use desired::PlanThatHolds;
 pub use document::{Document, Tags};
 pub use inspect::{Inspected, Inspection};
+pub use intents::{Alert, Alerted};
 pub use planner::{Placement, Proposal, WhatIf, check_what_if, what_if};
 pub use platform::Platform;
 pub use queue::on_behalf_of;

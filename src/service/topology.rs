@@ -11,6 +11,7 @@ use crate::model::topology::{Cloud, Spread, Variable};
 use crate::model::{Allocation, Plan, Problem, Problems, Size, Topology, VmId, path};
 
 use super::Service;
+use super::besides::{REQUESTED, is_marked, own_part};
 use super::document::Tags;
 use super::observed::told;
 use super::planner::asked_of;
@@ -47,6 +48,9 @@ impl Service {
             let not_valid = |problems| invalid(Code::TopologyInvalid, "topology", &problems);
             let base = service.snapshot();
             let present = base.topology.as_ref().map(|topology| &topology.document);
+            if is_marked(&document) {
+                return Err(not_valid(marked()));
+            }
             let (document, restored) = with_secrets(document, present).map_err(not_valid)?;
             let parsed = Topology::parse(&document).map_err(not_valid)?;
             if let Some(problem) = unmakeable(&parsed.topology) {
@@ -146,7 +150,8 @@ impl Service {
         let found = self
             .with_store(move |store| store.topology_of(generation))
             .await?;
-        found.ok_or_else(|| {
+        let own = found.map(|whole| own_part(&whole));
+        own.ok_or_else(|| {
             let message = format!(
                 "the topology of generation {generation} is not kept: there was none, or it is one of those before the last 100"
             );
@@ -263,6 +268,14 @@ pub(super) fn check_against_use(
     let messages: Vec<&str> = faults.iter().map(|(message, _)| message.as_str()).collect();
     let message = format!("{}; execute a plan without them first", messages.join("; "));
     Err(Fault::new(Code::InUse, message).with(faults.iter().map(|(_, details)| details.clone())))
+}
+
+/// That a member is none of a topology that somebody puts.
+fn marked() -> Problems {
+    Problems(vec![Problem {
+        path: REQUESTED.to_owned(),
+        problem: "is a member that only this service writes; leave it out".to_owned(),
+    }])
 }
 
 /// The size that a topology gives a machine that is there. None of one that its cloud has made: that has the shape that it

@@ -14,6 +14,7 @@ mod browser;
 mod patience;
 
 mod access;
+mod apps;
 mod auth;
 mod aws_docs;
 mod bad_input;

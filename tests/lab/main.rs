@@ -25,6 +25,7 @@ mod browser;
 mod patience;
 
 // What the lab is made of.
+mod apps;
 mod aws;
 mod aws_proxy;
 mod daemons;

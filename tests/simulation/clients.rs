@@ -6,12 +6,12 @@ use mapek::execute::{By, Direction};
 use mapek::fault::{Code, Fault};
 use mapek::journal::Page;
 use mapek::model::intent::{Destination, Wanted};
-use mapek::model::{TierId, VmId};
+use mapek::model::{Size, TierId, VmId};
 use mapek::service::{Request, Service};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::story::{Ask, Story};
+use crate::story::{AppVersion, Ask, Story};
 use crate::world::World;
 
 pub struct Clients {
@@ -101,6 +101,47 @@ impl Clients {
                     Ok(format!("{} is {}", intent.wanted.kind(), intent.state.as_str()))
                 })
             }
+            Ask::App { name, version } => self.tell("app", service, move |service, world| async move {
+                let taken = match version {
+                    Some(version) => {
+                        service
+                            .put_app(name.to_owned(), app(version), client())
+                            .await?
+                            .app
+                    }
+                    None => service.remove_app(name.to_owned(), client()).await?,
+                };
+                let state = &mut *world.lock();
+                if !state.dead {
+                    state.checks.intended(taken.id);
+                }
+                Ok(format!("{name} is {}", taken.state.as_str()))
+            }),
+            Ask::Capacity { count } => self.tell("capacity", service, move |service, _| async move {
+                let wanted = Wanted::SetCapacity { capacity: count };
+                let done = service.by_hand(wanted, client()).await?;
+                Ok(format!("{count} is {}", done.state.as_str()))
+            }),
+            Ask::ByHand {
+                node,
+                tier,
+                cores,
+                mem,
+            } => self.tell("by hand", service, move |service, _| async move {
+                let allocation = service.snapshot().allocation.clone();
+                let tiers: Vec<TierId> = allocation.totals().into_keys().collect();
+                let nodes: Vec<&VmId> = allocation.vms.keys().collect();
+                let tier = tiers.get(tier % tiers.len().max(1)).cloned();
+                let node = nodes.get(node % nodes.len().max(1)).map(|node| (*node).clone());
+                let (Some(tier), Some(node)) = (tier, node) else {
+                    return Ok("nothing".to_owned());
+                };
+                let size = Size::new(cores, mem);
+                let done = service
+                    .by_hand(Wanted::SetTier { tier, node, size }, client())
+                    .await?;
+                Ok(done.state.as_str().to_owned())
+            }),
             Ask::TakeBack { which } => self.tell("take back", service, move |service, world| async move {
                 let open = service.snapshot().intents.clone();
                 let Some(intent) = open.get(which % open.len().max(1)) else {
@@ -258,6 +299,19 @@ impl Clients {
             }
         });
     }
+}
+
+/// A version of an app, as a client sends it.
+fn app(version: AppVersion) -> Value {
+    let tier = |name: &str| json!({ "docker_image": format!("{name}:{}", version.tag) });
+    let size = json!({ "cpu_cores": version.cores, "mem_units": version.mem });
+    let (mut tiers, mut plan) = (json!({ "one": tier("one") }), json!({ "one": size }));
+    if version.second {
+        tiers["two"] = json!({ "docker_image": "two:1" });
+        tiers["one"]["depends_on"] = json!(["two"]);
+        plan["two"] = size;
+    }
+    json!({ "tiers": tiers, "plan": plan })
 }
 
 /// Something that makes sense in the present state.

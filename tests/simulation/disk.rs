@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mapek::execute::{Event, Frozen, Outcome, Seal, Stamped};
-use mapek::journal::{CordonChange, History, Journal, JournalError, Kept, Pruned, Retention, SqliteJournal};
+use mapek::journal::{
+    CordonChange, DesiredChange, History, Journal, JournalError, Kept, Pruned, Retention, SqliteJournal,
+};
 use mapek::model::intent::{Cordon, Intent};
 use mapek::model::{Change, Registration, Registrations, RevisionKey, VmId};
 use serde_json::Value;
@@ -196,6 +198,14 @@ impl Journal for SimulatedDisk {
 
     fn cordons(&self) -> Result<BTreeMap<VmId, Cordon>, JournalError> {
         self.journal.cordons()
+    }
+
+    fn keep_desired(&mut self, change: &DesiredChange) -> Result<Option<u64>, JournalError> {
+        self.write(|_| None, |journal| journal.keep_desired(change))
+    }
+
+    fn desired(&self) -> Result<BTreeMap<String, Value>, JournalError> {
+        self.journal.desired()
     }
 
     fn keep_node(

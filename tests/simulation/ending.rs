@@ -13,11 +13,12 @@ use mapek::service::{Request, Service};
 
 use crate::clients::{adopt, client};
 use crate::compare::overfull;
+use crate::ending_apps::{apps, naming};
 use crate::story::{Story, UNIT_MB};
 use crate::world::{State, World};
 
 /// How often the last plan is sent at most. Each time sees to what is left then.
-const ATTEMPTS: u32 = 5;
+pub const ATTEMPTS: u32 = 5;
 /// Between two, at most.
 const PAUSE: Duration = Duration::from_secs(600);
 /// What a plan that came to its end says.
@@ -54,7 +55,11 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
     if lost && let Err(fault) = adopt(service, world).await {
         world.note(&format!("what was lost is not adopted: {}", fault.message));
     }
-    match intents(world, service).await {
+    let over = match intents(world, service).await {
+        Ok(()) => apps(world, service).await,
+        waits => waits,
+    };
+    match over {
         Ok(()) => {}
         Err(Waits::Undecided) => return Ending::Undecided,
         Err(Waits::Wrong(wrong)) => {
@@ -65,7 +70,7 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
     let mut said = "it was never sent".to_owned();
     let mut moved = false;
     let index = story.setting.plans.len() - 1;
-    let plan = &story.setting.plans[index];
+    let plan = &naming(&story.setting.plans[index], service);
     for _ in 0..ATTEMPTS {
         let request = Request {
             plan: Some(plan.clone()),
@@ -121,7 +126,7 @@ pub async fn converge(world: &World, service: &Service, story: &Story) -> Ending
 }
 
 /// Why the intents did not come to an end.
-enum Waits {
+pub enum Waits {
     /// No placement was found for one so quickly: it takes more patience.
     Undecided,
     /// A promise is broken.
@@ -189,7 +194,7 @@ async fn finish(world: &World, service: &Service) {
 }
 
 /// Time passes: an hour's sixth, or until what should be is there, which says enough in most stories.
-async fn rest(world: &World, until: Option<(&Service, &serde_json::Value)>) {
+pub async fn rest(world: &World, until: Option<(&Service, &serde_json::Value)>) {
     let steps = PAUSE.as_secs() / STEP.as_secs();
     let to_the_end = world.lock().dice.percent(10);
     for _ in 0..steps {

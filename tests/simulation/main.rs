@@ -21,6 +21,7 @@ mod container;
 mod dice;
 mod disk;
 mod ending;
+mod ending_apps;
 mod engine;
 mod group;
 mod machine;
@@ -32,6 +33,7 @@ mod story;
 mod trace;
 mod world;
 mod write;
+mod write_asks;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

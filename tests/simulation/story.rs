@@ -80,6 +80,19 @@ pub enum What {
     Trouble(Trouble),
 }
 
+/// What is put of an app.
+#[derive(Clone, Copy, Debug)]
+pub struct AppVersion {
+    /// Of its image.
+    pub tag: &'static str,
+    /// Whether it has a second tier, which the first depends on.
+    pub second: bool,
+    /// Of each tier.
+    pub cores: u32,
+    /// Of each tier.
+    pub mem: u64,
+}
+
 /// What a client asks.
 #[derive(Clone, Debug)]
 pub enum Ask {
@@ -118,6 +131,22 @@ pub enum Ask {
         node: usize,
         /// The tier, of those that run; and of the VMs in use, the one that it is to go to.
         tier: usize,
+    },
+    /// Puts an app, or another version of it, or removes it where there is no version.
+    App {
+        name: &'static str,
+        version: Option<AppVersion>,
+    },
+    /// Sets how many VMs are kept.
+    Capacity {
+        count: u32,
+    },
+    /// Sets a container of a tier that runs on a VM in use.
+    ByHand {
+        node: usize,
+        tier: usize,
+        cores: u32,
+        mem: u64,
     },
     /// Takes an intent back, of those that are not over.
     TakeBack {

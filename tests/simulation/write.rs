@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use mapek::model::topology::OnFailure;
 use mapek::service::OnRestart;
 use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
 use crate::platform::HOOKS;
 use crate::story::{Ask, CloudKind, Setting, Story, Timed, Trouble, UNIT_MB, What};
+use crate::write_asks::{ask, execute};
 
 /// Writes the story of a seed.
 pub fn write(seed: u64) -> Story {
@@ -305,59 +305,6 @@ fn events(dice: &mut Dice, setting: &Setting) -> Vec<Timed> {
     }
     events.sort_by_key(|timed| timed.at);
     events
-}
-
-fn execute(dice: &mut Dice, setting: &Setting) -> Ask {
-    let plan = usize::try_from(dice.below(setting.plans.len() as u64)).unwrap();
-    Ask::Execute {
-        plan,
-        sealed: dice.percent(25),
-        key: dice
-            .percent(20)
-            .then(|| u8::try_from(plan).unwrap() + u8::from(dice.percent(10))),
-        on_failure: dice
-            .percent(30)
-            .then(|| *dice.pick(&[OnFailure::Stop, OnFailure::Rollback, OnFailure::Continue])),
-        times: if dice.percent(15) { 3 } else { 1 },
-        patience: dice
-            .percent(10)
-            .then(|| dice.spread(Duration::from_millis(10), Duration::from_secs(20))),
-    }
-}
-
-fn intend(dice: &mut Dice) -> Ask {
-    if dice.percent(15) {
-        return Ask::TakeBack {
-            which: usize::try_from(dice.below(4)).unwrap(),
-        };
-    }
-    Ask::Intend {
-        kind: u8::try_from(dice.below(7)).unwrap(),
-        node: usize::try_from(dice.below(4)).unwrap(),
-        tier: usize::try_from(dice.below(4)).unwrap(),
-    }
-}
-
-fn ask(dice: &mut Dice, setting: &Setting) -> Ask {
-    let times = if dice.percent(25) { 3 } else { 1 };
-    if setting.wishful && dice.percent(50) {
-        return intend(dice);
-    }
-    match dice.below(100) {
-        0..52 => execute(dice, setting),
-        52..62 => Ask::Cancel { times },
-        62..68 => intend(dice),
-        68..75 => Ask::Resume { times },
-        75..82 => Ask::RollBack { times },
-        82..93 => Ask::Put {
-            topology: usize::try_from(dice.below(setting.topologies.len() as u64)).unwrap(),
-        },
-        93 => Ask::Adopt,
-        94..96 => Ask::GiveUp {
-            vm: usize::try_from(dice.below(4)).unwrap(),
-        },
-        _ => Ask::Look,
-    }
 }
 
 fn trouble(dice: &mut Dice, setting: &Setting) -> Trouble {

@@ -1,4 +1,4 @@
-//! What is counted since a machine was started, and what it comes to a second. Pure.
+//! What is counted since a machine was started, and the rates that follow from it. Pure.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn numbers(line: &str) -> Vec<u64> {
 #[must_use]
 pub fn cpu(stat: &str) -> Option<(u64, u64)> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    // What guests take is part of what users take.
+    // The time of guests is part of the time of users.
     let ticks: Vec<u64> = numbers(line).into_iter().take(8).collect();
     let all: u64 = ticks.iter().sum();
     // Idle, and waiting for disks.
@@ -55,7 +55,7 @@ pub fn disk(diskstats: &str, disks: &[String]) -> Option<(u64, u64)> {
         .map(|(read, written)| (read.saturating_mul(512), written.saturating_mul(512)))
 }
 
-/// `/proc/net/dev`, without what never leaves the machine.
+/// `/proc/net/dev`, without traffic that never leaves the machine.
 #[must_use]
 pub fn network(dev: &str) -> Option<(u64, u64)> {
     let of = |line: &str| {
@@ -69,7 +69,7 @@ pub fn network(dev: &str) -> Option<(u64, u64)> {
     all.reduce(|sum, one| (sum.0 + one.0, sum.1 + one.1))
 }
 
-/// What it came to between two looks. Counters that ran back, since a device is gone, say nothing.
+/// The rates between two looks. Counters that went back, because a device is gone, say nothing.
 #[must_use]
 pub fn rates(before: &Counters, now: &Counters, between: Duration) -> Facts {
     let seconds = between.as_secs_f64();

@@ -15,7 +15,7 @@ pub struct Disk {
     pub rotational: String,
     /// `device/model`.
     pub model: String,
-    /// Whether there is a device, and not a file, memory or a part of another disk behind it.
+    /// Whether it is a real device, and not a file, memory or a part of another disk.
     pub real: bool,
 }
 
@@ -30,10 +30,10 @@ pub struct Pci {
     pub device: String,
 }
 
-/// So many of a kind are told of.
+/// At most this many of a kind are reported.
 const MOST: usize = 16;
 
-/// The disks that there are, and what they hold together.
+/// The disks, and their total size.
 #[must_use]
 pub fn disks(disks: Vec<Disk>) -> Facts {
     let real = disks.into_iter().filter(|disk| disk.real);
@@ -63,7 +63,7 @@ pub fn disks(disks: Vec<Disk>) -> Facts {
     ])
 }
 
-/// The GPUs that there are: by name where a driver tells it, or else by the vendor.
+/// The GPUs: by name if a driver gives it, or else by the vendor.
 #[must_use]
 pub fn gpus(pci: Vec<Pci>, nvidia: Vec<String>) -> Facts {
     let hex = |text: &str| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
@@ -75,7 +75,7 @@ pub fn gpus(pci: Vec<Pci>, nvidia: Vec<String>) -> Facts {
             0x10de => "nvidia",
             0x1002 => "amd",
             0x8086 => "intel",
-            // Screens of virtual machines, and of what manages servers, compute nothing.
+            // Display adapters of virtual machines and of server management can't compute.
             _ => return None,
         };
         Some((known, device.device.trim().trim_start_matches("0x").to_owned()))

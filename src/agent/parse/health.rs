@@ -1,4 +1,4 @@
-//! How a machine does at this moment. Pure.
+//! A machine's health at this moment. Pure.
 
 use serde_json::{Value, json};
 
@@ -54,11 +54,11 @@ pub fn uptime(uptime: &str) -> Facts {
     facts([("uptime_s", seconds.and_then(|seconds| rounded(seconds, 0)))])
 }
 
-/// The hottest of all sensors, which tell thousandths of a degree.
+/// The hottest of all sensors, which report thousandths of a degree.
 #[must_use]
 pub fn temperature(sensors: impl Iterator<Item = String>) -> Facts {
     let degrees = sensors.filter_map(|text| Some(text.trim().parse::<f64>().ok()? / 1000.0));
-    // A sensor that is not there tells something that can't be.
+    // A sensor that is not there reports an impossible value.
     let hottest = degrees
         .filter(|degrees| (-60.0..=150.0).contains(degrees))
         .reduce(f64::max);

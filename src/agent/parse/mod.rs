@@ -1,4 +1,5 @@
-//! What the kernel's files say. Pure: texts come in, and whatever is missing or reads otherwise is left out.
+//! What the kernel's files mean. Pure: texts come in, and what is missing or has another form is
+//! left out.
 
 pub mod capabilities;
 pub mod counters;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 /// Facts, by name.
 pub type Facts = Map<String, Value>;
 
-/// Those of these that are there.
+/// Those of these that exist.
 fn facts<const N: usize>(of: [(&str, Option<Value>); N]) -> Facts {
     let there = of
         .into_iter()
@@ -20,21 +21,21 @@ fn facts<const N: usize>(of: [(&str, Option<Value>); N]) -> Facts {
     there.collect()
 }
 
-/// Text, unless it is empty; as long as the service takes it.
+/// Text, unless it is empty; cut to the length that the service accepts.
 fn text(text: &str) -> Option<Value> {
     const LONGEST: usize = 200;
     let text = text.trim();
     (!text.is_empty()).then(|| Value::from(text.chars().take(LONGEST).collect::<String>()))
 }
 
-/// A number with so many decimals.
+/// A number with this many decimals.
 fn rounded(number: f64, decimals: i32) -> Option<Value> {
     let scale = 10_f64.powi(decimals);
     let number = (number * scale).round() / scale;
     number.is_finite().then(|| Value::from(number))
 }
 
-/// The value behind `name:`, up to the end of its line.
+/// The value after `name:`, up to the end of its line.
 fn field<'t>(of: &'t str, name: &str) -> Option<&'t str> {
     of.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;

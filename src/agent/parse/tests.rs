@@ -141,7 +141,7 @@ fn what_is_counted_is_told_a_second() {
         json!({ "cpu_used": 0.25, "disk_read_kb_s": 512.0, "disk_written_kb_s": 1024.0,
             "network_received_kb_s": 5.0, "network_sent_kb_s": 10.0, "power_w": 15.0 })
     );
-    // They ran back, or no time has gone by.
+    // They went back, or no time has passed.
     assert_eq!(json!(counters::rates(&at(2), &at(1), two_seconds)), json!({}));
     let no_time = json!(counters::rates(&at(1), &at(2), std::time::Duration::ZERO));
     assert_eq!(no_time, json!({ "cpu_used": 0.25 }));

@@ -16,10 +16,12 @@ use crate::fault::{Code, Fault};
 use crate::model::topology::{OnFailure, OnShortage};
 use crate::model::{TierId, VmId};
 
-use crate::service::Service;
 use crate::service::admission::idempotency::{Arrival, fingerprint};
+use crate::service::besides::Word;
+use crate::service::intents::SetTier;
 use crate::service::requirements::Confine;
 use crate::service::supervisor::runner::Launch;
+use crate::service::{Service, Snapshot};
 
 pub use begun::Begun;
 pub(super) use checks::refuse;
@@ -50,6 +52,12 @@ pub struct Request {
     pub confine: Confine,
     /// The intent that this carries out.
     pub intent: Option<Uuid>,
+    /// The app whose request this carries out.
+    pub app: Option<String>,
+    /// The one container that is set by hand; nothing is placed then.
+    pub set: Option<SetTier>,
+    /// Whose word counts where the plan and what is wanted besides name the same.
+    pub word: Word,
 }
 
 /// How often a plan is worked out again when the state has changed meanwhile.
@@ -95,23 +103,33 @@ impl Service {
         }
     }
 
+    /// What a request is planned on: what is, or what there would be with the app that it is about.
+    async fn planned_on(&self, snapshot: &Arc<Snapshot>, request: &Request) -> Result<Arc<Snapshot>, Fault> {
+        let (Some(app), Some(intent)) = (request.app.clone(), request.intent) else {
+            return Ok(Arc::clone(snapshot));
+        };
+        let imagined = self.with_store(move |store| store.imagine(&app, intent)).await?;
+        Ok(Arc::new(imagined))
+    }
+
     async fn begin_here(&self, request: Request, fingerprint: Option<String>) -> Result<Begun, Fault> {
         let mut attempt = 1;
         loop {
             let snapshot = self.snapshot();
             snapshot.idle()?;
+            let planned = self.planned_on(&snapshot, &request).await?;
             let Prepared {
                 plan,
                 course,
                 world,
                 on_failure,
                 on_shortage,
-            } = self.prepare(&snapshot, &request).await?;
+            } = self.prepare(&planned, &request).await?;
             let frozen = Frozen {
                 id: self.inner.settings.outside.id(),
                 created_at: self.inner.settings.outside.now(),
                 plan,
-                generation: snapshot.generation,
+                generation: planned.generation,
                 from: Pinned::from(&course.seen.allocation),
                 target: course.target,
                 stages: course.stages,
@@ -132,8 +150,12 @@ impl Service {
                 world: Some(world),
             };
             let (service, planned_on) = (self.clone(), Arc::clone(&snapshot));
+            let app = request.app.clone();
             let begun = self
-                .ask(move |supervisor| supervisor.begin(&service, &frozen, &planned_on, launch))
+                .ask(move |supervisor| {
+                    let imagined = app.as_deref().map(|app| (app, &*planned));
+                    supervisor.begin(&service, &frozen, &planned_on, imagined, launch)
+                })
                 .await;
             match begun {
                 Ok(ended) => return Ok(Begun::under_way(id, ended)),

@@ -40,7 +40,7 @@ impl Service {
     ) -> Result<Prepared, Fault> {
         let topology = snapshot.topology()?;
         let (plan, course) = self.course(snapshot, request).await?;
-        if request.reconcile.is_some() && course.stages.is_empty() {
+        if request.reconcile.is_some() && request.intent.is_none() && course.stages.is_empty() {
             let message = "no action would change anything about it";
             return Err(Fault::new(Code::Conflict, message));
         }
@@ -71,9 +71,14 @@ impl Service {
         }
         let missing = || Fault::new(Code::JsonUnreadable, "the body is empty; it should be a plan");
         let plan = request.plan.clone().ok_or_else(missing)?;
+        if let Some(set) = &request.set {
+            return Ok((plan, self.set_by_hand(snapshot, set).await?));
+        }
         let wishes = Wishes {
+            word: request.word,
             restart: &request.restart,
             confine: &request.confine,
+            renewed: request.app.as_deref(),
             outdated: Outdated::for_what(request.reconcile.is_some() || request.intent.is_some()),
         };
         let proposal = self.propose(snapshot, &plan, wishes).await?;

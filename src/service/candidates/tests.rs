@@ -343,13 +343,9 @@ fn a_tier_is_on_no_more_nodes_than_it_may_be() {
 
 #[test]
 fn cores_are_counted_in_the_steps_of_the_mode_and_nodes_are_known() {
-    let half = Wanted {
-        cpu: Some(Cpu::hundredths(150)),
-        ..Wanted::default()
-    };
-    let refused = countable(&topology(json!({})), &half).unwrap_err();
+    let refused = countable(&topology(json!({})), Cpu::hundredths(150)).unwrap_err();
     assert!(refused.message.contains("whole number"), "{refused}");
-    assert!(countable(&topology(json!({})), &asks(2, 1)).is_ok());
+    assert!(countable(&topology(json!({})), Cpu::cores(2)).is_ok());
     let nodes: Nodes = [(VmId::new("vm1"), node("vm1", |_| {}))].into();
     let names = ["vm1", "vm11"].map(VmId::new).into();
     let unknown = known(&nodes, &names).unwrap_err();

@@ -85,7 +85,15 @@ impl Service {
     /// Checks how its execution has ended.
     async fn follow(&self, mut intent: Intent, execution: Uuid) -> Result<(), Fault> {
         let (outcome, failure) = match self.execution(execution).await {
-            Ok(record) => (record.progress.outcome, record.failure()),
+            Ok(record) => {
+                if let Some(outcome) = record.progress.outcome {
+                    // Where that could not be written when it ended.
+                    let frozen = record.frozen.clone();
+                    self.with_store(move |store| store.settle(&frozen, outcome))
+                        .await?;
+                }
+                (record.progress.outcome, record.failure())
+            }
             Err(fault) if fault.code == Code::NotFound => {
                 let message = "its execution is no longer in the history";
                 (Some(Outcome::Failed), Some(Fault::new(Code::NotFound, message)))

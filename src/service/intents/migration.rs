@@ -199,7 +199,7 @@ fn moved(snapshot: &Snapshot, topology: &Topology, tier: &TierId, from: &VmId, t
         only.insert(other, (count, places));
     }
     Confine {
-        leave: BTreeSet::new(),
         only,
+        ..Confine::default()
     }
 }

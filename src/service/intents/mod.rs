@@ -1,5 +1,8 @@
 //! Intents: cordon, uncordon, drain, migrate. What somebody wants is recorded first, then carried out.
 
+mod alert;
+mod app;
+mod by_hand;
 mod carry_out;
 mod gone;
 mod migration;
@@ -17,10 +20,14 @@ use crate::execute::By;
 use crate::fault::{Code, Fault};
 use crate::journal::{CordonChange, IntentPage};
 use crate::model::intent::{Cordon, Destination, Intent, State, Wanted};
-use crate::model::{TierId, Topology, VmId};
+use crate::model::{Size, TierId, Topology, VmId};
 use crate::require::Requires;
 
+use crate::service::candidates::countable;
 use crate::service::{Service, Snapshot};
+
+pub use alert::{Alert, Alerted};
+pub use by_hand::SetTier;
 
 /// Intents that may wait at the same time.
 const MOST: usize = 1000;
@@ -53,14 +60,7 @@ impl Service {
                     .await?;
             }
             Wanted::Migrate { tier, to, .. } => {
-                if !topology.tiers.contains_key(tier) {
-                    let names = topology.tiers.keys().map(TierId::as_str);
-                    let near = crate::model::nearest(tier.as_str(), names);
-                    let hint = near.map(|near| format!("; did you mean {near}?"));
-                    let hint = hint.unwrap_or_default();
-                    let message = format!("there is no tier {tier} in the topology{hint}");
-                    return Err(Fault::new(Code::NotFound, message));
-                }
+                tier_is_known(&topology, tier)?;
                 match to {
                     Destination::Nodes(nodes) if nodes.is_empty() => {
                         let message = "to names no node: give some, or an expression";
@@ -76,20 +76,22 @@ impl Service {
                     Destination::Expression(source) => drop(compiled(source)?),
                 }
             }
+            Wanted::SetTier { tier, node, size } => {
+                tier_is_known(&topology, tier)?;
+                countable(&topology, size.cpu)?;
+                // One that is gone may have left its container behind.
+                if *size != Size::ZERO {
+                    self.nodes_are_known(&snapshot, &topology, std::slice::from_ref(node))
+                        .await?;
+                }
+            }
+            Wanted::SetCapacity { .. } => {}
+            Wanted::DeployApp { .. } | Wanted::RemoveApp { .. } => {
+                let message = "apps are put and removed at /api/apps/{app}";
+                return Err(Fault::new(Code::RequestInvalid, message));
+            }
         }
-        let intent = Intent {
-            id: self.inner.settings.outside.id(),
-            state: match &wanted {
-                Wanted::Cordon { .. } | Wanted::Uncordon { .. } => State::Done,
-                Wanted::Drain { .. } | Wanted::Migrate { .. } => State::Pending,
-            },
-            wanted,
-            execution: None,
-            reasons: Vec::new(),
-            by: by.name,
-            created_at: self.inner.settings.outside.now(),
-            changed_at: self.inner.settings.outside.now(),
-        };
+        let intent = self.new_intent(wanted, by);
         tracing::info!(intent = %intent.id, kind = intent.wanted.kind(), by = intent.by, "an intent was taken");
         self.with_store(move |store| {
             let open = store.open_intents();
@@ -110,12 +112,30 @@ impl Service {
                     },
                 )),
                 Wanted::Uncordon { node } => Some(CordonChange::Lift(node.clone())),
-                Wanted::Migrate { .. } => None,
+                _ => None,
             };
             store.supersede(&intent)?;
             store.keep_intent(intent, cordon.as_ref())
         })
         .await
+    }
+
+    /// An intent that is not on record yet.
+    fn new_intent(&self, wanted: Wanted, by: By) -> Intent {
+        let at = self.inner.settings.outside.now();
+        Intent {
+            id: self.inner.settings.outside.id(),
+            state: match &wanted {
+                Wanted::Cordon { .. } | Wanted::Uncordon { .. } => State::Done,
+                _ => State::Pending,
+            },
+            wanted,
+            execution: None,
+            reasons: Vec::new(),
+            by: by.name,
+            created_at: at,
+            changed_at: at,
+        }
     }
 
     /// Makes sure that nodes are there. Their source is asked once, and only where that has to be.
@@ -169,6 +189,18 @@ impl Service {
         let found = self.with_history(move |history| history.intent(id)).await?;
         found.ok_or_else(|| Fault::new(Code::NotFound, format!("there is no intent {id}")))
     }
+}
+
+fn tier_is_known(topology: &Topology, tier: &TierId) -> Result<(), Fault> {
+    if topology.tiers.contains_key(tier) {
+        return Ok(());
+    }
+    let names = topology.tiers.keys().map(TierId::as_str);
+    let near = crate::model::nearest(tier.as_str(), names);
+    let hint = near.map(|near| format!("; did you mean {near}?"));
+    let hint = hint.unwrap_or_default();
+    let message = format!("there is no tier {tier} in the topology{hint}");
+    Err(Fault::new(Code::NotFound, message))
 }
 
 fn compiled(source: &str) -> Result<Requires, Fault> {

@@ -1,16 +1,18 @@
 //! What an intent asks of an execution.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::execute::By;
 use crate::fault::Fault;
+use crate::model::Topology;
 use crate::model::intent::{Intent, Wanted};
 use crate::model::topology::{OnFailure, OnShortage};
-use crate::model::{Plan, Topology};
 
 use crate::service::admission::Request;
+use crate::service::besides::Word;
+use crate::service::intents::SetTier;
 use crate::service::requirements::Confine;
 use crate::service::{Service, Snapshot};
 
@@ -32,8 +34,26 @@ impl Service {
                 // the others.
                 Confine {
                     leave: BTreeSet::from([node.clone()]),
-                    only: BTreeMap::new(),
+                    ..Confine::default()
                 }
+            }
+            Wanted::SetCapacity { capacity } => Confine {
+                vms: Some(*capacity),
+                ..Confine::default()
+            },
+            Wanted::SetTier { tier, node, size } => {
+                let request = Request {
+                    set: Some(SetTier {
+                        tier: tier.clone(),
+                        vm: node.clone(),
+                        size: *size,
+                    }),
+                    ..request_of(snapshot, &topology, intent, Confine::default())
+                };
+                return Ok(Attempt::of(self.begin(request).await));
+            }
+            Wanted::DeployApp { app } | Wanted::RemoveApp { app } => {
+                return self.attempt_app(snapshot, intent, app).await;
             }
             Wanted::Migrate { tier, from, to } => {
                 return self.migrate(snapshot, intent, (tier, from.as_ref()), to).await;
@@ -66,6 +86,7 @@ pub(super) fn request_of(
         reconcile: reached.map(|reached| reached.reconcile(vec![why])),
         confine,
         intent: Some(intent.id),
+        word: Word::Besides,
         ..Request::default()
     }
 }
@@ -74,8 +95,9 @@ pub(super) fn request_of(
 fn held(snapshot: &Snapshot, topology: &Topology) -> (Value, bool) {
     let totals = snapshot.allocation.totals();
     if let Some(reached) = &snapshot.reached
-        && let Ok((plan, _)) = Plan::parse(&reached.plan, topology)
-        && plan
+        && let Ok(whole) = snapshot.besides.with(&reached.plan, topology, Word::Besides)
+        && whole
+            .plan
             .tiers
             .iter()
             .filter(|(_, size)| **size != crate::model::Size::ZERO)

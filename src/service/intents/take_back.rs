@@ -68,7 +68,7 @@ impl Store {
     }
 
     /// Takes back what waits and is wanted no more, now that something else is.
-    pub(super) fn supersede(&mut self, newer: &Intent) -> Result<(), Fault> {
+    pub(in crate::service) fn supersede(&mut self, newer: &Intent) -> Result<(), Fault> {
         let open = self.open_intents();
         for older in open.iter().filter(|older| older.state == State::Pending) {
             let why = match (&newer.wanted, &older.wanted) {
@@ -85,6 +85,25 @@ impl Store {
                     },
                 ) if tier == moved && (from == left || from.is_none() || left.is_none()) => {
                     format!("{} wants {tier} elsewhere since (intent {})", newer.by, newer.id)
+                }
+                (Wanted::SetCapacity { .. }, Wanted::SetCapacity { .. }) => {
+                    format!("{} wants another capacity since (intent {})", newer.by, newer.id)
+                }
+                (
+                    Wanted::SetTier { tier, node, .. },
+                    Wanted::SetTier {
+                        tier: set, node: on, ..
+                    },
+                ) if tier == set && node == on => {
+                    format!("{} wants another size since (intent {})", newer.by, newer.id)
+                }
+                (newer_wants, older_wants)
+                    if newer_wants.app().is_some() && newer_wants.app() == older_wants.app() =>
+                {
+                    format!(
+                        "{} has asked for something else since (request {})",
+                        newer.by, newer.id
+                    )
                 }
                 _ => continue,
             };

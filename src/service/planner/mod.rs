@@ -1,6 +1,8 @@
 //! The planner: from a plan to a proposal, which is the placement and the actions that lead to it. Nothing is changed.
 
+mod by_hand;
 mod names;
+pub(super) mod pins;
 pub(super) mod place;
 mod placement;
 mod propose;
@@ -23,6 +25,7 @@ use crate::model::{Allocation, Size, TierId, Vm, VmId};
 use crate::solve::Answer;
 use crate::translate::Translation;
 
+use crate::service::besides::Word;
 use crate::service::requirements::Confine;
 
 use place::Outdated;
@@ -65,8 +68,12 @@ pub(in crate::service) struct Wishes<'r> {
     pub restart: &'r BTreeSet<(VmId, TierId)>,
     /// Where things are to be, or not.
     pub confine: &'r Confine,
+    /// Whose word counts where the plan and what is wanted besides name the same.
+    pub word: Word,
     /// What becomes of what is outdated.
     pub outdated: Outdated,
+    /// The app whose outdated containers are replaced in any case.
+    pub renewed: Option<&'r str>,
 }
 
 impl Wishes<'static> {
@@ -76,11 +83,14 @@ impl Wishes<'static> {
         static CONFINE: Confine = Confine {
             leave: BTreeSet::new(),
             only: BTreeMap::new(),
+            vms: None,
         };
         Self {
             restart: &RESTART,
             confine: &CONFINE,
+            word: Word::Plan,
             outdated: Outdated::Replaced,
+            renewed: None,
         }
     }
 }

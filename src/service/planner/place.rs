@@ -18,6 +18,7 @@ use crate::translate::translate;
 use crate::service::observed::membership::keep_unremovable;
 use crate::service::observed::{Spares, told};
 use crate::service::planner::names::FreeNames;
+use crate::service::planner::pins::Pins;
 use crate::service::planner::unsolved::{unposed, unsolved};
 use crate::service::planner::{Effort, Proposal, Seen};
 use crate::service::state::revisions::leave_outdated;
@@ -31,8 +32,12 @@ pub(in crate::service) struct Supply {
     pub spares: Spares,
     /// What tiers and VMs ask besides sizes.
     pub conditions: Conditions,
+    /// Containers that keep their sizes and VMs.
+    pub pins: Pins,
     /// What becomes of what stays in its place and is outdated.
     pub outdated: Outdated,
+    /// The app of which it is replaced in any case: it is what somebody asks for.
+    pub renewed: Option<String>,
     /// The digests of the images that tiers are to run, where their tags were looked up.
     pub digests: BTreeMap<TierId, String>,
 }
@@ -67,7 +72,9 @@ impl Supply {
             offer,
             spares,
             conditions: Conditions::default(),
+            pins: Pins::default(),
             outdated: Outdated::Replaced,
+            renewed: None,
             digests: BTreeMap::new(),
         }
     }
@@ -86,9 +93,16 @@ pub(in crate::service) fn place(
         offer,
         spares,
         conditions,
+        pins,
         outdated,
+        renewed,
         digests,
     } = supply;
+    // Each pinned container is a tier of its own for the search, and one of its tier in what comes of it.
+    let own = topology;
+    let split = pins.split(topology, allocation, plan, conditions);
+    let (topology, allocation, plan) = (&*split.topology, &*split.on, &*split.plan);
+    let conditions = &split.conditions;
     let infrastructure = &topology.infrastructure;
     let mut beside = spares.occupied.clone();
     let mut clean: Vec<&VmId> = spares.clean.iter().chain(spares.unseen.keys()).collect();
@@ -116,7 +130,7 @@ pub(in crate::service) fn place(
             .map_or_else(|| free.nth(index), |name| (*name).clone())
     };
     let ask_of = |beside: &BTreeMap<VmId, Vm>, on: &Allocation, deadline| {
-        let posed = pose(topology, on, beside, plan, max_new, None, &conditions).map_err(unposed)?;
+        let posed = pose(topology, on, beside, plan, max_new, None, conditions).map_err(unposed)?;
         let begun = Instant::now();
         let limits = Limits {
             deadline,
@@ -140,7 +154,9 @@ pub(in crate::service) fn place(
         Some(found) => found,
         None => (allocation.clone(), ask(allocation, effort.deadline)?),
     };
-    let mut target = posed.target(&answer, &on, name);
+    let mut target = pins.join(posed.target(&answer, &on, name));
+    let (on, allocation) = (pins.join(on), &pins.join(allocation.clone()));
+    let topology = own;
     let kept = keep_unremovable(allocation, &mut target, offer.removable);
     let warnings = kept
         .into_iter()
@@ -156,6 +172,12 @@ pub(in crate::service) fn place(
     }
     if outdated == Outdated::Left {
         leave_outdated(topology, &on, &mut target);
+        for (tier, held) in target.vms.values_mut().flat_map(|vm| &mut vm.used) {
+            let app = topology.tiers.get(tier).map(|tier| &tier.app);
+            if app.is_some() && app == renewed.as_ref() {
+                held.revision = topology.revisions.current(tier).cloned();
+            }
+        }
     }
     for (id, vm) in &mut target.vms {
         if vm.ip.is_none() {
@@ -255,7 +277,9 @@ mod tests {
                     offer: Offer::of_named(Vec::new()),
                     spares: Spares::default(),
                     conditions: Conditions::default(),
+                    pins: Pins::default(),
                     outdated: Outdated::Replaced,
+                    renewed: None,
                     digests: BTreeMap::new(),
                 };
                 let effort = Effort {

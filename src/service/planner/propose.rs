@@ -10,10 +10,12 @@ use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
 
+use crate::service::besides::Whole;
 use crate::service::nodes::{Nodes, source};
 use crate::service::observed::contention::{crowded_out, overfull};
 use crate::service::observed::leftovers::{Strays, remove_first, sweep, without_strays};
 use crate::service::observed::told;
+use crate::service::planner::pins::Pins;
 use crate::service::planner::place::{Outdated, Supply, place};
 use crate::service::planner::reasons::{bounded, cordoned_off, for_lack_of, rejected, unlimited};
 use crate::service::planner::tags::Tags;
@@ -43,8 +45,14 @@ impl Service {
         wishes: Wishes<'_>,
     ) -> Result<Proposal, Fault> {
         let topology = snapshot.topology()?;
-        let (plan, warnings) =
-            Plan::parse(plan, &topology).map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
+        let Whole {
+            plan,
+            by_hand,
+            warnings,
+        } = snapshot
+            .besides
+            .with(plan, &topology, wishes.word)
+            .map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
         let offer = self.offer(&topology).await?;
         let effort = Effort {
             deadline: self.inner.settings.solve_deadline,
@@ -72,6 +80,8 @@ impl Service {
             wishes.confine,
             Unknown::IsFalse,
         )?;
+        let hands = &snapshot.besides.by_hand;
+        let pins = Pins::of(hands, &by_hand, &reality.allocation, wishes.confine);
         let cordoned: BTreeSet<VmId> = snapshot
             .cordons
             .keys()
@@ -79,16 +89,17 @@ impl Service {
             .cloned()
             .collect();
         let supply = Supply {
+            pins,
             conditions: asked.conditions(cordoned.clone()),
             offer,
             spares,
             outdated: wishes.outdated,
+            renewed: wishes.renewed.map(str::to_owned),
             digests: tags.digests,
         };
-        let placed_for = if wishes.confine.only.is_empty() {
-            Arc::clone(&topology)
-        } else {
-            Arc::new(confined(&topology, wishes.confine))
+        let placed_for = match (wishes.confine, hands.capacity) {
+            (Confine { only, vms: None, .. }, None) if only.is_empty() => Arc::clone(&topology),
+            (confine, capacity) => Arc::new(confined(&topology, confine, capacity)),
         };
         let place = |allocation, supply| {
             let topology = Arc::clone(&placed_for);

@@ -11,13 +11,16 @@ use uuid::Uuid;
 use crate::cloud::More;
 use crate::execute::{Event, Execution, Pinned, World, preflight};
 use crate::fault::{Code, Fault};
+use crate::model::TierId;
+use crate::model::Topology;
 use crate::model::topology::Infrastructure;
-use crate::model::{Plan, TierId, Topology};
 use crate::translate::Action;
 
 use crate::service::Service;
 use crate::service::admission::refuse;
+use crate::service::besides::{Whole, Word};
 use crate::service::observed::leftovers::{Strays, sweep};
+use crate::service::planner::pins::Pins;
 use crate::service::planner::place::{Outdated, Supply};
 use crate::service::planner::reasons::{bounded, rejected};
 use crate::service::planner::untold::tell;
@@ -31,7 +34,14 @@ impl Service {
         let execution = self.execution(id).await?;
         let snapshot = self.snapshot();
         let topology = &world.topology;
-        let (plan, _) = Plan::parse(&execution.frozen.plan, topology)
+        let frozen = &execution.frozen;
+        let word = match (&frozen.reconcile, frozen.intent) {
+            (None, None) => Word::Plan,
+            _ => Word::Besides,
+        };
+        let Whole { plan, by_hand, .. } = snapshot
+            .besides
+            .with(&frozen.plan, topology, word)
             .map_err(|problems| invalid(Code::PlanInvalid, "plan", &problems))?;
         let cloud = Arc::clone(&world.cloud);
         let mut offer = self.to_the_end(async move { Ok(cloud.offer().await?) }).await?;
@@ -70,12 +80,18 @@ impl Service {
             .place(
                 &self.inner.solvers,
                 Arc::new(with_no_more_than(there, topology)),
-                reality.allocation,
+                reality.allocation.clone(),
                 plan,
                 Supply {
+                    pins: Pins::of(&snapshot.besides.by_hand, &by_hand, &reality.allocation, &confine),
                     offer,
                     spares: std::mem::take(&mut reality.spares),
                     conditions: asked.conditions(snapshot.cordons.keys().cloned().collect()),
+                    renewed: snapshot
+                        .intents
+                        .iter()
+                        .find(|open| Some(open.id) == execution.frozen.intent)
+                        .and_then(|intent| intent.wanted.app().cloned()),
                     digests: shown(&execution),
                     outdated: Outdated::for_what(
                         execution.frozen.reconcile.is_some() || execution.frozen.intent.is_some(),

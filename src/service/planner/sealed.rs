@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use crate::execute::{Basis, Pinned, Seal, World, preflight, remarks};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Foreign, Plan, Size, TierId, VmId};
+use crate::model::{Allocation, Foreign, Size, TierId, VmId};
 use crate::translate::Stage;
 
 use crate::service::admission::needs_hooks;
+use crate::service::besides::Word;
 use crate::service::observed::told;
 use crate::service::planner::{Proposal, Seen, Wishes};
 use crate::service::topology::invalid;
@@ -128,9 +129,9 @@ impl Service {
         let asked = match plan {
             None => seal.basis.plan.clone(),
             Some(plan) => {
-                let parsed = Plan::parse(plan, &topology);
+                let whole = snapshot.besides.with(plan, &topology, Word::Plan);
                 let invalid = |problems| invalid(Code::PlanInvalid, "plan", &problems);
-                parsed.map_err(invalid)?.0.tiers
+                whole.map_err(invalid)?.plan.tiers
             }
         };
         let mut seen = self.see(snapshot, &topology, &asked).await?;

@@ -22,9 +22,10 @@ use crate::cloud::{CloudVm, Standing};
 use crate::execute::{By, Outcome};
 use crate::fault::{Code, Fault};
 use crate::model::topology::SelfHeal;
-use crate::model::{Plan, TierId, Topology, Vm, VmId, Whereabouts};
+use crate::model::{TierId, Topology, Vm, VmId, Whereabouts};
 
 use crate::service::admission::{Begun, Request};
+use crate::service::besides::Word;
 use crate::service::nodes::fleet;
 use crate::service::observed::PATIENCE;
 use crate::service::observed::membership::at_their_addresses;
@@ -204,6 +205,7 @@ impl Service {
                 by: By::itself(),
                 reconcile: Some(reached.reconcile(repair.reasons.clone())),
                 restart: repair.unhealthy.clone(),
+                word: Word::Besides,
                 ..Request::default()
             };
             match self.begin_without(&lost, request).await {
@@ -305,9 +307,9 @@ impl Service {
         // for.
         if let Some(reached) = &snapshot.reached
             && snapshot.wants_what_was_reached()
-            && let Ok((plan, _)) = Plan::parse(&reached.plan, &topology)
+            && let Ok(whole) = snapshot.besides.with(&reached.plan, &topology, Word::Besides)
         {
-            all.extend(short(&plan, &snapshot.allocation));
+            all.extend(short(&whole.plan, &snapshot.allocation));
         }
         for (place, what) in owed(&topology, &snapshot.allocation) {
             all.entry(place).or_insert(what);

@@ -29,6 +29,8 @@ pub struct Confine {
     pub leave: BTreeSet<VmId>,
     /// These tiers are to be on so many of these VMs and no others.
     pub only: BTreeMap<TierId, (u32, BTreeSet<VmId>)>,
+    /// So many VMs are to be there, used or not; 0 for no more than are used.
+    pub vms: Option<u32>,
 }
 
 /// Whether expressions that can't be evaluated count as false. They do for nodes that have ever
@@ -207,10 +209,25 @@ impl Asked {
     }
 }
 
-/// The topology with the numbers of nodes that a request wants of its tiers.
+/// The topology with the numbers of nodes that a request wants of its tiers, and with the number of VMs that it wants, or
+/// that are kept by hand.
 #[must_use]
-pub fn confined(topology: &Topology, confine: &Confine) -> Topology {
+pub fn confined(topology: &Topology, confine: &Confine, capacity: Option<u32>) -> Topology {
     let mut topology = topology.clone();
+    let infrastructure = &mut topology.infrastructure;
+    match (confine.vms, capacity) {
+        // No more than are used are kept, then.
+        (Some(0), _) | (None, None) => {}
+        (Some(exactly), _) => {
+            infrastructure.min_vms = exactly;
+            infrastructure.max_vms = Some(exactly);
+        }
+        (None, Some(least)) => {
+            // A limit that was lowered since counts for more.
+            let most = infrastructure.max_vms.unwrap_or(u32::MAX);
+            infrastructure.min_vms = infrastructure.min_vms.max(least.min(most));
+        }
+    }
     for (tier, (count, _)) in &confine.only {
         if let Some(tier) = topology.tiers.get_mut(tier) {
             tier.min_node = *count;

@@ -22,7 +22,14 @@ impl Store {
     }
 
     /// Begins an execution that was planned on `planned_on`.
-    pub fn begin(&mut self, frozen: &Frozen, planned_on: &Snapshot) -> Result<(), Fault> {
+    ///
+    /// An app whose request it carries out is taken into what holds with that, as it was `imagined`.
+    pub fn begin(
+        &mut self,
+        frozen: &Frozen,
+        planned_on: &Snapshot,
+        imagined: Option<(&str, &Snapshot)>,
+    ) -> Result<(), Fault> {
         let now = self.now();
         now.idle()?;
         if let Some(intent) = frozen.intent.filter(|intent| !self.is_open(*intent)) {
@@ -34,7 +41,22 @@ impl Store {
             let message = "the topology, the allocation or a cordon changed while the plan was worked out; send it again";
             return Err(Fault::new(Code::Conflict, message));
         }
-        self.journal.begin(frozen)?;
+        if !now.besides.wants_the_same_as(&planned_on.besides) {
+            let message = "what is wanted besides plans changed while the plan was worked out; send it again";
+            return Err(Fault::new(Code::Conflict, message));
+        }
+        if let Some((app, imagined)) = imagined {
+            self.dispatch(imagined, app)?;
+        }
+        if let Err(error) = self.journal.begin(frozen) {
+            // Where this can't be written either, the next attempt, or the next start, does it.
+            if imagined.is_some()
+                && let Err(error) = self.settle_at_start()
+            {
+                tracing::warn!(%error, "could not take back an app whose execution was not begun");
+            }
+            return Err(error.into());
+        }
         self.carries_out(frozen);
         let from = Allocation::from(frozen.from.clone());
         let changes = Change::between(&now.allocation, &from);
@@ -82,6 +104,7 @@ impl Store {
             .and_then(|index| running.action(index).cloned());
         let (held, outcome) = (running.progress.held, running.progress.outcome);
         let ended = outcome.map(|outcome| Arc::new(Desired::of(&running.frozen, Some(outcome))));
+        let over = ended.is_some().then(|| running.frozen.clone());
         let untold = untold(running);
         if ended.is_some() {
             self.running = None;
@@ -103,6 +126,9 @@ impl Store {
                 now.running = None;
             }
         });
+        if let Some(frozen) = over {
+            self.settle_ended(&frozen, &stamped.event);
+        }
         self.forget_terminated(&confirmed.changes);
         Ok(about)
     }

@@ -52,19 +52,9 @@ impl Store {
                 }
                 Some(CordonChange::Lift(node)) => drop(Arc::make_mut(&mut now.cordons).remove(node)),
             }
-            let open = Arc::make_mut(&mut now.intents);
-            let place = open.iter().position(|known| known.id == intent.id);
-            match (place, intent.state.is_over()) {
-                (Some(place), true) => drop(open.remove(place)),
-                (Some(place), false) => {
-                    if let Some(known) = open.get_mut(place) {
-                        known.clone_from(&intent);
-                    }
-                }
-                (None, true) => {}
-                (None, false) => open.push(intent.clone()),
-            }
+            now.show_intent(&intent);
         });
+        self.tell_app(&intent)?;
         Ok(intent)
     }
 

@@ -1,10 +1,13 @@
 //! The current state and its record: whatever changes, changes here, and on disk first.
 
+mod apps;
+pub(super) mod besides;
 mod executions;
 mod intents;
 mod registered;
 pub(super) mod replay;
 pub(super) mod revisions;
+mod settle;
 pub(super) mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -84,6 +87,7 @@ impl Store {
         recall(journal.as_ref(), &mut now)?;
         now.cordons = Arc::new(journal.cordons()?);
         now.intents = Arc::new(journal.open_intents()?);
+        now.besides = besides::recall(journal.as_ref())?;
         let (now, snapshot) = watch::channel(Arc::new(now));
         let mut store = Self {
             journal,
@@ -94,6 +98,9 @@ impl Store {
         if let Some(frozen) = store.running.as_ref().map(|running| running.frozen.clone()) {
             store.carries_out(&frozen);
         }
+        store
+            .settle_at_start()
+            .map_err(|fault| JournalError::Unreadable(fault.message))?;
         Ok((store, snapshot))
     }
 

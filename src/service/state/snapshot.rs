@@ -12,6 +12,7 @@ use crate::model::intent::{Cordon, Intent, State, Wanted};
 use crate::model::topology::Cloud;
 use crate::model::{Allocation, Change, Registrations, TierId, Topology, VmId};
 
+use crate::service::besides::Besides;
 use crate::service::desired::{Desired, PlanThatHolds};
 use crate::service::document::Document;
 use crate::service::observed::identity::Known;
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub cordons: Arc<BTreeMap<VmId, Cordon>>,
     /// Intents that are not over, in the order in which they were taken.
     pub intents: Arc<Vec<Intent>>,
+    /// What is wanted besides plans.
+    pub besides: Besides,
     /// The ids of the VMs' engines, as they were last recorded.
     pub(in crate::service) engines: Arc<Known>,
     /// Whether containers without an owner may be ours, because an earlier version made them.
@@ -71,6 +74,22 @@ impl Snapshot {
         }
         self.revision += 1;
         self.shown_allocation = Arc::default();
+    }
+
+    /// Takes in how far an intent is.
+    pub(in crate::service) fn show_intent(&mut self, intent: &Intent) {
+        let open = Arc::make_mut(&mut self.intents);
+        let place = open.iter().position(|known| known.id == intent.id);
+        match (place, intent.state.is_over()) {
+            (Some(place), true) => drop(open.remove(place)),
+            (Some(place), false) => {
+                if let Some(known) = open.get_mut(place) {
+                    known.clone_from(intent);
+                }
+            }
+            (None, true) => {}
+            (None, false) => open.push(intent.clone()),
+        }
     }
 
     /// The topology's machines are those that have registered, where they do so themselves.

@@ -28,6 +28,7 @@ impl Store {
             now.topology_seen(seen)?;
         }
         now.idle()?;
+        let topology = self.with_apps(topology, &now)?;
         let holds = now.topology.as_ref().map(|topology| &topology.document);
         if holds == Some(&topology.document) {
             return Ok(now);

@@ -135,6 +135,7 @@ impl Supervisor {
         service: &Service,
         frozen: &Frozen,
         planned_on: &Snapshot,
+        imagined: Option<(&str, &Snapshot)>,
         launch: Launch,
     ) -> Result<watch::Receiver<Option<Ended>>, Fault> {
         let ask = Ask::Begin(frozen.id);
@@ -142,7 +143,7 @@ impl Supervisor {
             .state
             .decide(self.facts(), ask)
             .map_err(|refusal| self.refused(refusal, ask))?;
-        self.store.begin(frozen, planned_on)?;
+        self.store.begin(frozen, planned_on, imagined)?;
         self.state = decision.then;
         let runner = service.launch(launch, Halt::No);
         let ended = runner.ended.clone();

@@ -1,0 +1,67 @@
+//! Apps as requests: each is carried out by an execution of its own, one after the other, whoever asked for what.
+
+use crate::execute::By;
+use crate::fault::{Code, Fault};
+use crate::model::app::{App, State, Step};
+use crate::model::intent::{Intent, Wanted};
+use crate::service::admission::Request;
+use crate::service::besides::Word;
+use crate::service::requirements::Confine;
+use crate::service::{Service, Snapshot};
+
+use super::carry_out::Attempt;
+use super::request::request_of;
+
+impl Service {
+    /// Begins what a request for an app takes.
+    pub(super) async fn attempt_app(
+        &self,
+        snapshot: &Snapshot,
+        intent: &Intent,
+        name: &str,
+    ) -> Result<Attempt, Fault> {
+        let topology = snapshot.topology()?;
+        let Some(app) = snapshot.besides.apps.get(name) else {
+            return Ok(Attempt::Refused(vec![format!("there is no app {name}")]));
+        };
+        if app.request.step == Step::Remove && app.holds.is_none() {
+            return Ok(Attempt::Done);
+        }
+        if app.request.state == State::New {
+            let intent = intent.clone();
+            self.with_store(move |store| store.tell_app(&intent)).await?;
+        }
+        let request = Request {
+            app: Some(name.to_owned()),
+            word: Word::Besides,
+            ..request_of(snapshot, &topology, intent, Confine::default())
+        };
+        Ok(Attempt::of(self.begin(request).await))
+    }
+
+    /// Puts a request for an app on record.
+    pub(in crate::service) async fn take_request(
+        &self,
+        name: String,
+        step: Step,
+        by: By,
+    ) -> Result<App, Fault> {
+        let wanted = match &step {
+            Step::Deploy(_) => Wanted::DeployApp { app: name.clone() },
+            Step::Remove => Wanted::RemoveApp { app: name.clone() },
+        };
+        let intent = self.new_intent(wanted, by);
+        tracing::info!(intent = %intent.id, app = name, kind = intent.wanted.kind(), by = intent.by, "a request was taken");
+        self.with_store(move |store| {
+            if store.open_intents().len() >= super::MOST {
+                let message = format!(
+                    "{} intents wait already; ask again when some are done",
+                    super::MOST
+                );
+                return Err(Fault::new(Code::Overloaded, message));
+            }
+            store.request_app(&name, step, intent)
+        })
+        .await
+    }
+}
