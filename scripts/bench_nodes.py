@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 
@@ -113,7 +114,7 @@ async def measure(options, host, port, pid):
     while not told.empty():
         print("  turned meanwhile:", told.get_nowait()[1:])
     late = []
-    for agent in random.sample(agents, options.stopped):
+    for agent in random.sample([agent for agent in agents if agent.last], options.stopped):
         agent.stop.set()
         await asyncio.sleep(0.2)
         last = agent.last
@@ -141,6 +142,7 @@ def main():
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as service:
             try:
                 line = next(line for line in service.stderr if "listening on " in line)
+                threading.Thread(target=service.stderr.read, daemon=True).start()
                 address = line.split("listening on http://", 1)[1].split()[0].strip('"')
                 host, port = address.rsplit(":", 1)
                 held = asyncio.run(measure(options, host, int(port), service.pid))

@@ -45,6 +45,12 @@ pub struct ContainerSet {
     /// Memory units that it has.
     #[schema(minimum = 0, maximum = 1000000, example = 2)]
     mem_units: u64,
+    /// Gigabytes of disk that it has; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 20)]
+    disk_gb: Option<u64>,
+    /// Graphics processors that it has; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    gpus: Option<u64>,
 }
 
 /// Keeps so many VMs, used or not, and answers when that is so.
@@ -145,7 +151,7 @@ fn read_capacity(body: &Value) -> Result<Wanted, Fault> {
 }
 
 fn read_tier(body: &Value) -> Result<Wanted, Fault> {
-    const MEMBERS: [&str; 5] = ["vm", "app", "name", "cpu_cores", "mem_units"];
+    const MEMBERS: [&str; 7] = ["vm", "app", "name", "cpu_cores", "mem_units", "disk_gb", "gpus"];
     let mut reading = Reading::default();
     let members = reading.members(body, &MEMBERS)?;
     let (vm, app, name) = (
@@ -163,14 +169,24 @@ fn read_tier(body: &Value) -> Result<Wanted, Fault> {
             }
         }
     };
+    let optional = |name: &'static str, reading: &mut Reading| match members.get(name) {
+        None => 0,
+        Some(_) => reading.whole(members, name, 1_000_000),
+    };
     let size = Size {
         cpu: Cpu::hundredths(cpu),
         mem: reading.whole(members, "mem_units", 1_000_000),
+        disk_gb: optional("disk_gb", &mut reading),
+        gpus: optional("gpus", &mut reading),
     };
     if reading.problems.is_empty() && (size.cpu == Cpu::ZERO) != (size.mem == 0) {
         reading.problems.push(format!(
             "a container has some of both, or none of both to be removed; this is {size}"
         ));
+    }
+    if reading.problems.is_empty() && size.cpu == Cpu::ZERO && size != Size::ZERO {
+        let problem = format!("a container that is removed holds no disk and no GPUs; this is {size}");
+        reading.problems.push(problem);
     }
     reading.finish(Wanted::SetTier {
         tier: TierId::of(&app, &name),

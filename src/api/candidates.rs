@@ -33,6 +33,12 @@ pub struct Question {
     /// Memory units that it needs; the smallest container's unless given.
     #[schema(minimum = 0, maximum = 1000000, example = 4)]
     mem_units: Option<u32>,
+    /// Gigabytes of disk that it needs; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 20)]
+    disk_gb: Option<u32>,
+    /// Graphics processors that it needs; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    gpus: Option<u32>,
     /// Nodes to leave out.
     #[schema(example = json!(["vm1"]))]
     exclude: Option<Vec<String>>,
@@ -53,7 +59,15 @@ pub async fn post(service: Handle, timer: Timer, JsonBody(body): JsonBody) -> Ht
 }
 
 fn read(body: &Value) -> Result<CandidatesWanted, Fault> {
-    const MEMBERS: [&str; 5] = ["tier", "requires", "cpu_cores", "mem_units", "exclude"];
+    const MEMBERS: [&str; 7] = [
+        "tier",
+        "requires",
+        "cpu_cores",
+        "mem_units",
+        "disk_gb",
+        "gpus",
+        "exclude",
+    ];
     let bad = |message: &str| Fault::new(Code::RequestInvalid, message);
     let members = body
         .as_object()
@@ -82,14 +96,16 @@ fn read(body: &Value) -> Result<CandidatesWanted, Fault> {
             .map(Cpu::hundredths)
             .ok_or_else(|| bad("cpu_cores should be a number of cores from 0 to 10000"))
     });
-    let mem = part("mem_units").map(|value| {
+    let whole = |name: &str| {
+        let value = part(name)?;
         // `6.0` counts as 6, as in plans.
         let whole = value.as_f64().filter(|value| value.fract() == 0.0);
         let whole = whole.filter(|value| (0.0..=1e6).contains(value));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let whole = whole.map(|value| value as u64);
-        whole.ok_or_else(|| bad("mem_units should be a whole number from 0 to 1000000"))
-    });
+        Some(whole.ok_or_else(|| bad(&format!("{name} should be a whole number from 0 to 1000000"))))
+    };
+    let [mem, disk_gb, gpus] = ["mem_units", "disk_gb", "gpus"].map(whole);
     let exclude = match part("exclude") {
         None => BTreeSet::new(),
         Some(value) => {
@@ -100,11 +116,8 @@ fn read(body: &Value) -> Result<CandidatesWanted, Fault> {
         }
     };
     let tier = text("tier")?.map(TierId::new);
-    if tier.is_none()
-        && part("requires").is_none()
-        && part("cpu_cores").is_none()
-        && part("mem_units").is_none()
-    {
+    let said = ["requires", "cpu_cores", "mem_units", "disk_gb", "gpus"];
+    if tier.is_none() && said.iter().all(|name| part(name).is_none()) {
         return Err(bad(
             "does not say what is to be placed: give tier, or requires, cpu_cores and mem_units",
         ));
@@ -114,6 +127,8 @@ fn read(body: &Value) -> Result<CandidatesWanted, Fault> {
         requires: requires.transpose()?,
         cpu: cpu.transpose()?,
         mem: mem.transpose()?,
+        disk_gb: disk_gb.transpose()?.unwrap_or(0),
+        gpus: gpus.transpose()?.unwrap_or(0),
         exclude,
         leaves: None,
     })

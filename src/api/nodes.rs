@@ -155,7 +155,7 @@ pub async fn get(service: Handle, timer: Timer, id: web::Path<String>) -> HttpRe
 
 /// The nodes as comma-separated values (RFC 4180).
 fn table(nodes: &[Node]) -> String {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 22] = [
         "id",
         "source",
         "standing",
@@ -172,6 +172,12 @@ fn table(nodes: &[Node]) -> String {
         "labels",
         "capabilities",
         "epoch",
+        "disk_gb",
+        "used_disk_gb",
+        "others_disk_gb",
+        "gpus",
+        "used_gpus",
+        "others_gpus",
     ];
     let mut text = NAMES.join(",") + "\r\n";
     for node in nodes {
@@ -200,6 +206,12 @@ fn table(nodes: &[Node]) -> String {
             json!(node.labels).to_string(),
             json!(node.capabilities).to_string(),
             or_nothing(node.epoch.map(|epoch| epoch.to_string())),
+            node.size.disk_gb.to_string(),
+            or_nothing(ours.map(|size| size.disk_gb.to_string())),
+            or_nothing(others.map(|size| size.disk_gb.to_string())),
+            node.size.gpus.to_string(),
+            or_nothing(ours.map(|size| size.gpus.to_string())),
+            or_nothing(others.map(|size| size.gpus.to_string())),
         ];
         let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
         text.push_str(&fields.join(","));

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::show::FURTHER;
 use super::style::number;
 
 /// What an action does.
@@ -65,7 +66,23 @@ impl<'a> Action<'a> {
                 (None, None) => "?".to_owned(),
             }
         };
-        format!("cpu_cores {}, mem_units {}", part("cpu_cores"), part("mem_units"))
+        let mut text = format!("cpu_cores {}, mem_units {}", part("cpu_cores"), part("mem_units"));
+        for (key, _) in FURTHER {
+            // What is left out is none.
+            let of = |size: &Value| one(size, key).unwrap_or_else(|| "0".to_owned());
+            let said = |size: &Value| size.get(key).is_some();
+            match (was.filter(|_| self.kind() != Kind::Create).map(of), of(self.0)) {
+                _ if !said(self.0) && !was.is_some_and(said) => {}
+                (Some(before), _) if self.kind() == Kind::Delete => {
+                    text.push_str(&format!(", {key} {before}"))
+                }
+                (Some(before), after) if before != after => {
+                    text.push_str(&format!(", {key} {before} -> {after}"));
+                }
+                (_, after) => text.push_str(&format!(", {key} {after}")),
+            }
+        }
+        text
     }
 
     /// The hooks that it runs.

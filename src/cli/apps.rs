@@ -60,20 +60,20 @@ async fn put(client: &Client, options: &AppPutOptions, output: Output) -> Result
     wait(client, taken, options.detach, output).await
 }
 
-/// Follows a request to its end.
-async fn wait(client: &Client, taken: Value, detach: bool, output: Output) -> Result<(), Problem> {
+/// Shows how a request goes until it is over.
+async fn followed(client: &Client, taken: Value) -> Result<Value, Problem> {
     let mut app = taken;
     let id = app.get("id").cloned();
     let place = path(&cell(app.get("app")));
     let mut shown = String::new();
-    while !detach {
+    loop {
         let line = told(&app);
         if line != shown {
             say(&line);
             shown = line;
         }
         if over(&app) {
-            break;
+            return Ok(app);
         }
         tokio::time::sleep(LOOK).await;
         app = client.ask(Method::GET, &place, None).await?;
@@ -85,6 +85,15 @@ async fn wait(client: &Client, taken: Value, detach: bool, output: Output) -> Re
             return Err(Problem::new(Exit::Failed, message));
         }
     }
+}
+
+/// Follows a request to its end, where that is wanted, and shows what came of it.
+async fn wait(client: &Client, taken: Value, detach: bool, output: Output) -> Result<(), Problem> {
+    let app = if detach {
+        taken
+    } else {
+        followed(client, taken).await?
+    };
     if output == Output::Json {
         print_json(&app)?;
     } else if detach {

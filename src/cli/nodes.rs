@@ -8,7 +8,7 @@ use crate::config::client::{CandidatesOptions, NodesOptions, Output};
 
 use super::http::Client;
 use super::problem::Problem;
-use super::show::{cell, objects, print, print_json, table};
+use super::show::{cell, further, objects, print, print_json, table};
 use super::style::{CHANGE, DELETE, number, paint};
 
 /// Shows the nodes, or one of them.
@@ -31,23 +31,19 @@ pub async fn nodes(client: &Client, options: &NodesOptions, output: Output) -> R
         return one(&answer);
     }
     let nodes = answer.get("nodes").and_then(Value::as_array);
-    let rows: Vec<Vec<String>> = nodes.into_iter().flatten().map(row).collect();
+    let further = further(&answer);
+    let rows: Vec<Vec<String>> = nodes
+        .into_iter()
+        .flatten()
+        .map(|node| row(node, &further))
+        .collect();
     if rows.is_empty() {
         return print("There is no node: no topology was put yet, or its source has none.");
     }
-    print(&table(
-        &[
-            "NODE",
-            "STANDING",
-            "ADDRESS",
-            " CPU CORES",
-            " MEM UNITS",
-            "TIERS",
-            "LABELS",
-            "ARCH",
-        ],
-        rows,
-    ))
+    let mut head = vec!["NODE", "STANDING", "ADDRESS", " CPU CORES", " MEM UNITS"];
+    head.extend(further.iter().map(|(_, name)| *name));
+    head.extend(["TIERS", "LABELS", "ARCH"]);
+    print(&table(&head, rows))
 }
 
 /// Shows which nodes could take a tier, and why the others could not.
@@ -63,6 +59,11 @@ pub async fn candidates(client: &Client, options: &CandidatesOptions, output: Ou
     }
     if let Some(units) = options.mem_units {
         question.insert("mem_units".to_owned(), units.into());
+    }
+    for (name, amount) in [("disk_gb", options.disk_gb), ("gpus", options.gpus)] {
+        if let Some(amount) = amount {
+            question.insert(name.to_owned(), amount.into());
+        }
     }
     let question = Value::Object(question);
     let answer = client
@@ -117,8 +118,13 @@ pub async fn candidates(client: &Client, options: &CandidatesOptions, output: Ou
     ))
 }
 
-fn row(node: &Value) -> Vec<String> {
+fn row(node: &Value, further: &[(&str, &str)]) -> Vec<String> {
     let text = |key: &str| cell(node.get(key));
+    // What is left out is none.
+    let has = |key: &str| {
+        node.get(key)
+            .map_or_else(|| "0".to_owned(), |size| cell(Some(size)))
+    };
     let tiers = || node.pointer("/used/tiers").into_iter().flat_map(objects);
     let share = |key: &str| match node.get("used") {
         Some(used) if used.is_object() => {
@@ -126,17 +132,20 @@ fn row(node: &Value) -> Vec<String> {
             let ours: f64 = tiers().map(|(_, size)| of(size)).sum();
             let others = used.get("others").and_then(Value::as_object);
             let others = others.map(of).unwrap_or_default();
-            format!("{}/{}", number(ours + others), text(key))
+            format!("{}/{}", number(ours + others), has(key))
         }
-        _ => format!("?/{}", text(key)),
+        _ => format!("?/{}", has(key)),
     };
     let names: Vec<String> = tiers().map(|(name, _)| name.clone()).collect();
-    vec![
+    let mut row = vec![
         text("id"),
         standing(node),
         text("ip"),
         share("cpu_cores"),
         share("mem_units"),
+    ];
+    row.extend(further.iter().map(|(key, _)| share(key)));
+    row.extend([
         if names.is_empty() {
             "-".to_owned()
         } else {
@@ -144,7 +153,8 @@ fn row(node: &Value) -> Vec<String> {
         },
         labels(node.get("labels")),
         cell(node.pointer("/capabilities/arch")),
-    ]
+    ]);
+    row
 }
 
 /// Its standing in a colour, so that nodes that can't be used stand out.

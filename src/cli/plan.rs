@@ -10,7 +10,7 @@ use super::executions::listed;
 use super::http::Client;
 use super::problem::{Exit, Problem};
 use super::progress::say;
-use super::show::{cell, objects, print, print_json, table};
+use super::show::{cell, further, objects, print, print_json, table};
 use super::style::{CHANGE, CREATE, DELETE, STRONG, paint};
 
 /// How many executions are read at a time in search of the earlier plan.
@@ -50,7 +50,9 @@ pub async fn plan(client: &Client, output: Output) -> Result<(), Problem> {
     print(&format!("{} {}", paint(STRONG, "execution:"), of("execution")))?;
     let rows: Vec<Vec<String>> = amounts(plan);
     if !rows.is_empty() {
-        print(&table(&["TIER", " CPU CORES", " MEM UNITS"], rows))?;
+        let mut head = vec!["TIER", " CPU CORES", " MEM UNITS"];
+        head.extend(further(plan).iter().map(|(_, name)| *name));
+        print(&table(&head, rows))?;
     }
     for difference in answer
         .get("differences")
@@ -75,9 +77,17 @@ fn told(state: &str) -> String {
 
 /// The tiers of a plan, however it is written.
 fn amounts(plan: &Value) -> Vec<Vec<String>> {
+    let further = further(plan);
     let row = |name: String, tier: &Value| {
         let of = |key: &str| cell(tier.get(key));
-        vec![name, of("cpu_cores"), of("mem_units")]
+        let mut row = vec![name, of("cpu_cores"), of("mem_units")];
+        // What is left out is none.
+        let some = |key: &str| {
+            tier.get(key)
+                .map_or_else(|| "0".to_owned(), |amount| cell(Some(amount)))
+        };
+        row.extend(further.iter().map(|(key, _)| some(key)));
+        row
     };
     let is_amount = |value: &Value| value.get("cpu_cores").is_some_and(Value::is_number);
     let mut rows = Vec::new();

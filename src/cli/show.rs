@@ -72,3 +72,28 @@ pub fn cell(value: Option<&Value>) -> String {
         Some(other) => other.to_string(),
     }
 }
+
+/// The resources that are told only where there are any: what they are called in JSON and over a column.
+pub const FURTHER: [(&str, &str); 2] = [("disk_gb", " DISK GB"), ("gpus", " GPUS")];
+
+/// Those of them that an answer tells of anywhere.
+#[must_use]
+pub fn further(answer: &Value) -> Vec<(&'static str, &'static str)> {
+    FURTHER
+        .into_iter()
+        .filter(|(key, _)| tells(answer, key))
+        .collect()
+}
+
+fn tells(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(map) => {
+            map.get(key)
+                .and_then(Value::as_f64)
+                .is_some_and(|amount| amount > 0.0)
+                || map.values().any(|value| tells(value, key))
+        }
+        Value::Array(list) => list.iter().any(|value| tells(value, key)),
+        _ => false,
+    }
+}

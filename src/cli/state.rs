@@ -9,7 +9,7 @@ use crate::config::client::{FileArgument, GiveUpOptions, Output, TranslateOption
 use super::http::Client;
 use super::input;
 use super::problem::Problem;
-use super::show::{cell, objects, print, print_json, table};
+use super::show::{cell, further, objects, print, print_json, table};
 use super::style::{CHANGE, DELETE, number, paint};
 use super::summary::summary;
 
@@ -101,6 +101,7 @@ pub async fn allocation(client: &Client, output: Output) -> Result<(), Problem> 
     if output == Output::Json {
         return print_json(&answer);
     }
+    let further = further(&answer);
     let mut rows = Vec::new();
     for (name, vm) in objects(&answer) {
         let used = || vm.get("used").into_iter().flat_map(objects);
@@ -110,31 +111,34 @@ pub async fn allocation(client: &Client, output: Output) -> Result<(), Problem> 
                 .sum()
         };
         let share = |key: &str| format!("{}/{}", number(sum(key)), cell(vm.get(key)));
-        rows.push(vec![
+        let mut row = vec![
             name.clone(),
             cell(vm.get("ip")),
             "all".to_owned(),
             share("cpu_cores"),
             share("mem_units"),
-        ]);
+        ];
+        row.extend(further.iter().map(|(key, _)| share(key)));
+        rows.push(row);
         for (container, size) in used() {
             let of = |key: &str| cell(size.get(key));
-            rows.push(vec![
+            let mut row = vec![
                 String::new(),
                 String::new(),
                 container.clone(),
                 of("cpu_cores"),
                 of("mem_units"),
-            ]);
+            ];
+            row.extend(further.iter().map(|(key, _)| of(key)));
+            rows.push(row);
         }
     }
     if rows.is_empty() {
         return print("No VM is in use.");
     }
-    print(&table(
-        &["VM", "ADDRESS", "CONTAINER", " CPU CORES", " MEM UNITS"],
-        rows,
-    ))
+    let mut head = vec!["VM", "ADDRESS", "CONTAINER", " CPU CORES", " MEM UNITS"];
+    head.extend(further.iter().map(|(_, name)| *name));
+    print(&table(&head, rows))
 }
 
 /// Shows what really runs.

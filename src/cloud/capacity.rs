@@ -118,6 +118,7 @@ mod tests {
         let quota = Size {
             cpu: crate::model::Cpu::hundredths(250),
             mem: 1,
+            ..Size::ZERO
         };
         assert!(check_shape(&machine(2, 4096 * MIB), quota, 512).is_err());
         assert!(check_shape(&machine(3, 4096 * MIB), quota, 512).is_ok());

@@ -23,6 +23,8 @@ pub fn embedded(endpoint: &str, infrastructure: &Infrastructure, engines: Arc<dy
         labels: std::collections::BTreeMap::new(),
         cpu: None,
         mem: None,
+        disk_gb: None,
+        gpus: None,
     };
     Hosts::new(vec![host], infrastructure, engines)
 }

@@ -99,11 +99,7 @@ impl Cloud for Hosts {
             .machine()
             .await
             .map_err(|error| self.because(name, error))?;
-        let size = Size {
-            cpu: host.cpu.unwrap_or(self.vm.cpu),
-            mem: host.mem.unwrap_or(self.vm.mem),
-        };
-        check_shape(&machine, size, self.mem_unit_mb).map_err(|problem| CloudError {
+        check_shape(&machine, host.size(self.vm), self.mem_unit_mb).map_err(|problem| CloudError {
             message: format!("{} '{name}' can't be taken into use: {problem}", self.noun),
             kind: CloudErrorKind::Misconfigured,
             effect: Effect::None,

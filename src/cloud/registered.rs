@@ -31,6 +31,8 @@ impl RegisteredNodes {
                 labels: node.labels.clone(),
                 cpu: Some(size.cpu),
                 mem: Some(size.mem),
+                disk_gb: Some(size.disk_gb),
+                gpus: Some(size.gpus),
             }
         };
         let about = |(name, node): (&VmId, &Arc<Registration>)| {

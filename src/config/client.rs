@@ -254,6 +254,12 @@ pub struct CandidatesOptions {
     /// Memory units of the container to be placed [default: 1]
     #[arg(long, value_name = "UNITS")]
     pub mem_units: Option<u32>,
+    /// Gigabytes of disk that its container is to have [default: 0]
+    #[arg(long, value_name = "GB")]
+    pub disk_gb: Option<u32>,
+    /// GPUs that its container is to have [default: 0]
+    #[arg(long, value_name = "COUNT")]
+    pub gpus: Option<u32>,
 }
 
 /// Some nodes.

@@ -29,6 +29,8 @@ pub struct ContainerSpec {
     pub login: Option<Login>,
     /// Limits.
     pub limits: Limits,
+    /// What else it is given.
+    pub fixed: Fixed,
     /// Published ports.
     pub ports: Vec<PortBinding>,
     /// Arguments for the entrypoint; None leaves the image's own.
@@ -55,6 +57,15 @@ pub struct ContainerSpec {
     pub runtime: RuntimeOptions,
     /// Names and addresses for the container's hosts file.
     pub extra_hosts: Vec<(String, String)>,
+}
+
+/// What a container is given when it is made, and has for as long as it lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fixed {
+    /// Gigabytes of disk: counted, and enforced where the engine can.
+    pub disk_gb: u64,
+    /// Graphics processors, which no other container has.
+    pub gpus: u64,
 }
 
 /// Processor and memory limits of a container.

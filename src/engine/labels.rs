@@ -22,6 +22,9 @@ pub const LABEL_REVISION: &str = "mapek.revision";
 /// up.
 pub const LABEL_DIGEST: &str = "mapek.digest";
 
+/// Label with the gigabytes of disk that the container was given.
+pub const LABEL_DISK: &str = "mapek.disk_gb";
+
 /// Label with the probe of the container's health, as JSON.
 pub const LABEL_PROBE: &str = "mapek.probe";
 

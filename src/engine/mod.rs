@@ -29,12 +29,12 @@ use crate::model::Handover;
 use crate::model::topology::Tls;
 
 pub use command::{Command, End, Finished, HOOKS_FOLDER, RunId};
-pub use container::{ContainerSpec, CpuLimit, Limits};
+pub use container::{ContainerSpec, CpuLimit, Fixed, Limits};
 pub use error::{Effect, EngineError, EngineErrorKind};
 pub use image::{Tell, Wanted};
 pub use labels::{
-    LABEL_APP, LABEL_DIGEST, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_REVISION, LABEL_SPEC, LABEL_TIER,
-    successor,
+    LABEL_APP, LABEL_DIGEST, LABEL_DISK, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_REVISION, LABEL_SPEC,
+    LABEL_TIER, successor,
 };
 pub use log::{Log, LogOptions};
 pub use machine::{Identity, Machine};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::container::Fixed;
 use crate::model::Addresses;
 use crate::model::topology::PortBinding;
 
@@ -31,6 +32,8 @@ pub struct Observed {
     pub memory: u64,
     /// Memory and swap together, in bytes; equal to `memory` when swap is off.
     pub memory_swap: i64,
+    /// What else it was given when it was made.
+    pub fixed: Fixed,
     /// Exit code of the last run, when it is not running.
     pub exit_code: Option<i64>,
     /// All its labels.

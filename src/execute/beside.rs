@@ -166,10 +166,7 @@ fn no_room(topology: &Topology, (name, vm): (&VmId, &Vm), seen: &[Observed], put
     }
     let others = || holding().filter(|one| !is_next(one) && (put.beside_old || !own(one)));
     let rest = foreign(topology, vm.capacity, others());
-    let both = Size {
-        cpu: rest.size.cpu + put.size.cpu,
-        mem: rest.size.mem.saturating_add(put.size.mem),
-    };
+    let both = rest.size + put.size;
     let shared: Vec<String> = rest
         .cores
         .0
@@ -180,26 +177,24 @@ fn no_room(topology: &Topology, (name, vm): (&VmId, &Vm), seen: &[Observed], put
         return None;
     }
     let names: Vec<String> = others().map(|one| format!("'{}'", one.name)).collect();
-    let (has, put_size) = (vm.capacity, put.size);
     let shared = if shared.is_empty() {
         String::new()
     } else {
         format!(", and hold core {} of it", shared.join(", "))
     };
     let message = format!(
-        "VM '{name}' is not as it was: {} run there now, and with them '{}' ({} cores, {} mem_units) has no room on its {} \
-         cores and {} mem_units{shared}; GET /api/inspect shows what runs, and the next plan puts it right",
+        "VM '{name}' is not as it was: {} run there now, and with them '{}' ({}) has no room on its {}{shared}; \
+         GET /api/inspect shows what runs, and the next plan puts it right",
         names.join(", "),
         put.container,
-        put_size.cpu,
-        put_size.mem,
-        has.cpu,
-        has.mem,
+        put.size.in_words(", "),
+        vm.capacity.in_words(" and "),
     );
     Some(Fault::new(Code::Conflict, message))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 

@@ -219,6 +219,7 @@ pub fn container(name: &str, limits: &Limits) -> Observed {
         nano_cpus: 0,
         memory: limits.memory,
         memory_swap: 0,
+        fixed: Default::default(),
         exit_code: None,
         labels: BTreeMap::new(),
         ports: Vec::new(),

@@ -57,6 +57,23 @@ fn in_the_way(topology: &Topology, name: &VmId, wanted: &Vm, seen: &[Observed]) 
             "hold {theirs} of its {has} cores, and {comes} more are needed"
         )));
     }
+    let lacks = (comes + theirs.size) - has;
+    for (lacks, theirs, has, comes, what) in [
+        (
+            lacks.disk_gb,
+            theirs.size.disk_gb,
+            has.disk_gb,
+            comes.disk_gb,
+            "GB of disk",
+        ),
+        (lacks.gpus, theirs.size.gpus, has.gpus, comes.gpus, "GPUs"),
+    ] {
+        if lacks > 0 {
+            problems.push(holds(format!(
+                "hold {theirs} of its {has} {what}, and {comes} are to come"
+            )));
+        }
+    }
     for (tier, container) in &wanted.used {
         for core in container.cores.0.intersection(&theirs.cores.0) {
             problems.push(holds(format!("hold core {core}, which is for {tier}")));

@@ -27,6 +27,8 @@ pub fn held(topology: &Topology, seen: &Observed) -> Container {
         size: Size {
             cpu,
             mem: seen.memory.div_ceil(unit(topology)),
+            disk_gb: seen.fixed.disk_gb,
+            gpus: seen.fixed.gpus,
         },
         cores,
         owed: Owed::default(),
@@ -121,9 +123,12 @@ pub fn foreign<'s>(
     let all = u32::try_from(capacity.cpu.whole_cores()).unwrap_or(u32::MAX);
     let mut cores = CoreSet::default();
     let mut shares = Cpu::ZERO;
-    let mut memory = 0_u64;
+    let (mut memory, mut disk_gb, mut gpus) = (0_u64, 0_u64, 0_u64);
     for container in containers {
         memory = memory.saturating_add(container.memory);
+        disk_gb = disk_gb.saturating_add(container.fixed.disk_gb);
+        // One that may use all takes as many as there are.
+        gpus = gpus.saturating_add(container.fixed.gpus).min(capacity.gpus);
         let pinned = CoreSet::parse(&container.cpuset).unwrap_or_default();
         match (mode, container.quota()) {
             (CpuMode::Cpuset, _) if !pinned.0.is_empty() => cores.0.extend(pinned.0.range(..all)),
@@ -143,6 +148,8 @@ pub fn foreign<'s>(
         size: Size {
             cpu,
             mem: memory.div_ceil(unit(topology)),
+            disk_gb,
+            gpus,
         },
         cores,
     }

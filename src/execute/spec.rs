@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::probe::Target;
-use crate::engine::{ContainerSpec, CpuLimit, HOOKS_FOLDER, Limits};
+use crate::engine::{ContainerSpec, CpuLimit, Fixed, HOOKS_FOLDER, Limits};
 use crate::model::topology::{CpuMode, Login, Tier, registry_of};
 use crate::model::{Allocation, Container, CoreSet, RevisionId, Size, TierId, Topology, VmId};
 
@@ -49,6 +49,10 @@ pub fn container(
         digest: digest.map(str::to_owned),
         login: login(topology, &tier.image),
         limits: limits(topology, size, cores),
+        fixed: Fixed {
+            disk_gb: size.disk_gb,
+            gpus: size.gpus,
+        },
         ports: tier.ports.clone(),
         arguments: tier.arguments.clone(),
         entrypoint: tier.entrypoint.clone(),

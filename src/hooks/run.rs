@@ -159,6 +159,8 @@ fn environment(call: &HookCall<'_>) -> BTreeMap<String, String> {
         ("MAPEK_VM", call.vm.to_string()),
         ("MAPEK_CPU_CORES", call.size.cpu.to_string()),
         ("MAPEK_MEM_UNITS", call.size.mem.to_string()),
+        ("MAPEK_DISK_GB", call.size.disk_gb.to_string()),
+        ("MAPEK_GPUS", call.size.gpus.to_string()),
         ("MAPEK_MEM_UNIT_MB", call.mem_unit_mb.to_string()),
         ("MAPEK_DEPENDENCIES", dependencies.join(" ")),
     ]

@@ -73,6 +73,7 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> Result<(), Jo
             transaction.execute_batch(intents::TABLES)?;
         }
         // Version 6 knows actions that fail before they are begun, which earlier programs refuse.
+        // Nor did version 5 know disks and GPUs: it would read amounts without them, and lose them. What it wrote has none.
         transaction.execute_batch(desired::TABLES)?;
         transaction.pragma_update(None, "user_version", schema::VERSION)?;
         return Ok(());

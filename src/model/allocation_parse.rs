@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::allocation::{Allocation, Container, CoreSet, Foreign, Vm};
+use super::further;
 use super::ids::{TierId, VmId};
 use super::problem::{Problems, Warning};
 use super::reader::{At, Fields, Notes};
@@ -33,6 +34,12 @@ pub struct ForeignGiven {
     /// Memory units.
     #[schema(minimum = 0, maximum = 1000000, example = 2)]
     mem_units: Option<u32>,
+    /// Gigabytes of disk.
+    #[schema(minimum = 0, maximum = 1000000, example = 20)]
+    disk_gb: Option<u32>,
+    /// Graphics processors.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    gpus: Option<u32>,
     /// The cores that they are pinned to, as Docker writes them.
     #[schema(pattern = r"^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$", example = "0,2-3")]
     cores: Option<String>,
@@ -122,12 +129,14 @@ fn read_foreign(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Foreign> {
         cores
     });
     let cores = cores.unwrap_or_default();
+    let further = further::read(notes, &mut fields, Size::ZERO, Size::ZERO);
     fields.finish(notes);
     // Pinned cores are held, whatever the other fields say.
     let pinned = Cpu::cores(u32::try_from(cores.0.len()).unwrap_or(u32::MAX));
     let size = Size {
         cpu: cpu?.max(pinned),
         mem: mem?,
+        ..further
     };
     Some(Foreign { size, cores })
 }
@@ -143,5 +152,10 @@ fn read_size(notes: &mut Notes, fields: &mut Fields<'_>, step: u64) -> Option<Si
     let mem = fields
         .need(notes, "mem_units")
         .and_then(|at| at.whole(notes, 1, MOST.into()));
-    Some(Size { cpu: cpu?, mem: mem? })
+    let further = further::read(notes, fields, Size::ZERO, Size::ZERO);
+    Some(Size {
+        cpu: cpu?,
+        mem: mem?,
+        ..further
+    })
 }

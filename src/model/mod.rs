@@ -11,6 +11,7 @@ pub mod app;
 pub mod by_hand;
 mod change;
 pub mod compose;
+mod further;
 pub mod ids;
 pub mod intent;
 pub mod json;

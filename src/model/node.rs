@@ -197,6 +197,8 @@ impl Node {
             "standing": self.standing,
             "cpu_cores": self.size.cpu,
             "mem_units": self.size.mem,
+            "disk_gb": self.size.disk_gb,
+            "gpus": self.size.gpus,
             "labels": self.labels,
             "capabilities": self.capabilities,
             "health": self.health,

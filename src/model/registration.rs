@@ -11,7 +11,7 @@ use super::ids::VmId;
 use super::problem::Problems;
 use super::reader::{At, Fields, Notes, join};
 use super::topology::{MOST_CORES, MOST_MEM_UNITS, check_name, read_endpoint, read_labels};
-use super::units::Cpu;
+use super::units::{Cpu, MOST};
 use crate::require::{MOST_LABELS, WIDEST};
 
 /// Registered nodes, by name. Shared, since many of them change one by one.
@@ -91,6 +91,16 @@ impl Registration {
             (1..=MOST_MEM_UNITS).contains(&units).then_some(units)
         };
         (self.cpu.or_else(cores), self.mem.or_else(units))
+    }
+
+    /// Gigabytes of disk and GPUs that it offers, where its capabilities tell.
+    #[must_use]
+    pub fn further(&self) -> (Option<u64>, Option<u64>) {
+        let told = |name: &str| {
+            let told = self.capabilities.get(name).and_then(Value::as_u64);
+            told.filter(|amount| *amount <= u64::from(MOST))
+        };
+        (told("disk_gb"), told("gpus"))
     }
 }
 

@@ -155,7 +155,7 @@ impl Sum for Cpu {
     }
 }
 
-/// An amount of processor and memory together: what a container holds, or a VM has.
+/// An amount of every resource together: what a container holds, or a VM has.
 #[derive(
     Clone,
     Copy,
@@ -180,6 +180,19 @@ pub struct Size {
     #[serde(rename = "mem_units")]
     #[schema(minimum = 0, maximum = 1000000, example = 2)]
     pub mem: u64,
+    /// Gigabytes of disk; left out where it is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 1000000, example = 20)]
+    pub disk_gb: u64,
+    /// Graphics processors; left out where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 1000000, example = 1)]
+    pub gpus: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+const fn is_zero(amount: &u64) -> bool {
+    *amount == 0
 }
 
 /// How a [`Size`] with some of both is described: that of a container or a VM.
@@ -193,45 +206,65 @@ pub(crate) struct Held {
     /// Memory units.
     #[schema(minimum = 1, maximum = 1000000, example = 2)]
     mem_units: u64,
+    /// Gigabytes of disk; left out where it is none.
+    #[schema(minimum = 0, maximum = 1000000, example = 20)]
+    disk_gb: Option<u64>,
+    /// Graphics processors; left out where there are none.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    gpus: Option<u64>,
 }
 
 impl Size {
-    /// Nothing of either.
+    /// Nothing of any.
     pub const ZERO: Self = Self {
         cpu: Cpu::ZERO,
         mem: 0,
+        disk_gb: 0,
+        gpus: 0,
     };
 
-    /// Whole cores and memory units.
+    /// Whole cores and memory units, and nothing else.
     #[must_use]
     pub fn new(cores: u32, mem: u64) -> Self {
         Self {
             cpu: Cpu::cores(cores),
             mem,
+            ..Self::ZERO
         }
     }
 
-    /// Whether both fit into `room`.
+    /// Whether this fits into `room`, in everything.
     #[must_use]
     pub fn fits(self, room: Self) -> bool {
-        self.cpu <= room.cpu && self.mem <= room.mem
+        self.min(room) == self
     }
 
     /// The smaller of each.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
-        Self {
-            cpu: self.cpu.min(other.cpu),
-            mem: self.mem.min(other.mem),
-        }
+        self.with(other, Cpu::min, u64::min)
     }
 
     /// The larger of each.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
+        self.with(other, Cpu::max, u64::max)
+    }
+
+    /// Whether a container of this size can't be given `other` while it runs: engines change a container's cores and
+    /// memory, and nothing else.
+    #[must_use]
+    pub const fn is_fixed_against(self, other: Self) -> bool {
+        self.disk_gb != other.disk_gb || self.gpus != other.gpus
+    }
+
+    /// Each resource together with that of `other`. Whatever is true of amounts in general goes through here.
+    fn with(self, other: Self, cpu: impl Fn(Cpu, Cpu) -> Cpu, rest: impl Fn(u64, u64) -> u64) -> Self {
         Self {
-            cpu: self.cpu.max(other.cpu),
-            mem: self.mem.max(other.mem),
+            cpu: cpu(self.cpu, other.cpu),
+            mem: rest(self.mem, other.mem),
+            disk_gb: rest(self.disk_gb, other.disk_gb),
+            gpus: rest(self.gpus, other.gpus),
         }
     }
 }
@@ -239,10 +272,7 @@ impl Size {
 impl Add for Size {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self {
-            cpu: self.cpu + other.cpu,
-            mem: self.mem.saturating_add(other.mem),
-        }
+        self.with(other, Cpu::add, u64::saturating_add)
     }
 }
 
@@ -256,10 +286,7 @@ impl AddAssign for Size {
 impl Sub for Size {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
-        Self {
-            cpu: self.cpu.saturating_sub(other.cpu),
-            mem: self.mem.saturating_sub(other.mem),
-        }
+        self.with(other, Cpu::saturating_sub, u64::saturating_sub)
     }
 }
 
@@ -269,9 +296,30 @@ impl Sum for Size {
     }
 }
 
-/// As in action texts: `cpu cores=2 and mem_units=1`.
+/// As in action texts: `cpu cores=2 and mem_units=1`, followed by ` and disk_gb=20` and ` and gpus=1` where there are any.
 impl fmt::Display for Size {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "cpu cores={} and mem_units={}", self.cpu, self.mem)
+        write!(out, "cpu cores={} and mem_units={}", self.cpu, self.mem)?;
+        for (name, amount) in [("disk_gb", self.disk_gb), ("gpus", self.gpus)] {
+            if amount > 0 {
+                write!(out, " and {name}={amount}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Size {
+    /// For people: `2 cores, 1 mem_unit` with `, ` between, leaving out what is zero.
+    #[must_use]
+    pub fn in_words(self, between: &str) -> String {
+        let plural = |one: bool| if one { "" } else { "s" };
+        let parts = [
+            (self.cpu != Cpu::ZERO).then(|| format!("{} core{}", self.cpu, plural(self.cpu == Cpu::CORE))),
+            (self.mem != 0).then(|| format!("{} mem_unit{}", self.mem, plural(self.mem == 1))),
+            (self.disk_gb != 0).then(|| format!("{} GB of disk", self.disk_gb)),
+            (self.gpus != 0).then(|| format!("{} GPU{}", self.gpus, plural(self.gpus == 1))),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(between)
     }
 }

@@ -19,12 +19,14 @@ const MOST_OPERATORS: usize = 48;
 const LONGEST_CHAIN: usize = 24;
 
 /// What an expression may name of a node.
-pub const FIELDS: [&str; 9] = [
+pub const FIELDS: [&str; 11] = [
     "id",
     "source",
     "standing",
     "cpu_cores",
     "mem_units",
+    "disk_gb",
+    "gpus",
     "labels",
     "capabilities",
     "health",

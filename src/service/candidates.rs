@@ -28,6 +28,10 @@ pub struct Wanted {
     pub cpu: Option<Cpu>,
     /// Memory units that it needs; one unless given.
     pub mem: Option<u64>,
+    /// Gigabytes of disk that it needs.
+    pub disk_gb: u64,
+    /// Graphics processors that it needs.
+    pub gpus: u64,
     /// Nodes that are out of the question.
     pub exclude: BTreeSet<VmId>,
     /// The node that a container of the tier leaves for it, where one does.
@@ -167,6 +171,8 @@ pub fn candidates(
     let need = Size {
         cpu: wanted.cpu.unwrap_or(step),
         mem: wanted.mem.unwrap_or(1),
+        disk_gb: wanted.disk_gb,
+        gpus: wanted.gpus,
     };
     let leaves = wanted.leaves.as_ref();
     let taken = tier.map_or_else(BTreeMap::new, |tier| domains(nodes, tier, leaves));
@@ -218,7 +224,7 @@ pub fn candidates(
     }
     // Names stay in order where nothing tells them apart.
     found.candidates.sort_by(|a, b| {
-        let room = |of: &Candidate| (of.room.cpu, of.room.mem);
+        let room = |of: &Candidate| (of.room.cpu, of.room.mem, of.room.disk_gb, of.room.gpus);
         b.score.total_cmp(&a.score).then(room(b).cmp(&room(a)))
     });
     found
@@ -270,12 +276,20 @@ fn crowded(node: &Node, need: Size) -> Vec<String> {
         let (used, all, need) = (used.cpu, node.size.cpu, need.cpu);
         reasons.push(format!("{used} of {all} cores are in use, and {}", needed(need)));
     }
-    if need.mem > free.mem {
-        let (used, all, need) = (used.mem, node.size.mem, need.mem);
-        reasons.push(format!(
-            "{used} of {all} mem_units are in use, and {}",
-            needed(need)
-        ));
+    for (free, used, all, need, what) in [
+        (free.mem, used.mem, node.size.mem, need.mem, "mem_units"),
+        (
+            free.disk_gb,
+            used.disk_gb,
+            node.size.disk_gb,
+            need.disk_gb,
+            "GB of disk",
+        ),
+        (free.gpus, used.gpus, node.size.gpus, need.gpus, "GPUs"),
+    ] {
+        if need > free {
+            reasons.push(format!("{used} of {all} {what} are in use, and {}", needed(need)));
+        }
     }
     reasons
 }

@@ -64,6 +64,14 @@ struct InspectedSeen {
     #[serde(rename = "MemUnits")]
     #[schema(value_type = f64, example = 2)]
     mem_units: serde_json::Number,
+    /// Gigabytes of disk that it was given; left out where it is none.
+    #[serde(rename = "DiskGb", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, example = 20)]
+    disk_gb: Option<u64>,
+    /// Graphics processors that it has; left out where there are none.
+    #[serde(rename = "Gpus", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, example = 1)]
+    gpus: Option<u64>,
     /// `starting`, `healthy` or `unhealthy`; null without a health check.
     #[schema(value_type = Option<String>, example = "healthy")]
     health: Option<Health>,
@@ -111,6 +119,8 @@ impl Inspected {
             nano_cpus: seen.nano_cpus,
             memory: seen.memory,
             mem_units: units(seen.memory, unit),
+            disk_gb: Some(seen.fixed.disk_gb).filter(|amount| *amount > 0),
+            gpus: Some(seen.fixed.gpus).filter(|amount| *amount > 0),
             health: seen.health,
             image: seen.image.clone(),
             revision: seen.revision().or_else(|| wanted?.revision.clone()),

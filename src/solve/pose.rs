@@ -33,14 +33,12 @@ pub enum PoseError {
     #[error("{0} is in the plan but not in the topology")]
     UnknownTier(TierId),
     /// An amount that is not a whole number of steps, or too large to count.
-    #[error("{what} holds {cpu} cores and {mem} mem_units, which cannot be counted in the topology's steps")]
+    #[error("{what} holds {}, which cannot be counted in the topology's steps", size.in_words(" and "))]
     Uncountable {
         /// Tier or VM.
         what: String,
-        /// Cores.
-        cpu: Cpu,
-        /// Memory units.
-        mem: u64,
+        /// What it holds.
+        size: Size,
     },
     /// A price that is too high to be counted beside the others.
     #[error(
@@ -271,6 +269,8 @@ impl Posed {
                 let size = Size {
                     cpu: Cpu::hundredths(u64::from(amount.cpu) * self.step),
                     mem: u64::from(amount.mem),
+                    disk_gb: u64::from(amount.disk),
+                    gpus: u64::from(amount.gpus),
                 };
                 // A container that is not resized keeps exactly the cores that it has.
                 let kept = before.and_then(|b| b.used.get(id)).filter(|c| c.size == size);
@@ -295,14 +295,15 @@ fn room(size: Size, step: u64) -> Option<Amount> {
     Some(Amount {
         cpu: u32::try_from(size.cpu.in_hundredths() / step).ok()?,
         mem: u32::try_from(size.mem).ok()?,
+        disk: u32::try_from(size.disk_gb).ok()?,
+        gpus: u32::try_from(size.gpus).ok()?,
     })
 }
 
 fn uncountable(what: impl ToString, size: Size) -> PoseError {
     PoseError::Uncountable {
         what: what.to_string(),
-        cpu: size.cpu,
-        mem: size.mem,
+        size,
     }
 }
 

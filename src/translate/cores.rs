@@ -32,7 +32,7 @@ pub(super) fn taken(container: &Container, capacity: Size) -> Size {
     let cores = wanted(container.size).max(pinned);
     Size {
         cpu: Cpu::cores(u32::try_from(cores).unwrap_or(u32::MAX)),
-        mem: container.size.mem,
+        ..container.size
     }
 }
 

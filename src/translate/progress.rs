@@ -224,8 +224,14 @@ fn exceeds(total: Size, gain: Size, capacity: Size) -> Size {
     if gain.cpu == crate::model::Cpu::ZERO {
         over.cpu = crate::model::Cpu::ZERO;
     }
-    if gain.mem == 0 {
-        over.mem = 0;
+    for (over, gain) in [
+        (&mut over.mem, gain.mem),
+        (&mut over.disk_gb, gain.disk_gb),
+        (&mut over.gpus, gain.gpus),
+    ] {
+        if gain == 0 {
+            *over = 0;
+        }
     }
     over
 }

@@ -1,6 +1,6 @@
 //! Why a tier can't be kept running, in words that a person can act on.
 
-use crate::model::{Cpu, Size, TierId, Topology};
+use crate::model::{Size, TierId, Topology};
 
 use super::progress::{Progress, Step};
 use super::table::{OpNo, TierNo};
@@ -73,8 +73,8 @@ fn reason(topology: &Topology, progress: &Progress, tier: TierNo, delete: OpNo, 
     };
     if creates().any(|create| work.ops[create].vm == work.ops[delete].vm) {
         return format!(
-            "the one on '{here}' has to go before the new one can be made there: it holds a port that another \
-             tier needs, or it does not run"
+            "the one on '{here}' has to go before the new one can be made there: its disk or GPUs change, it holds a \
+             port that another tier needs, or it does not run"
         );
     }
     let obstacles: Vec<String> = creates()
@@ -83,7 +83,7 @@ fn reason(topology: &Topology, progress: &Progress, tier: TierNo, delete: OpNo, 
     let sizes = creates().map(|create| work.ops[create].after);
     let size = sizes
         .min()
-        .map_or_else(String::new, |size| format!(" ({})", amount(size, ", ")));
+        .map_or_else(String::new, |size| format!(" ({})", size.in_words(", ")));
     if obstacles.len() < creates().count() || obstacles.is_empty() {
         return format!(
             "the one on '{here}' has to go before the new one of {id} can start: other tiers need its place \
@@ -117,7 +117,7 @@ fn obstacle(topology: &Topology, progress: &Progress, create: OpNo) -> Option<St
     let freed: Size = releases.map(|other| work.ops[other].give()).sum();
     let lack = progress.lack(create, freed);
     if lack != Size::ZERO {
-        return Some(format!("'{vm}' lacks {}", amount(lack, " and ")));
+        return Some(format!("'{vm}' lacks {}", lack.in_words(" and ")));
     }
     let needs = &work.tiers[op.tier].needs;
     let missing = needs.iter().find(|other| progress.running(**other) == 0)?;
@@ -142,23 +142,6 @@ fn port(topology: &Topology, holder: Option<&TierId>, tier: Option<&TierId>) -> 
         || format!("{} holds a port that it needs", name(holder)),
         |port| format!("port {} is held by {}", port.host, name(holder)),
     )
-}
-
-/// `2 cores, 1 mem_unit` with `, ` between, leaving out what is zero.
-pub(super) fn amount(size: Size, between: &str) -> String {
-    let cores = (size.cpu != Cpu::ZERO).then(|| {
-        let plural = if size.cpu == Cpu::CORE { "" } else { "s" };
-        format!("{} core{plural}", size.cpu)
-    });
-    let mem = (size.mem != 0).then(|| {
-        let plural = if size.mem == 1 { "" } else { "s" };
-        format!("{} mem_unit{plural}", size.mem)
-    });
-    [cores, mem]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(between)
 }
 
 fn name<T: std::fmt::Display>(id: Option<&T>) -> String {

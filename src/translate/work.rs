@@ -262,9 +262,10 @@ impl<'a> Work<'a> {
         self.find_blockers(topology, vm, (olds, news));
     }
 
-    /// Whether an outdated container has to go before its successor is made, in a step of its own: another one that
-    /// comes needs a port that it holds, or it does not run and changes its size, too. All others are replaced in one
-    /// action, which keeps the old one until the new one is up; see [`super::rollout`].
+    /// Whether a container has to go before its successor is made, in a step of its own: what it holds of disk or GPUs
+    /// changes, which no engine does while it runs; or it is outdated, and another one that comes needs a port that it
+    /// holds, or it does not run and changes its size, too. All others are replaced in one action, which keeps the old
+    /// one until the new one is up; see [`super::rollout`].
     fn is_made_anew(
         &self,
         topology: &Topology,
@@ -273,6 +274,9 @@ impl<'a> Work<'a> {
         to: Option<&Vm>,
         stalled: bool,
     ) -> bool {
+        if old.size.is_fixed_against(new.size) {
+            return true;
+        }
         if !old.is_replaced_by(new) {
             return false;
         }

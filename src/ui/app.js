@@ -133,6 +133,9 @@ $("current").addEventListener("click", () => {
       plan[tier] ??= { cpu_cores: 0, mem_units: 0 };
       plan[tier].cpu_cores = Number(view.number(plan[tier].cpu_cores + container.cpu_cores));
       plan[tier].mem_units += container.mem_units;
+      for (const key of ["disk_gb", "gpus"]) {
+        if (container[key]) plan[tier][key] = (plan[tier][key] ?? 0) + container[key];
+      }
     }
   }
   $("plan").value = JSON.stringify(plan, null, 2);

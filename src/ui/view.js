@@ -13,6 +13,9 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Resources that are told only where there are any.
+const FURTHER = [["disk_gb", "GB of disk"], ["gpus", "GPUs"]];
+
 const count = (value, one) => `${number(value)} ${one}${value === 1 ? "" : "s"}`;
 export const number = (value) => String(Math.round(value * 1000) / 1000);
 const time = (text) => (text ? new Date(text).toLocaleString() : "");
@@ -29,12 +32,12 @@ const vmsOf = (allocation) =>
   Object.entries(allocation).filter(([, vm]) => vm !== null && typeof vm === "object" && "used" in vm);
 
 function sum(vm, key) {
-  return Object.values(vm.used).reduce((total, container) => total + container[key], 0);
+  return Object.values(vm.used).reduce((total, container) => total + (container[key] ?? 0), 0);
 }
 
 export function figures(allocation, drift) {
   const vms = vmsOf(allocation);
-  const all = (key) => vms.reduce((total, [, vm]) => total + vm[key], 0);
+  const all = (key) => vms.reduce((total, [, vm]) => total + (vm[key] ?? 0), 0);
   const used = (key) => vms.reduce((total, [, vm]) => total + sum(vm, key), 0);
   const containers = vms.reduce((total, [, vm]) => total + Object.keys(vm.used).length, 0);
   const figure = (name, value, style = "") => h("div", { class: "figure" }, h("b", { class: style }, value), h("span", { class: "faint" }, name));
@@ -44,6 +47,7 @@ export function figures(allocation, drift) {
     figure("containers", String(containers)),
     figure("cores used", `${number(used("cpu_cores"))} / ${number(all("cpu_cores"))}`),
     figure("memory units used", `${number(used("mem_units"))} / ${number(all("mem_units"))}`),
+    ...FURTHER.filter(([key]) => all(key)).map(([key, name]) => figure(`${name} used`, `${number(used(key))} / ${number(all(key))}`)),
     figure("differ from the allocation", drifted, drift ? "bad" : ""),
   ];
 }
@@ -55,7 +59,7 @@ function bar(vm, key, name) {
     const thin = amount / whole < 0.12 ? " thin" : "";
     return h("span", { class: colour(tier) + thin, grow: amount, title: `${tier}: ${number(amount)} ${name}` }, number(amount));
   };
-  const parts = Object.entries(vm.used).map(([tier, container]) => part(tier, container[key]));
+  const parts = Object.entries(vm.used).filter(([, container]) => container[key]).map(([tier, container]) => part(tier, container[key]));
   const rest = free > 0 ? h("span", { class: "free", grow: free, title: `free: ${number(free)} ${name}` }, free / whole < 0.12 ? "" : `${number(free)} free`) : null;
   return [
     h("div", { class: "label" }, h("span", {}, name), h("span", {}, `${number(sum(vm, key))} of ${number(vm[key])}`)),
@@ -75,13 +79,14 @@ export function vms(allocation, seen) {
         h("span", { class: `dot ${colour(tier)}` }),
         h("span", { class: "name" }, tier, drift ? h("div", { class: "bad" }, `drift: ${drift}`) : null),
         h("span", { class: state === "unhealthy" ? "bad" : "faint" }, state),
-        h("span", {}, `${number(container.cpu_cores)} / ${number(container.mem_units)}`));
+        h("span", {}, [container.cpu_cores, container.mem_units, ...FURTHER.map(([key]) => container[key]).filter(Boolean)].map(number).join(" / ")));
     });
     const unknown = Object.entries(seen?.[name] ?? {}).filter(([tier, real]) => !(tier in vm.used) && real?.drift?.length);
     const strangers = unknown.map(([tier, real]) => h("li", {}, h("span", { class: "name bad" }, `${tier}: ${real.drift.join("; ")}`)));
     return h("article", { class: "vm", "data-vm": name },
       h("div", { class: "row" }, h("h3", {}, name), h("span", { class: "faint mono" }, vm.ip ?? "")),
       bar(vm, "cpu_cores", "cores"), bar(vm, "mem_units", "memory units"),
+      FURTHER.filter(([key]) => vm[key]).map(([key, name]) => bar(vm, key, name)),
       h("ul", { class: "tiers" }, containers, strangers));
   });
 }

@@ -95,10 +95,9 @@ async fn names_are_those_of_the_topology_or_of_requests() {
             answer.body
         );
     }
-    for path in ["/api/apps/nothing"] {
-        assert_eq!(server.get(path).await.status, 404);
-        assert_eq!(server.delete(path).await.status, 404);
-    }
+    let path = "/api/apps/nothing";
+    assert_eq!(server.get(path).await.status, 404);
+    assert_eq!(server.delete(path).await.status, 404);
     let mut marked = topology();
     marked["requested_apps"] = json!(["rubis"]);
     let refused = server.put("/api/topology", &marked).await;

@@ -14,6 +14,7 @@ mod browser;
 mod patience;
 
 mod access;
+mod agents;
 mod apps;
 mod auth;
 mod aws_docs;

@@ -155,3 +155,38 @@ async fn a_plan_for_more_vms_than_can_be_planned_for_is_too_large() {
         answer.body
     );
 }
+
+#[tokio::test]
+async fn gpus_and_disk_are_placed_and_told_where_there_are_any() {
+    let server = Server::start();
+    let mut body = question();
+    body["topology"]["infrastructure"] = json!({ "cloud_driver": { "autoscaling_groupname": "what-if" },
+        "shapes": [{ "name": "plain", "cpu_cores": 4, "mem_units": 16 },
+            { "name": "gpu", "cpu_cores": 4, "mem_units": 16, "disk_gb": 100, "gpus": 2, "price": 3 }] });
+    body["plan"]["a"]["x"] = json!({ "cpu_cores": 1, "mem_units": 5, "gpus": 3, "disk_gb": 150 });
+    let answer = server.post("/api/solve", &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    // Two VMs with GPUs, which have room for all: 3 · 20 each, and x in two containers.
+    assert_eq!(answer.body["objective"], json!(120 + 4 * 4), "{}", answer.body);
+    assert_eq!(answer.body["proven_optimal"], json!(true));
+    let vms = answer.body["allocation"].as_object().unwrap();
+    let of = |tier: &str, what: &str| -> i64 {
+        let held = vms.values().filter_map(|vm| vm["used"][tier][what].as_i64());
+        held.sum()
+    };
+    assert_eq!((of("a_x", "gpus"), of("a_x", "disk_gb")), (3, 150));
+    let plain = vms.values().find_map(|vm| vm["used"]["a_y"].as_object()).unwrap();
+    assert!(
+        !plain.contains_key("gpus") && !plain.contains_key("disk_gb"),
+        "{plain:?}"
+    );
+    let actions = answer.body["actions"].to_string();
+    assert!(actions.contains(" and gpus="), "{actions}");
+
+    body["topology"]["infrastructure"]["max_vms"] = json!(1);
+    let answer = server.post("/api/solve", &body).await;
+    assert_eq!((answer.status, &answer.body["code"]), (422, &json!("infeasible")));
+    let reasons = answer.body["error"].as_str().unwrap();
+    assert!(reasons.contains("the plan needs 3 GPUs in all"), "{reasons}");
+    assert!(reasons.contains("150 GB of disk"), "{reasons}");
+}

@@ -67,6 +67,7 @@ pub fn spec(name: &str, script: &str) -> ContainerSpec {
         digest: None,
         login: None,
         limits: cores(&[0], 32),
+        fixed: Default::default(),
         ports: Vec::new(),
         arguments: Some(vec!["sh".to_owned(), "-c".to_owned(), script]),
         entrypoint: None,

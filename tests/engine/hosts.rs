@@ -59,6 +59,8 @@ fn host(name: &str, docker: &str, ip: Option<&str>) -> Host {
         ip: ip.map(str::to_owned),
         cpu: None,
         mem: None,
+        disk_gb: None,
+        gpus: None,
         labels: std::collections::BTreeMap::new(),
     }
 }

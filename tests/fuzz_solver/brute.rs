@@ -2,11 +2,11 @@
 //!
 //! Written from the contract's text. Whether amounts exist for a choice is Hall's condition: in each
 //! resource, no group of tiers may ask for more than the VMs they are on have, once each container
-//! has its one step.
+//! has what it must have.
 
 use std::collections::BTreeMap;
 
-use crate::question::{Pair, Question};
+use crate::question::{Amounts, LEAST, Question};
 
 /// Most choices looked at.
 const CHOICES: f64 = 6_000.0;
@@ -28,7 +28,7 @@ pub struct Key {
 
 struct Brute<'a> {
     question: &'a Question,
-    rooms: Vec<Pair>,
+    rooms: Vec<Amounts>,
     /// Of which kind each VM is that does not exist yet; those come last.
     kinds: Vec<usize>,
     sets: Vec<u32>,
@@ -56,7 +56,7 @@ pub fn key(question: &Question) -> Option<Key> {
     if choices(all(news)) > CHOICES * 2.0 || several && news == 0 && wanted > 0 {
         return None;
     }
-    let mut rooms: Vec<Pair> = question.vms.iter().map(|vm| question.steps(vm.room)).collect();
+    let mut rooms: Vec<Amounts> = question.vms.iter().map(|vm| question.steps(vm.room)).collect();
     let mut kinds = Vec::new();
     for (at, count) in of_each(news).enumerate() {
         rooms.extend(std::iter::repeat_n(
@@ -81,15 +81,14 @@ pub fn key(question: &Question) -> Option<Key> {
     })
 }
 
-fn widest(question: &Question, demand: Pair, max: usize) -> i64 {
+fn widest(question: &Question, demand: Amounts, max: usize) -> i64 {
     let steps = (demand[0] / question.step).min(demand[1]);
     steps.min(i64::try_from(max).unwrap_or(i64::MAX))
 }
 
 impl Brute<'_> {
-    fn demand(&self, tier: usize) -> Pair {
-        let demand = self.question.tiers[tier].demand;
-        [demand[0] / self.question.step, demand[1]]
+    fn demand(&self, tier: usize) -> Amounts {
+        self.question.steps(self.question.tiers[tier].demand)
     }
 
     fn choose(&mut self) {
@@ -216,10 +215,10 @@ impl Brute<'_> {
     }
 
     /// Whether amounts exist, with those of some containers given.
-    fn amounts(&self, given: &BTreeMap<(usize, usize), Pair>) -> bool {
+    fn amounts(&self, given: &BTreeMap<(usize, usize), Amounts>) -> bool {
         let tiers = self.sets.len();
         let free = |tier: usize, vm: usize| self.on(tier, vm) && !given.contains_key(&(tier, vm));
-        for r in 0..2 {
+        for r in 0..4 {
             let mut room: Vec<i64> = self.rooms.iter().map(|room| room[r]).collect();
             let mut left: Vec<i64> = (0..tiers).map(|tier| self.demand(tier)[r]).collect();
             for (&(tier, vm), amount) in given {
@@ -230,8 +229,8 @@ impl Brute<'_> {
                 let mut any = false;
                 for vm in (0..room.len()).filter(|&vm| free(tier, vm)) {
                     any = true;
-                    room[vm] -= 1;
-                    left[tier] -= 1;
+                    room[vm] -= LEAST[r];
+                    left[tier] -= LEAST[r];
                 }
                 if left[tier] < 0 || (!any && left[tier] != 0) {
                     return false;
@@ -269,7 +268,7 @@ impl Brute<'_> {
             let stay = existing.held.iter().filter(|(tier, _)| self.on(**tier, vm));
             kept.extend(
                 stay.clone()
-                    .map(|(&tier, &now)| ((tier, vm), [now[0] / self.question.step, now[1]])),
+                    .map(|(&tier, &now)| ((tier, vm), self.question.steps(now))),
             );
             count += here - stay.clone().count() + (existing.held.len() - stay.count());
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::question::{Kind, Pair, Question, size};
+use crate::question::{Amounts, Kind, Question, plus, size};
 
 /// A placement as an answer shows it.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub fn check(question: &Question, answer: &Value) -> Result<Placement, String> {
     let vms = answer["allocation"]
         .as_object()
         .ok_or("the answer has no allocation")?;
-    let mut placed: BTreeMap<&str, BTreeMap<usize, Pair>> = BTreeMap::new();
+    let mut placed: BTreeMap<&str, BTreeMap<usize, Amounts>> = BTreeMap::new();
     let mut made = vec![0usize; question.kinds.len()];
     let tier_of: BTreeMap<&str, usize> = question
         .tiers
@@ -67,7 +67,7 @@ pub fn check(question: &Question, answer: &Value) -> Result<Placement, String> {
 }
 
 /// Which of the kinds a VM is of that is to be made: they differ in size.
-fn kind_of(question: &Question, name: &str, room: Pair) -> Result<usize, String> {
+fn kind_of(question: &Question, name: &str, room: Amounts) -> Result<usize, String> {
     let named = |kind: &Kind| kind.name.as_ref().is_none_or(|own| own == name);
     let mut kinds = question.kinds.iter();
     kinds
@@ -78,16 +78,16 @@ fn kind_of(question: &Question, name: &str, room: Pair) -> Result<usize, String>
 fn room_holds(
     question: &Question,
     name: &str,
-    here: &BTreeMap<usize, Pair>,
-    room: Pair,
+    here: &BTreeMap<usize, Amounts>,
+    room: Amounts,
 ) -> Result<(), String> {
-    let mut sum = [0i64; 2];
+    let mut sum = [0i64; 4];
     for (&tier, amount) in here {
         let spec = &question.tiers[tier];
         if amount[0] < question.step || amount[0] % question.step != 0 || amount[1] < 1 {
             return Err(format!("{} holds {amount:?} on {name}", spec.name));
         }
-        sum = [sum[0] + amount[0], sum[1] + amount[1]];
+        sum = plus(sum, *amount);
         for &other in here.keys().filter(|&&other| other > tier) {
             if !spec.ports.is_empty() && spec.clash(&question.tiers[other]) {
                 return Err(format!(
@@ -98,18 +98,22 @@ fn room_holds(
         }
     }
     // A VM whose cores are not whole steps has the whole ones.
-    let cores = room[0] - room[0] % question.step;
-    if sum[0] > cores || sum[1] > room[1] {
+    let mut has = room;
+    has[0] -= room[0] % question.step;
+    if (0..4).any(|r| sum[r] > has[r]) {
         return Err(format!("{name} holds {sum:?} and has {room:?}"));
     }
     Ok(())
 }
 
-fn spread_holds(question: &Question, placed: &BTreeMap<&str, BTreeMap<usize, Pair>>) -> Result<(), String> {
-    let mut totals = vec![[0i64; 2]; question.tiers.len()];
+fn spread_holds(
+    question: &Question,
+    placed: &BTreeMap<&str, BTreeMap<usize, Amounts>>,
+) -> Result<(), String> {
+    let mut totals = vec![[0i64; 4]; question.tiers.len()];
     let mut nodes = vec![0usize; question.tiers.len()];
     for (&tier, amount) in placed.values().flatten() {
-        totals[tier] = [totals[tier][0] + amount[0], totals[tier][1] + amount[1]];
+        totals[tier] = plus(totals[tier], *amount);
         nodes[tier] += 1;
     }
     for (ix, tier) in question.tiers.iter().enumerate() {
@@ -132,7 +136,7 @@ fn spread_holds(question: &Question, placed: &BTreeMap<&str, BTreeMap<usize, Pai
 fn rules_hold(
     question: &Question,
     answer: &Value,
-    placed: &BTreeMap<&str, BTreeMap<usize, Pair>>,
+    placed: &BTreeMap<&str, BTreeMap<usize, Amounts>>,
 ) -> Result<(), String> {
     let mut zones = vec![Vec::new(); question.tiers.len()];
     for (name, here) in placed {
@@ -153,7 +157,7 @@ fn rules_hold(
     Ok(())
 }
 
-fn fleet_holds(question: &Question, placed: &BTreeMap<&str, BTreeMap<usize, Pair>>) -> Result<(), String> {
+fn fleet_holds(question: &Question, placed: &BTreeMap<&str, BTreeMap<usize, Amounts>>) -> Result<(), String> {
     let existing: BTreeSet<&str> = question.vms.iter().map(|vm| vm.name.as_str()).collect();
     let used = placed.values().filter(|here| !here.is_empty()).count();
     if used > question.max_vms {
@@ -175,7 +179,7 @@ fn fleet_holds(question: &Question, placed: &BTreeMap<&str, BTreeMap<usize, Pair
 fn figures(
     question: &Question,
     answer: &Value,
-    placed: &BTreeMap<&str, BTreeMap<usize, Pair>>,
+    placed: &BTreeMap<&str, BTreeMap<usize, Amounts>>,
 ) -> Result<Placement, String> {
     let w = &question.weights;
     let (mut price, mut idle_kept, mut actions, mut same) = (0i64, Vec::new(), 0usize, true);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
 use crate::question::Pair;
-use crate::{rules, tiers};
+use crate::{further, rules, tiers};
 
 /// How large a question is, which decides what it can be compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,7 @@ pub fn body_of(extent: Extent, dice: &mut Dice) -> Value {
     if matches!(extent, Extent::Tiny | Extent::Small) {
         rules::draw(&mut body, dice);
     }
+    further::draw(&mut body, dice);
     body
 }
 

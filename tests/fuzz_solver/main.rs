@@ -19,6 +19,7 @@ mod brute;
 mod checker;
 mod dice;
 mod draw;
+mod further;
 mod judge;
 mod peer;
 mod question;

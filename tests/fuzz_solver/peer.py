@@ -24,10 +24,12 @@ def solve(question):
         for t, tier in enumerate(tiers):
             x = on[s, t] = model.new_bool_var("")
             model.add_implication(x, used[s])
-            for r in (0, 1):
+            for r in range(4):
                 most = min(tier["demand"][r], slot["room"][r])
                 a = amount[s, t, r] = model.new_int_var(0, max(most, 0), "")
-                model.add(a >= 1).only_enforce_if(x)
+                # Of disk and GPUs a container may have none.
+                if r < 2:
+                    model.add(a >= 1).only_enforce_if(x)
                 model.add(a == 0).only_enforce_if(~x)
             now = slot["held"].get(str(t))
             if now is None:
@@ -36,11 +38,11 @@ def solve(question):
                 continue
             price.append(question["set"] * x + question["removal"][t] * (1 - x))
             same = model.new_bool_var("")
-            for r in (0, 1):
+            for r in range(4):
                 model.add(amount[s, t, r] == now[r]).only_enforce_if(same)
             actions.append(1 - same)
         model.add_bool_or([on[s, t] for t in range(len(tiers))]).only_enforce_if(used[s])
-        for r in (0, 1):
+        for r in range(4):
             model.add(sum(amount[s, t, r] for t in range(len(tiers))) <= slot["room"][r])
         for a, b in question["clash"]:
             model.add_bool_or([~on[s, a], ~on[s, b]])
@@ -48,7 +50,7 @@ def solve(question):
     for before, after in zip(fresh, fresh[1:]):
         model.add_implication(after, before)
     for t, tier in enumerate(tiers):
-        for r in (0, 1):
+        for r in range(4):
             model.add(sum(amount[s, t, r] for s in range(len(slots))) == tier["demand"][r])
         count = sum(on[s, t] for s in range(len(slots)))
         model.add(count >= tier["min"])

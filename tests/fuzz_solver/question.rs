@@ -4,10 +4,22 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::further::NAMES;
 use crate::rules::{self, Requires};
 
 /// Cpu in hundredths of a core, and memory units.
 pub type Pair = [i64; 2];
+
+/// Of every resource: cpu in hundredths of a core, memory units, gigabytes of disk, GPUs.
+pub type Amounts = [i64; 4];
+
+/// What a container has at least, in steps.
+pub const LEAST: Amounts = [1, 1, 0, 0];
+
+/// Both together.
+pub fn plus(a: Amounts, b: Amounts) -> Amounts {
+    std::array::from_fn(|r| a[r] + b[r])
+}
 
 /// A range of host ports that a tier publishes.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +33,7 @@ pub struct Ports {
 #[derive(Debug, Clone)]
 pub struct Tier {
     pub name: String,
-    pub demand: Pair,
+    pub demand: Amounts,
     pub min: usize,
     pub max: usize,
     pub ports: Vec<Ports>,
@@ -33,9 +45,9 @@ pub struct Tier {
 #[derive(Debug, Clone)]
 pub struct Vm {
     pub name: String,
-    pub room: Pair,
+    pub room: Amounts,
     /// What it holds, of tiers in the plan.
-    pub held: BTreeMap<usize, Pair>,
+    pub held: BTreeMap<usize, Amounts>,
     /// How many containers it holds of tiers that the plan does not have.
     pub others: usize,
     pub zone: Option<String>,
@@ -44,7 +56,7 @@ pub struct Vm {
 /// VMs that can be made, or taken into use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kind {
-    pub room: Pair,
+    pub room: Amounts,
     pub price: i64,
     pub max: usize,
     /// Whether one without a `max` of its own.
@@ -88,12 +100,19 @@ fn hundredths(value: &Value) -> i64 {
     (value.as_f64().unwrap() * 100.0).round() as i64
 }
 
-/// `cpu_cores` and `mem_units` of a part of a body or of an answer.
-pub fn size(value: &Value) -> Pair {
+/// `cpu_cores`, `mem_units`, `disk_gb` and `gpus` of a part of a body or of an answer.
+pub fn size(value: &Value) -> Amounts {
     [
         hundredths(&value["cpu_cores"]),
         value["mem_units"].as_f64().unwrap() as i64,
+        further(value, 0).unwrap_or(0),
+        further(value, 1).unwrap_or(0),
     ]
+}
+
+/// One of the optional resources, where it is said.
+fn further(value: &Value, which: usize) -> Option<i64> {
+    value[NAMES[which]].as_f64().map(|amount| amount as i64)
 }
 
 fn count(value: &Value) -> Option<usize> {
@@ -150,7 +169,7 @@ impl Tier {
 }
 
 /// The kinds of VM that are not in use yet.
-fn kinds(infrastructure: &Value, spare: Option<&[String]>, usual: Pair, vm_create: i64) -> Vec<Kind> {
+fn kinds(infrastructure: &Value, spare: Option<&[String]>, usual: Amounts, vm_create: i64) -> Vec<Kind> {
     if let Some(shapes) = infrastructure["shapes"].as_array() {
         let kind = |shape: &Value| Kind {
             room: size(shape),
@@ -163,11 +182,19 @@ fn kinds(infrastructure: &Value, spare: Option<&[String]>, usual: Pair, vm_creat
         return shapes.iter().map(kind).collect();
     }
     let hosts = &infrastructure["cloud_driver"]["hosts"];
-    let own = |name: &String| [&hosts[name]["cpu_cores"], &hosts[name]["mem_units"]];
+    let own = |name: &String| {
+        let said = |part: &str| &hosts[name][part];
+        [
+            said("cpu_cores"),
+            said("mem_units"),
+            said(NAMES[0]),
+            said(NAMES[1]),
+        ]
+    };
     let differ = |name: &String| {
         own(name).iter().any(|part| part.is_number()) || rules::zone(infrastructure, name).is_some()
     };
-    let kind = |room: Pair, max: usize, name: Option<String>| Kind {
+    let kind = |room: Amounts, max: usize, name: Option<String>| Kind {
         room,
         price: vm_create,
         max,
@@ -180,7 +207,7 @@ fn kinds(infrastructure: &Value, spare: Option<&[String]>, usual: Pair, vm_creat
         Some(spare) if spare.iter().any(differ) => spare
             .iter()
             .map(|name| {
-                let [cores, mem] = own(name);
+                let [cores, mem, ..] = own(name);
                 let room = [
                     if cores.is_null() {
                         usual[0]
@@ -188,6 +215,8 @@ fn kinds(infrastructure: &Value, spare: Option<&[String]>, usual: Pair, vm_creat
                         hundredths(cores)
                     },
                     mem.as_f64().map_or(usual[1], |mem| mem as i64),
+                    further(&hosts[name], 0).unwrap_or(usual[2]),
+                    further(&hosts[name], 1).unwrap_or(usual[3]),
                 ];
                 kind(room, 1, Some(name.clone()))
             })
@@ -213,7 +242,7 @@ impl Question {
                 } else {
                     &body["plan"][&name]
                 };
-                if !asked.is_object() || size(asked) == [0, 0] {
+                if !asked.is_object() || size(asked) == [0; 4] {
                     continue;
                 }
                 index.insert(name.clone(), tiers.len());
@@ -269,6 +298,8 @@ impl Question {
         let usual = [
             if cores.is_null() { 200 } else { hundredths(cores) },
             infrastructure["mem_units"].as_f64().map_or(8, |mem| mem as i64),
+            further(infrastructure, 0).unwrap_or(0),
+            further(infrastructure, 1).unwrap_or(0),
         ];
         let spare = spare.filter(|_| shapes.is_none());
         let kinds = kinds(infrastructure, spare.as_deref(), usual, weight("vm_create", 20));
@@ -296,14 +327,16 @@ impl Question {
     }
 
     /// An amount in steps, of which a VM has only whole ones.
-    pub fn steps(&self, amount: Pair) -> Pair {
-        [amount[0] / self.step, amount[1]]
+    pub fn steps(&self, amount: Amounts) -> Amounts {
+        let [cores, rest @ ..] = amount;
+        let [mem, disk, gpus] = rest;
+        [cores / self.step, mem, disk, gpus]
     }
 
     /// More new VMs than this no placement has: no more than containers.
     pub fn most_news(&self) -> usize {
         let widest = |tier: &Tier| {
-            let [cores, mem] = self.steps(tier.demand);
+            let [cores, mem, ..] = self.steps(tier.demand);
             let steps = usize::try_from(cores.min(mem)).unwrap_or(0);
             steps.min(tier.max)
         };
@@ -339,7 +372,7 @@ impl Question {
     /// Whether nothing that the placement decides needs to change: the plan asks for the very totals
     /// that run, and what runs keeps all rules.
     pub fn is_reached(&self) -> bool {
-        let mut totals = vec![[0i64; 2]; self.tiers.len()];
+        let mut totals = vec![[0i64; 4]; self.tiers.len()];
         let mut nodes = vec![0usize; self.tiers.len()];
         let mut used = 0;
         for vm in &self.vms {
@@ -348,8 +381,7 @@ impl Question {
             }
             used += usize::from(!vm.held.is_empty());
             for (&tier, amount) in &vm.held {
-                totals[tier][0] += amount[0];
-                totals[tier][1] += amount[1];
+                totals[tier] = plus(totals[tier], *amount);
                 nodes[tier] += 1;
                 if vm
                     .held

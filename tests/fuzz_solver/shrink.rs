@@ -103,7 +103,7 @@ fn step(body: &Value, at: usize) -> Option<Value> {
         body.as_object_mut()?.remove(options[n]);
         return Some(body);
     }
-    let limits = ["weights", "max_vms", "min_vms", "cpu_mode"];
+    let limits = ["weights", "max_vms", "min_vms", "cpu_mode", "disk_gb", "gpus"];
     if let Some(n) = take(limits.len()) {
         body["topology"]["infrastructure"]
             .as_object_mut()?

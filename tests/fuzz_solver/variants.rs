@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
-use crate::question::Question;
+use crate::further::NAMES;
+use crate::question::{Amounts, Question};
 
 pub struct Variant {
     pub body: Value,
@@ -96,7 +97,9 @@ fn double(value: &mut Value) {
     if let Some(map) = value.as_object_mut() {
         for (name, value) in map {
             match value.as_f64() {
-                Some(number) if name == "cpu_cores" || name == "mem_units" => *value = json!(number * 2.0),
+                Some(number) if ["cpu_cores", "mem_units", "disk_gb", "gpus"].contains(&name.as_str()) => {
+                    *value = json!(number * 2.0);
+                }
                 _ => double(value),
             }
         }
@@ -105,7 +108,7 @@ fn double(value: &mut Value) {
 
 /// Twice as much of everything: each answer doubled is an answer, and finer ones exist besides.
 fn scaled(body: &Value, question: &Question) -> Option<Variant> {
-    let small = |pair: &[i64; 2]| pair[0] <= 400_000 && pair[1] <= 400_000;
+    let small = |amounts: &Amounts| amounts.iter().all(|&amount| amount <= 400_000);
     let sizes = question
         .tiers
         .iter()
@@ -129,6 +132,11 @@ fn scaled(body: &Value, question: &Question) -> Option<Variant> {
         let mem = infrastructure["mem_units"].as_f64().unwrap_or(8.0);
         infrastructure["cpu_cores"] = json!(cores * 2.0);
         infrastructure["mem_units"] = json!(mem * 2.0);
+        for name in NAMES {
+            if let Some(amount) = infrastructure[name].as_f64() {
+                infrastructure[name] = json!(amount * 2.0);
+            }
+        }
         if infrastructure["cloud_driver"]["hosts"].is_object() {
             double(&mut infrastructure["cloud_driver"]["hosts"]);
         }

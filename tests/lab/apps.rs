@@ -33,9 +33,10 @@ fn apps_of_several_people_are_deployed_changed_left_alone_and_removed() {
             .await;
         service.execute(&plan(&[("own", 1.0, 1)])).await;
         // Two at the same moment: both come, one after the other.
+        let one = app(idle(), 1);
         let (a, b) = tokio::join!(
-            service.api.put("/api/apps/first", &app(idle(), 1)),
-            service.api.put("/api/apps/second", &app(idle(), 1)),
+            service.api.put("/api/apps/first", &one),
+            service.api.put("/api/apps/second", &one),
         );
         a.expect(202);
         b.expect(202);

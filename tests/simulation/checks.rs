@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::calls::{Call, Deed};
 use crate::compare::{misread, overfull, untrue};
 use crate::group::Group;
+use crate::hooks::Due;
 use crate::machine::Machine;
 
 /// What is known about one execution.
@@ -68,6 +69,8 @@ pub struct Checks {
     cordoned: BTreeSet<VmId>,
     /// How often somebody has asked that a node may be used again.
     lifted: u64,
+    /// Hooks that are still to run.
+    pub due: Due,
 }
 
 /// Longer than the time from a look at what is there to the execution that starts from it.
@@ -361,6 +364,7 @@ impl Checks {
                 if let (Action::CreateVm { vm }, Some(found)) = (&done, &finding.vm) {
                     known.bindings.insert(vm.clone(), found.clone());
                 }
+                self.due.done(&done, &known.actions, &known.bindings);
                 let since = *known.begun.get(action)?;
                 return untrue(&done, &known.bindings, since, machines)
                     .map(|what| format!("{name} confirms \"{done}\", but {what}"));

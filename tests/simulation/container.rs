@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapek::engine::{CpuLimit, Health, Limits, State, successor};
+use mapek::engine::{CpuLimit, Fixed, Health, Limits, State, successor};
 use mapek::model::topology::PortBinding;
 
 /// Who owns a container, and since when.
@@ -50,6 +50,8 @@ pub struct Container {
     /// The addresses of dependencies that it was made with.
     pub addresses: BTreeMap<String, String>,
     pub limits: Limits,
+    /// What else it was given.
+    pub fixed: Fixed,
     pub state: State,
     /// When its health check passes first; None without one.
     pub healthy_at: Option<Option<Duration>>,

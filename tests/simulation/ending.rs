@@ -14,6 +14,7 @@ use mapek::service::{Request, Service};
 use crate::clients::{adopt, client};
 use crate::compare::overfull;
 use crate::ending_apps::{apps, naming};
+use crate::hooks::Hook;
 use crate::story::{Story, UNIT_MB};
 use crate::world::{State, World};
 
@@ -265,6 +266,15 @@ fn owed(world: &World, service: &Service) -> Option<String> {
         let Some(spec) = topology.tiers.get(tier) else {
             continue;
         };
+        let due = |hook| world.lock().checks.due.is_due(hook, vm, tier);
+        if !spec.on_node_scale.is_empty() && due(Hook::Scale) {
+            return Some(format!(
+                "no scale hook has run in {tier} on {vm} since it was changed"
+            ));
+        }
+        if spec.on_dependency_scale.is_some() && due(Hook::Dependency) {
+            return Some(format!("{tier} on {vm} was replaced, and told nothing since"));
+        }
         if owed.scale && !spec.on_node_scale.is_empty() {
             return Some(format!("{tier} on {vm} is still owed its scale hooks"));
         }

@@ -301,6 +301,7 @@ impl Engine for SimulatedEngine {
                     cpuset: String::new(),
                     memory: 0,
                     memory_swap: 0,
+                    fixed: Default::default(),
                     ..found.seen
                 });
             }

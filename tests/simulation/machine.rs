@@ -118,6 +118,7 @@ impl Machine {
                 nano_cpus,
                 memory: limits.memory,
                 memory_swap: i64::try_from(limits.memory).unwrap(),
+                fixed: container.fixed,
                 exit_code: (!holds).then_some(0),
                 labels: container.labels.clone(),
                 ports: if holds {
@@ -270,6 +271,7 @@ impl Machine {
             ports: spec.ports.clone(),
             addresses: spec.extra_hosts.iter().cloned().collect(),
             limits: spec.limits.clone(),
+            fixed: spec.fixed,
             state: State::Created,
             healthy_at: spec.healthcheck.is_some().then_some(None),
             checked: spec.healthcheck.is_some(),

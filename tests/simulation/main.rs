@@ -24,6 +24,7 @@ mod ending;
 mod ending_apps;
 mod engine;
 mod group;
+mod hooks;
 mod machine;
 mod mishap;
 mod platform;

@@ -231,6 +231,7 @@ impl Machine {
             image: "theirs".to_owned(),
             labels: labels.into_iter().filter(|_| of_another).collect(),
             ports: Vec::new(),
+            fixed: Default::default(),
             addresses: std::collections::BTreeMap::new(),
             limits: Limits {
                 cpu: CpuLimit::Cores(mapek::model::CoreSet(pinned)),

@@ -1,42 +1,46 @@
 //! Amounts for containers whose places are decided.
 //!
-//! In each resource on its own this is a transport problem with a lower bound of one step for
-//! every container, solved with augmenting paths in whole numbers. What runs now is the first
-//! guess, so that containers that need not be resized are not.
+//! In each resource on its own, this is a transport problem in which every container gets at least
+//! what containers must have, solved with augmenting paths in whole numbers. What runs now is the
+//! first guess, so that containers which need not be resized are not.
 
 #![allow(clippy::indexing_slicing)] // positions come from enumerating the lists themselves
 
 use super::meter::Meter;
-use super::problem::Pair;
+use super::resources::{Amounts, LEAST, NOTHING, RESOURCES};
 
-/// One container to be given an amount: tier and VM by position, and what it holds now.
+/// One container that needs an amount: tier and VM by position, and what it holds now.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     /// Position in `demands`.
     pub tier: usize,
     /// Position in `rooms`.
     pub vm: usize,
-    /// Amount to come close to; zero if the container is new.
-    pub wish: Pair,
+    /// The amount to come close to; zero if the container is new.
+    pub wish: Amounts,
 }
 
-/// Amounts for `places` that add up to `demands` within `rooms`; `None` if there are none, or if the
-/// meter ends first.
+/// Amounts for `places` that add up to `demands` within `rooms`; `None` if there are none, or if
+/// the meter runs out first.
 #[must_use]
 pub fn settle(
-    demands: &[Pair],
-    rooms: &[Pair],
+    demands: &[Amounts],
+    rooms: &[Amounts],
     places: &[Place],
     meter: &mut Meter<'_>,
-) -> Option<Vec<Pair>> {
+) -> Option<Vec<Amounts>> {
     let mut of_tier = vec![Vec::new(); demands.len()];
     let mut of_vm = vec![Vec::new(); rooms.len()];
     for (ix, place) in places.iter().enumerate() {
         of_tier[place.tier].push(ix);
         of_vm[place.vm].push(ix);
     }
-    let mut result = vec![[0i64; 2]; places.len()];
-    for dim in 0..2 {
+    let mut result = vec![NOTHING; places.len()];
+    for dim in 0..RESOURCES {
+        // Most questions ask for none of the further resources.
+        if LEAST[dim] == 0 && demands.iter().all(|demand| demand[dim] == 0) {
+            continue;
+        }
         let flow = settle_one(dim, demands, rooms, places, [&of_tier, &of_vm], meter)?;
         for (slot, amount) in result.iter_mut().zip(flow) {
             slot[dim] = amount;
@@ -47,22 +51,23 @@ pub fn settle(
 
 fn settle_one(
     dim: usize,
-    demands: &[Pair],
-    rooms: &[Pair],
+    demands: &[Amounts],
+    rooms: &[Amounts],
     places: &[Place],
     [of_tier, of_vm]: [&[Vec<usize>]; 2],
     meter: &mut Meter<'_>,
 ) -> Option<Vec<i64>> {
-    // One step for each container is set aside; the rest is an ordinary flow.
+    // What each container must have is set aside; the rest is an ordinary flow.
+    let least = LEAST[dim];
     let mut supply: Vec<i64> = demands
         .iter()
         .zip(of_tier)
-        .map(|(d, c)| d[dim] - c.len() as i64)
+        .map(|(d, c)| d[dim] - least * c.len() as i64)
         .collect();
     let mut room: Vec<i64> = rooms
         .iter()
         .zip(of_vm)
-        .map(|(r, c)| r[dim] - c.len() as i64)
+        .map(|(r, c)| r[dim] - least * c.len() as i64)
         .collect();
     if supply.iter().chain(&room).any(|&x| x < 0) {
         return None;
@@ -76,7 +81,7 @@ fn settle_one(
         room[place.vm] -= amount;
     };
     for (ix, place) in places.iter().enumerate() {
-        push(ix, place.wish[dim] - 1, &mut supply, &mut room, &mut flow);
+        push(ix, place.wish[dim] - least, &mut supply, &mut room, &mut flow);
     }
     for ix in 0..places.len() {
         push(ix, i64::MAX, &mut supply, &mut room, &mut flow);
@@ -91,7 +96,7 @@ fn settle_one(
             }
         }
     }
-    Some(flow.iter().map(|f| f + 1).collect())
+    Some(flow.iter().map(|f| f + least).collect())
 }
 
 /// One shortest augmenting path from `start` to a VM with room, pushed as far as it goes.

@@ -1,18 +1,19 @@
-//! Lower bounds that cost next to nothing: what volume and spreading alone force.
+//! Lower bounds that cost almost nothing: what follows from volume and spreading alone.
 //!
 //! A bound here must hold for every placement of the instance, whatever the weights.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // prefix sums are built to the length they are read at
 
 use super::meter::Meter;
-use super::problem::{Kind, Pair, Problem, VM_CAP};
+use super::problem::{Kind, Problem, VM_CAP};
+use super::resources::{Amounts, NOTHING, RESOURCES, minus, plus, within};
 
 mod cover;
 
 use cover::Cover;
 
 /// Least price of all containers, each tier on its own: as many as its demand or `min_node`
-/// forces, kept ones first where those are cheaper.
+/// requires; kept ones first if those are cheaper.
 #[must_use]
 pub fn containers(problem: &Problem) -> i64 {
     (0..problem.items.len())
@@ -30,27 +31,34 @@ pub fn item_floor(problem: &Problem, item: usize) -> i64 {
         let cheap = it.keep_cost.min(problem.create_cost);
         kept * cheap + (n as i64 - kept) * problem.create_cost
     };
-    // Keeping more than is needed pays only if removing is dearer than keeping.
+    // Keeping more than needed is only worth it if removing costs more than keeping.
     price(it.min_nodes).min(price(held.clamp(it.min_nodes, it.max_nodes.max(it.min_nodes))))
 }
 
-/// The VMs at which the bound by volume is reached.
+/// The VMs with which the volume bound is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fleet {
-    /// Price of the VMs, and of the containers beyond [`containers`]: enough of the largest existing
-    /// VMs and new ones for all demand and all waste, where each tier that wastes may be spread over
-    /// one VM more instead.
+    /// Price of the VMs, and of the containers beyond [`containers`]: enough of the largest
+    /// existing VMs and new ones for all demand and all waste. Each tier that wastes room may be
+    /// spread over one more VM instead.
     pub price: i64,
     /// Existing VMs used.
     pub used: usize,
-    /// New VMs used; where there are several kinds, they are not counted.
+    /// New VMs used; not counted if there are several kinds.
     pub news: usize,
     /// Tiers spread against waste of each resource, the most wasteful ones.
-    pub spreads: [usize; 2],
+    pub spreads: [usize; RESOURCES],
+}
+
+impl Fleet {
+    /// Tiers spread against waste of the resource of which the most would go to waste.
+    fn most_spread(&self) -> usize {
+        self.spreads.into_iter().max().unwrap_or(0)
+    }
 }
 
 /// The cheapest combination of VMs and spreading that volume allows. `None` if no number of VMs is
-/// enough, or if the meter ends first.
+/// enough, or if the meter runs out first.
 #[must_use]
 pub fn fleet(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
     let Some(kind) = problem.only_kind() else {
@@ -63,7 +71,8 @@ pub fn fleet(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
             continue;
         };
         let most = problem.max_new.min(problem.max_vms.saturating_sub(used));
-        // More VMs than volume needs save spreading. Where they cost nothing, as many as save most.
+        // More VMs than volume needs save spreading. If they cost nothing, take as many as save
+        // most.
         let free = kind.cost == 0 && problem.idle.least == 0;
         let first = if free {
             volume.as_good_as(used, least, most.max(least))
@@ -80,10 +89,10 @@ pub fn fleet(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
             if best.is_none_or(|b| fleet.price < b.price) {
                 best = Some(fleet);
             }
-            if fleet.spreads == [0, 0] || volume.extra == 0 {
+            if fleet.most_spread() == 0 || volume.extra == 0 {
                 break;
             }
-            let vms_alone = fleet.price - fleet.spreads[0].max(fleet.spreads[1]) as i64 * volume.extra;
+            let vms_alone = fleet.price - fleet.most_spread() as i64 * volume.extra;
             if best.is_some_and(|b| vms_alone >= b.price && problem.idle.least == 0) {
                 break;
             }
@@ -92,8 +101,8 @@ pub fn fleet(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
     best
 }
 
-/// The same with several kinds of new VM: the least that some mixture costs which has the room. Spreading is
-/// not counted.
+/// The same with several kinds of new VM: the least cost of a mixture with enough room. Spreading
+/// is not counted.
 fn mixed(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
     let rooms = rooms(problem);
     let cover = Cover::new(problem);
@@ -103,14 +112,14 @@ fn mixed(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
         if used > problem.max_vms || !meter.spend(8) {
             break;
         }
-        let left = [0, 1].map(|r| total[r] - room[r]);
+        let left = minus(total, *room);
         let price = cover.with_existing(problem, used, left);
         if best.is_none_or(|b| price < b.price) {
             best = Some(Fleet {
                 price,
                 used,
                 news: 0,
-                spreads: [0, 0],
+                spreads: [0; RESOURCES],
             });
         }
     }
@@ -118,31 +127,32 @@ fn mixed(problem: &Problem, meter: &mut Meter<'_>) -> Option<Fleet> {
 }
 
 /// Room of the largest existing VMs, by their number; each resource on its own.
-fn rooms(problem: &Problem) -> Vec<Pair> {
+fn rooms(problem: &Problem) -> Vec<Amounts> {
     let sorted = |r: usize| {
         let mut sizes: Vec<i64> = problem.existing.iter().map(|c| c[r]).collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
         sizes
     };
-    let mut room = vec![[0, 0]];
-    let mut sum = [0, 0];
-    for (cpu, mem) in sorted(0).into_iter().zip(sorted(1)) {
-        sum = [sum[0] + cpu, sum[1] + mem];
+    let sorted: Vec<Vec<i64>> = (0..RESOURCES).map(sorted).collect();
+    let mut room = vec![NOTHING];
+    let mut sum = NOTHING;
+    for nth in 0..problem.existing.len() {
+        sum = plus(sum, std::array::from_fn(|r| sorted[r][nth]));
         room.push(sum);
     }
     room
 }
 
-/// What volume says of numbers of VMs.
+/// What volume says about numbers of VMs.
 struct Volume<'a> {
     problem: &'a Problem,
     kind: Kind,
     /// Room of the largest existing VMs, by their number; each resource on its own.
-    room: Vec<Pair>,
-    spread: [Spreading; 2],
-    /// Least price of one container more.
+    room: Vec<Amounts>,
+    spread: [Spreading; RESOURCES],
+    /// Least price of one more container.
     extra: i64,
-    total: Pair,
+    total: Amounts,
 }
 
 impl<'a> Volume<'a> {
@@ -151,8 +161,8 @@ impl<'a> Volume<'a> {
             problem,
             kind,
             room: rooms(problem),
-            spread: [Spreading::new(problem, 0), Spreading::new(problem, 1)],
-            // Where keeping a container is cheaper than removing it, it is counted already.
+            spread: std::array::from_fn(|r| Spreading::new(problem, r)),
+            // If keeping a container is cheaper than removing it, that is already counted.
             extra: problem.create_cost.min(problem.least_keep()).max(0),
             total: problem.total(),
         }
@@ -162,24 +172,25 @@ impl<'a> Volume<'a> {
         self.problem.existing.len().min(self.problem.max_vms)
     }
 
-    /// Demand that so many existing VMs have no room for.
-    fn left(&self, used: usize) -> Pair {
-        [0, 1].map(|r| self.total[r] - self.room[used][r])
+    /// Demand for which this many existing VMs have no room.
+    fn left(&self, used: usize) -> Amounts {
+        minus(self.total, self.room[used])
     }
 
-    /// The least that these numbers of VMs cost, if they are allowed and enough.
+    /// The least cost of these numbers of VMs, if they are allowed and enough.
     fn fleet(&self, used: usize, news: usize) -> Option<Fleet> {
         let problem = self.problem;
         if used.saturating_add(news) > problem.max_vms || news > problem.max_new {
             return None;
         }
         let left = self.left(used);
-        let room = [0, 1].map(|r| self.kind.capacity[r].saturating_mul(news as i64) - left[r]);
-        if room[0] < 0 || room[1] < 0 {
+        let new = self.kind.capacity.map(|has| has.saturating_mul(news as i64));
+        let room = minus(new, left);
+        if !within(NOTHING, room) {
             return None;
         }
-        let spreads = [self.spread[0].least(room[0]), self.spread[1].least(room[1])];
-        let most = spreads[0].max(spreads[1]) as i64;
+        let spreads: [usize; RESOURCES] = std::array::from_fn(|r| self.spread[r].least(room[r]));
+        let most = spreads.into_iter().max().unwrap_or(0) as i64;
         let vms = used as i64 * problem.use_cost + news as i64 * self.kind.cost;
         let price = vms + problem.idle.least_price(used, news) + most * self.extra;
         Some(Fleet {
@@ -206,7 +217,7 @@ impl<'a> Volume<'a> {
         low
     }
 
-    /// The least that so many new VMs cost, together with as many existing ones as they need.
+    /// The least cost of this many new VMs, together with as many existing ones as they need.
     fn with_news(&self, news: usize) -> Option<i64> {
         (0..=self.most_used())
             .filter_map(|used| self.fleet(used, news))
@@ -215,7 +226,8 @@ impl<'a> Volume<'a> {
     }
 }
 
-/// Fewest tiers to be spread so that what the others waste of one resource fits into some room.
+/// Fewest tiers that must be spread so that what the others waste of one resource fits into some
+/// room.
 struct Spreading {
     /// Waste left when the k most wasteful tiers are spread.
     left: Vec<i64>,
@@ -246,9 +258,9 @@ impl Spreading {
 }
 
 /// How many new VMs hold `rest`, if that many may be made.
-fn news_needed(kind: Kind, rest: [i64; 2]) -> Option<usize> {
+fn news_needed(kind: Kind, rest: Amounts) -> Option<usize> {
     let mut need = 0usize;
-    for r in 0..2 {
+    for r in 0..RESOURCES {
         if rest[r] > 0 {
             if kind.capacity[r] == 0 {
                 return None;
@@ -265,15 +277,16 @@ fn news_needed(kind: Kind, rest: [i64; 2]) -> Option<usize> {
 pub fn too_many(problem: &Problem) -> Option<u64> {
     let total = problem.total();
     let mut most = 0u64;
-    for r in 0..2 {
+    // If no new VM has any of it, their number does not matter.
+    for r in (0..RESOURCES).filter(|&r| problem.largest_new()[r] > 0) {
         let existing: i64 = problem.existing.iter().map(|c| c[r]).sum();
         let left = (total[r] - existing).max(0) as u64;
-        most = most.max(left.div_ceil(problem.largest_new()[r].max(1) as u64));
+        most = most.max(left.div_ceil(problem.largest_new()[r] as u64));
     }
     (problem.max_new > 0 && most > VM_CAP as u64).then_some(most)
 }
 
-/// Up to so many VMs each number of new ones is looked at.
+/// Up to this many VMs, each number of new ones is looked at.
 const CLOSELY: usize = 1_000;
 
 /// Most new VMs of each kind that a placement cheaper than `below` (relative price) can use.
@@ -318,11 +331,12 @@ fn most_of(problem: &Problem, kind: Kind, below: i64, spread: usize) -> usize {
         let prices = rooms.iter().enumerate().take(problem.max_vms.saturating_add(1));
         let prices = prices.map(|(used, room)| {
             let has = |r: usize| room[r] + kind.capacity[r].saturating_mul(news as i64);
-            cover.beside(problem, used, news, kind.cost, [0, 1].map(|r| total[r] - has(r)))
+            let left = std::array::from_fn(|r| total[r] - has(r));
+            cover.beside(problem, used, news, kind.cost, left)
         });
         prices.min()
     };
-    // The more of them, the more all of it costs.
+    // The more of them there are, the more everything costs.
     let (mut low, mut high) = (0, most);
     while low < high {
         let middle = low + (high - low).div_ceil(2);

@@ -1,23 +1,20 @@
 //! First placements of large instances: cut into chunks, each placed on its own.
 //!
 //! Construction looks at every open VM for every tier, which is quadratic; in chunks of a fixed
-//! number of tiers it is linear. A tier goes with the VM that holds its first container. What
-//! is lost is about half a VM for each chunk, and the improvement afterwards knows no chunks.
+//! number of tiers it is linear. A tier goes with the VM that has its first container. About half a
+//! VM is lost for each chunk, and the improvement that follows ignores chunks.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // chunk, item and VM indices are made here
 
 use super::construct;
 use super::meter::UNLIMITED;
 use super::packing::Packing;
+use super::portfolio::CHUNK;
 use super::problem::{Item, Problem};
+use super::resources::{NOTHING, larger};
 use super::rules::Origin;
 use super::starts::starts;
 use super::watch::Watch;
-
-/// Tiers in one chunk, about.
-const SIZE: usize = 300;
-/// From so many tiers on, chunks are made.
-pub const WORTH: usize = 2 * SIZE;
 
 /// Part of a problem, and which items and existing VMs it was made of.
 pub struct Chunk {
@@ -27,15 +24,15 @@ pub struct Chunk {
     pub items: Vec<usize>,
     /// Its existing VMs in the whole.
     pub vms: Vec<usize>,
-    /// So many more VMs at the end of its list stand for VMs of other chunks.
+    /// This many more VMs at the end of its list stand for VMs of other chunks.
     pub elsewhere: usize,
 }
 
-/// A placement of everything, chunk by chunk, both cores at work; `None` if a chunk cannot be
-/// placed or if limits on the number of VMs are broken.
+/// A placement of everything, chunk by chunk, on both cores; `None` if a chunk can't be placed or
+/// if limits on the number of VMs are broken.
 #[must_use]
 pub fn construct(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
-    let chunks = cut(problem, SIZE, false);
+    let chunks = cut(problem, CHUNK, false);
     let work = |odd: usize| -> Vec<(usize, Option<Packing>)> {
         let mine = chunks.iter().enumerate().filter(|(at, _)| at % 2 == odd);
         mine.map(|(at, chunk)| (at, best(&chunk.problem, watch)))
@@ -86,7 +83,7 @@ fn best(problem: &Problem, watch: &Watch<'_>) -> Option<Packing> {
 }
 
 /// Cuts a problem into chunks of about `size` tiers. With `elsewhere`, containers on VMs of other
-/// chunks are kept in sight, on VMs without limits at the end of the chunk's list.
+/// chunks are taken into account, on VMs without limits at the end of the chunk's list.
 #[must_use]
 pub fn cut(problem: &Problem, size: usize, elsewhere: bool) -> Vec<Chunk> {
     let count = (problem.items.len() / size).max(1);
@@ -127,11 +124,8 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) 
     } else {
         0
     };
-    // No larger than any VM there is: what fits into one container depends on it.
-    let largest = problem
-        .existing
-        .iter()
-        .fold([0i64; 2], |a, c| [a[0].max(c[0]), a[1].max(c[1])]);
+    // No larger than any VM there is: how much fits into one container depends on it.
+    let largest = problem.existing.iter().copied().fold(NOTHING, larger);
     let sub = Problem {
         items: items
             .iter()
@@ -180,7 +174,7 @@ fn part(problem: &Problem, items: Vec<usize>, vms: Vec<usize>, elsewhere: bool) 
                     .collect()
             })
             .collect(),
-        sum: [0, 0],
+        sum: NOTHING,
         ..problem.shape()
     };
     let sub = Problem {

@@ -1,10 +1,11 @@
 //! Exact placement on a handful of VMs, by depth-first search over the sets of VMs each tier is on.
 //!
-//! Whether amounts exist for sets decided so far is asked of [`super::loads`], so no flow is
-//! computed during the search. It is used on whole small instances and on neighbourhoods.
+//! [`super::loads`] says whether amounts exist for the sets chosen so far, so no flow is computed
+//! during the search. This is used on whole small instances and on neighbourhoods.
 //!
-//! The tree is walked with a stack of its own: a question may have tens of thousands of tiers. What a
-//! search may do is counted in nodes, and its work on the meter.
+//! The tree has a stack of its own instead of recursion, since a question may have tens of
+//! thousands of tiers. The size of a search is limited in nodes, and its work is counted on the
+//! meter.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // masks and ranks are made here and bounded by the array sizes
 
@@ -12,10 +13,11 @@ use super::amounts::{self, Place};
 use super::idle::Idle;
 use super::loads::bits;
 use super::meter::Meter;
-use super::problem::Pair;
 use super::resizes;
+use super::resources::Amounts;
 use super::watch::Watch;
 
+mod floors;
 mod walk;
 
 pub use super::loads::Set;
@@ -23,17 +25,18 @@ pub use walk::search;
 
 /// Most VMs in a cluster: one table has 2^MAX_VMS rows.
 pub const MAX_VMS: usize = 18;
-/// Most sets of VMs that all tiers together may choose from.
+/// How many sets of VMs all tiers together may choose from.
 const MAX_OPTIONS: usize = 2_000_000;
 
 /// A VM of the cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterVm {
     /// What it offers to the tiers of the cluster.
-    pub capacity: Pair,
+    pub capacity: Amounts,
     /// Price of having any container on it.
     pub cost: i64,
-    /// VMs of the same class (and no existing container) are interchangeable; `None`: unlike any.
+    /// VMs of the same class (and no existing container) are interchangeable; `None`: like no
+    /// other.
     pub class: Option<u32>,
 }
 
@@ -41,7 +44,7 @@ pub struct ClusterVm {
 #[derive(Debug, Clone)]
 pub struct ClusterTier {
     /// Amount to be placed on the cluster's VMs.
-    pub demand: Pair,
+    pub demand: Amounts,
     /// Fewest containers in the cluster.
     pub min: usize,
     /// Most containers in the cluster.
@@ -50,16 +53,16 @@ pub struct ClusterTier {
     pub cost: Vec<i64>,
     /// The VMs that it may be on.
     pub may: Set,
-    /// For each VM, the others that it must not be on as well; empty where there are none.
+    /// For each VM, the others that it must not be on as well; empty if there are none.
     pub apart: Vec<Set>,
     /// Positions of the tiers it must not share a VM with.
     pub conflicts: Vec<usize>,
     /// What each VM holds of it now, or zeros.
-    pub now: Vec<Pair>,
+    pub now: Vec<Amounts>,
 }
 
 impl ClusterTier {
-    /// Whether the rules of the tier make no difference between two VMs.
+    /// Whether the tier's rules treat two VMs the same.
     #[must_use]
     pub fn alike(&self, a: usize, b: usize) -> bool {
         let apart = |v: usize| self.apart.get(v).map_or(0, |others| others | 1 << v);
@@ -76,7 +79,7 @@ pub struct Cluster {
     pub tiers: Vec<ClusterTier>,
     /// Most VMs used.
     pub max_used: usize,
-    /// Which of the VMs stand already; the others are made or taken into use.
+    /// Which of the VMs exist already; the others are made or taken into use.
     pub standing: Set,
     /// Which of the VMs are made.
     pub new: Set,
@@ -91,13 +94,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Whether so many VMs may be used.
+    /// Whether this many VMs may be used.
     #[must_use]
     pub fn few_enough(&self, used: Set) -> bool {
         used.count_ones() as usize <= self.max_used && (used & self.new).count_ones() as usize <= self.max_new
     }
 
-    /// What the VMs of `used` cost, and those that have to be kept besides.
+    /// The cost of the VMs in `used`, and of those that must be kept in addition.
     #[must_use]
     pub fn vm_price(&self, used: Set) -> i64 {
         let vms: i64 = bits(used).map(|v| self.vms[v].cost).sum();
@@ -111,7 +114,7 @@ impl Cluster {
             .price(self.outside[0] + standing, self.outside[1] + fresh)
     }
 
-    /// The containers that these sets mean.
+    /// The containers that these sets stand for.
     #[must_use]
     pub fn places(&self, sets: &[Set]) -> Vec<Place> {
         let tiers = self.tiers.iter().zip(sets).enumerate();
@@ -126,12 +129,12 @@ impl Cluster {
             .collect()
     }
 
-    /// Amounts for these places, as close to what runs now as their prices ask for. `None` if there are
-    /// none, or if the meter ends first.
+    /// Amounts for these places, as close to what runs now as prices make worthwhile. `None` if
+    /// there are none, or if the meter runs out first.
     #[must_use]
-    pub fn amounts(&self, places: &[Place], meter: &mut Meter<'_>) -> Option<Vec<Pair>> {
-        let demands: Vec<Pair> = self.tiers.iter().map(|t| t.demand).collect();
-        let rooms: Vec<Pair> = self.vms.iter().map(|v| v.capacity).collect();
+    pub fn amounts(&self, places: &[Place], meter: &mut Meter<'_>) -> Option<Vec<Amounts>> {
+        let demands: Vec<Amounts> = self.tiers.iter().map(|t| t.demand).collect();
+        let rooms: Vec<Amounts> = self.vms.iter().map(|v| v.capacity).collect();
         if self.resize_cost == 0 {
             return amounts::settle(&demands, &rooms, places, meter);
         }
@@ -141,8 +144,8 @@ impl Cluster {
 
     /// Whether amounts exist for these sets.
     fn has_amounts(&self, sets: &[Set], meter: &mut Meter<'_>) -> bool {
-        let demands: Vec<Pair> = self.tiers.iter().map(|t| t.demand).collect();
-        let rooms: Vec<Pair> = self.vms.iter().map(|v| v.capacity).collect();
+        let demands: Vec<Amounts> = self.tiers.iter().map(|t| t.demand).collect();
+        let rooms: Vec<Amounts> = self.vms.iter().map(|v| v.capacity).collect();
         amounts::settle(&demands, &rooms, &self.places(sets), meter).is_some()
     }
 }
@@ -150,7 +153,7 @@ impl Cluster {
 /// What the search found.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// Price of the best placement below the ceiling, and for each tier its set of VMs.
+    /// Price of the best placement below the ceiling, and the set of VMs for each tier.
     pub best: Option<(i64, Vec<Set>)>,
     /// Placements at exactly the tie price asked for, met on the way.
     pub ties: Vec<Vec<Set>>,
@@ -167,7 +170,7 @@ pub struct Reach<'a> {
     pub ceiling: i64,
     /// Placements at exactly this price are remembered, but not improved on.
     pub tie_at: Option<i64>,
-    /// So many of them.
+    /// How many of them.
     pub ties: usize,
     /// Nodes to visit.
     pub nodes: u64,
@@ -177,8 +180,8 @@ pub struct Reach<'a> {
     pub half: Option<Half>,
 }
 
-/// Half of a tree. Which one a branch belongs to depends on the branch alone, so that together
-/// the two leave nothing out, whatever else each of them knows.
+/// Half of a tree. Which half a branch belongs to depends only on the branch, so that together the
+/// two leave nothing out, whatever else each worker knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Half {
     /// One half.
@@ -187,8 +190,8 @@ pub enum Half {
     Odd,
 }
 
-/// Searches both halves at once, and joins what they found. The answer does not depend on which
-/// is quicker.
+/// Searches both halves at once, and joins what they found. The answer does not depend on which is
+/// faster.
 #[must_use]
 pub fn search_by_two(cluster: &Cluster, reach: Reach<'_>) -> Found {
     let half = |half| {

@@ -1,5 +1,5 @@
 //! The quickest way to a placement: each tier on the VM with the most room, or on the few with the
-//! most. For questions so large that looking at every VM for every tier takes too long.
+//! most. For questions so large that looking at every VM for every tier would take too long.
 
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
@@ -10,31 +10,36 @@ use super::construct;
 use super::meter::Meter;
 use super::packing::Packing;
 use super::problem::Problem;
+use super::resources::{Amounts, LEAST, NOTHING, RESOURCES, plus, sum, within};
 
 /// A placement on all VMs that may be used, existing ones first; `None` if this way leads nowhere.
 #[must_use]
 pub fn place(problem: &Problem, meter: &mut Meter<'_>) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
     let existing = problem.existing.len();
-    let mut room: [i64; 2] = problem
-        .existing
-        .iter()
-        .fold([0, 0], |a, c| [a[0] + c[0], a[1] + c[1]]);
-    // The kinds of which enough cost least.
+    let mut room = sum(problem.existing.iter().copied());
+    // The kinds of which enough are cheapest.
     let mut kinds: Vec<usize> = (0..problem.kinds.len()).collect();
     kinds.sort_by_key(|&at| {
         let kind = problem.kinds[at];
-        let share = |r: usize| problem.sum[r].saturating_mul(1_000) / kind.capacity[r].max(1);
-        (kind.cost.saturating_mul(share(0).max(share(1))), at)
+        let shares = problem
+            .asked
+            .iter()
+            .map(|&r| problem.sum[r].saturating_mul(1_000) / kind.capacity[r].max(1));
+        (kind.cost.saturating_mul(shares.max().unwrap_or(0)), at)
     });
     'kinds: for kind in kinds {
         for _ in 0..problem.kinds[kind].max {
             let most = existing.saturating_add(problem.max_new).min(problem.max_vms);
-            if packing.slots.len() >= most || (0..2).all(|r| room[r] >= problem.sum[r]) {
+            if packing.slots.len() >= most || within(problem.sum, room) {
                 break 'kinds;
             }
+            let lacking = |r: usize| room[r] < problem.sum[r];
+            if (0..RESOURCES).all(|r| !lacking(r) || problem.kinds[kind].capacity[r] == 0) {
+                continue 'kinds;
+            }
             packing.add_new(problem, kind);
-            room = [0, 1].map(|r| room[r] + problem.kinds[kind].capacity[r]);
+            room = plus(room, problem.kinds[kind].capacity);
             if !meter.spend(1) {
                 return None;
             }
@@ -43,7 +48,9 @@ pub fn place(problem: &Problem, meter: &mut Meter<'_>) -> Option<Packing> {
     let usable = packing.slots.len().min(problem.max_vms);
     let scarce = |packing: &Packing, slot: usize| {
         let free = packing.slots[slot].free;
-        (0..2)
+        // Counting what every container has: few VMs may have any of the rest.
+        (0..RESOURCES)
+            .filter(|&r| LEAST[r] > 0)
             .map(|r| free[r].saturating_mul(10_000) / (problem.sum[r]).max(1))
             .min()
             .unwrap_or(0)
@@ -55,10 +62,8 @@ pub fn place(problem: &Problem, meter: &mut Meter<'_>) -> Option<Packing> {
         let it = &problem.items[item];
         let mut slots: Vec<usize> = Vec::new();
         let mut aside = Vec::new();
-        let mut free = [0i64; 2];
-        let enough = |free: [i64; 2], count: usize| {
-            count >= it.min_nodes && free[0] >= it.demand[0] && free[1] >= it.demand[1]
-        };
+        let mut free = NOTHING;
+        let enough = |free: Amounts, count: usize| count >= it.min_nodes && within(it.demand, free);
         while !enough(free, slots.len()) && slots.len() < it.max_nodes {
             let boxes = heap.peek().map_or(0, |top| packing.slots[top.1.0].boxes.len());
             if !meter.spend(1 + boxes as u64) {
@@ -67,7 +72,7 @@ pub fn place(problem: &Problem, meter: &mut Meter<'_>) -> Option<Packing> {
             let top = heap.pop()?;
             let slot = top.1.0;
             let has = packing.slots[slot].free;
-            if has[0] < 1 || has[1] < 1 {
+            if !within(LEAST, has) {
                 continue;
             }
             aside.push(top);
@@ -75,8 +80,10 @@ pub fn place(problem: &Problem, meter: &mut Meter<'_>) -> Option<Packing> {
                 let domain = |slot: usize| it.rule.domain(packing.slots[slot].origin);
                 !it.rule.spreads() || slots.iter().all(|&other| domain(other) != domain(slot))
             };
-            if packing.welcomes(problem, slot, item) && alone() {
-                free = [free[0] + has[0], free[1] + has[1]];
+            // Of what few VMs have, each is to have some.
+            let has_all = (0..RESOURCES).all(|r| it.demand[r] == 0 || has[r] > 0);
+            if has_all && packing.welcomes(problem, slot, item) && alone() {
+                free = plus(free, has);
                 slots.push(slot);
             }
         }

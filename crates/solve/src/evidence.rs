@@ -1,18 +1,22 @@
-//! Bounds as they are handed in: a value, who proved it, and what the proof says of itself.
+//! Bounds as methods report them: a value, the method, and the evidence for the proof.
 //!
-//! A method never lowers its bound to fit a placement. One that is above a placement's cost is
-//! false; [`super::tally`] refuses it and says so in the log.
+//! A method never lowers its bound to fit a placement. A bound above a placement's cost is false;
+//! [`super::tally`] refuses it and logs that.
 
-/// Who proves bounds.
+use super::resources::Amounts;
+
+/// The methods that prove bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Prover {
-    /// What all demand, the least numbers of containers and unavoidable waste force.
+    /// What follows from all demand, the least numbers of containers and unavoidable waste.
     Volume,
     /// The relaxation that places kept containers and only counts new ones.
     Relaxation,
     /// The same in parts, under a toll on room.
     RelaxationInParts,
+    /// What room costs at least, of the VMs that each tier may be on.
+    Tariff,
     /// Lagrange's bound with a knapsack for each VM.
     Knapsack,
     /// The linear program over all loads of a VM.
@@ -24,31 +28,41 @@ pub enum Prover {
 }
 
 impl Prover {
-    /// As in answers.
+    /// Its name in answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// What a proof rests on, in a form that the checker can look at without the method.
+/// What a proof rests on, in a form that the checker can check without the method.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Certificate {
-    /// Sums over the question itself: the checker counts them again.
+    /// Sums over the question itself, which the checker counts again.
     Counted,
-    /// A value for each tier that has demand, in steps of one over `scale`: the checker works out what
-    /// a VM can be worth.
+    /// A value for each tier with demand, in steps of one over `scale`; from these the checker
+    /// works out what a VM can be worth.
     Values {
+        /// The two resources in which a VM's room is counted.
+        resources: [usize; 2],
         /// Steps in a price of one.
         scale: i64,
         /// One for each tier with demand, in order.
         values: Vec<i64>,
-        /// Placements with up to so many new VMs of each shape on which a container fits.
+        /// Placements with up to this many new VMs of each shape on which a container fits.
         news: Vec<usize>,
+    },
+    /// A price for a step of each resource, of each tier with demand, in order: no VM that can be made has room for
+    /// which the tiers that may be there pay more than it costs.
+    Prices {
+        /// Steps in a price of one.
+        scale: i64,
+        /// The prices.
+        prices: Vec<Amounts>,
     },
     /// Everything within this scope was looked at, and nothing below the bound was found.
     Exhausted {
-        /// Placements with up to so many new VMs of each shape on which a container fits.
+        /// Placements with up to this many new VMs of each shape on which a container fits.
         news: Vec<usize>,
     },
     /// HiGHS said so, within its tolerances: the value before it was rounded up.
@@ -63,13 +77,13 @@ pub enum Certificate {
 pub struct Bound {
     /// Price relative to [`super::problem::Problem::base_cost`].
     pub value: i64,
-    /// Who says so.
+    /// The method.
     pub by: Prover,
-    /// Why.
+    /// The evidence.
     pub certificate: Certificate,
 }
 
-/// Who finds placements.
+/// The methods that find placements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Finder {
     /// What runs now.
@@ -95,7 +109,7 @@ pub enum Finder {
 }
 
 impl Finder {
-    /// As in answers.
+    /// Its name in answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

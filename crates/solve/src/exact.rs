@@ -1,6 +1,6 @@
-//! Exact answers for instances small enough: the solver's own tree, else HiGHS.
+//! Exact answers for instances that are small enough: by the solver's own tree, else by HiGHS.
 //!
-//! What it says is proven; when it cannot prove anything in the time given it says that.
+//! What it says is proven. If it can prove nothing in the given time, it says so.
 
 #![allow(clippy::indexing_slicing)] // slots are those of the packing made here
 
@@ -15,6 +15,7 @@ use super::neighbourhood;
 use super::packing::Packing;
 use super::problem::Problem;
 use super::program::{self, Pending};
+use super::resources::NOTHING;
 use super::watch::Watch;
 
 /// What is proven about placements cheaper than the best one known.
@@ -26,7 +27,7 @@ pub enum Proof {
     Optimal(Packing),
     /// Cheaper, unproven.
     Better(Packing),
-    /// None is below this price, and how HiGHS put it.
+    /// None is below this price, and HiGHS's own number.
     Floor {
         /// The price.
         floor: i64,
@@ -42,8 +43,8 @@ pub const NODES: u64 = 6_000_000;
 /// Most binaries (tiers times VMs) for which the whole is given to HiGHS.
 pub const BINARIES: usize = 6_000;
 
-/// Tries the own tree alone; [`Proof::Open`] if the instance is too large for it. Answers also with
-/// the numbers of new VMs that it looked at, by kind.
+/// Tries only our own tree; [`Proof::Open`] if the instance is too large for it. Also returns the
+/// numbers of new VMs that it looked at, by kind.
 pub fn by_tree(
     problem: &Problem,
     best: Option<i64>,
@@ -57,7 +58,7 @@ pub fn by_tree(
     (proof, news)
 }
 
-/// The same with up to so many new VMs of each kind, and nodes.
+/// The same with up to this many new VMs of each kind, and nodes.
 pub fn walk(
     problem: &Problem,
     best: Option<i64>,
@@ -106,13 +107,13 @@ pub fn walk(
     }
 }
 
-/// The kind of each of so many new VMs, in order.
+/// The kind of each of this many new VMs, in order.
 pub fn each(news: &[usize]) -> impl Iterator<Item = usize> + '_ {
     let kinds = news.iter().enumerate();
     kinds.flat_map(|(kind, &count)| std::iter::repeat_n(kind, count))
 }
 
-/// Existing VMs and so many new ones.
+/// Existing VMs and this many new ones.
 #[must_use]
 pub fn slots(problem: &Problem, news: &[usize]) -> usize {
     news.iter()
@@ -144,7 +145,7 @@ fn whole(problem: &Problem, packing: &Packing, slots: &[usize], watch: &Watch<'_
     Some(neighbourhood::cluster(problem, packing, slots, tiers))
 }
 
-/// Gives the whole to HiGHS, if it is not hopelessly large. Answers also with the numbers of new VMs
+/// Gives the whole to HiGHS, unless it is hopelessly large. Also returns the numbers of new VMs
 /// that it looked at, by kind.
 pub fn by_program(
     problem: &Arc<Problem>,
@@ -161,8 +162,8 @@ pub fn by_program(
     (read(problem, best, outcome, &news, watch), news)
 }
 
-/// Starts HiGHS on the whole, if it has no more than so many binaries. Answers also with the numbers
-/// of new VMs that it looks at, by kind.
+/// Starts HiGHS on the whole, if it has at most this many binaries. Also returns the numbers of new
+/// VMs that it looks at, by kind.
 pub fn whole_program(
     problem: &Arc<Problem>,
     best: Option<i64>,
@@ -202,7 +203,7 @@ pub fn read(
         (Some(packing), Some((floor, _))) if floor >= packing.cost => Proof::Optimal(packing),
         (Some(packing), _) => Proof::Better(packing),
         (None, Some((floor, raw))) => Proof::Floor {
-            // It was asked only for what is cheaper than the best.
+            // It was asked only for placements cheaper than the best.
             floor: best.map_or(floor, |best| floor.min(best)),
             raw,
         },
@@ -210,8 +211,8 @@ pub fn read(
     }
 }
 
-/// HiGHS works with tolerances; whole amounts must exist, or its word is not taken.
-/// `news` says of which kinds the new VMs are.
+/// HiGHS works with tolerances: its result is accepted only if whole amounts exist. `news` says of
+/// which kinds the new VMs are.
 pub fn packed(
     problem: &Problem,
     places: &[Vec<usize>],
@@ -224,7 +225,7 @@ pub fn packed(
     }
     for (slot, items) in places.iter().enumerate() {
         for &item in items {
-            packing.put(problem, slot, item, [0, 0]);
+            packing.put(problem, slot, item, NOTHING);
         }
     }
     let mut meter = watch.grace().meter(UNLIMITED);

@@ -1,23 +1,23 @@
-//! Why there is no placement, in the words of whoever wrote the plan.
+//! Why there is no placement, in the terms of the plan's author.
 //!
-//! Each reason named here is proven on its own, from one tier, one port or the sums; nothing is
-//! guessed and nothing is searched for. Where only the search can tell, [`together`] says so.
+//! Each reason is proven on its own, from one tier, one port or the sums; nothing is guessed and
+//! nothing is searched for. If only a search can tell, [`together`] says so.
 
-use super::instance::{Amount, Instance, Tier};
+use super::instance::{Amount, Instance, Resource, Tier};
 use super::meter::Meter;
 use super::repair::Repair;
 
 mod fleet;
 mod ports;
 
-use fleet::{CPU, Fleet, MEM};
+use fleet::Fleet;
 
 /// Kinds of reasons, stable for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReasonCode {
-    /// A tier asks for one resource and none of the other.
+    /// A tier asks for something, but not for both cpu and memory.
     OneResourceMissing,
-    /// A tier may be on no VM there can be.
+    /// There is no VM that a tier may be on.
     NowhereAllowed,
     /// A tier needs more VMs, or more failure domains, than those it may be on.
     TooFewAllowed,
@@ -58,7 +58,7 @@ impl ReasonCode {
 pub struct Reason {
     /// Kind.
     pub code: ReasonCode,
-    /// Position of the tier it is about, if it is about one.
+    /// Position of the tier that it concerns, if there is one.
     pub tier: Option<usize>,
     /// A sentence with names and numbers.
     pub text: String,
@@ -84,7 +84,7 @@ impl Infeasible {
     }
 }
 
-/// Reasons that can be seen without a search; those found until the meter ends it.
+/// Reasons that can be seen without a search; those found until the meter runs out.
 #[must_use]
 pub fn certain(instance: &Instance, meter: &mut Meter<'_>) -> Vec<Reason> {
     let fleet = Fleet::of(instance);
@@ -127,19 +127,29 @@ pub fn certain(instance: &Instance, meter: &mut Meter<'_>) -> Vec<Reason> {
 fn of_tier(tier: &Tier, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String)> {
     let (name, d) = (&tier.name, tier.demand);
     let mut found = Vec::new();
-    if d.cpu == 0 || d.mem == 0 {
-        let (has, lacks) = if d.mem == 0 {
-            (words.cpu(d.cpu), "memory")
-        } else {
-            (words.mem(d.mem), "cpu")
-        };
-        let text = format!("{name} asks for {has} but no {lacks}; a container needs both");
+    let lacks: Vec<&str> = [(Resource::Cpu, "cpu"), (Resource::Mem, "memory")]
+        .into_iter()
+        .filter_map(|(resource, word)| (d.of(resource) == 0).then_some(word))
+        .collect();
+    if !lacks.is_empty() {
+        let has = Resource::ALL.into_iter().filter(|&resource| d.of(resource) > 0);
+        let has: Vec<String> = has.map(|resource| words.of(d, resource)).collect();
+        let text = format!(
+            "{name} asks for {} but no {}; a container needs both",
+            has.join(" and "),
+            if lacks.len() == 2 {
+                "cpu and memory"
+            } else {
+                lacks.first().copied().unwrap_or_default()
+            }
+        );
         found.push((ReasonCode::OneResourceMissing, text));
         return found;
     }
     let min = tier.min_node.max(1);
-    for (part, has) in [(CPU, words.cpu(d.cpu)), (MEM, words.mem(d.mem))] {
-        if part(d) < min {
+    for resource in Resource::ALL.into_iter().filter(|resource| resource.least() > 0) {
+        if d.of(resource) < min {
+            let has = words.of(d, resource);
             let text = format!("{name} has min_node {min}, but {has} cannot be spread over {min} VMs");
             found.push((ReasonCode::TooThin, text));
         }
@@ -157,36 +167,27 @@ fn of_tier(tier: &Tier, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String
         };
         found.push((ReasonCode::TooFewVms, text));
     }
-    let of = |part: fn(Amount) -> u32| {
-        if is_cpu(part) {
-            words.cpu(part(d))
-        } else {
-            words.mem(part(d))
-        }
-    };
-    for (part, other) in [(CPU, MEM), (MEM, CPU)] {
-        let Some(need) = fleet.fewest(part(d), is_cpu(part)) else {
+    for resource in Resource::ALL {
+        let Some(need) = fleet.fewest(d.of(resource), resource) else {
             continue;
         };
         if let Some(max) = tier.max_node.filter(|&max| u64::from(max) < need) {
-            let size = fleet.largest(is_cpu(part));
+            let size = words.number(fleet.largest(resource).into(), resource);
             let vm = if max == 1 { "a VM has" } else { "a VM has at most" };
-            let size = if is_cpu(part) {
-                words.cpu_number(size)
-            } else {
-                size.to_string()
-            };
             let text = format!(
                 "{name} needs {} and has max_node {max}, but {vm} {size}",
-                of(part)
+                words.of(d, resource)
             );
             found.push((ReasonCode::MaxNodeTooSmall, text));
         }
-        if u64::from(other(d)) < need {
+        let spread = Resource::ALL
+            .into_iter()
+            .filter(|&other| other != resource && other.least() > 0);
+        for other in spread.filter(|&other| u64::from(d.of(other)) < need) {
             let text = format!(
                 "{name}: {} can't be spread over the {need} VMs that {} need",
-                of(other),
-                of(part)
+                words.of(d, other),
+                words.of(d, resource)
             );
             found.push((ReasonCode::TooThin, text));
         }
@@ -194,7 +195,7 @@ fn of_tier(tier: &Tier, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String
     found
 }
 
-/// What a tier's own rules make impossible, where its size and its limits do not.
+/// What a tier's own rules make impossible, although its size and limits do not.
 fn of_rules(instance: &Instance, tier: &Tier, words: &Words) -> Option<(ReasonCode, String)> {
     let fleet = Fleet::of_tier(instance, tier);
     let (name, d) = (&tier.name, tier.demand);
@@ -216,18 +217,14 @@ fn of_rules(instance: &Instance, tier: &Tier, words: &Words) -> Option<(ReasonCo
         );
         return Some((ReasonCode::TooFewAllowed, text));
     }
-    for (part, needs) in [(CPU, words.cpu(d.cpu)), (MEM, words.mem(d.mem))] {
-        let most = fleet.most(is_cpu(part));
-        if u64::from(part(d)) > most {
-            let has = if is_cpu(part) {
-                words.cores(most)
-            } else {
-                format!("{most} mem_units")
-            };
+    for resource in Resource::ALL {
+        let (most, needs) = (fleet.most(resource), words.of(d, resource));
+        if u64::from(d.of(resource)) > most {
+            let has = words.amount(most, resource);
             let text = format!("{name} needs {needs}, but the {count} {ones} can give it only {has}");
             return Some((ReasonCode::TooFewAllowed, text));
         }
-        let need = fleet.fewest(part(d), is_cpu(part));
+        let need = fleet.fewest(d.of(resource), resource);
         if let (Some(need), Some(max)) = (need, tier.max_node)
             && u64::from(max) < need
         {
@@ -241,22 +238,19 @@ fn of_rules(instance: &Instance, tier: &Tier, words: &Words) -> Option<(ReasonCo
 
 fn of_sums(instance: &Instance, fleet: &Fleet, words: &Words) -> Vec<(ReasonCode, String)> {
     let mut found = Vec::new();
-    for (part, is_cpu) in [(CPU, true), (MEM, false)] {
-        let total: u64 = instance.tiers.iter().map(|t| u64::from(part(t.demand))).sum();
-        let most = fleet.most(is_cpu);
+    for resource in Resource::ALL {
+        let total: u64 = instance
+            .tiers
+            .iter()
+            .map(|t| u64::from(t.demand.of(resource)))
+            .sum();
+        let most = fleet.most(resource);
         if total > most {
-            let say = |n: u64| {
-                if is_cpu {
-                    words.cores(n)
-                } else {
-                    format!("{n} mem_units")
-                }
-            };
             let text = format!(
                 "the plan needs {} in all, but the {} VMs there can be have {}",
-                say(total),
+                words.amount(total, resource),
                 fleet.count,
-                say(most)
+                words.amount(most, resource)
             );
             found.push((ReasonCode::TooFewVms, text));
         }
@@ -282,10 +276,6 @@ pub fn together(instance: &Instance) -> Reason {
     }
 }
 
-fn is_cpu(part: fn(Amount) -> u32) -> bool {
-    part(Amount::new(1, 0)) == 1
-}
-
 /// Amounts in the units of the plan.
 pub struct Words {
     /// Hundredths of a core in one cpu step.
@@ -293,34 +283,34 @@ pub struct Words {
 }
 
 impl Words {
-    /// "1 core", "7 cores", "0.5 cores".
+    /// An amount of one resource: "1 core", "0.5 cores", "6 mem_units", "20 GB of disk", "2 GPUs".
     #[must_use]
-    pub fn cpu(&self, steps: u32) -> String {
-        self.cores(u64::from(steps))
+    pub fn of(&self, amount: Amount, resource: Resource) -> String {
+        self.amount(amount.of(resource).into(), resource)
     }
 
-    fn cores(&self, steps: u64) -> String {
-        let text = self.decimal(steps);
-        let noun = if text == "1" { "core" } else { "cores" };
-        format!("{text} {noun}")
+    /// The same for this many steps.
+    #[must_use]
+    pub fn amount(&self, steps: u64, resource: Resource) -> String {
+        let number = self.number(steps, resource);
+        let plural = if number == "1" { "" } else { "s" };
+        match resource {
+            Resource::Cpu => format!("{number} core{plural}"),
+            Resource::Mem => format!("{number} mem_unit{plural}"),
+            Resource::Disk => format!("{number} GB of disk"),
+            Resource::Gpus => format!("{number} GPU{plural}"),
+        }
     }
 
-    fn cpu_number(&self, steps: u32) -> String {
-        self.decimal(u64::from(steps))
-    }
-
-    fn decimal(&self, steps: u64) -> String {
+    /// The number alone.
+    fn number(&self, steps: u64, resource: Resource) -> String {
+        if resource != Resource::Cpu {
+            return steps.to_string();
+        }
         let all = steps.saturating_mul(u64::from(self.hundredths));
         match (all / 100, all % 100) {
             (whole, 0) => whole.to_string(),
             (whole, part) => format!("{whole}.{part:02}").trim_end_matches('0').to_owned(),
         }
-    }
-
-    /// "1 mem_unit", "6 mem_units".
-    #[must_use]
-    #[allow(clippy::unused_self)] // beside `cpu`, so that callers treat both alike
-    pub fn mem(&self, units: u32) -> String {
-        format!("{units} mem_unit{}", if units == 1 { "" } else { "s" })
     }
 }

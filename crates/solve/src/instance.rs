@@ -1,9 +1,9 @@
 //! One placement question in whole numbers, and nothing else.
 //!
 //! The solver's own vocabulary: tiers with a total demand, VMs with a capacity, and what runs on
-//! them now. It knows no names of clouds or engines and no units: a cpu step is one core in
-//! cpuset mode and 0.01 core in quota mode, a memory step is one `mem_unit`. Turning topologies
-//! and plans into this form is the job of the service's `pose`, never of this module.
+//! them now. It knows no names of clouds or engines, and no units: a cpu step is one core in cpuset
+//! mode and 0.01 core in quota mode, a memory step is one `mem_unit`, a step of disk is a gigabyte.
+//! The service's `pose` turns topologies and plans into this form, never this module.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ pub struct Weights {
     pub container_set: u32,
     /// An existing container of a tier in the plan, removed.
     pub container_delete: u32,
-    /// The same, where the tier has `max_node` 1.
+    /// The same, if the tier has `max_node` 1.
     pub container_delete_pinned: u32,
 }
 
@@ -45,26 +45,101 @@ impl Default for Weights {
 /// Index of a tier in [`Instance::tiers`].
 pub type TierIx = usize;
 
-/// An amount of both resources, in steps.
+/// What VMs have and containers take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// Processor.
+    Cpu,
+    /// Memory.
+    Mem,
+    /// Disk.
+    Disk,
+    /// Graphics processors.
+    Gpus,
+}
+
+impl Resource {
+    /// All of them, in the order in which the solver counts them.
+    pub const ALL: [Self; 4] = [Self::Cpu, Self::Mem, Self::Disk, Self::Gpus];
+
+    /// The fewest steps that a container has.
+    #[must_use]
+    pub const fn least(self) -> u32 {
+        match self {
+            Self::Cpu | Self::Mem => 1,
+            Self::Disk | Self::Gpus => 0,
+        }
+    }
+}
+
+/// An amount of every resource, in steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Amount {
     /// Cpu steps (one core in cpuset mode, 0.01 core in quota mode).
     pub cpu: u32,
     /// Memory units.
     pub mem: u32,
+    /// Gigabytes of disk.
+    pub disk: u32,
+    /// Graphics processors.
+    pub gpus: u32,
 }
 
 impl Amount {
-    /// An amount of `cpu` steps and `mem` units.
+    /// An amount of `cpu` steps and `mem` units, and of nothing else.
     #[must_use]
     pub const fn new(cpu: u32, mem: u32) -> Self {
-        Self { cpu, mem }
+        Self {
+            cpu,
+            mem,
+            disk: 0,
+            gpus: 0,
+        }
     }
 
-    /// Whether both parts are zero.
+    /// The part that is of one resource.
+    #[must_use]
+    pub const fn of(self, resource: Resource) -> u32 {
+        match resource {
+            Resource::Cpu => self.cpu,
+            Resource::Mem => self.mem,
+            Resource::Disk => self.disk,
+            Resource::Gpus => self.gpus,
+        }
+    }
+
+    /// Sets the part that is of one resource.
+    pub const fn set(&mut self, resource: Resource, steps: u32) {
+        match resource {
+            Resource::Cpu => self.cpu = steps,
+            Resource::Mem => self.mem = steps,
+            Resource::Disk => self.disk = steps,
+            Resource::Gpus => self.gpus = steps,
+        }
+    }
+
+    /// The same with another part of one resource.
+    #[must_use]
+    pub const fn with(mut self, resource: Resource, steps: u32) -> Self {
+        self.set(resource, steps);
+        self
+    }
+
+    /// Whether all parts are zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
-        self.cpu == 0 && self.mem == 0
+        self.cpu == 0 && self.mem == 0 && self.disk == 0 && self.gpus == 0
+    }
+
+    /// Most containers that it can be divided over, by its steps.
+    #[must_use]
+    pub fn most_parts(self) -> u32 {
+        let least = |resource: &Resource| resource.least() > 0;
+        let parts = Resource::ALL
+            .into_iter()
+            .filter(least)
+            .map(|resource| self.of(resource));
+        parts.min().unwrap_or(0)
     }
 }
 
@@ -90,25 +165,25 @@ pub struct HostPort {
     pub address: Option<IpAddr>,
 }
 
-/// Something said of every VM that exists and of every shape of new ones.
+/// A value for every existing VM and for every shape of new ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PerVm<T> {
-    /// Of each of [`Instance::vms`].
+    /// For each of [`Instance::vms`].
     pub vms: Vec<T>,
-    /// Of each of [`Instance::shapes`].
+    /// For each of [`Instance::shapes`].
     pub shapes: Vec<T>,
 }
 
-/// What tiers may ask of the VMs that they are on. Tiers of the same rules share them.
+/// Conditions that tiers may have on their VMs. Tiers with the same rules share them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
     /// Where the tier may be; `None`: anywhere.
     pub allowed: Option<Arc<PerVm<bool>>>,
-    /// Failure domains, of which each may have one container of the tier; a VM without one none. `None`: a
-    /// VM is a domain of its own.
+    /// Failure domains, each of which may have one container of the tier; a VM without a domain may
+    /// have none. `None`: each VM is a domain of its own.
     pub domains: Option<Arc<PerVm<Option<u32>>>>,
-    /// How unwelcome each VM is, at most [`MOST_DISLIKED`]. It decides among placements of equal cost and
-    /// equally many actions. `None`: all are equally welcome.
+    /// How much each VM is disliked, at most [`MOST_DISLIKED`]. This decides among placements with
+    /// equal cost and equally many actions. `None`: all VMs are equal.
     pub dislikes: Option<Arc<PerVm<u32>>>,
 }
 
@@ -120,7 +195,7 @@ pub const MOST_DISLIKED: u32 = 100;
 pub struct Tier {
     /// Flat name, for explanations only.
     pub name: String,
-    /// Total over all containers. A tier whose demand is zero in both parts is not placed at all.
+    /// Total over all containers. A tier whose demand is zero in all parts is not placed at all.
     pub demand: Amount,
     /// Fewest VMs that the tier may be on; 0 and 1 mean the same.
     pub min_node: u32,
@@ -128,7 +203,7 @@ pub struct Tier {
     pub max_node: Option<u32>,
     /// Host ports that each of its containers publishes.
     pub ports: BTreeSet<HostPort>,
-    /// What it asks of VMs.
+    /// Its conditions on VMs.
     pub rules: Rules,
 }
 
@@ -144,8 +219,8 @@ pub struct Vm {
     /// Whether it is not in use yet: using it then costs as much as a new VM, and leaving it alone
     /// costs nothing.
     pub spare: bool,
-    /// Whether it takes nothing new: containers on it may stay, be resized within what they hold together
-    /// now, or go.
+    /// Whether it takes nothing new: containers on it may stay, be resized within what they now
+    /// hold together, or be removed.
     pub cordoned: bool,
 }
 
@@ -168,9 +243,9 @@ pub struct Shape {
     pub name: String,
     /// What such a VM has in all.
     pub capacity: Amount,
-    /// What one costs that is used, where that is not `vm_create`.
+    /// The cost of a used one, if that is not `vm_create`.
     pub price: Option<u32>,
-    /// Most of them, where that is less than [`Instance::max_new`].
+    /// Most of them, if that is less than [`Instance::max_new`].
     pub max: Option<u32>,
 }
 
@@ -200,27 +275,27 @@ pub struct Instance {
     pub tiers: Vec<Tier>,
     /// VMs that exist.
     pub vms: Vec<Vm>,
-    /// What VMs still to be made can be like.
+    /// The shapes of VMs that are still to be made.
     pub shapes: Vec<Shape>,
     /// How many VMs can still be made, of all shapes together; `None` is as many as wanted.
     pub max_new: Option<u32>,
     /// Most VMs in use, existing and new together.
     pub max_vms: Option<u32>,
-    /// Fewest VMs, with containers or without; as many as there can be, where that is less. Where there are
-    /// several shapes, those made with nothing on them are of the cheapest one that has no `max`, and spares
-    /// are not taken into use for that.
+    /// Fewest VMs, with containers or without; or as many as there can be, if that is less. If
+    /// there are several shapes, those made with nothing on them are of the cheapest one that has
+    /// no `max`, and spares are not taken into use for that.
     pub min_vms: u32,
     /// Prices.
     pub weights: Weights,
     /// Hundredths of a core in one cpu step, for explanations only.
     pub cpu_step: u32,
     /// Whether a plan that asks for the current totals may be answered with "nothing changes".
-    /// Not so when containers of tiers that the plan no longer has are to go.
+    /// Not if containers of tiers that the plan no longer has are to be removed.
     pub may_stay: bool,
 }
 
 impl Instance {
-    /// What an existing VM has to give: where it is cordoned, no more than it holds of the plan's tiers.
+    /// What an existing VM can give: if it is cordoned, no more than it holds of the plan's tiers.
     #[must_use]
     pub fn room(&self, vm: &Vm) -> Amount {
         if !vm.cordoned {
@@ -230,14 +305,13 @@ impl Instance {
         let mut tiers = BTreeSet::new();
         let mut held = vm.held.clone();
         held.retain(|h| wanted(h.0) && tiers.insert(h.0));
-        let sum = held.iter().fold(Amount::default(), |sum, (_, amount)| Amount {
-            cpu: sum.cpu.saturating_add(amount.cpu),
-            mem: sum.mem.saturating_add(amount.mem),
-        });
-        Amount {
-            cpu: sum.cpu.min(vm.capacity.cpu),
-            mem: sum.mem.min(vm.capacity.mem),
+        let mut room = vm.capacity;
+        for resource in Resource::ALL {
+            let sizes = held.iter().map(|(_, amount)| amount.of(resource));
+            let sum = sizes.fold(0, u32::saturating_add);
+            room.set(resource, sum.min(vm.capacity.of(resource)));
         }
+        room
     }
 
     /// Number of VMs that may still be made, whatever is deleted: `max_new` and `max_vms` together.

@@ -3,8 +3,8 @@
 //! Every tier gets a value. However the values are chosen, a VM is worth at most the most valuable
 //! load that it has room for, so that all values, less what the loads of all VMs are worth beyond their price,
 //! is below the price of every placement (Lagrange's way with the condition that every tier is
-//! somewhere). The most valuable load is a knapsack with two sizes, solved by a table for all VMs at
-//! once; the values are moved towards tiers that too few of the best loads have.
+//! somewhere). The most valuable load is a knapsack with two sizes, those of the resources of which
+//! most is asked for, solved by a table for all VMs at once; the values are moved towards tiers that too few of the best loads have.
 //!
 //! Sizes may be rounded down to keep the table small. That only lowers the bound.
 
@@ -12,7 +12,8 @@
 
 use super::bound;
 use super::evidence::{Bound, Certificate, Prover};
-use super::problem::{Kind, Pair, Problem};
+use super::problem::{Kind, Problem};
+use super::resources::Amounts;
 
 /// Most entries of the table for one tier.
 const STATES: usize = 1 << 16;
@@ -24,16 +25,16 @@ const WORK: usize = 6_000_000_000;
 const ROUNDS: usize = 2_500;
 /// The first step, as a share of the way to the price known.
 const REACH: f64 = 0.3;
-/// Each step is so much of the one before.
+/// Each step is this much of the one before.
 const SHRINK: f64 = 0.998;
-/// So much of the direction is that of the rounds before: one load says little.
+/// This much of the direction comes from the rounds before: one load says little.
 const TREND: f64 = 0.8;
 /// Values are multiples of one over this, or more, so that sums are exact.
 const FINENESS: f64 = 16_384.0;
 
-/// No placement with a relative price below `below` costs less than this. `None` where tiers may be
-/// divided, and where the tables would be too large. It ends after a bounded amount of work, or when
-/// nobody wants it any more.
+/// No placement with a relative price below `below` costs less than this. `None` if tiers may be
+/// divided, or if the tables would be too large. It ends after a limited amount of work, or when
+/// nobody wants the result any more.
 #[must_use]
 pub fn floor(problem: &Problem, below: i64, unwanted: &dyn Fn() -> bool) -> Option<Bound> {
     let mut search = Search::new(problem, below)?;
@@ -68,11 +69,12 @@ pub fn floor(problem: &Problem, below: i64, unwanted: &dyn Fn() -> bool) -> Opti
     let idle = problem.idle.floor();
     let scale = search.scale;
     best.is_finite().then(|| Bound {
-        // Dearer placements were not asked about.
+        // More expensive placements were not asked about.
         value: (search.round_up(best) + idle).min(below),
         by: Prover::Knapsack,
         certificate: Certificate::Values {
             scale: scale as i64,
+            resources: search.resources,
             news: vec![search.news],
             values: proof.iter().map(|value| (value * scale).round() as i64).collect(),
         },
@@ -92,7 +94,9 @@ pub fn applies(problem: &Problem) -> bool {
 struct Search<'a> {
     problem: &'a Problem,
     kind: Kind,
-    /// Rows (cpu) and columns (memory) of the table, less one.
+    /// The two resources that count.
+    resources: [usize; 2],
+    /// Rows and columns of the table, by the first and the second of them, less one.
     size: [usize; 2],
     demand: Vec<[usize; 2]>,
     existing: Vec<[usize; 2]>,
@@ -100,7 +104,7 @@ struct Search<'a> {
     /// Most new VMs of a placement below the price asked for.
     news: usize,
     scale: f64,
-    /// Values beyond these make no bound better.
+    /// Larger values do not improve a bound.
     least: f64,
     most: f64,
     /// Entries worked out for one bound.
@@ -118,8 +122,11 @@ impl<'a> Search<'a> {
             return None;
         }
         let kind = problem.only_kind()?;
-        let unit = units(problem, kind)?;
-        let cut = |pair: Pair| [0, 1].map(|r| usize::try_from(pair[r] / unit[r]).unwrap_or(0));
+        let resources = problem.tightest();
+        let unit = units(problem, kind, resources)?;
+        let part =
+            |amounts: Amounts, nth: usize| usize::try_from(amounts[resources[nth]] / unit[nth]).unwrap_or(0);
+        let cut = |amounts: Amounts| [0, 1].map(|nth| part(amounts, nth));
         let existing: Vec<[usize; 2]> = problem.existing.iter().map(|&c| cut(c)).collect();
         let new_vm = cut(kind.capacity);
         let size = existing
@@ -146,6 +153,7 @@ impl<'a> Search<'a> {
         Some(Self {
             problem,
             kind,
+            resources,
             size,
             demand,
             existing,
@@ -163,14 +171,19 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// What volume makes each tier worth.
+    /// What each tier is worth by volume alone.
     fn first_values(&self) -> Vec<f64> {
         let problem = self.problem;
         let total = problem.total();
         let room = self.kind.capacity;
         let share = |r: usize| total[r] as f64 / room[r].max(1) as f64;
-        let r = usize::from(share(1) > share(0));
-        let value = |d: Pair| {
+        let [first, second] = self.resources;
+        let r = if share(second) > share(first) {
+            second
+        } else {
+            first
+        };
+        let value = |d: Amounts| {
             let part = d[r] as f64 / room[r].max(1) as f64;
             problem.create_cost as f64 + self.kind.cost as f64 * part
         };
@@ -216,7 +229,7 @@ impl<'a> Search<'a> {
         (bound / self.scale, taken)
     }
 
-    /// Where a table has the entry for so much room.
+    /// Where a table has the entry for this much room.
     fn entry(&self, room: [usize; 2]) -> usize {
         room[0] * (self.size[1] + 1) + room[1]
     }
@@ -246,7 +259,7 @@ impl<'a> Search<'a> {
         f64::from(self.own[held.len() * states + self.entry(room)])
     }
 
-    /// Counts what it holds of its most valuable load, and answers with the room for the rest.
+    /// Counts what it holds of its most valuable load, and returns the room for the rest.
     fn load_held(&self, held: &[(usize, f32)], mut room: [usize; 2], taken: &mut [f64]) -> [usize; 2] {
         let states = self.states();
         for (at, &(item, _)) in held.iter().enumerate().rev() {
@@ -287,7 +300,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Prices differ by whole steps, so that a bound between two of them is as good as the next one.
+    /// Prices differ by whole steps, so a bound between two of them is as good as the next one.
     fn round_up(&self, bound: f64) -> i64 {
         let problem = self.problem;
         let mut step = self.kind.cost.abs();
@@ -323,11 +336,11 @@ fn raise(from: &[f32], to: &mut [f32], size: [usize; 2], [rows, shift]: [usize; 
 }
 
 /// Steps of the two resources: what all sizes are multiples of, or coarser.
-fn units(problem: &Problem, kind: Kind) -> Option<[i64; 2]> {
+fn units(problem: &Problem, kind: Kind, resources: [usize; 2]) -> Option<[i64; 2]> {
     let rooms = problem.existing.iter().chain([&kind.capacity]);
     let sizes = || problem.items.iter().map(|it| &it.demand).chain(rooms.clone());
-    let mut unit = [0, 1].map(|r| sizes().fold(0, |all, size| gcd(all, size[r])).max(1));
-    let most = [0, 1].map(|r| rooms.clone().map(|room| room[r]).max().unwrap_or(0));
+    let mut unit = resources.map(|r| sizes().fold(0, |all, size| gcd(all, size[r])).max(1));
+    let most = resources.map(|r| rooms.clone().map(|room| room[r]).max().unwrap_or(0));
     let states = |unit: [i64; 2]| {
         let rows = [0, 1].map(|r| {
             usize::try_from(most[r] / unit[r])

@@ -6,8 +6,8 @@
 //!                                            └──> explain (no solution)
 //! ```
 //!
-//! A pure room: time comes in as a clock to ask, randomness from a fixed seed, and nothing here
-//! knows of clouds, engines or files. The one thing it does to the outside is to use threads.
+//! A pure room: time comes from a clock that is passed in, random numbers from a fixed seed, and
+//! nothing here knows of clouds, engines or files. The only thing it uses from outside is threads.
 
 pub mod answer;
 pub mod instance;
@@ -36,16 +36,19 @@ mod options;
 mod packing;
 mod parts;
 mod pinned;
+mod portfolio;
 mod problem;
 mod program;
 mod relax;
 mod repair;
 mod resizes;
+mod resources;
 mod rng;
 mod rules;
 mod search;
 mod starts;
 mod tally;
+mod tariff;
 mod team;
 mod terms;
 #[cfg(test)]
@@ -58,7 +61,8 @@ pub use answer::{Answer, Counters, EndedBy, PlacedVm, Progress, Step, VmRef};
 pub use evidence::{Finder, Prover};
 pub use explain::{Infeasible, Reason, ReasonCode};
 pub use instance::{
-    Amount, HostPort, Instance, MOST_DISLIKED, PerVm, Protocol, Rules, Shape, Tier, TierIx, Vm, Weights,
+    Amount, HostPort, Instance, MOST_DISLIKED, PerVm, Protocol, Resource, Rules, Shape, Tier, TierIx, Vm,
+    Weights,
 };
 pub use repair::{Change, Repair};
 pub use search::solve;

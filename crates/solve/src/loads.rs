@@ -1,69 +1,69 @@
 //! Whether amounts exist for tiers whose sets of VMs are decided one after the other.
 //!
 //! Amounts exist if and only if, in each resource on its own, no set `U` of the VMs is asked for
-//! more than it has: tiers that are only on VMs of `U` bring all their demand, every other
-//! container on a VM of `U` at least one step (max-flow min-cut with lower bounds of one). Not
-//! all sets need be looked at. What is asked of `U` and what it has are sums over the pieces
-//! into which the tiers that are only on VMs of `U` tie it, so that one such piece is
-//! overloaded if `U` is. A piece is a single VM, or the union of sets of divided tiers that hang together:
-//! few, where few tiers are divided. Where many divided tiers meet on one VM there are more than can be
-//! looked at; then some are left out, so that what is refused is impossible, but what is not refused
-//! has to be checked ([`Loads::exact`]).
+//! more than it has: tiers that are only on VMs of `U` bring all their demand, and every other
+//! container on a VM of `U` brings at least what containers must have (max-flow min-cut with lower
+//! bounds). Not all sets need to be looked at. What is asked of `U`, and what it has, are sums over
+//! pieces: the tiers that are only on VMs of `U` connect its VMs, and if `U` is overloaded, then
+//! one such piece is. A piece is a single VM, or the union of sets of divided tiers that are
+//! connected. There are few pieces if few tiers are divided. If many divided tiers meet on one VM,
+//! there are more than can be looked at; then some are left out, so that what is refused is
+//! impossible, but what is not refused has to be checked ([`Loads::exact`]).
 //!
-//! It must not allocate once its vectors have grown, and knows nothing of prices.
+//! It must not allocate once its vectors have grown, and it knows nothing of prices.
 
 #![allow(clippy::indexing_slicing)] // ranks and VMs are bounded by the sizes made in `new`
 
-use super::problem::Pair;
+use super::resources::{LEAST, plus, within};
 
 /// A set of VMs, one bit each.
 pub type Set = u32;
 
 /// Several VMs tied together by divided tiers.
 #[derive(Debug, Clone, Copy)]
-struct Piece {
+struct Piece<const R: usize> {
     set: Set,
-    load: Pair,
-    room: Pair,
+    load: [i64; R],
+    room: [i64; R],
 }
 
-/// What came of adding pieces.
+/// The result of adding pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tied {
     /// All were added.
     All,
     /// Some were left out.
     Some,
-    /// One has not the room for what it is asked for.
+    /// One does not have the room that is asked of it.
     Overloaded,
 }
 
-/// What is asked of the VMs by the tiers decided so far.
+/// What is asked of the VMs by the tiers decided so far, of the first `R` resources.
 #[derive(Debug)]
-pub struct Loads {
-    room: Vec<Pair>,
+pub struct Loads<const R: usize> {
+    room: Vec<[i64; R]>,
     /// For each number of tiers decided, the load of each VM.
-    single: Vec<Pair>,
-    /// For each number of tiers decided, one behind the other, the pieces.
-    pieces: Vec<Piece>,
+    single: Vec<[i64; R]>,
+    /// For each number of tiers decided, one after the other, the pieces.
+    pieces: Vec<Piece<R>>,
     /// Where the pieces of each number of tiers decided begin.
     starts: Vec<usize>,
-    decided: Vec<(Set, Pair)>,
+    decided: Vec<(Set, [i64; R])>,
     /// After how many decisions pieces were first left out.
     inexact: Option<usize>,
 }
 
-/// Most pieces after one decision. Beyond some hundred, a flow at the end costs less than they do.
+/// Most pieces after one decision. Beyond some hundred, they cost more than a flow at the end.
 const MOST_PIECES: usize = 256;
 /// Most pieces kept for all decisions together: 40 MB.
 const MOST_KEPT: usize = 1 << 20;
 
-impl Loads {
+impl<const R: usize> Loads<R> {
     /// Nothing decided yet.
     #[must_use]
-    pub fn new(room: Vec<Pair>) -> Self {
+    pub fn new(room: Vec<[i64; R]>) -> Self {
         Self {
-            single: vec![[0; 2]; room.len()],
+            single: vec![[0; R]; room.len()],
             room,
             pieces: Vec::new(),
             starts: vec![0],
@@ -72,7 +72,7 @@ impl Loads {
         }
     }
 
-    /// Whether amounts surely exist for what is decided.
+    /// Whether amounts certainly exist for what is decided.
     #[must_use]
     pub const fn exact(&self) -> bool {
         self.inexact.is_none()
@@ -80,20 +80,20 @@ impl Loads {
 
     /// Whether a VM has room for all of `demand`.
     #[must_use]
-    pub fn fits(&self, vm: usize, demand: Pair) -> bool {
+    pub fn fits(&self, vm: usize, demand: [i64; R]) -> bool {
         let load = self.single[self.decided.len() * self.room.len() + vm];
-        within([load[0] + demand[0], load[1] + demand[1]], self.room[vm])
+        within(plus(load, demand), self.room[vm])
     }
 
     /// Decides a tier: `demand` is on all VMs of `set`. False if no amounts exist then, and
     /// nothing is decided.
-    pub fn push(&mut self, set: Set, demand: Pair) -> bool {
+    pub fn push(&mut self, set: Set, demand: [i64; R]) -> bool {
         let count = self.room.len();
         let base = self.decided.len() * count;
-        let each = if set.is_power_of_two() { demand } else { [1, 1] };
+        let each = if set.is_power_of_two() { demand } else { least() };
         for vm in bits(set) {
             let load = self.single[base + vm];
-            if !within([load[0] + each[0], load[1] + each[1]], self.room[vm]) {
+            if !within(plus(load, each), self.room[vm]) {
                 return false;
             }
         }
@@ -102,7 +102,7 @@ impl Loads {
         for at in if whole { start..end } else { end..end } {
             let mut piece = self.pieces[at];
             let more = inside(set, demand, piece.set);
-            piece.load = [piece.load[0] + more[0], piece.load[1] + more[1]];
+            piece.load = plus(piece.load, more);
             if !within(piece.load, piece.room) {
                 self.pieces.truncate(end);
                 return false;
@@ -122,7 +122,7 @@ impl Loads {
         self.single.extend_from_within(base..);
         for vm in bits(set) {
             let load = &mut self.single[base + count + vm];
-            *load = [load[0] + each[0], load[1] + each[1]];
+            *load = plus(*load, each);
         }
         self.decided.push((set, demand));
         self.starts.push(end);
@@ -144,11 +144,11 @@ impl Loads {
         }
     }
 
-    /// Adds the pieces that a divided tier makes: its own set, and that with all it touches. Those of
-    /// this decision begin at `start`.
-    fn tie(&mut self, set: Set, demand: Pair, start: usize) -> Tied {
+    /// Adds the pieces that a divided tier makes: its own set, and its union with everything that
+    /// it touches. Those of this decision begin at `start`.
+    fn tie(&mut self, set: Set, demand: [i64; R], start: usize) -> Tied {
         let before = self.pieces.len();
-        let known = |pieces: &[Piece], wanted: Set| pieces.iter().any(|p| p.set == wanted);
+        let known = |pieces: &[Piece<R>], wanted: Set| pieces.iter().any(|p| p.set == wanted);
         if !known(&self.pieces[start..], set) && !self.begin(set, set, demand) {
             return Tied::Overloaded;
         }
@@ -173,16 +173,14 @@ impl Loads {
         Tied::All
     }
 
-    /// Adds one piece, the tier that is being decided included.
-    fn begin(&mut self, piece: Set, set: Set, demand: Pair) -> bool {
+    /// Adds one piece, including the tier that is being decided.
+    fn begin(&mut self, piece: Set, set: Set, demand: [i64; R]) -> bool {
         let mut load = inside(set, demand, piece);
         for &(set, demand) in &self.decided {
             let more = inside(set, demand, piece);
-            load = [load[0] + more[0], load[1] + more[1]];
+            load = plus(load, more);
         }
-        let room = bits(piece).fold([0, 0], |sum: Pair, vm| {
-            [sum[0] + self.room[vm][0], sum[1] + self.room[vm][1]]
-        });
+        let room = bits(piece).fold([0; R], |sum, vm| plus(sum, self.room[vm]));
         self.pieces.push(Piece {
             set: piece,
             load,
@@ -204,15 +202,16 @@ pub fn bits(set: Set) -> impl Iterator<Item = usize> {
     })
 }
 
-/// What a tier on `set` asks of the VMs of `piece` at least.
-fn inside(set: Set, demand: Pair, piece: Set) -> Pair {
+/// What a container has at least.
+fn least<const R: usize>() -> [i64; R] {
+    std::array::from_fn(|r| LEAST[r])
+}
+
+/// The least that a tier on `set` asks of the VMs of `piece`.
+fn inside<const R: usize>(set: Set, demand: [i64; R], piece: Set) -> [i64; R] {
     if set & !piece == 0 {
         return demand;
     }
-    let steps = i64::from((set & piece).count_ones());
-    [steps, steps]
-}
-
-fn within(load: Pair, room: Pair) -> bool {
-    load[0] <= room[0] && load[1] <= room[1]
+    let containers = i64::from((set & piece).count_ones());
+    least().map(|least| least * containers)
 }

@@ -14,10 +14,11 @@ use good_lp::{Expression, ProblemVariables, SolverModel, constraint, variable};
 
 use super::exact;
 use super::highs::{self, End, Options};
-use super::problem::{Pair, Problem};
+use super::problem::Problem;
+use super::resources::{Amounts, LEAST, smaller};
 use super::rules::Origin;
 
-/// What came out of the program.
+/// The result of the program.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
     /// The cheapest placement found: for each slot (existing VMs, then new ones) the items on it.
@@ -68,14 +69,16 @@ pub fn solve(
     for s in 0..slots {
         let cap = problem.capacity(origin(s));
         for (i, it) in problem.items.iter().enumerate() {
-            // Where a tier may not be, the flag stays down.
+            // If a tier may not be there, the flag is 0.
             let may = if problem.allows(i, origin(s)) { 1.0 } else { 0.0 };
             on[s].push(vars.add(variable().integer().min(0).max(may)));
             let most = most(it.demand, cap);
-            amount[s].push([0, 1].map(|r| vars.add(variable().min(0).max(most[r] as f64))));
+            let each = problem.asked.iter();
+            let each = each.map(|&r| vars.add(variable().min(0).max(most[r] as f64)));
+            amount[s].push(each.collect::<Vec<_>>());
         }
     }
-    // VMs kept without containers: standing ones, and fresh ones.
+    // VMs kept without containers: existing ones, and fresh ones.
     let rule = problem.idle;
     let idle_most = [rule.standing, rule.spares + problem.max_new];
     let idle = idle_most.map(|most| vars.add(variable().min(0).max(most.min(rule.least) as f64)));
@@ -114,8 +117,8 @@ pub fn solve(
     for (s, i, now, same) in kept {
         let most = most(problem.items[i].demand, problem.capacity(origin(s)));
         model.add_constraint(constraint!(same <= on[s][i]));
-        for r in 0..2 {
-            let (amount, now, most) = (amount[s][i][r], now[r] as f64, most[r] as f64);
+        for (at, &r) in problem.asked.iter().enumerate() {
+            let (amount, now, most) = (amount[s][i][at], now[r] as f64, most[r] as f64);
             model.add_constraint(constraint!(amount >= now * same));
             model.add_constraint(constraint!(amount <= most + (now - most) * same));
         }
@@ -139,14 +142,16 @@ pub fn solve(
             any += x;
             let most = most(it.demand, cap);
             model.add_constraint(constraint!(x <= used[s]));
-            for r in 0..2 {
-                model.add_constraint(constraint!(amount[s][i][r] <= most[r] as f64 * x));
-                model.add_constraint(constraint!(amount[s][i][r] >= x));
+            for (at, &r) in problem.asked.iter().enumerate() {
+                model.add_constraint(constraint!(amount[s][i][at] <= most[r] as f64 * x));
+                if LEAST[r] > 0 {
+                    model.add_constraint(constraint!(amount[s][i][at] >= LEAST[r] as f64 * x));
+                }
             }
         }
         model.add_constraint(constraint!(used[s] <= any));
-        for r in 0..2 {
-            let load: Expression = amount[s].iter().map(|a| a[r]).sum();
+        for (at, &r) in problem.asked.iter().enumerate() {
+            let load: Expression = amount[s].iter().map(|a| a[at]).sum();
             model.add_constraint(constraint!(load <= cap[r] as f64 * used[s]));
         }
         for clique in &cliques {
@@ -158,8 +163,8 @@ pub fn solve(
         }
     }
     for (i, it) in problem.items.iter().enumerate() {
-        for r in 0..2 {
-            let sum: Expression = amount.iter().map(|a| a[i][r]).sum();
+        for (at, &r) in problem.asked.iter().enumerate() {
+            let sum: Expression = amount.iter().map(|a| a[i][at]).sum();
             model.add_constraint(constraint!(sum == it.demand[r] as f64));
         }
         let nodes: Expression = on.iter().map(|x| x[i]).sum();
@@ -203,8 +208,8 @@ pub fn solve(
     ) else {
         return Outcome::default();
     };
-    // Used flags come first, then for each slot, for each item, one flag and two amounts.
-    let flag = |s: usize, i: usize| slots + (s * n + i) * 3;
+    // Used flags come first, then for each slot, for each item, one flag and an amount of each resource.
+    let flag = |s: usize, i: usize| slots + (s * n + i) * (1 + problem.asked.len());
     let places = (!run.values.is_empty()).then(|| {
         let on = |s: usize, i: usize| run.values.get(flag(s, i)).is_some_and(|&x| x > 0.5);
         (0..slots)
@@ -222,12 +227,12 @@ pub fn solve(
 }
 
 /// Most that one container of a tier can hold on a VM.
-fn most(demand: Pair, cap: Pair) -> Pair {
-    [demand[0].min(cap[0]), demand[1].min(cap[1])]
+fn most(demand: Amounts, cap: Amounts) -> Amounts {
+    smaller(demand, cap)
 }
 
-/// Sets of tiers of which at most one can be on a VM, together covering every port conflict: each pair
-/// not covered yet is widened as far as it goes.
+/// Sets of tiers of which at most one can be on a VM, which together cover every port conflict:
+/// each pair that is not covered yet is extended as far as possible.
 #[must_use]
 pub fn cliques(problem: &Problem) -> Vec<Vec<usize>> {
     let publishing: Vec<usize> = (0..problem.items.len())

@@ -1,14 +1,15 @@
 //! One step of the improvement: a few VMs are emptied and filled again at the least price.
 //!
 //! The step is exact within its node limit ([`super::cluster`]). An equally cheap placement is
-//! taken too, so that the search drifts; a dearer one never.
+//! accepted, too, so that the search moves on; a more expensive one never is.
 
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
 use super::cluster::{self, Cluster, ClusterTier, ClusterVm, Reach, Set};
 use super::meter::{Meter, UNLIMITED};
 use super::packing::Packing;
-use super::problem::{Pair, Problem};
+use super::problem::Problem;
+use super::resources::{Amounts, plus};
 use super::watch::Watch;
 
 /// What a step did.
@@ -18,17 +19,16 @@ pub struct Step {
     pub nodes: u64,
 }
 
-/// The question of placing everything that is on `slots` on `slots` anew.
+/// The question of placing again everything that is on `slots`.
 #[must_use]
 pub fn question(problem: &Problem, packing: &Packing, slots: &[usize]) -> (Vec<usize>, Cluster) {
     let mut items: Vec<usize> = Vec::new();
-    let mut demands: Vec<Pair> = Vec::new();
+    let mut demands: Vec<Amounts> = Vec::new();
     let mut inside: Vec<usize> = Vec::new();
     for &slot in slots {
         for &(item, amount) in &packing.slots[slot].boxes {
             if let Some(at) = items.iter().position(|&i| i == item) {
-                demands[at][0] += amount[0];
-                demands[at][1] += amount[1];
+                demands[at] = plus(demands[at], amount);
                 inside[at] += 1;
             } else {
                 items.push(item);
@@ -95,7 +95,7 @@ pub fn cluster(problem: &Problem, packing: &Packing, slots: &[usize], tiers: Vec
 
 /// What each of `slots` holds of a tier now.
 #[must_use]
-pub fn now(problem: &Problem, packing: &Packing, slots: &[usize], item: usize) -> Vec<Pair> {
+pub fn now(problem: &Problem, packing: &Packing, slots: &[usize], item: usize) -> Vec<Amounts> {
     let held = |&slot: &usize| {
         let held = problem.held_by(packing.slots[slot].origin);
         let at = held.binary_search_by_key(&item, |h| h.0).ok()?;
@@ -104,7 +104,7 @@ pub fn now(problem: &Problem, packing: &Packing, slots: &[usize], item: usize) -
     slots.iter().map(|slot| held(slot).unwrap_or_default()).collect()
 }
 
-/// Which of `slots` a tier may be on, beside its containers on slots that are `outside`.
+/// Which of `slots` a tier may be on, next to its containers on slots that are `outside`.
 pub fn may(
     problem: &Problem,
     packing: &Packing,
@@ -122,7 +122,7 @@ pub fn may(
     may
 }
 
-/// For each of `slots`, the others that are in the same failure domain; nothing where there are none.
+/// For each of `slots`, the others in the same failure domain; empty if there are none.
 #[must_use]
 pub fn apart(problem: &Problem, packing: &Packing, slots: &[usize], item: usize) -> Vec<Set> {
     let rule = &problem.items[item].rule;
@@ -139,8 +139,8 @@ pub fn apart(problem: &Problem, packing: &Packing, slots: &[usize], item: usize)
     (0..slots.len()).map(others).collect()
 }
 
-/// VMs of the same size and price, on which every container costs the same, are interchangeable; where
-/// resizing costs something, only if they hold the same as well.
+/// VMs of the same size and price, on which every container costs the same, are interchangeable; if
+/// resizing costs something, only if they also hold the same.
 fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[ClusterTier]) -> Vec<ClusterVm> {
     let mut vms: Vec<ClusterVm> = Vec::with_capacity(slots.len());
     for (at, &slot) in slots.iter().enumerate() {
@@ -164,8 +164,8 @@ fn classify(problem: &Problem, packing: &Packing, slots: &[usize], tiers: &[Clus
     vms
 }
 
-/// Most containers in one neighbourhood. With as many as that, the nodes of a step are used up
-/// before a first placement is found.
+/// Most containers in one neighbourhood. With more than that, a step uses up its nodes before it
+/// finds a first placement.
 const MOST_BOXES: usize = 256;
 
 /// The first of `slots` that together hold no more than can be looked at.
@@ -212,7 +212,8 @@ pub fn refill(
     Step { nodes: found.nodes }
 }
 
-/// Puts the tiers of `cluster` where `sets` says. False if no amounts exist, and nothing is done.
+/// Puts the tiers of `cluster` where `sets` says. Returns false, and does nothing, if no amounts
+/// exist.
 pub fn apply(
     problem: &Problem,
     packing: &mut Packing,

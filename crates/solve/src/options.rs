@@ -7,10 +7,10 @@
 use super::cluster::{Cluster, ClusterTier, ClusterVm, MAX_VMS};
 use super::loads::{Set, bits};
 use super::meter::Meter;
-use super::problem::Pair;
+use super::resources::{Amounts, LEAST, NOTHING, RESOURCES, plus, sum, within};
 
-/// Least price of a tier, sizes aside: the cheapest VMs, as many as it must be on, and more
-/// where that is paid for.
+/// Least price of a tier, regardless of sizes: the cheapest VMs, as many as it must be on, and more
+/// if that pays off.
 #[must_use]
 pub fn floor_of(tier: &ClusterTier) -> i64 {
     let prices = tier.cost.iter().enumerate();
@@ -24,8 +24,8 @@ pub fn floor_of(tier: &ClusterTier) -> i64 {
     forced + paid
 }
 
-/// The sets of VMs that a tier can be on for at most `dearest`, cheapest first. `None` if they are
-/// more than `limit`, or if the meter ends first.
+/// The sets of VMs that a tier can be on for at most `dearest`, cheapest first. `None` if there are
+/// more than `limit`, or if the meter runs out first.
 #[must_use]
 pub fn candidates(
     tier: &ClusterTier,
@@ -34,9 +34,12 @@ pub fn candidates(
     limit: usize,
     meter: &mut Meter<'_>,
 ) -> Option<Vec<(i64, Set)>> {
-    let steps = tier.demand[0].min(tier.demand[1]);
+    let steps = (0..RESOURCES)
+        .filter(|&r| LEAST[r] > 0)
+        .map(|r| tier.demand[r] / LEAST[r]);
+    let steps = steps.min().unwrap_or(0);
     let most = tier.max.min(cluster.max_used);
-    // What VMs from here on can at most pay.
+    // The most that VMs from here on can save.
     let mut paid = vec![0i64; tier.cost.len() + 1];
     for (v, &price) in tier.cost.iter().enumerate().rev() {
         let may = tier.may >> v & 1 == 1;
@@ -51,7 +54,7 @@ pub fn candidates(
         limit,
         list: Vec::new(),
     };
-    if !choice.extend(0, 0, 0, [0, 0], meter) {
+    if !choice.extend(0, 0, 0, NOTHING, meter) {
         return None;
     }
     let mut list = choice.list;
@@ -65,30 +68,31 @@ pub fn candidates(
     Some(list)
 }
 
-/// How many of the containers that a tier keeps on a set of VMs are resized at least: as if the VMs had room
-/// for whatever it holds there.
+/// How many of the containers that a tier keeps on a set of VMs are resized at least, as if the VMs
+/// had room for whatever it holds there.
 #[must_use]
 pub fn resized(tier: &ClusterTier, set: Set) -> usize {
-    let kept = || bits(set).map(|v| tier.now[v]).filter(|now| *now != [0, 0]);
+    let kept = || bits(set).map(|v| tier.now[v]).filter(|now| *now != NOTHING);
     let (count, keeps) = (set.count_ones() as usize, kept().count());
-    let sum = kept().fold([0, 0], |sum: Pair, now| [sum[0] + now[0], sum[1] + now[1]]);
+    let sum = sum(kept());
     if keeps == count && sum == tier.demand {
         return 0;
     }
     let fits = |r: usize| {
         let mut sizes: Vec<i64> = kept().map(|now| now[r]).collect();
         sizes.sort_unstable();
-        let mut least = count as i64;
-        // Each of the others has a step.
+        let mut least = count as i64 * LEAST[r];
+        // Each of the others has what it must have.
         let fit = sizes.iter().take_while(|&&size| {
-            least += size - 1;
+            least += size - LEAST[r];
             least <= tier.demand[r]
         });
         fit.count()
     };
-    // Where all are kept and do not add up, one of them is resized.
+    // If all are kept and do not add up, one of them is resized.
     let most = keeps.min(count - 1);
-    keeps - fits(0).min(fits(1)).min(most)
+    let fits = (0..RESOURCES).map(fits).min().unwrap_or(0);
+    keeps - fits.min(most)
 }
 
 /// The sets of one tier, made VM by VM.
@@ -104,14 +108,13 @@ struct Choice<'a> {
 
 impl Choice<'_> {
     /// All sets that are `set` and VMs from `from` on. False if a limit is reached.
-    fn extend(&mut self, from: usize, set: Set, price: i64, room: Pair, meter: &mut Meter<'_>) -> bool {
+    fn extend(&mut self, from: usize, set: Set, price: i64, room: Amounts, meter: &mut Meter<'_>) -> bool {
         if !meter.spend(1) {
             return false;
         }
         let n = set.count_ones() as usize;
         let demand = self.tier.demand;
-        if n >= self.tier.min.max(1) && price <= self.dearest && room[0] >= demand[0] && room[1] >= demand[1]
-        {
+        if n >= self.tier.min.max(1) && price <= self.dearest && within(demand, room) {
             if self.list.len() >= self.limit {
                 return false;
             }
@@ -127,10 +130,10 @@ impl Choice<'_> {
                 continue;
             }
             let cap = self.vms[v].capacity;
-            if cap[0] < 1 || cap[1] < 1 {
+            if !within(LEAST, cap) {
                 continue;
             }
-            let wider = [room[0] + cap[0], room[1] + cap[1]];
+            let wider = plus(room, cap);
             if !self.extend(v + 1, set | 1 << v, price + self.tier.cost[v], wider, meter) {
                 return false;
             }

@@ -1,6 +1,6 @@
 //! A placement under construction: VMs with what is on them, tiers with where they are.
 //!
-//! It keeps sums and prices in step with every change and decides nothing.
+//! It keeps sums and prices up to date with every change, and decides nothing.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // slot and item indices are those of this packing
 
@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use super::amounts::{self, Place};
 use super::answer::{PlacedVm, VmRef};
-use super::instance::Amount;
 use super::meter::Meter;
-use super::problem::{Pair, Problem};
+use super::problem::Problem;
 use super::resizes;
+use super::resources::{Amounts, NOTHING, minus, narrow, plus};
 use super::rules::Origin;
 
 /// A VM, existing or still to be made. Unused while `boxes` is empty.
@@ -20,9 +20,9 @@ pub struct Slot {
     /// Which VM.
     pub origin: Origin,
     /// Room left.
-    pub free: Pair,
+    pub free: Amounts,
     /// Containers: item and amount, in no particular order.
-    pub boxes: Vec<(usize, Pair)>,
+    pub boxes: Vec<(usize, Amounts)>,
 }
 
 /// A set of slots: the existing VMs by index, then new ones.
@@ -63,13 +63,13 @@ impl Packing {
         }
     }
 
-    /// What VMs kept without containers cost.
+    /// The cost of VMs kept without containers.
     #[must_use]
     pub fn idle_price(&self, problem: &Problem) -> i64 {
         problem.idle.price(self.used - self.used_fresh, self.used_fresh)
     }
 
-    /// Counts a slot as used from now on, or no longer.
+    /// Counts a slot as used, or as no longer used.
     fn count(&mut self, problem: &Problem, slot: usize, used: bool) {
         let origin = self.slots[slot].origin;
         let fresh = usize::from(problem.is_fresh(origin));
@@ -112,14 +112,13 @@ impl Packing {
     }
 
     /// Puts a container of `item` on `slot`. The item must not be there yet.
-    pub fn put(&mut self, problem: &Problem, slot: usize, item: usize, amount: Pair) {
+    pub fn put(&mut self, problem: &Problem, slot: usize, item: usize, amount: Amounts) {
         if self.slots[slot].boxes.is_empty() {
             self.count(problem, slot, true);
         }
         let s = &mut self.slots[slot];
         self.cost += problem.container_cost(item, s.origin);
-        s.free[0] -= amount[0];
-        s.free[1] -= amount[1];
+        s.free = minus(s.free, amount);
         s.boxes.push((item, amount));
         self.nodes[item].push(slot);
     }
@@ -132,8 +131,7 @@ impl Packing {
         }
         let s = &mut self.slots[slot];
         for (item, amount) in boxes {
-            s.free[0] += amount[0];
-            s.free[1] += amount[1];
+            s.free = plus(s.free, amount);
             self.cost -= problem.container_cost(item, s.origin);
             let nodes = &mut self.nodes[item];
             if let Some(at) = nodes.iter().position(|&n| n == slot) {
@@ -148,7 +146,7 @@ impl Packing {
             let s = &mut self.slots[slot];
             if let Some(at) = s.boxes.iter().position(|b| b.0 == item) {
                 let (_, amount) = s.boxes.swap_remove(at);
-                s.free = [s.free[0] + amount[0], s.free[1] + amount[1]];
+                s.free = plus(s.free, amount);
                 self.cost -= problem.container_cost(item, s.origin);
                 if s.boxes.is_empty() {
                     self.count(problem, slot, false);
@@ -190,8 +188,8 @@ impl Packing {
             && !self.in_domain(problem, item, origin, |node| node != slot)
     }
 
-    /// Whether some container of `item`, of those on slots that are `counted`, is in the failure domain of
-    /// a VM.
+    /// Whether one of the containers of `item` on slots that are `counted` is in the failure domain
+    /// of a VM.
     #[must_use]
     pub fn in_domain(
         &self,
@@ -221,26 +219,26 @@ impl Packing {
         slots
     }
 
-    /// How unwelcome all containers are where they are.
+    /// How much all containers are disliked where they are.
     #[must_use]
     pub fn dislike(&self, problem: &Problem) -> i64 {
         self.slots.iter().map(|slot| dislike_of(problem, slot)).sum()
     }
 
-    /// The same of one slot.
+    /// The same for one slot.
     #[must_use]
     pub fn dislike_on(&self, problem: &Problem, slot: usize) -> i64 {
         dislike_of(problem, &self.slots[slot])
     }
 
-    /// Actions against what runs now: VMs made, taken into use or deleted, containers made, removed
-    /// or resized.
+    /// Actions compared with what runs now: VMs made, taken into use or deleted, containers made,
+    /// removed or resized.
     #[must_use]
     pub fn actions(&self, problem: &Problem) -> usize {
         let slots: usize = (0..self.slots.len())
             .map(|slot| self.actions_on(problem, slot))
             .sum();
-        // Standing VMs that stay without containers are counted as deleted there.
+        // Existing VMs that stay without containers are counted as deleted there.
         let [standing, fresh] = problem.idle.vms(self.used - self.used_fresh, self.used_fresh);
         (slots + fresh).saturating_sub(standing)
     }
@@ -278,7 +276,8 @@ impl Packing {
         kept.filter(|&resized| resized).count()
     }
 
-    /// The price at another problem's prices, resizing included: of the same tiers and VMs.
+    /// The price at another problem's prices, including resizing; that problem has the same tiers
+    /// and VMs.
     #[must_use]
     pub fn price_at(&self, problem: &Problem) -> i64 {
         let slots = 0..self.slots.len();
@@ -287,7 +286,7 @@ impl Packing {
         slots + self.idle_price(problem) + resized as i64 * problem.resize_cost
     }
 
-    /// The same placement at this problem's prices, of which resizing is none.
+    /// The same placement at this problem's prices, at which resizing costs nothing.
     #[must_use]
     pub fn at_prices_of(mut self, problem: &Problem) -> Self {
         let slots = 0..self.slots.len();
@@ -314,16 +313,16 @@ impl Packing {
             .collect()
     }
 
-    /// Chooses all amounts anew for the places as they are, close to what runs now. False if there
-    /// are none, or if the meter ends first; then nothing is changed.
+    /// Chooses all amounts again for the present places, close to what runs now. Returns false, and
+    /// changes nothing, if there are none, or if the meter runs out first.
     pub fn resettle(&mut self, problem: &Problem, meter: &mut Meter<'_>) -> bool {
-        let demands: Vec<Pair> = problem.items.iter().map(|i| i.demand).collect();
-        let rooms: Vec<Pair> = self.slots.iter().map(|s| problem.capacity(s.origin)).collect();
+        let demands: Vec<Amounts> = problem.items.iter().map(|i| i.demand).collect();
+        let rooms: Vec<Amounts> = self.slots.iter().map(|s| problem.capacity(s.origin)).collect();
         let mut places = Vec::new();
         for (vm, slot) in self.slots.iter().enumerate() {
             let held = problem.held_by(slot.origin);
             for &(tier, _) in &slot.boxes {
-                let wish = held.iter().find(|h| h.0 == tier).map_or([0, 0], |h| h.1);
+                let wish = held.iter().find(|h| h.0 == tier).map_or(NOTHING, |h| h.1);
                 places.push(Place { tier, vm, wish });
             }
         }
@@ -340,14 +339,13 @@ impl Packing {
             slot.free = room;
             for (b, amount) in slot.boxes.iter_mut().zip(&mut next) {
                 b.1 = amount;
-                slot.free[0] -= amount[0];
-                slot.free[1] -= amount[1];
+                slot.free = minus(slot.free, amount);
             }
         }
         true
     }
 
-    /// The placement in the caller's terms, new VMs numbered in slot order.
+    /// The placement in the caller's terms, with new VMs numbered in slot order.
     #[must_use]
     pub fn placement(&self, problem: &Problem) -> Vec<PlacedVm> {
         let mut result = Vec::new();
@@ -366,11 +364,8 @@ impl Packing {
             let mut containers: Vec<_> = slot
                 .boxes
                 .iter()
-                .map(|&(item, [cpu, mem])| {
-                    // Amounts never exceed the tier's own u32 demand.
-                    let narrow = |x: i64| u32::try_from(x).unwrap_or(u32::MAX);
-                    (problem.items[item].tier, Amount::new(narrow(cpu), narrow(mem)))
-                })
+                // Amounts never exceed the tier's own demand.
+                .map(|&(item, amounts)| (problem.items[item].tier, narrow(amounts)))
                 .collect();
             containers.sort_unstable();
             result.push(PlacedVm { vm, containers });

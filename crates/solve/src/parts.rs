@@ -1,11 +1,11 @@
-//! The relaxation of large re-plans, in parts: Lagrange's way of taking a program to pieces.
+//! The relaxation of large re-plans, in parts: Lagrange's method of splitting a program.
 //!
-//! What ties the VMs of the relaxation together is that all of them must have room for all
-//! demand. With that condition replaced by a toll, a price for each step of room, it falls into
-//! pieces that HiGHS closes one by one, and for any toll the sum of the pieces' bounds and the
-//! toll on all demand is a bound on the whole. The shadow prices of the linear program are a good
-//! toll. A container on a VM of another piece is counted as kept there at the usual price, but
-//! takes no room; that only lowers the bound.
+//! The VMs of the relaxation are connected by one condition: all of them together must have room
+//! for all demand. If that condition is replaced by a toll, a price for each step of room, the
+//! program falls into pieces that HiGHS solves one by one. For any toll, the sum of the pieces'
+//! bounds and the toll on all demand is a bound on the whole. The shadow prices of the linear
+//! program are a good toll. A container on a VM of another piece counts as kept there at the usual
+//! price, but takes no room; that only lowers the bound.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // indices are made here
 
@@ -13,14 +13,14 @@ use super::chunks;
 use super::evidence::{Bound, Certificate, Prover};
 use super::highs;
 use super::problem::Problem;
-use super::relax::{self, Setting};
+use super::relax::{self, Most, Setting, Toll};
 
 /// Tiers in one part, about.
 const SIZE: usize = 100;
 
-/// A bound from the parts. `None` if a part came to nothing, or when nobody wants it any more.
+/// A bound from the parts. `None` if a part had no result, or when nobody wants it any more.
 #[must_use]
-pub fn solve(problem: &Problem, toll: [f64; 2], seconds: f64, unwanted: &dyn Fn() -> bool) -> Option<Bound> {
+pub fn solve(problem: &Problem, toll: Toll, seconds: f64, unwanted: &dyn Fn() -> bool) -> Option<Bound> {
     solve_by(problem, toll, seconds, SIZE, unwanted)
 }
 
@@ -28,14 +28,21 @@ pub fn solve(problem: &Problem, toll: [f64; 2], seconds: f64, unwanted: &dyn Fn(
 #[must_use]
 pub fn solve_by(
     problem: &Problem,
-    toll: [f64; 2],
+    toll: Toll,
     seconds: f64,
     size: usize,
     unwanted: &dyn Fn() -> bool,
 ) -> Option<Bound> {
-    // No new VM must pay for itself by the toll alone.
+    // The toll alone must not pay for a new VM.
+    let most = Most::of(problem);
     let scales = problem.kinds.iter().map(|kind| {
-        let gain = toll[0] * kind.capacity[0] as f64 + toll[1] * kind.capacity[1] as f64;
+        let large = if most.is_large(kind) { 1.0 } else { 0.0 };
+        let step = |r: usize| toll.room[r] + large * toll.large[r];
+        let gain: f64 = problem
+            .asked
+            .iter()
+            .map(|&r| step(r) * kind.capacity[r] as f64)
+            .sum();
         if gain > kind.cost as f64 {
             kind.cost as f64 / gain
         } else {
@@ -43,16 +50,17 @@ pub fn solve_by(
         }
     });
     let scale = scales.fold(1.0, f64::min);
-    let toll = [toll[0] * scale, toll[1] * scale];
+    let toll = Toll {
+        room: toll.room.map(|each| each * scale),
+        large: toll.large.map(|each| each * scale),
+    };
     let parts = chunks::cut(problem, size, true);
-    // A new container may be on a VM of any part.
-    let largest = relax::largest(problem);
     let share = seconds / parts.len().max(1) as f64;
-    // The constant part: what all demand, and all waste unless avoided, pays.
+    // The constant part: what is paid for all demand, and for all waste unless it is avoided.
     let mut bound = 0.0;
-    for r in 0..2 {
-        let waste: i64 = problem.items.iter().map(|it| it.waste[r]).sum();
-        bound += toll[r] * (problem.sum[r] + waste) as f64;
+    for &r in &problem.asked {
+        let waste: i64 = problem.items.iter().map(|it| most.waste(it)[r]).sum();
+        bound += toll.room[r] * (problem.sum[r] + waste) as f64;
     }
     for part in &parts {
         if unwanted() {
@@ -63,7 +71,8 @@ pub fn solve_by(
             seconds: share,
             toll: Some(toll),
             elsewhere: part.elsewhere,
-            largest: Some(largest),
+            // A new container may be on a VM of any part.
+            most: Some(most),
         };
         bound += relax::program(&part.problem, setting)?.bound;
     }

@@ -1,7 +1,9 @@
 //! Plans whose tiers are each on one VM still to be made, as vector packing.
 //!
-//! Between the problem and [`super::vector_packing`], which knows neither prices nor ports: fewest VMs is
-//! cheapest where all VMs cost the same and each tier has one container in any case.
+//! Between the problem and [`super::vector_packing`], which knows neither prices nor ports, and
+//! only two sizes. The fewest VMs are the cheapest if all VMs cost the same and each tier has one
+//! container in any case. If tiers ask for more than two resources, the two of which most is asked
+//! for are packed.
 
 #![allow(clippy::indexing_slicing)] // items are those of the problem
 
@@ -12,15 +14,17 @@ use super::knapsack;
 use super::meter::Meter;
 use super::packing::Packing;
 use super::problem::Problem;
+use super::resources::{Amounts, within};
 use super::rules::Origin;
 use super::vector_packing::{self, Question};
 
-/// Ticks for each tier: some 30 ms. What takes longer than all of them is better shared with other methods.
+/// Ticks for each tier: some 30 ms. Beyond that, the time is better shared with other methods.
 const TICKS: u64 = 10_000_000;
 
-/// What came of it.
+/// The result.
 pub struct Packed {
-    /// A placement, unless it would need more VMs than there may be, or ports clash in it.
+    /// A placement, unless it would need more VMs than there may be, or ports clash in it, or
+    /// another resource is not enough.
     pub packing: Option<Packing>,
     /// What was proven on the way.
     pub bound: Bound,
@@ -32,7 +36,7 @@ pub const fn allowance(problem: &Problem) -> u64 {
     TICKS.saturating_mul(problem.items.len() as u64)
 }
 
-/// Packs. `None` where tiers may be divided, where VMs exist, and where sizes or prices are not of the kind
+/// Packs. `None` if tiers may be divided, if VMs exist, or if sizes or prices are not of the kind
 /// that this is for.
 #[must_use]
 pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packed> {
@@ -41,7 +45,11 @@ pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packe
     if !new_only || !knapsack::applies(problem) {
         return None;
     }
-    let size = |pair: [i64; 2]| Some([u64::try_from(pair[0]).ok()?, u64::try_from(pair[1]).ok()?]);
+    let resources = problem.tightest();
+    let size = |amounts: Amounts| {
+        let [first, second] = resources.map(|r| u64::try_from(amounts[r]).ok());
+        Some([first?, second?])
+    };
     let items = problem
         .items
         .iter()
@@ -57,7 +65,8 @@ pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packe
         .then(|| placed(problem, &outcome.packing))
         .flatten();
     let scale = i64::try_from(outcome.certificate.bin).ok()?;
-    // What an item costs of a VM, on top of its container: a full VM's items cost what the VM does.
+    // An item's share of a VM's price, in addition to its container: a full VM's items cost what
+    // the VM does.
     let value = |price: u64| {
         let share = kind.cost.checked_mul(i64::try_from(price).ok()?)?;
         problem.create_cost.checked_mul(scale)?.checked_add(share)
@@ -75,8 +84,10 @@ pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packe
         bound: Bound {
             value: containers + kind.cost.checked_mul(bins)?,
             by: Prover::ColumnGeneration,
-            // A VM for each item is as many as there can be; none of them is worth more than it costs.
+            // There can be no more VMs than one for each item; none of them is worth more than it
+            // costs.
             certificate: Certificate::Values {
+                resources,
                 scale,
                 values,
                 news: vec![problem.items.len()],
@@ -85,8 +96,8 @@ pub fn pack(problem: &Problem, seed: u64, meter: &mut Meter<'_>) -> Option<Packe
     })
 }
 
-/// The placement of a packing; `None` if tiers that publish the same port share a VM, or if one may not be
-/// on such VMs.
+/// The placement of a packing; `None` if tiers that publish the same port share a VM, if one may
+/// not be on such VMs, or if there is not enough of a resource that was not packed.
 fn placed(problem: &Problem, bins: &[Vec<usize>]) -> Option<Packing> {
     let mut packing = Packing::empty(problem);
     for bin in bins {
@@ -96,6 +107,9 @@ fn placed(problem: &Problem, bins: &[Vec<usize>]) -> Option<Packing> {
                 return None;
             }
             if bin[..at].iter().any(|&other| problem.conflict(item, other)) {
+                return None;
+            }
+            if !within(problem.items[item].demand, packing.slots[slot].free) {
                 return None;
             }
             packing.put(problem, slot, item, problem.items[item].demand);

@@ -4,21 +4,19 @@
 //! solved is proposed.
 
 use super::explain::{Infeasible, ReasonCode, Words};
-use super::instance::Instance;
+use super::instance::{Instance, Resource, Tier};
 
 /// One change to the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// So many more VMs: `max_vms`, the group's MaxSize, or hosts.
+    /// This many more VMs: `max_vms`, the group's MaxSize, or hosts.
     MoreVms(u32),
     /// Another `max_node` for the tier at this position.
     MaxNode(usize, u32),
     /// Another `min_node` for the tier at this position.
     MinNode(usize, u32),
-    /// So many more memory units for the tier at this position.
-    MoreMem(usize, u32),
-    /// So many more cpu steps for the tier at this position.
-    MoreCpu(usize, u32),
+    /// This many more steps of a resource for the tier at this position.
+    More(usize, Resource, u32),
 }
 
 /// Changes that together make a placement possible.
@@ -38,15 +36,15 @@ impl Repair {
     }
 }
 
-/// Most reasons, and most limits of tiers, that a repair is looked for in: with more there is no small
-/// change, and trying them takes too long.
+/// Most reasons, and most limits of tiers, among which a repair is looked for: with more there is
+/// no small change, and trying them takes too long.
 const MOST_REASONS: usize = 200;
 /// Most questions solved in search of a repair.
 const MOST_TRIES: usize = 40;
 /// Furthest that the number of VMs is moved.
 const MOST_VMS: u32 = 16;
 
-/// Looks for a repair; `solvable` solves a changed question (`None` when it cannot tell).
+/// Looks for a repair; `solvable` solves a changed question (`None` if it can't tell).
 pub fn find(
     instance: &Instance,
     why: &Infeasible,
@@ -67,7 +65,7 @@ pub fn find(
         text: say(instance, &changes),
         changes,
     };
-    // What the reasons themselves ask for, all of it, again while new reasons appear.
+    // First, everything that the reasons themselves suggest, and again while new reasons appear.
     let mut changes: Vec<Change> = Vec::new();
     let mut reasons: Vec<(ReasonCode, Option<usize>)> =
         why.reasons.iter().map(|r| (r.code, r.tier)).collect();
@@ -85,8 +83,8 @@ pub fn find(
             Tried::Reasons(next) => reasons = next,
         }
     }
-    // The search alone says no. All limits are lifted, and put back where they do no harm:
-    // first those of tiers, then the number of VMs, then each as far as it can be.
+    // Only the search says no. All limits are lifted, and put back where they do no harm: first
+    // those of tiers, then the number of VMs, then each as far as possible.
     let mut lifted = lifts(instance, &changes);
     let with = |lifted: &[Change]| {
         let mut all = changes.clone();
@@ -133,7 +131,7 @@ pub fn find(
                 lifted = less;
                 continue;
             }
-            // Half is too little: go up by ones from there.
+            // Half is not enough: go up by ones from there.
             while let Some(next) = less.get(at).and_then(|&c| further(c)) {
                 if lifted.get(at) == Some(&next) {
                     break;
@@ -164,7 +162,7 @@ fn lifts(instance: &Instance, changes: &[Change]) -> Vec<Change> {
         if list.len() >= MOST_REASONS {
             break;
         }
-        let most = tier.demand.cpu.min(tier.demand.mem);
+        let most = tier.demand.most_parts();
         if tier.max_node.is_some_and(|max| max < most) {
             list.push(Change::MaxNode(ix, most));
         }
@@ -188,7 +186,7 @@ fn halfway(instance: &Instance, changes: &[Change], change: Change) -> Option<Ch
             let from = now.tiers.get(ix)?.min_node;
             (from > to + 1).then_some(Change::MinNode(ix, from - (from - to) / 2))
         }
-        Change::MoreMem(..) | Change::MoreCpu(..) => None,
+        Change::More(..) => None,
     }
 }
 
@@ -202,7 +200,7 @@ const fn further(change: Change) -> Option<Change> {
     }
 }
 
-/// What solving a changed question came to.
+/// The result of solving a changed question.
 pub enum Tried {
     /// It has a placement.
     Solved,
@@ -210,30 +208,37 @@ pub enum Tried {
     Reasons(Vec<(ReasonCode, Option<usize>)>),
 }
 
-/// The least changes that the reasons ask for, on top of what `now` has already.
+/// The smallest changes that the reasons ask for, in addition to what `now` already has.
 fn asked(now: &Instance, reasons: &[(ReasonCode, Option<usize>)]) -> Vec<Change> {
     let mut list = Vec::new();
     for &(code, tier) in reasons {
         let spec = tier.and_then(|ix| now.tiers.get(ix).map(|t| (ix, t)));
         let change = match (code, spec) {
-            (ReasonCode::OneResourceMissing, Some((ix, t))) if t.demand.cpu == 0 => Change::MoreCpu(ix, 1),
-            (ReasonCode::OneResourceMissing, Some((ix, _))) => Change::MoreMem(ix, 1),
+            (ReasonCode::OneResourceMissing, Some((ix, t))) => Change::More(ix, scarcer(t), 1),
             (ReasonCode::MaxNodeTooSmall, Some((ix, t))) => {
                 Change::MaxNode(ix, t.max_node.unwrap_or(1).saturating_add(1))
             }
             (ReasonCode::TooThin, Some((ix, t))) if t.min_node > 1 => Change::MinNode(ix, t.min_node - 1),
-            (ReasonCode::TooThin, Some((ix, t))) if t.demand.cpu < t.demand.mem => Change::MoreCpu(ix, 1),
-            (ReasonCode::TooThin, Some((ix, _))) => Change::MoreMem(ix, 1),
+            (ReasonCode::TooThin, Some((ix, t))) => Change::More(ix, scarcer(t), 1),
             (ReasonCode::MinAboveMax, Some((ix, t))) => Change::MinNode(ix, t.max_node.unwrap_or(1).max(1)),
             (ReasonCode::TooFewVms | ReasonCode::PortsExhausted, _) => Change::MoreVms(1),
             _ => continue,
         };
-        // One reason more for the same change is no reason for more of it.
+        // Another reason for the same change does not make it larger.
         if !list.contains(&change) {
             list.push(change);
         }
     }
     list
+}
+
+/// Of cpu and memory, the one of which a tier asks for fewer steps; memory where it asks for as many.
+fn scarcer(tier: &Tier) -> Resource {
+    if tier.demand.cpu < tier.demand.mem {
+        Resource::Cpu
+    } else {
+        Resource::Mem
+    }
 }
 
 /// Adds `change`, or moves the one of its kind further.
@@ -244,10 +249,7 @@ fn merge(changes: &mut Vec<Change>, change: Change) {
                 *n = n.saturating_add(by);
                 return;
             }
-            (Change::MoreMem(a, n), Change::MoreMem(b, by))
-            | (Change::MoreCpu(a, n), Change::MoreCpu(b, by))
-                if *a == b =>
-            {
+            (Change::More(a, of, n), Change::More(b, other, by)) if (*a, *of) == (b, other) => {
                 *n = n.saturating_add(by);
                 return;
             }
@@ -277,13 +279,9 @@ fn changed(instance: &Instance, changes: &[Change]) -> Option<Instance> {
             }
             Change::MaxNode(ix, to) => next.tiers.get_mut(ix)?.max_node = Some(to),
             Change::MinNode(ix, to) => next.tiers.get_mut(ix)?.min_node = to,
-            Change::MoreMem(ix, by) => {
-                let d = &mut next.tiers.get_mut(ix)?.demand;
-                d.mem = d.mem.saturating_add(by);
-            }
-            Change::MoreCpu(ix, by) => {
-                let d = &mut next.tiers.get_mut(ix)?.demand;
-                d.cpu = d.cpu.saturating_add(by);
+            Change::More(ix, resource, by) => {
+                let demand = &mut next.tiers.get_mut(ix)?.demand;
+                demand.set(resource, demand.of(resource).saturating_add(by));
             }
         }
     }
@@ -302,8 +300,9 @@ fn say(instance: &Instance, changes: &[Change]) -> String {
             Change::MoreVms(n) => format!("{n} more VMs"),
             Change::MaxNode(ix, to) => format!("max_node {to} for {}", name(ix)),
             Change::MinNode(ix, to) => format!("min_node {to} for {}", name(ix)),
-            Change::MoreMem(ix, by) => format!("{} more for {}", words.mem(by), name(ix)),
-            Change::MoreCpu(ix, by) => format!("{} more for {}", words.cpu(by), name(ix)),
+            Change::More(ix, resource, by) => {
+                format!("{} more for {}", words.amount(by.into(), resource), name(ix))
+            }
         })
         .collect();
     format!("it would be possible with {}", parts.join(" and "))

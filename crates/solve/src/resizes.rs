@@ -1,23 +1,23 @@
-//! Amounts for containers whose places are decided, with as few of them resized as can be.
+//! Amounts for containers whose places are decided, with as few of them resized as possible.
 //!
-//! Which containers keep their size is a choice of its own: any that do leave what is left of room and
-//! demand to the others, and whether that is enough is asked of [`super::amounts`]. The choices are walked
-//! through as a tree, from as many kept as [`super::amounts`] hits upon by itself.
+//! Any set of containers that keep their size leaves the rest of room and demand to the others, and
+//! [`super::amounts`] says whether that is enough. The choices are walked through as a tree, from
+//! as many kept as [`super::amounts`] finds by itself.
 
 #![allow(clippy::indexing_slicing)] // tiers and VMs are those of the places
 
 use super::amounts::{self, Place};
 use super::meter::Meter;
-use super::problem::Pair;
+use super::resources::{Amounts, NOTHING, RESOURCES};
 
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Fewest {
     /// Amounts for the places, if any were found with no more resized than asked for.
-    pub amounts: Option<Vec<Pair>>,
+    pub amounts: Option<Vec<Amounts>>,
     /// How many kept containers they resize.
     pub resized: usize,
-    /// Whether nothing was left out: none are better.
+    /// Whether nothing was left out: there are no better ones.
     pub sure: bool,
     /// Choices looked at.
     pub tries: u64,
@@ -28,12 +28,12 @@ const TRIES: u64 = 4_000;
 /// Most containers whose sizes are chosen one by one.
 const CHOSEN: usize = 64;
 
-/// Amounts with the fewest kept containers resized, if that is no more than `most`. `None` if there are no
-/// amounts at all, or if the meter ends first.
+/// Amounts with the fewest kept containers resized, if that is at most `most`. `None` if there are
+/// no amounts at all, or if the meter runs out first.
 #[must_use]
 pub fn fewest(
-    demands: &[Pair],
-    rooms: &[Pair],
+    demands: &[Amounts],
+    rooms: &[Amounts],
     places: &[Place],
     most: usize,
     meter: &mut Meter<'_>,
@@ -45,7 +45,7 @@ pub fn fewest(
         parts[place.tier] += 1;
     }
     // A tier in one place has its demand there, whatever else is chosen.
-    let free = |at: &usize| parts[places[*at].tier] > 1 && places[*at].wish != [0, 0];
+    let free = |at: &usize| parts[places[*at].tier] > 1 && places[*at].wish != NOTHING;
     let mut choice = Choice {
         demands: demands.to_vec(),
         rooms: rooms.to_vec(),
@@ -60,7 +60,7 @@ pub fn fewest(
     let chosen: Vec<usize> = (0..places.len()).filter(free).collect();
     let forced = (0..places.len())
         .filter(|at| parts[places[*at].tier] == 1)
-        .filter(|&at| places[at].wish != [0, 0] && places[at].wish != demands[places[at].tier])
+        .filter(|&at| places[at].wish != NOTHING && places[at].wish != demands[places[at].tier])
         .count();
     if forced < resized && forced <= most {
         if chosen.len() > CHOSEN {
@@ -78,22 +78,22 @@ pub fn fewest(
 }
 
 /// How many kept containers are resized.
-fn count(places: &[Place], amounts: &[Pair]) -> usize {
+fn count(places: &[Place], amounts: &[Amounts]) -> usize {
     let pairs = places.iter().zip(amounts);
     pairs
-        .filter(|(place, amount)| place.wish != [0, 0] && place.wish != **amount)
+        .filter(|(place, amount)| place.wish != NOTHING && place.wish != **amount)
         .count()
 }
 
 struct Choice<'a> {
     /// What the containers without a decision have to hold.
-    demands: Vec<Pair>,
+    demands: Vec<Amounts>,
     /// Room for them.
-    rooms: Vec<Pair>,
+    rooms: Vec<Amounts>,
     places: &'a [Place],
     /// Which places keep their size.
     kept: Vec<bool>,
-    found: Option<Vec<Pair>>,
+    found: Option<Vec<Amounts>>,
     resized: usize,
     /// Placements with more resized are of no interest.
     most: usize,
@@ -102,7 +102,7 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// Decides the rest of `chosen`, when so many are resized already.
+    /// Decides the rest of `chosen`, when this many are already resized.
     fn choose(&mut self, chosen: &[usize], resized: usize, meter: &mut Meter<'_>) {
         let Some((&at, rest)) = chosen.split_first() else {
             return;
@@ -125,7 +125,7 @@ impl Choice<'_> {
 
     /// Gives a place its own size, or takes it back.
     fn shift(&mut self, place: Place, sign: i64) {
-        for r in 0..2 {
+        for r in 0..RESOURCES {
             self.demands[place.tier][r] += sign * place.wish[r];
             self.rooms[place.vm][r] += sign * place.wish[r];
         }
@@ -142,7 +142,7 @@ impl Choice<'_> {
             .filter(|&at| !self.kept[at])
             .map(|at| self.places[at])
             .collect();
-        let below = |pair: &Pair| pair[0] < 0 || pair[1] < 0;
+        let below = |amounts: &Amounts| amounts.iter().any(|&steps| steps < 0);
         if self.demands.iter().chain(&self.rooms).any(below) {
             return false;
         }
@@ -151,7 +151,7 @@ impl Choice<'_> {
             return false;
         };
         let mut amounts = amounts.into_iter();
-        let all: Vec<Pair> = (0..self.places.len())
+        let all: Vec<Amounts> = (0..self.places.len())
             .map(|at| match self.kept[at] {
                 true => self.places[at].wish,
                 false => amounts.next().unwrap_or_default(),
@@ -179,7 +179,7 @@ mod tests {
     use crate::rng::Rng;
     use crate::watch::Watch;
 
-    /// Every way to divide `total` over so many containers of at least one step.
+    /// Every way to divide `total` over this many containers of at least one step.
     fn divisions(total: i64, parts: usize) -> Vec<Vec<i64>> {
         match parts {
             0 => Vec::new(),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// Every way to divide one resource of two tiers, within the rooms.
-    fn ways(r: usize, demands: &[Pair], rooms: &[Pair], places: &[Place]) -> Vec<Vec<i64>> {
+    fn ways(r: usize, demands: &[Amounts], rooms: &[Amounts], places: &[Place]) -> Vec<Vec<i64>> {
         let parts = |tier: usize| places.iter().filter(|p| p.tier == tier).count();
         let mut all = Vec::new();
         for a in divisions(demands[0][r], parts(0)) {
@@ -224,15 +224,19 @@ mod tests {
         let (mut possible, mut better) = (0, 0);
         for _ in 0..6_000 {
             let mut draw = |n: usize| rng.below(n) as i64;
-            let rooms: Vec<Pair> = (0..3).map(|_| [1 + draw(6), 1 + draw(6)]).collect();
-            let demands: Vec<Pair> = (0..2).map(|_| [1 + draw(7), 1 + draw(7)]).collect();
+            let rooms: Vec<Amounts> = (0..3).map(|_| [1 + draw(6), 1 + draw(6), 0, 0]).collect();
+            let demands: Vec<Amounts> = (0..2).map(|_| [1 + draw(7), 1 + draw(7), 0, 0]).collect();
             let mut places = Vec::new();
             for tier in 0..2 {
                 let first = draw(3) as usize;
                 for vm in 0..3 {
                     if vm == first || draw(2) == 0 {
                         let held = draw(4) > 0;
-                        let wish = if held { [1 + draw(4), 1 + draw(4)] } else { [0, 0] };
+                        let wish = if held {
+                            [1 + draw(4), 1 + draw(4), 0, 0]
+                        } else {
+                            NOTHING
+                        };
                         places.push(Place { tier, vm, wish });
                     }
                 }
@@ -243,7 +247,7 @@ mod tests {
                 .iter()
                 .flat_map(|cpu| mem.iter().map(move |mem| (cpu, mem)))
                 .map(|(cpu, mem)| {
-                    let all: Vec<Pair> = cpu.iter().zip(mem).map(|(&c, &m)| [c, m]).collect();
+                    let all: Vec<Amounts> = cpu.iter().zip(mem).map(|(&c, &m)| [c, m, 0, 0]).collect();
                     count(&places, &all)
                 })
                 .min();

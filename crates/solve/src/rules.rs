@@ -1,4 +1,5 @@
-//! What tiers ask of VMs, in the search's terms: where each may be, and how welcome it is there.
+//! The tiers' conditions on VMs, in the search's terms: where each may be, and how much it prefers
+//! to be there.
 //!
 //! Most questions have no rules at all. Then nothing here is looked at.
 
@@ -36,7 +37,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// From the question's; `shapes` are the shapes of the kinds.
+    /// From the question's rules; `shapes` are the shapes of the kinds.
     #[must_use]
     pub fn new(rules: &Rules, shapes: &[usize]) -> Self {
         Self {
@@ -52,13 +53,24 @@ impl Rule {
         self.allowed.is_none() && self.domains.is_none() && self.dislikes.is_none()
     }
 
-    /// Whether it says something of which VMs the tier may be on.
+    /// An id that rules share if they allow a tier the same places, valid for as long as they
+    /// exist.
+    #[must_use]
+    pub fn key(&self) -> (usize, usize) {
+        let allowed = self.allowed.as_ref().map_or(0, |all| Arc::as_ptr(all).addr());
+        (
+            allowed,
+            self.domains.as_ref().map_or(0, |all| Arc::as_ptr(all).addr()),
+        )
+    }
+
+    /// Whether it restricts which VMs the tier may be on.
     #[must_use]
     pub const fn restricts(&self) -> bool {
         self.allowed.is_some() || self.domains.is_some()
     }
 
-    /// Whether some VMs are more welcome than others.
+    /// Whether some VMs are preferred to others.
     #[must_use]
     pub const fn prefers(&self) -> bool {
         self.dislikes.is_some()
@@ -72,7 +84,7 @@ impl Rule {
             && (self.domains.is_none() || self.domain(vm).is_some())
     }
 
-    /// The domain of which it may have one container, where there are domains.
+    /// The domain in which it may have one container, if there are domains.
     #[must_use]
     pub fn domain(&self, vm: Origin) -> Option<u32> {
         self.domains
@@ -80,7 +92,7 @@ impl Rule {
             .and_then(|all| of(all, vm).copied().flatten())
     }
 
-    /// Whether containers have to be in different domains.
+    /// Whether containers must be in different domains.
     #[must_use]
     pub const fn spreads(&self) -> bool {
         self.domains.is_some()
@@ -93,7 +105,7 @@ impl Rule {
         !self.spreads() || vms.all(|vm| seen.insert(self.domain(vm)))
     }
 
-    /// How unwelcome the VM is.
+    /// How much the VM is disliked.
     #[must_use]
     pub fn dislike(&self, vm: Origin) -> i64 {
         let all = self.dislikes.as_ref();

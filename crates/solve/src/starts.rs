@@ -1,14 +1,15 @@
-//! Which first placements are worth making: VMs to open, order, and taste.
+//! Which first placements are worth making: VMs to open, order, and preferences.
 
-#![allow(clippy::indexing_slicing)] // the two resources are counted 0 and 1
+#![allow(clippy::indexing_slicing)] // resources are counted from 0
 
 use super::bound;
 use super::construct::{self, Start};
 use super::meter::Meter;
-use super::problem::{Kind, Pair, Problem};
+use super::problem::{Kind, Problem};
+use super::resources::{Amounts, NOTHING, RESOURCES, minus, plus, within};
 use super::rules::Origin;
 
-/// Most kinds of new VM of which each is tried as the usual one.
+/// How many kinds of new VM are each tried as the usual one at most.
 const MOST_KINDS: usize = 4;
 
 /// Ways to begin, the most promising first.
@@ -22,19 +23,19 @@ pub fn starts(problem: &Problem, meter: &mut Meter<'_>) -> Vec<Start> {
         let held = problem.held.get(v).map_or(0, Vec::len);
         (std::cmp::Reverse(held), v)
     });
-    let mut sum = [0i64; 2];
+    let mut sum = NOTHING;
     let mut enough = Vec::new();
     for &vm in &by_worth {
-        if sum[0] >= total[0] && sum[1] >= total[1] {
+        if within(total, sum) {
             break;
         }
         let cap = problem.capacity(Origin::Existing(vm));
-        sum = [sum[0] + cap[0], sum[1] + cap[1]];
+        sum = plus(sum, cap);
         enough.push(vm);
     }
     let needed = |kind: &Kind| {
         let mut news = 0usize;
-        for r in 0..2 {
+        for r in 0..RESOURCES {
             let (left, unit) = (total[r] - sum[r], kind.capacity[r]);
             if left > 0 && unit > 0 {
                 news = news.max(usize::try_from((left + unit - 1) / unit).unwrap_or(usize::MAX));
@@ -44,7 +45,7 @@ pub fn starts(problem: &Problem, meter: &mut Meter<'_>) -> Vec<Start> {
     };
     let fleet = bound::fleet(problem, meter);
     let mut wide: Vec<usize> = Vec::new();
-    for r in 0..2 {
+    for r in 0..RESOURCES {
         let mut wasteful: Vec<usize> = (0..problem.items.len())
             .filter(|&i| waste(problem, i, r) > 0)
             .collect();
@@ -53,7 +54,7 @@ pub fn starts(problem: &Problem, meter: &mut Meter<'_>) -> Vec<Start> {
     }
     wide.sort_unstable();
     wide.dedup();
-    // With several kinds, one after the other is made the usual one: those first of which enough cost least.
+    // With several kinds, each in turn is the usual one: first those of which enough are cheapest.
     let mut kinds: Vec<(usize, usize)> = problem
         .kinds
         .iter()
@@ -62,7 +63,7 @@ pub fn starts(problem: &Problem, meter: &mut Meter<'_>) -> Vec<Start> {
         .collect();
     kinds.sort_by_key(|&(at, news)| (problem.kinds[at].cost.saturating_mul(news as i64), at));
     kinds.truncate(MOST_KINDS);
-    let left = [0, 1].map(|r| total[r] - sum[r]);
+    let left = minus(total, sum);
     let mixed = (problem.kinds.len() > 1).then(|| mixture(problem, left));
     if let [(_, news)] = kinds.as_mut_slice() {
         *news = fleet
@@ -119,26 +120,40 @@ pub fn starts(problem: &Problem, meter: &mut Meter<'_>) -> Vec<Start> {
 
 /// VMs of several kinds with room for `left` at little cost, and the kind of which more are made: as many as are
 /// filled of the kind of which enough cost least, then the same for what is left.
-fn mixture(problem: &Problem, mut left: Pair) -> (usize, Vec<usize>) {
+fn mixture(problem: &Problem, mut left: Amounts) -> (usize, Vec<usize>) {
     let mut news: Vec<usize> = Vec::new();
     let mut last = 0;
     for _ in 0..2 * problem.kinds.len() {
-        let share = |kind: &Kind, r: usize| left[r].max(0) / kind.capacity[r].max(1);
-        let needed = |kind: &Kind| {
-            let up = |r: usize| left[r].max(0).saturating_add(kind.capacity[r] - 1) / kind.capacity[r].max(1);
-            up(0).max(up(1))
+        let missing = |r: usize| left[r] > 0;
+        let of = |kind: &Kind| {
+            let capacity = kind.capacity;
+            (0..RESOURCES).filter(move |&r| left[r] > 0 && capacity[r] > 0)
         };
-        let kinds = problem.kinds.iter().enumerate();
-        let best = kinds.min_by_key(|(at, kind)| (kind.cost.saturating_mul(needed(kind)), *at));
-        let Some((at, kind)) = best.filter(|_| left[0] > 0 || left[1] > 0) else {
+        let needed = |kind: &Kind| {
+            let each = of(kind).map(|r| left[r].saturating_add(kind.capacity[r] - 1) / kind.capacity[r]);
+            each.max().unwrap_or(0)
+        };
+        // Those that have all that is missing, if there are any.
+        let lacks = |kind: &Kind| (0..RESOURCES).any(|r| missing(r) && kind.capacity[r] == 0);
+        let kinds = problem
+            .kinds
+            .iter()
+            .enumerate()
+            .filter(|(_, kind)| of(kind).next().is_some());
+        let best = kinds.min_by_key(|(at, kind)| (lacks(kind), kind.cost.saturating_mul(needed(kind)), *at));
+        let Some((at, kind)) = best else {
             break;
         };
         // At least one, and no more than there may be.
-        let filled = share(kind, 0).max(share(kind, 1)).max(1);
+        let filled = of(kind)
+            .map(|r| left[r] / kind.capacity[r])
+            .max()
+            .unwrap_or(0)
+            .max(1);
         let room = problem.max_new.saturating_sub(news.len()).min(kind.max);
         let count = usize::try_from(filled).unwrap_or(usize::MAX).min(room);
         news.extend(std::iter::repeat_n(at, count));
-        left = [0, 1].map(|r| left[r] - kind.capacity[r].saturating_mul(count as i64));
+        left = minus(left, kind.capacity.map(|has| has.saturating_mul(count as i64)));
         last = at;
     }
     (last, news)

@@ -1,9 +1,11 @@
-//! Among placements of equal cost, one with the fewest actions, and of those one on the VMs that tiers prefer.
+//! Among placements of equal cost, finds one with the fewest actions, and among those one on the
+//! VMs that tiers prefer.
 //!
-//! The search for the cheapest placement knows nothing of actions. This comes after it, and asks the exact
-//! methods once more, at prices that count actions too ([`Problem::counting_actions`]): small questions as a
-//! whole, so that it is proven that no fewer will do, and larger ones a few VMs at a time, where something
-//! is done to them. Ties after that go to what is found first, and the order of the search is fixed.
+//! The search for the cheapest placement knows nothing of actions. This comes after it, and uses
+//! the exact methods once more, at prices that also count actions ([`Problem::counting_actions`]):
+//! small questions as a whole, so that the number of actions is proven, and larger ones a few VMs
+//! at a time, where something is done to them. If placements are still equal, the one found first
+//! is taken, and the order of the search is fixed.
 
 #![allow(clippy::indexing_slicing)] // slots and items are those of the packing
 
@@ -20,14 +22,15 @@ use super::neighbourhood;
 use super::packing::Packing;
 use super::problem::Problem;
 use super::program;
+use super::resources::within;
 use super::rules::Origin;
 use super::watch::Watch;
 
-/// Nodes of each half of the tree where the price is proven: well below a second's work.
+/// Nodes of each half of the tree if the price is proven: well below a second's work.
 const PROVEN: u64 = 1_500_000;
-/// The same where it is not: whatever is found there may be overtaken by a cheaper one elsewhere.
+/// The same if it is not: what is found there may be overtaken by a cheaper placement elsewhere.
 const UNPROVEN: u64 = 10_000;
-/// Most containers of a question that is asked as a whole, though its price is not proven.
+/// Most containers of a question that is searched as a whole although its price is not proven.
 const BOXES: usize = 64;
 /// HiGHS has at least this long for the number of actions.
 const PROGRAM: Duration = Duration::from_millis(250);
@@ -38,7 +41,7 @@ const PART_VMS: usize = 4;
 /// Most parts looked at: some tenths of a second's work.
 const PARTS: usize = 2_000;
 
-/// What came of it.
+/// The result.
 pub struct Settled {
     /// The same price with no more actions, or a lower one.
     pub packing: Packing,
@@ -129,15 +132,16 @@ fn new_only(problem: &Problem, packing: &Packing) -> bool {
             price => (left / price).max(least),
         };
         let same = used.saturating_add(idle) as i64 * kind.cost + containers * problem.create_cost;
-        let enough = [0, 1]
-            .iter()
-            .all(|&r| problem.sum[r] <= kind.capacity[r].saturating_mul(used as i64));
+        let enough = within(
+            problem.sum,
+            kind.capacity.map(|has| has.saturating_mul(used as i64)),
+        );
         !enough || same != packing.cost || vms + containers >= actions
     })
 }
 
-/// Asks HiGHS for fewer actions at this price, with up to so many new VMs of each kind. It has as long again as the
-/// search so far.
+/// Asks HiGHS for fewer actions at this price, with up to this many new VMs of each kind. It has as
+/// much time again as the search so far.
 pub fn by_program(
     problem: &Arc<Problem>,
     packing: Packing,

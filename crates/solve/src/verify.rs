@@ -1,14 +1,15 @@
-//! The independent checker: constraints and objective recomputed from instance and answer alone.
+//! The independent checker: constraints and objective, computed again from instance and answer
+//! alone.
 //!
-//! It must share no code with the search (only the two data types), so that a mistake there
-//! cannot hide here. Plain loops and maps, no cleverness.
+//! It must share no code with the search (only the two data types), so that a mistake there can't
+//! hide here. It uses plain loops and maps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::answer::{PlacedVm, VmRef};
 use super::evidence::Prover;
-use super::instance::{Amount, Instance, PerVm, Protocol};
+use super::instance::{Amount, Instance, PerVm, Protocol, Resource};
 
 mod bounds;
 
@@ -88,10 +89,10 @@ pub enum Violation {
     /// More VMs, or more new VMs, than allowed.
     #[error("{0} VMs are used, more than allowed")]
     TooManyVms(usize),
-    /// Fewer VMs than there have to be.
+    /// Fewer VMs than there must be.
     #[error("{0} VMs are kept, fewer than there have to be")]
     TooFewVms(usize),
-    /// The objective or bound stated is not what it must be.
+    /// The stated objective or bound is wrong.
     #[error("the stated objective {stated} is not the true one {true_one}")]
     WrongObjective {
         /// What the answer says.
@@ -99,10 +100,10 @@ pub enum Violation {
         /// What the checker found.
         true_one: u64,
     },
-    /// The bound does not follow from what its method says proves it.
+    /// The bound does not follow from the evidence of its method.
     #[error("the bound does not follow from what {} says proves it", .by.as_str())]
     BoundUnfounded {
-        /// Who stated it.
+        /// The method.
         by: Prover,
     },
     /// The bound is above the objective.
@@ -115,11 +116,11 @@ pub enum Violation {
     },
 }
 
-/// Checks every constraint and returns the true cost of a placement, and of VMs kept with nothing on
-/// them.
+/// Checks every constraint and returns the true cost of a placement, and of VMs kept with nothing
+/// on them.
 pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> Result<u64, Violation> {
     let mut seen = BTreeSet::new();
-    let mut totals: BTreeMap<usize, (u64, u64, usize)> = BTreeMap::new();
+    let mut totals: BTreeMap<usize, ([u64; 4], usize)> = BTreeMap::new();
     let mut made: BTreeMap<usize, usize> = BTreeMap::new();
     let mut numbers = BTreeSet::new();
     for placed in placement {
@@ -138,9 +139,10 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> R
         check_vm(instance, placed, capacity)?;
         for &(tier, amount) in &placed.containers {
             let entry = totals.entry(tier).or_default();
-            entry.0 += u64::from(amount.cpu);
-            entry.1 += u64::from(amount.mem);
-            entry.2 += 1;
+            for (sum, resource) in entry.0.iter_mut().zip(Resource::ALL) {
+                *sum += u64::from(amount.of(resource));
+            }
+            entry.1 += 1;
         }
     }
     for &vm in idle {
@@ -189,8 +191,8 @@ pub fn cost_of(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> R
         return Err(Violation::TooFewVms(seen.len()));
     }
     for (ix, tier) in instance.tiers.iter().enumerate() {
-        let (cpu, mem, nodes) = totals.get(&ix).copied().unwrap_or_default();
-        if cpu != u64::from(tier.demand.cpu) || mem != u64::from(tier.demand.mem) {
+        let (sums, nodes) = totals.get(&ix).copied().unwrap_or_default();
+        if sums != Resource::ALL.map(|resource| u64::from(tier.demand.of(resource))) {
             return Err(Violation::WrongTotal(ix));
         }
         if tier.demand.is_zero() {
@@ -233,13 +235,13 @@ fn check_rules(instance: &Instance, placement: &[PlacedVm]) -> Result<(), Violat
             }
         }
         if let Some(spec) = existing.filter(|spec| spec.cordoned) {
-            let sum = |part: fn(&Amount) -> u32, amounts: &[(usize, Amount)]| {
+            let sum = |resource: Resource, amounts: &[(usize, Amount)]| {
                 let placed = |tier: usize| instance.tiers.get(tier).is_some_and(|t| !t.demand.is_zero());
                 let amounts = amounts.iter().filter(|a| placed(a.0));
-                amounts.map(|a| u64::from(part(&a.1))).sum::<u64>()
+                amounts.map(|a| u64::from(a.1.of(resource))).sum::<u64>()
             };
-            let more = |part| sum(part, &placed.containers) > sum(part, &spec.held);
-            if more(|a| a.cpu) || more(|a| a.mem) {
+            let more = |resource| sum(resource, &placed.containers) > sum(resource, &spec.held);
+            if Resource::ALL.into_iter().any(more) {
                 return Err(Violation::Cordoned(vm));
             }
         }
@@ -247,7 +249,7 @@ fn check_rules(instance: &Instance, placement: &[PlacedVm]) -> Result<(), Violat
     Ok(())
 }
 
-/// What is said of a VM.
+/// The rule's value for a VM.
 fn said_of<T: Copy>(all: &PerVm<T>, vm: VmRef) -> Option<T> {
     match vm {
         VmRef::Existing(ix) => all.vms.get(ix).copied(),
@@ -263,7 +265,7 @@ fn check_vm(instance: &Instance, placed: &PlacedVm, capacity: Amount) -> Result<
     if placed.containers.is_empty() {
         return Err(Violation::EmptyVm(vm));
     }
-    let (mut cpu, mut mem) = (0u64, 0u64);
+    let mut sums = [0u64; 4];
     let mut seen = BTreeSet::new();
     let mut published: BTreeMap<(u16, Protocol), Vec<Published>> = BTreeMap::new();
     for &(tier, amount) in &placed.containers {
@@ -274,8 +276,9 @@ fn check_vm(instance: &Instance, placed: &PlacedVm, capacity: Amount) -> Result<
         if !seen.insert(tier) {
             return Err(Violation::DuplicateContainer { vm, tier });
         }
-        cpu += u64::from(amount.cpu);
-        mem += u64::from(amount.mem);
+        for (sum, resource) in sums.iter_mut().zip(Resource::ALL) {
+            *sum += u64::from(amount.of(resource));
+        }
         for port in &spec.ports {
             let others = published.entry((port.port, port.protocol)).or_default();
             // No address means every address.
@@ -291,7 +294,8 @@ fn check_vm(instance: &Instance, placed: &PlacedVm, capacity: Amount) -> Result<
             others.push((port.address, tier));
         }
     }
-    if cpu > u64::from(capacity.cpu) || mem > u64::from(capacity.mem) {
+    let mut all = sums.into_iter().zip(Resource::ALL);
+    if all.any(|(sum, resource)| sum > u64::from(capacity.of(resource))) {
         return Err(Violation::OverCapacity(vm));
     }
     Ok(())
@@ -352,7 +356,7 @@ fn price(instance: &Instance, placement: &[PlacedVm], idle: &[VmRef]) -> u64 {
     total
 }
 
-/// A bound is no bound if a placement costs less.
+/// A bound is false if a placement costs less.
 pub fn bound_holds(objective: u64, bound: u64) -> Result<(), Violation> {
     if bound > objective {
         return Err(Violation::BoundAboveObjective { bound, objective });

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::look;
 use super::probes::Probes;
@@ -30,6 +30,8 @@ pub struct Caller {
     pub owners: Owners,
     /// The probes of its containers.
     pub probes: Probes,
+    /// Held while a container is given GPUs.
+    pub giving_gpus: Arc<Mutex<()>>,
     /// What the machine has and whether its kernel counts swap, asked once: a resize needs it.
     machine: OnceCell<(Machine, bool)>,
 }
@@ -60,6 +62,7 @@ impl Caller {
             settings,
             owners,
             probes: Probes::default(),
+            giving_gpus: Arc::default(),
             machine: OnceCell::new(),
         }
     }

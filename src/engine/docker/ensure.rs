@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 use super::call::{Caller, Failed};
 use super::look::{self, Found};
 use super::start::{self, Started};
-use super::{image, resize, runtime, spec, wait};
+use super::{disk, gpus, image, resize, runtime, spec, wait};
 use crate::engine::{
     ContainerSpec, Effect, EngineError, EngineErrorKind, LABEL_SPEC, Observed, State, Wanted, secret,
 };
@@ -68,7 +68,7 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
         match (next(found.as_ref().map(|found| &found.seen), &fingerprint), found) {
             (Next::Leave, Some(found)) => return Err(look::foreign(caller, &found.seen)),
             (Next::Create, _) | (_, None) => {
-                create(caller, asked, name).await?;
+                create(caller, asked, name, None).await?;
                 fresh = true;
             }
             (Next::Replace, Some(found)) => {
@@ -94,6 +94,18 @@ pub async fn running(caller: &Caller, asked: &ContainerSpec) -> Result<Observed,
                         return Err(not_as_asked(caller, name, &wrong));
                     }
                     tracing::info!(engine = %caller.endpoint, container = name, wrong, "replacing a container that was made otherwise");
+                    remove(caller, &found).await?;
+                    continue;
+                }
+                if gpus::contested(caller, &found).await? {
+                    if fresh {
+                        return Err(not_as_asked(
+                            caller,
+                            name,
+                            "a GPU of it that another container has",
+                        ));
+                    }
+                    tracing::info!(engine = %caller.endpoint, container = name, "replacing a container whose GPUs others have by now");
                     remove(caller, &found).await?;
                     continue;
                 }
@@ -125,8 +137,14 @@ pub fn not_as_asked(caller: &Caller, name: &str, wrong: &str) -> EngineError {
 }
 
 /// Creates the container under a name: its own, or one that it has until its predecessor is gone. That the name is
-/// taken is no failure: the next look says by what.
-pub async fn create(caller: &Caller, asked: &ContainerSpec, name: &str) -> Result<(), EngineError> {
+/// taken is no failure: the next look says by what. One that is started only when its predecessor is stopped takes over
+/// that one's GPUs.
+pub async fn create(
+    caller: &Caller,
+    asked: &ContainerSpec,
+    name: &str,
+    predecessor: Option<&str>,
+) -> Result<(), EngineError> {
     let wanted = Wanted {
         digest: asked.digest.clone(),
         ..Wanted::named(&asked.image, asked.login.clone())
@@ -138,16 +156,30 @@ pub async fn create(caller: &Caller, asked: &ContainerSpec, name: &str) -> Resul
         caller.error(EngineErrorKind::Secret, Effect::None, message)
     })?;
     let secrets = Secrets::of(&environment, &[]);
-    let options = CreateContainerOptionsBuilder::new().name(name).build();
-    match caller
-        .change(
-            &what,
-            caller
-                .docker
-                .create_container(Some(options), spec::body(asked, environment, caller.owners.own())),
-        )
-        .await
+    // Two at once would be given the same GPUs.
+    let _alone = match asked.fixed.gpus {
+        0 => None,
+        _ => Some(caller.giving_gpus.lock().await),
+    };
+    let gpus = gpus::choose(caller, asked.fixed.gpus, predecessor).await?;
+    let mut body = spec::body(asked, environment, caller.owners.own());
+    let host = body.host_config.get_or_insert_default();
+    host.device_requests = gpus.request().map(|request| vec![request]);
+    host.storage_opt = disk::limit(asked.fixed.disk_gb);
+    let send = |body| {
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        caller.change(&what, caller.docker.create_container(Some(options), body))
+    };
+    let mut answer = send(body.clone()).await;
+    if let Err(failed) = &answer
+        && disk::is_refused(&failed.said)
+        && let Some(host) = &mut body.host_config
+        && host.storage_opt.take().is_some()
     {
+        tracing::warn!(engine = %caller.endpoint, container = name, said = failed.said, "the engine can't limit the disk of containers: it is counted, and not enforced");
+        answer = send(body).await;
+    }
+    match answer {
         Ok(answer) => {
             for warning in answer.warnings {
                 let warning = secrets.mask(&warning);
@@ -236,6 +268,7 @@ mod tests {
             nano_cpus: 0,
             memory: 0,
             memory_swap: 0,
+            fixed: Default::default(),
             exit_code: None,
             labels,
             ports: Vec::new(),

@@ -8,7 +8,8 @@ use bollard::models::{
     HealthStatusEnum, IpamConfig, PortBinding as Published, PortSummaryTypeEnum,
 };
 
-use crate::engine::{Health, Observed, Owners, State};
+use super::gpus::Gpus;
+use crate::engine::{Fixed, Health, LABEL_DISK, Observed, Owners, State};
 use crate::model::Addresses;
 use crate::model::topology::{PortBinding, Protocol};
 
@@ -43,6 +44,15 @@ pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
         Some(HealthStatusEnum::UNHEALTHY) => Some(Health::Unhealthy),
         Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => None,
     });
+    let fixed = Fixed {
+        // Whether the engine enforces it or not, it is what the container was given.
+        disk_gb: labels
+            .get(LABEL_DISK)
+            .and_then(|label| label.parse().ok())
+            .filter(|_| managed)
+            .unwrap_or(0),
+        gpus: Gpus::of(&host).count(),
+    };
     let addresses = addresses(&host.extra_hosts.unwrap_or_default());
     let published = found.network_settings.and_then(|network| network.ports);
     Observed {
@@ -56,6 +66,7 @@ pub fn inspected(found: ContainerInspectResponse, owners: &Owners) -> Observed {
         nano_cpus,
         memory: unsigned(host.memory),
         memory_swap: host.memory_swap.unwrap_or_default(),
+        fixed,
         exit_code: if running { None } else { state.exit_code },
         labels,
         ports: if running {
@@ -128,6 +139,7 @@ pub fn listed(found: ContainerSummary, owners: &Owners) -> Observed {
         nano_cpus: 0,
         memory: 0,
         memory_swap: 0,
+        fixed: Fixed::default(),
         exit_code: None,
         labels,
         ports: bindings,

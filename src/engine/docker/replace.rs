@@ -70,7 +70,7 @@ pub async fn with(
             (_, Some(next)) if next.seen.state == State::Removing => wait::gone(caller, &next.seen).await?,
             (_, Some(next)) => ensure::remove(caller, &next).await?,
             (Some(_), None) => {
-                ensure::create(caller, asked, &temporary).await?;
+                ensure::create(caller, asked, &temporary, heir(handover, asked)).await?;
                 fresh = true;
             }
         }
@@ -97,7 +97,7 @@ pub async fn prepare(
             return Ok(false);
         }
         match next_of(caller, &asked.name).await? {
-            None => ensure::create(caller, asked, &temporary).await?,
+            None => ensure::create(caller, asked, &temporary, heir(handover, asked)).await?,
             Some(next) if as_asked(&next) && startable(next.seen.state) => {
                 if handover == Handover::StartFirst {
                     match up(caller, asked, &next, asked.bake).await {
@@ -135,6 +135,11 @@ pub async fn back(caller: &Caller, name: &str) -> Result<(), EngineError> {
         (None, Some(next)) => rename(caller, &next, name).await,
         (None, None) => Ok(()),
     }
+}
+
+/// Whose GPUs a successor takes over: those of the one that is stopped before it starts.
+fn heir(handover: Handover, asked: &ContainerSpec) -> Option<&str> {
+    (handover == Handover::StopFirst).then_some(asked.name.as_str())
 }
 
 /// Whether a container is the one that is asked for: made alike, of that revision, and from that image.
@@ -267,6 +272,7 @@ mod tests {
             nano_cpus: 0,
             memory: 0,
             memory_swap: 0,
+            fixed: Default::default(),
             exit_code: None,
             labels: labels
                 .iter()

@@ -19,8 +19,8 @@ use serde_json::json;
 
 use super::{limits, runtime};
 use crate::engine::{
-    ContainerSpec, LABEL_APP, LABEL_DIGEST, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE, LABEL_REVISION,
-    LABEL_SPEC, LABEL_TIER,
+    ContainerSpec, Fixed, LABEL_APP, LABEL_DIGEST, LABEL_DISK, LABEL_MANAGED, LABEL_OWNER, LABEL_PROBE,
+    LABEL_REVISION, LABEL_SPEC, LABEL_TIER,
 };
 use crate::model::topology::{Healthcheck, PortBinding};
 
@@ -78,6 +78,9 @@ fn labels(spec: &ContainerSpec, owner: &str) -> HashMap<String, String> {
     if let Some(digest) = &spec.digest {
         labels.insert(LABEL_DIGEST.to_owned(), digest.clone());
     }
+    if spec.fixed.disk_gb > 0 {
+        labels.insert(LABEL_DISK.to_owned(), spec.fixed.disk_gb.to_string());
+    }
     if let Some(probe) = &spec.probe {
         labels.insert(LABEL_PROBE.to_owned(), json!(probe).to_string());
     }
@@ -127,6 +130,11 @@ pub fn fingerprint(spec: &ContainerSpec) -> String {
     // Without the VM's address: a container is not made again because its VM has another one.
     if let (Some(target), Some(parts)) = (&spec.probe, text.as_array_mut()) {
         parts.push(json!(target.probe));
+    }
+    if spec.fixed != Fixed::default()
+        && let Some(parts) = text.as_array_mut()
+    {
+        parts.push(json!(spec.fixed));
     }
     let text = text.to_string();
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

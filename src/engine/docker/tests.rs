@@ -34,6 +34,7 @@ fn sample() -> ContainerSpec {
             cpu: CpuLimit::Cores(CoreSet([1, 3].into())),
             memory: 1 << 30,
         },
+        fixed: Default::default(),
         ports: vec![PortBinding {
             address: "127.0.0.1".parse().ok(),
             host: 8080,

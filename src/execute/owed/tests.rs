@@ -390,3 +390,64 @@ fn a_successor_is_owed_its_dependency_hook_where_it_depends_on_anything() {
         assert_eq!(held.unwrap().owed.tier.is_some(), depends);
     }
 }
+
+#[test]
+fn what_is_made_late_is_owed_what_it_was_to_be_told_until_it_is() {
+    let before = holding(&[("v", "db", 1)]);
+    let (hook, container) = {
+        let topology = topology();
+        let web = TierId::of("app", "web");
+        (
+            topology
+                .tiers
+                .get(&web)
+                .unwrap()
+                .on_dependency_scale
+                .clone()
+                .unwrap(),
+            web,
+        )
+    };
+    // The first ends when `db` has grown, and before `web` is there.
+    let mut first = Course::begin(&before, &holding(&[("v", "db", 2), ("v", "web", 1)]));
+    let of = |course: &Course, is: fn(&Action) -> bool| course.actions().iter().position(is).unwrap();
+    let grown = of(&first, |action| matches!(action, Action::UpdateContainer { .. }));
+    first.succeed(grown);
+    first.end(Outcome::Failed);
+    assert_eq!(
+        crate::execute::untold(&first.execution),
+        [container.clone()].into()
+    );
+
+    // The next one makes it, and is to tell it although no dependency changes any more.
+    let mut next = Course::begin(&first.now, &holding(&[("v", "db", 2), ("v", "web", 1)]));
+    let tells = |action: &Action| matches!(action, Action::RunTierHook { .. });
+    assert!(
+        !next.actions().iter().any(tells),
+        "nothing changes in number, size or place"
+    );
+    let tell = Action::RunTierHook {
+        vm: VmId::new("v"),
+        container: container.clone(),
+        hook,
+        leaving: Vec::new(),
+    };
+    next.execution.frozen.stages.push(vec![tell]);
+    next.execution.progress = Progress::new(next.execution.actions().count());
+    let owed = |course: &Course| {
+        course
+            .now
+            .container(&VmId::new("v"), &container)
+            .unwrap()
+            .owed
+            .tier
+    };
+    let made = of(&next, |action| matches!(action, Action::CreateContainer { .. }));
+    next.succeed(made);
+    assert!(owed(&next).is_some(), "it may end before it is told");
+    let told = of(&next, |action| matches!(action, Action::RunTierHook { .. }));
+    next.succeed(told);
+    assert_eq!(owed(&next), None);
+    next.end(Outcome::Succeeded);
+    assert!(crate::execute::untold(&next.execution).is_empty());
+}

@@ -33,6 +33,7 @@ fn container(name: &str, managed: bool, state: State) -> Observed {
         nano_cpus: 0,
         memory: 0,
         memory_swap: 0,
+        fixed: Default::default(),
         exit_code: None,
         labels: BTreeMap::new(),
         ports: Vec::new(),

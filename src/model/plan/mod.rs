@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::model::further;
 use crate::model::ids::TierId;
 use crate::model::problem::{Problems, Warning};
 use crate::model::reader::{At, Fields, Notes, nearest};
@@ -19,7 +20,7 @@ use crate::model::units::{Cpu, MOST, Size};
 #[derive(Clone, Debug, Default, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(example = json!({ "rubis": { "db": { "cpu_cores": 1, "mem_units": 2 } } }))]
 pub struct Plan {
-    /// Total of each tier; neither amount is ever zero.
+    /// Total of each tier; never zero in cores or memory.
     #[serde(flatten)]
     #[schema(value_type = BTreeMap<String, PlanEntry>)]
     pub tiers: BTreeMap<TierId, Size>,
@@ -174,10 +175,20 @@ fn read_size(notes: &mut Notes, mut fields: Fields<'_>, step: u64) -> Option<Siz
         .need(notes, "mem_units")
         .and_then(|at| at.whole(notes, 0, MOST.into()));
     let path = fields.path.clone();
+    let further = further::read(notes, &mut fields, Size::ZERO, Size::ZERO);
     fields.finish(notes);
-    let size = Size { cpu: cpu?, mem: mem? };
+    let size = Size {
+        cpu: cpu?,
+        mem: mem?,
+        ..further
+    };
     if (size.cpu == Cpu::ZERO) != (size.mem == 0) {
         let problem = format!("has {size}: a tier needs some of both, or none of both to be removed");
+        notes.problem(&path, problem);
+        return None;
+    }
+    if size.cpu == Cpu::ZERO && size != Size::ZERO {
+        let problem = format!("has {size}: a tier that is removed holds no disk and no GPUs either");
         notes.problem(&path, problem);
         return None;
     }

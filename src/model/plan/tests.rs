@@ -120,3 +120,29 @@ fn decimal_cores_are_counted_exactly_in_quota_mode() {
     let (plan, _) = Plan::parse(&plan, &topology("quota")).unwrap();
     assert_eq!(plan.tiers["rubis_db"].cpu, Cpu::hundredths(29));
 }
+
+#[test]
+fn a_plan_may_ask_for_disk_and_gpus_but_not_for_those_alone() {
+    let sizes = json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 2, "disk_gb": 20, "gpus": 2.0 } });
+    let (plan, _) = Plan::parse(&sizes, &topology("cpuset")).unwrap();
+    let size = plan.tiers[&TierId::new("rubis_db")];
+    assert_eq!((size.disk_gb, size.gpus), (20, 2));
+    assert_eq!(
+        size.to_string(),
+        "cpu cores=1 and mem_units=2 and disk_gb=20 and gpus=2"
+    );
+    assert_eq!(
+        json!(size),
+        json!({ "cpu_cores": 1, "mem_units": 2, "disk_gb": 20, "gpus": 2 })
+    );
+    // Old clients see what they saw.
+    assert_eq!(json!(Size::new(1, 2)), json!({ "cpu_cores": 1, "mem_units": 2 }));
+    assert_eq!(
+        serde_json::from_value::<Size>(json!(Size::new(1, 2))).unwrap(),
+        Size::new(1, 2)
+    );
+    let alone = json!({ "rubis_db": { "cpu_cores": 0, "mem_units": 0, "gpus": 1 } });
+    problem(&alone, "rubis_db", "no GPUs either");
+    let half = json!({ "rubis_db": { "cpu_cores": 1, "mem_units": 1, "gpus": 0.5 } });
+    problem(&half, "rubis_db.gpus", "whole number");
+}

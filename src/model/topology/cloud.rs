@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::model::ids::VmId;
 use crate::model::reader::{At, Fields, Notes, join};
 use crate::model::registration::Registrations;
-use crate::model::units::Cpu;
+use crate::model::units::{Cpu, MOST, Size};
 
 use super::choices::read_switch;
 use super::constraints::read_labels;
@@ -62,6 +62,25 @@ pub struct Host {
     /// Memory units that it has; those of the infrastructure unless given.
     #[schema(rename = "mem_units", value_type = Option<u32>, minimum = 1, maximum = 1000000, example = 32)]
     pub mem: Option<u64>,
+    /// Gigabytes of disk that it has; those of the infrastructure unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 200)]
+    pub disk_gb: Option<u64>,
+    /// Graphics processors that it has; those of the infrastructure unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    pub gpus: Option<u64>,
+}
+
+impl Host {
+    /// What it has, where `usual` is what the infrastructure says.
+    #[must_use]
+    pub fn size(&self, usual: Size) -> Size {
+        Size {
+            cpu: self.cpu.unwrap_or(usual.cpu),
+            mem: self.mem.unwrap_or(usual.mem),
+            disk_gb: self.disk_gb.unwrap_or(usual.disk_gb),
+            gpus: self.gpus.unwrap_or(usual.gpus),
+        }
+    }
 }
 
 /// An AWS Auto Scaling group.
@@ -201,6 +220,8 @@ fn read_hosts(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vec<Host>> {
         let mem = host
             .get("mem_units")
             .and_then(|at| at.whole(notes, 1, MOST_MEM_UNITS));
+        let mut whole = |name| host.get(name).and_then(|at| at.whole(notes, 0, MOST.into()));
+        let (disk_gb, gpus) = (whole("disk_gb"), whole("gpus"));
         host.finish(notes);
         if let (true, Some(docker)) = (named, docker) {
             hosts.push(Host {
@@ -210,6 +231,8 @@ fn read_hosts(notes: &mut Notes, at: At<'_>, step: u64) -> Option<Vec<Host>> {
                 labels,
                 cpu,
                 mem,
+                disk_gb,
+                gpus,
             });
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use utoipa::ToSchema;
 
+use crate::model::further;
 use crate::model::reader::{At, Fields, Notes, join};
 use crate::model::units::{Cpu, Size};
 
@@ -14,7 +15,7 @@ use super::written::{Scalar, ShapeSize};
 
 /// A kind of VM that can be made.
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
-#[schema(as = VmShape, example = json!({ "name": "large", "cpu_cores": 8, "mem_units": 32, "price": 3.5 }))]
+#[schema(as = VmShape, example = json!({ "name": "large", "cpu_cores": 8, "mem_units": 32, "disk_gb": 200, "price": 3.5 }))]
 pub struct Shape {
     /// Its name. Empty for the one that `cpu_cores` and `mem_units` describe.
     #[schema(
@@ -134,12 +135,17 @@ impl Shape {
             None => Some(Price::ONE),
             Some(at) => Price::read(notes, &at),
         };
+        let further = further::read(notes, &mut fields, Size::ZERO, Size::ZERO);
         let labels = read_labels(notes, &mut fields);
         let max = fields.whole(notes, "max", 0, MOST_VMS);
         fields.finish(notes);
         Some(Self {
             name: name?,
-            size: Size { cpu: cpu?, mem: mem? },
+            size: Size {
+                cpu: cpu?,
+                mem: mem?,
+                ..further
+            },
             price: price?,
             labels,
             max,

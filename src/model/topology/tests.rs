@@ -311,7 +311,8 @@ fn decimal_cores_are_for_quota_mode_alone() {
         parse(&shape("quota")).topology.infrastructure.vm,
         Size {
             cpu: Cpu::hundredths(125),
-            mem: 2
+            mem: 2,
+            ..Size::ZERO
         }
     );
     one_problem(&shape("cpuset"), "infrastructure.cpu_cores", "quota");

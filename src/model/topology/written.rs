@@ -33,6 +33,12 @@ pub struct ShapeSize {
     /// Memory units of one VM.
     #[schema(minimum = 1, maximum = 1000000, example = 32)]
     mem_units: u32,
+    /// Gigabytes of disk of one VM; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 200)]
+    disk_gb: Option<u32>,
+    /// Graphics processors of one VM; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    gpus: Option<u32>,
 }
 
 /// Cores and memory of one VM.
@@ -44,6 +50,12 @@ pub struct VmSize {
     /// Memory units of one VM; 8 unless given.
     #[schema(minimum = 1, maximum = 1000000, example = 8)]
     mem_units: Option<u32>,
+    /// Gigabytes of disk of one VM; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 200)]
+    disk_gb: Option<u32>,
+    /// Graphics processors of one VM; none unless given.
+    #[schema(minimum = 0, maximum = 1000000, example = 1)]
+    gpus: Option<u32>,
 }
 
 /// How Docker is reached on the VMs of a cloud: the template alone, or with TLS files.

@@ -36,9 +36,8 @@ pub(super) fn cordoned(snapshot: &Snapshot, course: &Course) -> Vec<Fault> {
         let before = course.seen.allocation.vms.get(vm)?.held();
         let after = course.target.vms.get(vm)?.held();
         let message = format!(
-            "node '{vm}' would hold {} cores and {} mem_units in all, more than now: it is {}",
-            after.cpu,
-            after.mem,
+            "node '{vm}' would hold {} in all, more than now: it is {}",
+            after.in_words(" and "),
             cordon.reason()
         );
         (!after.fits(before)).then_some((message, vm, cordon))

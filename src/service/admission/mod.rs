@@ -18,6 +18,7 @@ use crate::model::{TierId, VmId};
 
 use crate::service::admission::idempotency::{Arrival, fingerprint};
 use crate::service::besides::Word;
+use crate::service::desired::Desired;
 use crate::service::intents::SetTier;
 use crate::service::requirements::Confine;
 use crate::service::supervisor::runner::Launch;
@@ -52,6 +53,9 @@ pub struct Request {
     pub confine: Confine,
     /// The intent that this carries out.
     pub intent: Option<Uuid>,
+    /// The plan that held when the service made this request by itself, if it did. Once another plan holds, nothing
+    /// is begun: what somebody has asked for meanwhile must not be undone.
+    pub holding: Option<Option<Arc<Desired>>>,
     /// The app whose request this carries out.
     pub app: Option<String>,
     /// The one container that is set by hand; nothing is placed then.
@@ -117,6 +121,14 @@ impl Service {
         loop {
             let snapshot = self.snapshot();
             snapshot.idle()?;
+            if request
+                .holding
+                .as_ref()
+                .is_some_and(|held| *held != snapshot.desired)
+            {
+                let message = "another plan was carried out while this one was worked out";
+                return Err(Fault::new(Code::Conflict, message));
+            }
             let planned = self.planned_on(&snapshot, &request).await?;
             let Prepared {
                 plan,

@@ -18,7 +18,7 @@ pub(super) fn composed(topology: &Topology, body: Value) -> Result<(Value, Vec<W
     }
     let infrastructure = &topology.infrastructure;
     let units = compose::Units {
-        mem_unit_mb: infrastructure.mem_unit_mb.into(),
+        mem_unit_mb: infrastructure.mem_unit_mb,
         whole_cores: infrastructure.cpu_mode.step() == 100,
     };
     let converted = compose::convert(&body, units);

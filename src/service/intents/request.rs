@@ -86,6 +86,7 @@ pub(super) fn request_of(
         reconcile: reached.map(|reached| reached.reconcile(vec![why])),
         confine,
         intent: Some(intent.id),
+        holding: Some(snapshot.desired.clone()),
         word: Word::Besides,
         ..Request::default()
     }

@@ -115,6 +115,9 @@ impl Metrics {
                 drop(self.actions.get_or_create(&Done { kind, outcome }));
             }
         }
+        for standing in ["ready", "aside", "silent", "lost"] {
+            drop(self.nodes.get_or_create(&Stands { standing }));
+        }
         for result in ["placed", "failed"] {
             drop(self.replans.get_or_create(&Replan { result }));
         }

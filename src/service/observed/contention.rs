@@ -54,12 +54,21 @@ impl Contention {
             format!("container '{name}', {whose}, holds {}", amounts(*size))
         };
         let holds: Vec<String> = self.containers.iter().map(holds).collect();
+        let (left, all) = (self.left, self.capacity);
+        let further = [
+            (left.disk_gb, all.disk_gb, "GB of disk"),
+            (left.gpus, all.gpus, "GPUs"),
+        ];
+        let further = further.into_iter().filter(|(left, all, _)| left < all);
+        let further: String = further
+            .map(|(left, all, what)| format!(" and {left} of the {all} {what}"))
+            .collect();
         format!(
-            "others leave {} of the {} cores and {} of the {} mem_units of VM '{}': {}",
-            self.left.cpu,
-            self.capacity.cpu,
-            self.left.mem,
-            self.capacity.mem,
+            "others leave {} of the {} cores and {} of the {} mem_units{further} of VM '{}': {}",
+            left.cpu,
+            all.cpu,
+            left.mem,
+            all.mem,
             self.vm,
             holds.join(", ")
         )
@@ -72,7 +81,16 @@ impl Contention {
 }
 
 fn amounts(size: Size) -> String {
-    format!("{} cores and {} mem_units", size.cpu, size.mem)
+    let further = Size {
+        cpu: crate::model::Cpu::ZERO,
+        mem: 0,
+        ..size
+    };
+    let further = match further.in_words(" and ") {
+        none if none.is_empty() => none,
+        some => format!(" and {some}"),
+    };
+    format!("{} cores and {} mem_units{further}", size.cpu, size.mem)
 }
 
 /// Says what others take, if no placement was found.

@@ -22,7 +22,7 @@ pub fn surplus(
         let tier = TierId::new(&container.name);
         let held = held.get(&tier).copied().unwrap_or_default();
         // What the plan does not have is removed by the way there, in the order of dependencies.
-        let covered = |wanted: &Size| held.cpu >= wanted.cpu && held.mem >= wanted.mem;
+        let covered = |wanted: &Size| wanted.fits(held);
         if wanted.get(&tier).is_some_and(covered) && topology.tiers.contains_key(&tier) {
             removals.push(removal(topology, vm, container));
         }
@@ -207,6 +207,7 @@ mod tests {
             nano_cpus: 0,
             memory: 512 << 20,
             memory_swap: 0,
+            fixed: Default::default(),
             exit_code: None,
             labels: BTreeMap::new(),
             ports: ports.iter().map(port).collect(),

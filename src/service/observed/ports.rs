@@ -103,6 +103,7 @@ mod tests {
             nano_cpus: 0,
             memory: 0,
             memory_swap: 0,
+            fixed: Default::default(),
             exit_code: None,
             labels: BTreeMap::new(),
             addresses: None,

@@ -122,13 +122,26 @@ fn grown(vm: Option<&Vm>, now: Size, size: Size) -> Vec<String> {
             is(&need)
         ));
     }
-    if size.mem > now.mem && (others + size).mem > room.mem {
-        let need = size.mem.to_string();
-        let verb = is(&need);
-        reasons.push(format!(
-            "others hold {} of {} mem_units, and {need} {verb} needed",
-            others.mem, room.mem
-        ));
+    let all = others + size;
+    for (size, now, all, others, room, what) in [
+        (size.mem, now.mem, all.mem, others.mem, room.mem, "mem_units"),
+        (
+            size.disk_gb,
+            now.disk_gb,
+            all.disk_gb,
+            others.disk_gb,
+            room.disk_gb,
+            "GB of disk",
+        ),
+        (size.gpus, now.gpus, all.gpus, others.gpus, room.gpus, "GPUs"),
+    ] {
+        if size > now && all > room {
+            let need = size.to_string();
+            let verb = is(&need);
+            reasons.push(format!(
+                "others hold {others} of {room} {what}, and {need} {verb} needed"
+            ));
+        }
     }
     reasons
 }

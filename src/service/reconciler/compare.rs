@@ -61,7 +61,7 @@ pub fn short(plan: &Plan, allocation: &Allocation) -> Look {
     let mut look = Look::new();
     for (tier, wanted) in &plan.tiers {
         let has = held.get(tier).copied().unwrap_or_default();
-        if has.cpu < wanted.cpu || has.mem < wanted.mem {
+        if !wanted.fits(has) {
             let details = vec![format!("the plan asks for {wanted}, and {has} are held")];
             let place = Place {
                 vm: None,

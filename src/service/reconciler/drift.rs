@@ -76,6 +76,10 @@ pub enum Limit {
     Cpuset,
     /// Its share of all cores, in billionths.
     NanoCpus,
+    /// In gigabytes.
+    Disk,
+    /// How many it has.
+    Gpus,
 }
 
 impl fmt::Display for Drift {
@@ -91,6 +95,8 @@ impl fmt::Display for Drift {
                 Limit::Memory => write!(out, "memory is {is} bytes, should be {should}"),
                 Limit::Cpuset => write!(out, "cpuset is {is:?}, should be {should:?}"),
                 Limit::NanoCpus => write!(out, "nano cpus are {is}, should be {should}"),
+                Limit::Disk => write!(out, "disk is {is} GB, should be {should}"),
+                Limit::Gpus => write!(out, "GPUs are {is}, should be {should}"),
             },
             Self::Outdated { is, should } => write!(
                 out,
@@ -177,6 +183,14 @@ fn limits(topology: &Topology, wanted: &Container, seen: &Observed) -> Vec<Drift
             seen.memory.to_string(),
             memory.to_string(),
         ));
+    }
+    for (limit, is, should) in [
+        (Limit::Disk, seen.fixed.disk_gb, wanted.size.disk_gb),
+        (Limit::Gpus, seen.fixed.gpus, wanted.size.gpus),
+    ] {
+        if is != should {
+            found.push(resized(limit, is.to_string(), should.to_string()));
+        }
     }
     match topology.infrastructure.cpu_mode {
         CpuMode::Cpuset if CoreSet::parse(&seen.cpuset).as_ref() != Some(&wanted.cores) => {

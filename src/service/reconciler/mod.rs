@@ -205,6 +205,7 @@ impl Service {
                 by: By::itself(),
                 reconcile: Some(reached.reconcile(repair.reasons.clone())),
                 restart: repair.unhealthy.clone(),
+                holding: Some(snapshot.desired.clone()),
                 word: Word::Besides,
                 ..Request::default()
             };

@@ -68,6 +68,7 @@ fn tiers_that_ask_the_same_share_what_the_nodes_answer() {
     let confine = Confine {
         leave: [VmId::new("n2")].into(),
         only: [(TierId::of("a", "one"), (1, BTreeSet::from([VmId::new("n1")])))].into(),
+        vms: None,
     };
     let confined = ask(&topology, &nodes, &confine).unwrap();
     let admits = |tier: &str| {

@@ -41,6 +41,12 @@ impl Store {
             let message = "the topology, the allocation or a cordon changed while the plan was worked out; send it again";
             return Err(Fault::new(Code::Conflict, message));
         }
+        // A plan that changed nothing has left no other trace.
+        let by_itself = frozen.intent.is_some() || frozen.reconcile.is_some();
+        if by_itself && now.desired != planned_on.desired {
+            let message = "another plan was carried out while this one was worked out";
+            return Err(Fault::new(Code::Conflict, message));
+        }
         if !now.besides.wants_the_same_as(&planned_on.besides) {
             let message = "what is wanted besides plans changed while the plan was worked out; send it again";
             return Err(Fault::new(Code::Conflict, message));

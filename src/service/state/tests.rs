@@ -101,7 +101,7 @@ fn begun(
     store.put_topology(topology(), &By::itself(), None).unwrap();
     let frozen = frozen(&fleet(vms), actions);
     let now = store.now();
-    store.begin(&frozen, &now).unwrap();
+    store.begin(&frozen, &now, None).unwrap();
     (store, snapshot, frozen.id)
 }
 
@@ -173,7 +173,7 @@ fn what_was_taken_back_while_it_was_worked_out_is_not_begun_and_stays_over() {
     store.keep_intent(taken_back, None).unwrap();
 
     let now = store.now();
-    let fault = store.begin(&drain, &now).unwrap_err();
+    let fault = store.begin(&drain, &now, None).unwrap_err();
     assert_eq!(fault.code, Code::Cancelled);
     store.keep_if_open(pending.clone()).unwrap();
     assert!(store.open_intents().is_empty());
@@ -181,7 +181,7 @@ fn what_was_taken_back_while_it_was_worked_out_is_not_begun_and_stays_over() {
     // One that is open is begun.
     store.keep_intent(pending, None).unwrap();
     let now = store.now();
-    store.begin(&drain, &now).unwrap();
+    store.begin(&drain, &now, None).unwrap();
     assert_eq!(store.open_intents()[0].state, State::Running);
 }
 
@@ -332,7 +332,7 @@ fn the_plan_that_holds_is_the_one_recorded_last_however_the_clock_was_set() {
             ..frozen(&Allocation::default(), Vec::new())
         };
         let now = store.now();
-        store.begin(&frozen, &now).unwrap();
+        store.begin(&frozen, &now, None).unwrap();
         let outcome = Outcome::Succeeded;
         let event = Event::Finished { outcome };
         store.record(frozen.id, &Stamped { at, event }).unwrap();
@@ -359,6 +359,7 @@ fn what_an_execution_did_not_come_to_tell_is_known_until_one_succeeds_also_after
     };
     let (mut store, snapshot, id) = begun(folder.path(), 3, vec![update("vm2", 3), tell()]);
     store.record(id, &started(0)).unwrap();
+    store.record(id, &succeeded(0)).unwrap();
     store
         .record(
             id,
@@ -374,8 +375,31 @@ fn what_an_execution_did_not_come_to_tell_is_known_until_one_succeeds_also_after
     assert_eq!(*snapshot.borrow().untold, [lb].into());
     let next = frozen(&fleet(3), Vec::new());
     let now = store.now();
-    store.begin(&next, &now).unwrap();
+    store.begin(&next, &now, None).unwrap();
     let outcome = Outcome::Succeeded;
     store.record(next.id, &at(Event::Finished { outcome })).unwrap();
     assert!(snapshot.borrow().untold.is_empty());
+}
+
+#[test]
+fn what_the_service_begins_by_itself_does_not_undo_a_plan_that_came_in_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, snapshot, id) = begun(folder.path(), 3, vec![update("vm1", 3)]);
+    let outcome = Outcome::Succeeded;
+    store.record(id, &at(Event::Finished { outcome })).unwrap();
+    let before = store.now();
+    let by_itself = |before: &Snapshot| Frozen {
+        reconcile: Some(before.reached.as_ref().unwrap().reconcile(Vec::new())),
+        ..frozen(&before.allocation, Vec::new())
+    };
+    let stale = by_itself(&before);
+    // It asks for what is there, so that nothing but the plan changes.
+    let other = frozen(&before.allocation, Vec::new());
+    store.begin(&other, &before, None).unwrap();
+    store.record(other.id, &at(Event::Finished { outcome })).unwrap();
+    assert_eq!(snapshot.borrow().revision, before.revision);
+    let refused = store.begin(&stale, &before, None).unwrap_err();
+    assert_eq!(refused.code, Code::Conflict);
+    let now = store.now();
+    store.begin(&by_itself(&now), &now, None).unwrap();
 }

@@ -110,6 +110,11 @@ impl Moment {
                 if *was != before.size || !same_cores {
                     return Err(format!("it is not what it is said to be: {before:?}"));
                 }
+                if let Action::UpdateContainer { size, .. } = action
+                    && was.is_fixed_against(*size)
+                {
+                    return Err("its disk or GPUs change while it runs".into());
+                }
                 if outcome(action, Some(before)).as_ref() == Some(before) && !change.stalled {
                     return Err("it changes nothing".into());
                 }

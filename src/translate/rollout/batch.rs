@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::topology::CpuMode;
 use crate::model::{
-    Addresses, Allocation, Container, CoreSet, Cpu, Handover, RevisionId, Size, TierId, Topology, Vm, VmId,
+    Addresses, Allocation, Container, CoreSet, Handover, RevisionId, Size, TierId, Topology, Vm, VmId,
 };
 
 use crate::translate::work::conflict;
-use crate::translate::{Action, Interrupt, Stage, Way, cores, reasons};
+use crate::translate::{Action, Interrupt, Stage, Way, cores};
 
 /// Which outdated containers are replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -349,21 +349,8 @@ impl<'a> Rollout<'a> {
         };
         let used: Size = there.used.values().map(takes).sum();
         let over = (used + taken.size + old.size) - there.room();
-        let mut lacks = Vec::new();
-        if over.cpu != Cpu::ZERO {
-            lacks.push(reasons::amount(Size { mem: 0, ..over }, ""));
-        }
-        if over.mem != 0 {
-            lacks.push(reasons::amount(
-                Size {
-                    cpu: Cpu::ZERO,
-                    ..over
-                },
-                "",
-            ));
-        }
-        if !lacks.is_empty() {
-            return Err(lacks.join(" and "));
+        if over != Size::ZERO {
+            return Err(over.in_words(" and "));
         }
         if !self.pinned {
             return Ok(CoreSet::default());

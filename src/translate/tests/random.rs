@@ -168,6 +168,7 @@ fn moving(bounds: Bounds, numbers: &[u16]) -> Scene {
             scene = scene.wants(tier.as_str(), id, cores, container.size.mem);
         }
     }
+    give_gpus(&mut scene, &mut next);
     scene
 }
 
@@ -325,4 +326,32 @@ fn what_was_found_out_of_order_is_never_made_worse() {
         }
         keeps_the_rules(&scene)
     });
+}
+
+/// GPUs for some tiers: as many in each of its containers, before and after, so that none is made anew for them.
+fn give_gpus(scene: &mut Scene, next: &mut impl FnMut(usize) -> usize) {
+    let gpus: BTreeMap<TierId, u64> = scene
+        .topology
+        .tiers
+        .keys()
+        .map(|tier| (tier.clone(), [0, 0, 1, 2][next(4)]))
+        .collect();
+    let mut held: BTreeMap<VmId, u64> = BTreeMap::new();
+    for side in [&mut scene.from, &mut scene.to] {
+        for (name, vm) in &mut side.vms {
+            for (tier, container) in &mut vm.used {
+                container.size.gpus = gpus.get(tier).copied().unwrap_or(0);
+            }
+            let most = held.entry(name.clone()).or_default();
+            *most = vm.held().gpus.max(*most);
+        }
+    }
+    for (name, held) in held {
+        let has = held + u64::from(next(4) == 0);
+        for side in [&mut scene.from, &mut scene.to] {
+            if let Some(vm) = side.vms.get_mut(&name) {
+                vm.capacity.gpus = has;
+            }
+        }
+    }
 }

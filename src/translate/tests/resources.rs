@@ -189,6 +189,7 @@ fn decimal_cores_are_not_pinned() {
         size: Size {
             cpu: crate::model::Cpu::hundredths(hundredths),
             mem: 1,
+            ..Size::ZERO
         },
         cores: CoreSet::default(),
         owed: Default::default(),
@@ -210,4 +211,63 @@ fn decimal_cores_are_not_pinned() {
             ["create container 'b' on vm 'v' with cpu cores=0.75 and mem_units=1"],
         ]
     );
+}
+
+/// A container of a tier on a VM that has four of everything, with so many GPUs and gigabytes.
+fn with_further(side: &mut Allocation, vm: &str, tier: &str, (disk_gb, gpus): (u64, u64)) {
+    let vm = side.vms.get_mut(vm).unwrap();
+    (vm.capacity.disk_gb, vm.capacity.gpus) = (4, 4);
+    let held = vm.used.get_mut(tier).unwrap();
+    (held.size.disk_gb, held.size.gpus) = (disk_gb, gpus);
+}
+
+#[test]
+fn a_container_whose_gpus_or_disk_change_is_made_anew() {
+    for further in [(0, 2), (3, 1)] {
+        let mut scene = Scene::new().vm("v", 4, 4).keeps("a", "v", 1, 1);
+        with_further(&mut scene.from, "v", "a", (0, 1));
+        with_further(&mut scene.to, "v", "a", further);
+        let [deleted, created] = &scene.texts()[..] else {
+            panic!("{:?}", scene.texts());
+        };
+        assert_eq!(*deleted, ["delete container 'a' from vm 'v'"]);
+        assert!(
+            created[0].starts_with("create container 'a' on vm 'v' with cpu cores=1 and mem_units=1 and ")
+        );
+        let interrupts = scene.translation().interrupts;
+        assert!(
+            interrupts[0].reason.contains("its disk or GPUs change"),
+            "{interrupts:?}"
+        );
+    }
+}
+
+#[test]
+fn gpus_make_way_before_others_take_them() {
+    let mut scene = Scene::new()
+        .vm("v", 4, 4)
+        .vm("w", 4, 4)
+        .runs("a", "v", 1, 1)
+        .wants("a", "w", 1, 1)
+        .wants("b", "v", 1, 1);
+    scene.to.vms.get_mut("w").unwrap().capacity.gpus = 4;
+    scene.from.vms.get_mut("w").unwrap().capacity = scene.to.vms["w"].capacity;
+    with_further(&mut scene.from, "v", "a", (0, 3));
+    with_further(&mut scene.to, "v", "b", (0, 2));
+    scene
+        .to
+        .vms
+        .get_mut("w")
+        .unwrap()
+        .used
+        .get_mut("a")
+        .unwrap()
+        .size
+        .gpus = 3;
+    let (gone, made) = (
+        scene.stage_of("delete container 'a' from vm 'v'"),
+        scene.stage_of("create container 'b' on vm 'v'"),
+    );
+    assert!(gone < made, "{:?}", scene.texts());
+    assert_eq!(scene.interrupted(), Vec::<String>::new());
 }

@@ -1,16 +1,19 @@
-//! The walk through the tree: tier after tier is put on a set of VMs, the cheapest sets first.
+//! Walks through the tree: tier after tier is put on a set of VMs, the cheapest sets first.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // masks and ranks are made here and bounded by the array sizes
 
-use super::{Cluster, ClusterTier, Found, Half, MAX_OPTIONS, MAX_VMS, Reach, Set};
+use super::floors::{alone_on, first, vm_floor};
+use super::{Cluster, Found, Half, MAX_OPTIONS, MAX_VMS, Reach, Set};
 use crate::loads::{Loads, bits};
 use crate::meter::{Meter, UNLIMITED};
 use crate::options::{candidates, floor_of, resized};
-use crate::problem::Pair;
 use crate::resizes;
+use crate::resources::{Amounts, NOTHING, RESOURCES, plus, sum};
 
-struct Search<'a> {
+struct Search<'a, const R: usize> {
     cluster: &'a Cluster,
+    /// What each tier demands of the resources that are needed.
+    demands: Vec<[i64; R]>,
     reach: Reach<'a>,
     order: Vec<usize>,
     /// Candidate sets of each tier (by rank in `order`), cheapest first.
@@ -26,7 +29,7 @@ struct Search<'a> {
     /// For each VM, those of its class with a lower index.
     before: Vec<Set>,
     chosen: Vec<Set>,
-    loads: Loads,
+    loads: Loads<R>,
     best: Option<(i64, Vec<Set>)>,
     ties: Vec<Vec<Set>>,
     nodes: u64,
@@ -46,7 +49,7 @@ struct Frame {
     option: usize,
 }
 
-/// What a decision leads to.
+/// The result of a decision.
 enum Enter {
     /// The next tier to decide.
     Tier(Frame),
@@ -56,11 +59,25 @@ enum Enter {
     Cut,
 }
 
+/// How many resources most questions need: the first ones. With only those, a search has less to
+/// add up.
+const USUAL: usize = 2;
+
 /// Searches for the cheapest placement below the ceiling.
 #[must_use]
 pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
+    let further = |demand: Amounts| demand.iter().skip(USUAL).any(|&steps| steps > 0);
+    if cluster.tiers.iter().any(|tier| further(tier.demand)) {
+        search_among::<RESOURCES>(cluster, reach)
+    } else {
+        search_among::<USUAL>(cluster, reach)
+    }
+}
+
+/// The same, with only the first `R` resources.
+fn search_among<const R: usize>(cluster: &Cluster, reach: Reach<'_>) -> Found {
     let mut meter = reach.watch.meter(UNLIMITED);
-    let mut search = match Search::new(cluster, reach, &mut meter) {
+    let mut search = match Search::<R>::new(cluster, reach, &mut meter) {
         Ok(search) => search,
         Err(complete) => {
             return Found {
@@ -80,33 +97,30 @@ pub fn search(cluster: &Cluster, reach: Reach<'_>) -> Found {
     }
 }
 
-/// For so many tiers ahead, what they cost at least is worked out from the room that is left; for
-/// those beyond, from empty VMs. Questions that the tree can close have fewer.
+/// For this many tiers ahead, their least cost is worked out from the room that is left; for those
+/// beyond, from empty VMs. Questions that the tree can solve completely have fewer.
 const AHEAD: usize = 64;
 
-/// So many tiers are decided before a branch belongs to a half of the tree.
+/// How many tiers are decided before a branch belongs to a half of the tree.
 const DIVIDED: usize = 4;
 
 /// Prices that mean "never"; far from overflow when added to.
-const NEVER: i64 = i64::MAX / 8;
+pub const NEVER: i64 = i64::MAX / 8;
 
-impl<'a> Search<'a> {
+impl<'a, const R: usize> Search<'a, R> {
     /// Otherwise, whether that answers the question: some tier has no candidate set at all, or all
     /// have too many.
     fn new(cluster: &'a Cluster, reach: Reach<'a>, meter: &mut Meter<'_>) -> Result<Self, bool> {
         let k = cluster.vms.len().min(MAX_VMS);
         let sets = 1usize << k;
-        let mut room = vec![[0i64; 2]; sets];
+        let mut room = vec![NOTHING; sets];
         for set in 1..sets {
             let v = set.trailing_zeros() as usize;
             let rest = room[set & (set - 1)];
             let cap = cluster.vms[v].capacity;
-            room[set] = [rest[0] + cap[0], rest[1] + cap[1]];
+            room[set] = plus(rest, cap);
         }
-        let total = cluster
-            .tiers
-            .iter()
-            .fold([0i64; 2], |a, t| [a[0] + t.demand[0], a[1] + t.demand[1]]);
+        let total = sum(cluster.tiers.iter().map(|t| t.demand));
         let mut before = vec![0; k];
         for v in 0..k {
             for u in 0..v {
@@ -115,12 +129,12 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        // Large and awkward tiers first: what is decided early prunes most.
+        // Large and awkward tiers first: early decisions prune most.
         let mut order: Vec<usize> = (0..cluster.tiers.len()).collect();
         let full = room[sets - 1];
         let weight = |t: usize| {
             let d = cluster.tiers[t].demand;
-            (0..2)
+            (0..R)
                 .map(|r| d[r] * 1_000_000 / full[r].max(1))
                 .max()
                 .unwrap_or(0)
@@ -168,7 +182,8 @@ impl<'a> Search<'a> {
             reach,
             beyond,
             chosen: vec![0; cluster.tiers.len()],
-            loads: Loads::new(cluster.vms.iter().take(k).map(|v| v.capacity).collect()),
+            loads: Loads::new(cluster.vms.iter().take(k).map(|v| first(v.capacity)).collect()),
+            demands: cluster.tiers.iter().map(|t| first(t.demand)).collect(),
             order,
             options,
             spread,
@@ -216,18 +231,19 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Puts the tier at `rank` on the next set of VMs that may lead to something. `None` when there
-    /// is none, or when the meter ended it.
+    /// Puts the tier at `rank` on the next set of VMs that may lead to something. `None` if there
+    /// is none, or if the meter ran out.
     fn decide(&mut self, rank: usize, frame: &mut Frame, meter: &mut Meter<'_>) -> Option<(Set, i64)> {
         let tier = self.order[rank];
-        let demand = self.cluster.tiers[tier].demand;
+        let demand = self.demands[tier];
         while let Some(&(price, set)) = self.options[rank].get(frame.option) {
             frame.option += 1;
             if !meter.spend(1) {
                 return None;
             }
             let cost = frame.cost + price;
-            // Dearer sets follow: VMs may be free already, so only the containers count here.
+            // More expensive sets follow: VMs may be free already, so only the containers count
+            // here.
             if self.hopeless(cost + frame.rest + self.vm_floor[frame.used as usize]) {
                 return None;
             }
@@ -246,7 +262,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// Begins the tier at `rank`, or takes the placement where all tiers are decided.
+    /// Begins the tier at `rank`, or takes the placement if all tiers are decided.
     fn enter(&mut self, rank: usize, used: Set, cost: i64, meter: &mut Meter<'_>) -> Enter {
         if rank == self.order.len() {
             self.take(cost + self.cluster.vm_price(used), meter);
@@ -278,8 +294,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// All tiers are decided, at this price or, where more containers are resized than each tier has to
-    /// alone, at a higher one.
+    /// All tiers are decided, at this price or, if more containers are resized than each tier needs
+    /// on its own, at a higher one.
     fn take(&mut self, price: i64, meter: &mut Meter<'_>) {
         if self.cluster.resize_cost > 0 {
             if price < self.reach.ceiling
@@ -311,8 +327,8 @@ impl<'a> Search<'a> {
         let without = price - counted as i64 * cluster.resize_cost;
         let left = (self.reach.ceiling - 1 - without) / cluster.resize_cost;
         let most = usize::try_from(left).ok()?;
-        let demands: Vec<Pair> = cluster.tiers.iter().map(|t| t.demand).collect();
-        let rooms: Vec<Pair> = cluster.vms.iter().map(|v| v.capacity).collect();
+        let demands: Vec<Amounts> = cluster.tiers.iter().map(|t| t.demand).collect();
+        let rooms: Vec<Amounts> = cluster.vms.iter().map(|v| v.capacity).collect();
         let places = cluster.places(&self.chosen);
         let found = resizes::fewest(&demands, &rooms, &places, most, meter)?;
         self.nodes += found.tries;
@@ -338,13 +354,14 @@ impl<'a> Search<'a> {
     /// Least price of the tier at `rank`: on one VM that still has room for all of it, if there is
     /// one, else spread.
     fn least_at(&self, rank: usize) -> i64 {
-        let tier = &self.cluster.tiers[self.order[rank]];
+        let at = self.order[rank];
+        let (tier, demand) = (&self.cluster.tiers[at], self.demands[at]);
         let mut least = self.spread[rank];
         if tier.min > 1 {
             return least;
         }
         for (v, &price) in self.alone[rank].iter().enumerate() {
-            if price < least && self.loads.fits(v, tier.demand) {
+            if price < least && self.loads.fits(v, demand) {
                 least = price;
             }
         }
@@ -355,36 +372,4 @@ impl<'a> Search<'a> {
     fn canonical(&self, used: Set, set: Set) -> bool {
         bits(set & !used).all(|v| self.before[v] & !(used | set) == 0)
     }
-}
-
-/// The price of a tier on each VM alone.
-fn alone_on(tier: &ClusterTier, resize_cost: i64) -> Vec<i64> {
-    let prices = tier.cost.iter().enumerate();
-    prices
-        .map(|(v, &price)| match tier.may >> v & 1 {
-            0 => NEVER,
-            _ => price + resized(tier, 1 << v) as i64 * resize_cost,
-        })
-        .collect()
-}
-
-/// For each set of VMs used: the least price of VMs of any allowed superset that holds `total`.
-fn vm_floor(cluster: &Cluster, k: usize, room: &[Pair], total: Pair) -> Vec<i64> {
-    let sets = 1usize << k;
-    let mut floor = vec![NEVER; sets];
-    for (set, slot) in floor.iter_mut().enumerate() {
-        let fits = room[set][0] >= total[0] && room[set][1] >= total[1];
-        if fits && cluster.few_enough(set as Set) {
-            *slot = cluster.vm_price(set as Set);
-        }
-    }
-    // Supersets carry down to subsets one VM at a time.
-    for v in 0..k {
-        for set in 0..sets {
-            if set >> v & 1 == 0 {
-                floor[set] = floor[set].min(floor[set | 1 << v]);
-            }
-        }
-    }
-    floor
 }

@@ -4,63 +4,58 @@ use std::sync::Arc;
 
 use crate::knapsack;
 use crate::parts;
+use crate::portfolio::{BESIDE, Beside, Traits};
 use crate::problem::Problem;
 use crate::program::{self, Pending};
 use crate::relax::{self, Relaxed};
+use crate::tariff;
 
-/// Up to so many existing containers the relaxation is waited for.
-pub const SOON: usize = 600;
-/// Up to so many it is solved as a whole, after the parts.
-const WHOLE: usize = 1_000;
-/// From so many tiers and containers on, the relaxation is left out: HiGHS takes some 25 kB for each, and
-/// an answer must not take more than a gigabyte.
-const TOO_MANY_TO_RELAX: usize = 25_000;
-
-/// Starts the relaxation, where there are containers to keep, and the knapsacks, where all tiers are
-/// pinned and a price is known (`below`). It has so many seconds.
+/// Starts those methods of the portfolio that are for the question; `below` is a price that is known. They have so many
+/// seconds together.
 pub fn start(
     problem: &Arc<Problem>,
+    traits: &Traits,
     below: Option<i64>,
-    containers: usize,
     seconds: f64,
 ) -> Option<Pending<Relaxed>> {
-    let relaxable = containers > 0 && containers + problem.items.len() < TOO_MANY_TO_RELAX;
-    if !relaxable && below.is_none() {
+    let methods: Vec<(Beside, f64)> = BESIDE
+        .iter()
+        .filter(|aside| (aside.scope)(traits))
+        .map(|aside| (aside.method, f64::from(aside.share) / 100.0))
+        .collect();
+    if methods.is_empty() {
         return None;
     }
-    let soon = containers <= SOON;
     let problem = Arc::clone(problem);
     program::start(seconds, move |desk| {
-        let knapsack = below.and_then(|below| knapsack::floor(&problem, below, &|| desk.unwanted()));
-        if let Some(bound) = knapsack {
-            desk.answer(Relaxed::bound(bound));
-        }
-        if !relaxable || desk.unwanted() {
-            return;
-        }
-        let linear = relax::solve(&problem, false, desk.seconds * 0.4);
-        let toll = linear.as_ref().and_then(|l| l.toll);
-        if let Some(linear) = linear {
-            desk.answer(linear);
-        }
-        if desk.unwanted() {
-            return;
-        }
-        let Some(toll) = toll.filter(|_| !soon) else {
-            if let Some(whole) = relax::solve(&problem, true, desk.seconds * 0.55) {
-                desk.answer(whole);
+        let mut toll = None;
+        for (method, share) in methods {
+            if desk.unwanted() {
+                return;
             }
-            return;
-        };
-        // By then the search has come further than a placement begun from these would.
-        if let Some(bound) = parts::solve(&problem, toll, desk.seconds * 0.45, &|| desk.unwanted()) {
-            desk.answer(Relaxed::bound(bound));
-        }
-        if containers <= WHOLE
-            && !desk.unwanted()
-            && let Some(whole) = relax::solve(&problem, true, desk.seconds * 0.35)
-        {
-            desk.answer(Relaxed::bound(whole.bound));
+            let seconds = desk.seconds * share;
+            let bound = match method {
+                Beside::Knapsack => below
+                    .and_then(|below| knapsack::floor(&problem, below, &|| desk.unwanted()))
+                    .map(Relaxed::bound),
+                Beside::Tariff => tariff::solve(&problem, seconds).map(Relaxed::bound),
+                Beside::Linear => {
+                    let linear = relax::solve(&problem, false, seconds);
+                    toll = linear.as_ref().and_then(|linear| linear.toll);
+                    linear
+                }
+                Beside::Whole { guides: true } => relax::solve(&problem, true, seconds),
+                Beside::Whole { guides: false } => {
+                    let whole = relax::solve(&problem, true, seconds);
+                    whole.map(|whole| Relaxed::bound(whole.bound))
+                }
+                Beside::Parts => toll
+                    .and_then(|toll| parts::solve(&problem, toll, seconds, &|| desk.unwanted()))
+                    .map(Relaxed::bound),
+            };
+            if let Some(bound) = bound {
+                desk.answer(bound);
+            }
         }
     })
 }

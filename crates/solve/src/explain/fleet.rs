@@ -1,15 +1,15 @@
-//! What VMs there can be at all, and how few of them hold an amount of one resource.
+//! Which VMs there can be at all, and how few of them hold an amount of one resource.
 
 use std::collections::BTreeSet;
 
-use crate::instance::{Amount, Instance, PerVm, Tier};
+use crate::instance::{Amount, Instance, PerVm, Resource, Tier};
 
 /// The VMs that could be used.
 pub struct Fleet {
     /// Most that can be in use at once.
     pub count: u64,
-    cpu: Sizes,
-    mem: Sizes,
+    /// By resource, in the order of [`Resource::ALL`].
+    sizes: [Sizes; Resource::ALL.len()],
 }
 
 /// VMs by their size in one resource, the largest first: those that exist one by one, those to be made by
@@ -52,7 +52,7 @@ impl Sizes {
 }
 
 impl Fleet {
-    /// Of a question.
+    /// For a question.
     #[must_use]
     pub fn of(instance: &Instance) -> Self {
         Self::among(instance, |_, _| Some(None))
@@ -72,9 +72,9 @@ impl Fleet {
         })
     }
 
-    /// `counts` says of an existing VM, or of a shape, whether it counts and in which domain it is.
+    /// `counts` says whether an existing VM, or a shape, counts, and in which domain it is.
     fn among(instance: &Instance, counts: impl Fn(bool, usize) -> Option<Option<u32>>) -> Self {
-        let usable = |a: &Amount| a.cpu > 0 && a.mem > 0;
+        let usable = |a: &Amount| a.most_parts() > 0;
         let limit = match instance.new_vm_limit() {
             Some(n) => u64::from(n),
             None => u64::MAX / 4,
@@ -95,11 +95,11 @@ impl Fleet {
         }
         let news = news.min(limit);
         classes.retain(|class| usable(&class.0));
-        let sizes = |part: fn(Amount) -> u32| {
+        let sizes = |resource: Resource| {
             let mut seen = BTreeSet::new();
             let mut list: Vec<(u64, u64, Option<u32>)> = classes
                 .iter()
-                .map(|&(a, many, domain)| (u64::from(part(a)), many, domain))
+                .map(|&(a, many, domain)| (u64::from(a.of(resource)), many, domain))
                 .collect();
             list.sort_by_key(|class| std::cmp::Reverse(class.0));
             let one_each = list.into_iter().filter_map(|(size, many, domain)| match domain {
@@ -108,8 +108,10 @@ impl Fleet {
             });
             Sizes::new(one_each.collect())
         };
-        let cpu = sizes(CPU);
+        let sizes = Resource::ALL.map(sizes);
         let existing = instance.vms.len() as u64;
+        // All VMs are counted, whichever resource they are counted by.
+        let [cpu, ..] = &sizes;
         let all = cpu
             .before
             .last()
@@ -117,32 +119,40 @@ impl Fleet {
             .min(news.saturating_add(existing));
         Self {
             count: instance.max_vms.map_or(all, |m| all.min(u64::from(m))),
-            mem: sizes(MEM),
-            cpu,
+            sizes,
         }
     }
 
-    const fn sizes(&self, cpu: bool) -> &Sizes {
-        if cpu { &self.cpu } else { &self.mem }
+    const fn sizes(&self, resource: Resource) -> &Sizes {
+        let [cpu, mem, disk, gpus] = &self.sizes;
+        match resource {
+            Resource::Cpu => cpu,
+            Resource::Mem => mem,
+            Resource::Disk => disk,
+            Resource::Gpus => gpus,
+        }
     }
 
     /// Fewest VMs that hold `demand` of one resource; `None` if all together do not.
     #[must_use]
-    pub fn fewest(&self, demand: u32, cpu: bool) -> Option<u64> {
-        let count = self.sizes(cpu).fewest(u64::from(demand))?;
+    pub fn fewest(&self, demand: u32, resource: Resource) -> Option<u64> {
+        if demand == 0 {
+            return Some(0);
+        }
+        let count = self.sizes(resource).fewest(u64::from(demand))?;
         (count <= self.count).then_some(count)
     }
 
     /// The most of one resource that the VMs in use can have together.
     #[must_use]
-    pub fn most(&self, cpu: bool) -> u64 {
-        self.sizes(cpu).first(self.count)
+    pub fn most(&self, resource: Resource) -> u64 {
+        self.sizes(resource).first(self.count)
     }
 
     /// The most of one resource that one VM has.
     #[must_use]
-    pub fn largest(&self, cpu: bool) -> u32 {
-        u32::try_from(self.sizes(cpu).first(1)).unwrap_or(u32::MAX)
+    pub fn largest(&self, resource: Resource) -> u32 {
+        u32::try_from(self.sizes(resource).first(1)).unwrap_or(u32::MAX)
     }
 }
 
@@ -150,8 +160,3 @@ fn said<T: Copy>(all: &PerVm<T>, existing: bool, at: usize) -> Option<T> {
     let list = if existing { &all.vms } else { &all.shapes };
     list.get(at).copied()
 }
-
-/// The cpu part of an amount.
-pub const CPU: fn(Amount) -> u32 = |a| a.cpu;
-/// The memory part of an amount.
-pub const MEM: fn(Amount) -> u32 = |a| a.mem;

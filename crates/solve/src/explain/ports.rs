@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::ReasonCode;
 use super::fleet::Fleet;
 use crate::conflicts::Conflicts;
-use crate::instance::{Instance, Protocol, Tier};
+use crate::instance::{Instance, Protocol, Resource, Tier};
 use crate::meter::Meter;
 
 /// Most such reasons given.
@@ -96,9 +96,11 @@ pub fn exhausted(instance: &Instance, fleet: &Fleet, meter: &mut Meter<'_>) -> V
 
 /// Fewest VMs that a tier is on.
 fn least(tier: &Tier, fleet: &Fleet) -> u64 {
-    let by_cpu = fleet.fewest(tier.demand.cpu, true).unwrap_or(1);
-    let by_mem = fleet.fewest(tier.demand.mem, false).unwrap_or(1);
-    u64::from(tier.min_node.max(1)).max(by_cpu).max(by_mem)
+    let by = |resource: Resource| fleet.fewest(tier.demand.of(resource), resource).unwrap_or(1);
+    Resource::ALL
+        .map(by)
+        .into_iter()
+        .fold(u64::from(tier.min_node.max(1)), u64::max)
 }
 
 fn by_port(

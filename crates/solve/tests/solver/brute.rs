@@ -3,7 +3,7 @@
 //! Shares nothing with the solver. For each tier it tries each set of VMs; whether amounts
 //! exist is decided by enumerating them, smallest case first, not by a flow argument.
 
-use mapek_solve::{Amount, HostPort, Instance, PerVm};
+use mapek_solve::{HostPort, Instance, PerVm, Resource};
 
 fn clash(a: &HostPort, b: &HostPort) -> bool {
     a.port == b.port
@@ -13,7 +13,7 @@ fn clash(a: &HostPort, b: &HostPort) -> bool {
 
 struct Brute<'a> {
     instance: &'a Instance,
-    caps: Vec<[i64; 2]>,
+    caps: Vec<[i64; 4]>,
     /// Of which shape each VM is that does not exist yet; those come last.
     shapes: Vec<usize>,
     /// For each tier the set of VMs chosen so far.
@@ -24,14 +24,14 @@ struct Brute<'a> {
 /// The least cost of any placement; `None` if there is none. Extra VMs beyond `news` new ones
 /// must be useless for the caller's instances.
 pub fn optimum(instance: &Instance, news: usize) -> Option<u64> {
-    let pair = |a: Amount| [i64::from(a.cpu), i64::from(a.mem)];
-    let mut caps: Vec<[i64; 2]> = instance.vms.iter().map(|v| pair(v.capacity)).collect();
+    let each = |a: mapek_solve::Amount| Resource::ALL.map(|r| i64::from(a.of(r)));
+    let mut caps: Vec<[i64; 4]> = instance.vms.iter().map(|v| each(v.capacity)).collect();
     let mut shapes = Vec::new();
     for (at, shape) in instance.shapes.iter().enumerate() {
         let limits = [instance.max_new, shape.max].into_iter().flatten();
         let most = limits.fold(news, |n, max| n.min(max as usize));
         shapes.extend(vec![at; most]);
-        caps.extend(vec![pair(shape.capacity); most]);
+        caps.extend(vec![each(shape.capacity); most]);
     }
     let mut brute = Brute {
         instance,
@@ -128,14 +128,14 @@ impl Brute<'_> {
                 }
             }
         }
-        (0..2).all(|r| {
-            let mut free: Vec<i64> = self.caps.iter().map(|c| c[r]).collect();
+        Resource::ALL.into_iter().all(|r| {
+            let mut free: Vec<i64> = self.caps.iter().map(|c| c[r as usize]).collect();
             for (vm, spec) in self.instance.vms.iter().enumerate().filter(|(_, v)| v.cordoned) {
                 let placed = spec
                     .held
                     .iter()
                     .filter(|h| !self.instance.tiers[h.0].demand.is_zero());
-                let held: u32 = placed.map(|h| if r == 0 { h.1.cpu } else { h.1.mem }).sum();
+                let held: u32 = placed.map(|h| h.1.of(r)).sum();
                 free[vm] = free[vm].min(i64::from(held));
             }
             self.amounts(r, 0, &mut free)
@@ -143,28 +143,26 @@ impl Brute<'_> {
     }
 
     /// Whether resource `r` of tiers from `tier` on can be given out: tries every division.
-    fn amounts(&self, r: usize, tier: usize, free: &mut Vec<i64>) -> bool {
+    fn amounts(&self, r: Resource, tier: usize, free: &mut Vec<i64>) -> bool {
         if tier == self.sets.len() {
             return true;
         }
         let d = self.instance.tiers[tier].demand;
-        let left = if r == 0 {
-            i64::from(d.cpu)
-        } else {
-            i64::from(d.mem)
-        };
+        let left = i64::from(d.of(r));
         let vms: Vec<usize> = (0..self.caps.len())
             .filter(|v| self.sets[tier] >> v & 1 == 1)
             .collect();
         self.divide(r, tier, &vms, left, free)
     }
 
-    fn divide(&self, r: usize, tier: usize, vms: &[usize], left: i64, free: &mut Vec<i64>) -> bool {
+    fn divide(&self, r: Resource, tier: usize, vms: &[usize], left: i64, free: &mut Vec<i64>) -> bool {
         let Some((&vm, rest)) = vms.split_first() else {
             return left == 0 && self.amounts(r, tier + 1, free);
         };
-        let least = if rest.is_empty() { left.max(1) } else { 1 };
-        let most = (left - rest.len() as i64).min(free[vm]);
+        // A container has at least one step of cpu and of memory; of the others it may have none.
+        let must = i64::from(matches!(r, Resource::Cpu | Resource::Mem));
+        let least = if rest.is_empty() { left.max(must) } else { must };
+        let most = (left - must * rest.len() as i64).min(free[vm]);
         for amount in least..=most {
             free[vm] -= amount;
             let fits = self.divide(r, tier, rest, left - amount, free);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use mapek_solve::{Amount, HostPort, Instance, Protocol, Shape, SolveError, Tier, Vm, Weights};
+use mapek_solve::{Amount, HostPort, Instance, Protocol, Resource, Shape, SolveError, Tier, Vm, Weights};
 
 use crate::brute;
 use crate::generate::Dice;
@@ -96,6 +96,52 @@ pub fn compare(seed: u64, instance: &Instance) {
         (None, Err(SolveError::Infeasible(why))) => assert!(!why.reasons.is_empty()),
         (expected, got) => panic!("seed {seed}: {expected:?} but {got:?}\n{instance:?}"),
     }
+}
+
+/// Disks and GPUs for an instance: VMs that have some, and tiers that ask for some.
+pub fn further(instance: &mut Instance, dice: &mut Dice) {
+    for resource in [Resource::Disk, Resource::Gpus] {
+        if dice.chance(25) {
+            continue;
+        }
+        for tier in &mut instance.tiers {
+            if dice.chance(60) {
+                tier.demand.set(resource, dice.below(4));
+            }
+        }
+        for shape in &mut instance.shapes {
+            shape
+                .capacity
+                .set(resource, if dice.chance(80) { dice.below(7) } else { 0 });
+        }
+        for vm in &mut instance.vms {
+            let has = if dice.chance(80) { dice.below(7) } else { 0 };
+            vm.capacity.set(resource, has);
+            let mut free = has;
+            for (_, amount) in &mut vm.held {
+                let holds = dice.below(free + 1);
+                amount.set(resource, holds);
+                free -= holds;
+            }
+        }
+    }
+}
+
+#[test]
+fn six_thousand_tiny_instances_with_disks_and_gpus_are_solved_exactly() {
+    let (mut solvable, mut asked) = (0, 0);
+    for seed in 0..6_000 {
+        let mut instance = tiny(seed);
+        further(&mut instance, &mut Dice(seed ^ 0xd15c));
+        compare(seed, &instance);
+        let asks = instance.tiers.iter().any(|t| t.demand.disk + t.demand.gpus > 0);
+        asked += usize::from(asks);
+        solvable += usize::from(asks && solved(&instance).is_ok());
+    }
+    assert!(
+        asked > 4_000 && solvable > 400,
+        "{solvable} of {asked} have a solution"
+    );
 }
 
 #[test]

@@ -137,3 +137,27 @@ fn a_limit_that_nobody_has_set_is_not_named() {
         "{why:?}"
     );
 }
+
+/// A reason that names what nobody wrote can't be acted on.
+#[test]
+fn no_reason_names_a_limit_that_nobody_wrote() {
+    let mut named = 0;
+    for seed in 0..3_000 {
+        let mut instance = crate::exact::tiny(seed);
+        for tier in &mut instance.tiers {
+            tier.min_node = tier.min_node.min(1);
+            tier.max_node = None;
+        }
+        if seed % 3 == 0 {
+            instance.max_vms = Some(0);
+        }
+        if let Err(SolveError::Infeasible(why)) = solved(&instance) {
+            named += why.reasons.len();
+            for reason in &why.reasons {
+                let said = reason.text.contains("min_node") || reason.text.contains("max_node");
+                assert!(!said, "seed {seed}: {}", reason.text);
+            }
+        }
+    }
+    assert!(named > 300, "{named}");
+}

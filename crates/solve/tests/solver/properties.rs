@@ -1,9 +1,9 @@
 //! What must hold for every instance.
 
-use mapek_solve::{Amount, Answer, Instance, Vm, VmRef};
+use mapek_solve::{Amount, Answer, Instance, Resource, Vm, VmRef};
 use proptest::prelude::*;
 
-use crate::exact::tiny;
+use crate::exact::{self, tiny};
 use crate::generate::{self, Dice};
 use crate::solved;
 
@@ -54,10 +54,15 @@ fn shuffled(instance: &Instance, seed: u64) -> Instance {
 
 /// Small instances of all kinds: those of the brute-force test, and the families.
 fn small(kind: u32, seed: u64) -> Instance {
+    let further = |mut instance: Instance| {
+        exact::further(&mut instance, &mut Dice(seed ^ 0xd15c));
+        instance
+    };
     match kind {
         0 => generate::fresh(8, seed),
         1 => generate::replan(6, seed),
         2 => generate::pinned(9, seed),
+        3 => further(tiny(seed)),
         _ => tiny(seed),
     }
 }
@@ -82,8 +87,8 @@ proptest! {
     }
 
     #[test]
-    fn another_vm_never_makes_it_worse(seed in any::<u64>()) {
-        let instance = tiny(seed);
+    fn another_vm_never_makes_it_worse(kind in 3u32..5, seed in any::<u64>()) {
+        let instance = small(kind, seed);
         let mut more = instance.clone();
         more.max_new = more.max_new.map(|n| n + 1);
         more.max_vms = more.max_vms.map(|n| n + 1);
@@ -108,11 +113,44 @@ proptest! {
         }
     }
 
+    /// Whoever asks for none of a resource does not care how much of it there is.
+    #[test]
+    fn disks_and_gpus_that_nobody_asks_for_change_nothing(kind in 0u32..5, seed in any::<u64>()) {
+        let instance = match kind {
+            3 => tiny(seed),
+            kind => small(kind, seed),
+        };
+        let mut more = instance.clone();
+        let mut dice = Dice(seed);
+        for shape in &mut more.shapes {
+            shape.capacity.disk = dice.below(100);
+            shape.capacity.gpus = dice.below(3);
+        }
+        for vm in &mut more.vms {
+            vm.capacity.disk = dice.below(100);
+            vm.capacity.gpus = dice.below(3);
+        }
+        match (solved(&instance), solved(&more)) {
+            // The very same search: the same work, as well as the same answer.
+            (Ok(a), Ok(b)) => {
+                prop_assert_eq!(a.placement, b.placement);
+                prop_assert_eq!((a.objective, a.bound, a.proved_by), (b.objective, b.bound, b.proved_by));
+            }
+            (Err(a), Err(b)) => prop_assert_eq!(a, b),
+            (a, b) => prop_assert!(false, "{:?} and {:?}", a, b),
+        }
+    }
+
     /// Three steps for each one before: whatever was possible still is.
     #[test]
-    fn finer_steps_never_make_it_worse(seed in any::<u64>()) {
-        let instance = tiny(seed);
-        let finer = |amount: Amount| Amount::new(amount.cpu * 3, amount.mem * 3);
+    fn finer_steps_never_make_it_worse(kind in 3u32..5, seed in any::<u64>()) {
+        let instance = small(kind, seed);
+        let finer = |mut amount: Amount| {
+            for resource in Resource::ALL {
+                amount.set(resource, amount.of(resource) * 3);
+            }
+            amount
+        };
         let mut next = instance.clone();
         for shape in &mut next.shapes {
             shape.capacity = finer(shape.capacity);

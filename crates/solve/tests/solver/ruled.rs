@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mapek_solve::{Amount, Instance, PerVm, Rules, Shape};
 
-use crate::exact::{compare, tiny};
+use crate::exact::{compare, further, tiny};
 use crate::generate::Dice;
 use crate::solved;
 
@@ -72,4 +72,16 @@ fn two_thousand_tiny_instances_with_rules_are_solved_exactly() {
         solvable += usize::from(solved(&instance).is_ok());
     }
     assert!(solvable > 300, "only {solvable} have a solution");
+}
+
+#[test]
+fn two_thousand_tiny_instances_with_rules_disks_and_gpus_are_solved_exactly() {
+    let mut solvable = 0;
+    for seed in 2_000..4_000 {
+        let mut instance = ruled(seed);
+        further(&mut instance, &mut Dice(seed ^ 0xd15c));
+        compare(seed, &instance);
+        solvable += usize::from(solved(&instance).is_ok());
+    }
+    assert!(solvable > 150, "only {solvable} have a solution");
 }

@@ -19,6 +19,7 @@ use vm_size::read_shape;
 
 use crate::model::ids::VmId;
 use crate::model::reader::{Fields, Notes, join};
+use crate::model::registration::Registration;
 use crate::model::topology::access::DockerAccess;
 use crate::model::topology::choices::read_choice;
 use crate::model::topology::cloud::Cloud;
@@ -99,23 +100,30 @@ impl Infrastructure {
     /// The size of a VM that is not in use yet: a host may have a size of its own.
     #[must_use]
     pub fn size_of(&self, vm: &VmId) -> Size {
-        let (cpu, mem) = match &self.cloud {
+        match &self.cloud {
             Cloud::Hosts(hosts) => {
                 let host = hosts.iter().find(|host| host.name == *vm);
-                host.map_or((None, None), |host| (host.cpu, host.mem))
+                host.map_or(self.vm, |host| host.size(self.vm))
             }
-            Cloud::Nodes(nodes) => {
-                let node = nodes.members.get(vm);
-                node.map_or((None, None), |node| node.offers(self.mem_unit_mb))
-            }
-            Cloud::Embedded | Cloud::AutoScaling(_) => (None, None),
-        };
+            Cloud::Nodes(nodes) => nodes
+                .members
+                .get(vm)
+                .map_or(self.vm, |node| self.size_of_node(node)),
+            Cloud::Embedded | Cloud::AutoScaling(_) => self.vm,
+        }
+    }
+
+    fn size_of_node(&self, node: &Registration) -> Size {
+        let (cpu, mem) = node.offers(self.mem_unit_mb);
+        let (disk_gb, gpus) = node.further();
         let step = self.cpu_mode.step();
         // A node does not know in which steps cores are given here.
         let whole_steps = |cpu: Cpu| Cpu::hundredths(cpu.in_hundredths() / step * step);
         Size {
             cpu: cpu.map_or(self.vm.cpu, whole_steps),
             mem: mem.unwrap_or(self.vm.mem),
+            disk_gb: disk_gb.unwrap_or(self.vm.disk_gb),
+            gpus: gpus.unwrap_or(self.vm.gpus),
         }
     }
 
@@ -123,7 +131,7 @@ impl Infrastructure {
     #[must_use]
     pub fn sizes_differ(&self) -> bool {
         match &self.cloud {
-            Cloud::Hosts(hosts) => hosts.iter().any(|host| host.cpu.is_some() || host.mem.is_some()),
+            Cloud::Hosts(hosts) => hosts.iter().any(|host| host.size(self.vm) != self.vm),
             Cloud::Nodes(_) => true,
             Cloud::Embedded | Cloud::AutoScaling(_) => false,
         }
@@ -147,7 +155,7 @@ impl Infrastructure {
                         "can't stand beside nodes, which exist already and say themselves what they have";
                     notes.problem(&at.path, problem);
                 }
-                for name in ["cpu_cores", "mem_units"] {
+                for name in ["cpu_cores", "mem_units", "disk_gb", "gpus"] {
                     if let Some(beside) = fields.get(name) {
                         notes.problem(
                             &beside.path,

@@ -3,6 +3,7 @@
 use strum::{EnumString, VariantNames};
 use utoipa::ToSchema;
 
+use crate::model::further;
 use crate::model::reader::{Fields, Notes};
 use crate::model::units::{Cpu, Size};
 
@@ -63,5 +64,10 @@ pub(super) fn read_shape(notes: &mut Notes, fields: &mut Fields<'_>, mode: CpuMo
         None => Some(DEFAULT_SHAPE.1),
         Some(at) => at.whole(notes, 1, MOST_MEM_UNITS),
     };
-    Some(Size { cpu: cpu?, mem: mem? })
+    let further = further::read(notes, fields, Size::ZERO, Size::ZERO);
+    Some(Size {
+        cpu: cpu?,
+        mem: mem?,
+        ..further
+    })
 }

@@ -3,8 +3,8 @@
 //! Every tier is somewhere, so a placement costs all values, less what each VM's tiers are worth beyond
 //! what they and the VM cost. No VM is worth more than its most valuable load.
 
-use super::{Question, part};
-use crate::instance::Amount;
+use super::question::{Question, part};
+use crate::instance::{Amount, Resource};
 
 /// Entries of the table for one VM, times tiers, times VMs: a tenth of a second's work at most.
 const MOST_ENTRIES: u64 = 20_000_000;
@@ -12,12 +12,22 @@ const MOST_ENTRIES: u64 = 20_000_000;
 /// Whether `bound` (relative to deleting everything) follows from values of one over `scale` each, and
 /// from there being no more than `news` new VMs. Where the tables would be too large, the bound is
 /// taken as it is.
-pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: &[usize], bound: i64) -> bool {
+pub fn founded(
+    question: &Question<'_>,
+    resources: [usize; 2],
+    (scale, values): (i64, &[i64]),
+    news: &[usize],
+    bound: i64,
+) -> bool {
+    let [Some(&first), Some(&second)] = resources.map(|r| Resource::ALL.get(r)) else {
+        return false;
+    };
+    let counted = [first, second];
     let instance = question.instance;
     let pinned = |n: u32| n <= 1;
     let tiers = &question.tiers;
     let on_one = tiers.iter().all(|(_, t, _)| {
-        pinned(t.min_node) && pinned(t.max_node.unwrap_or(u32::MAX).min(t.demand.cpu.min(t.demand.mem)))
+        pinned(t.min_node) && pinned(t.max_node.unwrap_or(u32::MAX).min(t.demand.most_parts()))
     });
     if !on_one || scale < 1 || values.len() != tiers.len() || question.shapes.len() > 1 {
         return false;
@@ -26,8 +36,8 @@ pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: &[
     let new_vm = new.map_or(Amount::default(), |shape| shape.capacity);
     let news = news.first().copied().unwrap_or(0);
     // Rounding sizes down leaves more room than there is, so it only lowers the bound.
-    let largest = [0, 1].map(|r| question.largest(r));
-    let unit = [0, 1].map(|r| {
+    let largest = counted.map(|r| question.largest(r));
+    let unit = counted.map(|r| {
         let sizes = tiers.iter().map(|(_, t, _)| part(t.demand, r));
         let rooms = question.rooms.iter().map(|room| part(*room, r));
         sizes.chain(rooms).chain([part(new_vm, r)]).fold(0, gcd).max(1)
@@ -48,8 +58,9 @@ pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: &[
             .zip(values)
             .enumerate()
             .map(|(at, ((_, t, _), value))| {
-                let size = [0, 1]
-                    .map(|r| usize::try_from(part(t.demand, r) / nonzero(unit, r)).unwrap_or(usize::MAX));
+                let size = [(first, 0), (second, 1)].map(|(r, nth)| {
+                    usize::try_from(part(t.demand, r) / nonzero(unit, nth)).unwrap_or(usize::MAX)
+                });
                 (size, value - cost(at) * scale)
             });
         let room = [0, 1]
@@ -57,7 +68,7 @@ pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: &[
         (best_load(items, room) - price * scale).max(0)
     };
     let mut proven: i64 = values.iter().sum();
-    let room = [0, 1].map(|r| part(new_vm, r));
+    let room = counted.map(|r| part(new_vm, r));
     if news > 0 {
         proven -= worth(room, question.make_price(), &|_| create) * news as i64;
     }
@@ -73,7 +84,7 @@ pub fn founded(question: &Question<'_>, (scale, values): (i64, &[i64]), news: &[
                 create
             }
         };
-        proven -= worth([0, 1].map(|r| part(*has, r)), use_price, &kept);
+        proven -= worth(counted.map(|r| part(*has, r)), use_price, &kept);
     }
     let keep = i64::from(w.vm_use) - i64::from(w.vm_delete);
     let standing = instance.vms.iter().filter(|vm| !vm.spare).count() as i64;

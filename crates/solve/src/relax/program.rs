@@ -1,133 +1,43 @@
-//! A lower bound for re-plans: containers kept are placed exactly, new ones only counted.
-//!
-//! The program decides which existing VMs are used, which containers on them are kept and with
-//! how much, and how many VMs are new. A new container is not given a VM: it draws on the room
-//! of all VMs together, a VM's worth at most each. Every placement is a solution of this
-//! program at the same price, so its optimum, and any bound on it, is a bound on placements.
-//!
-//! It has a few variables for each container that exists, none for each pair of tier and VM,
-//! and HiGHS closes it quickly where the whole program is out of reach.
+//! The relaxation as a program for HiGHS.
 
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop)] // columns are made in the loops that read them
 
 use good_lp::solvers::highs::highs;
 use good_lp::{Expression, ProblemVariables, SolverModel, Variable, constraint, variable};
 
-use super::evidence::{Bound, Certificate, Prover};
-use super::highs::{self, End, Options};
-use super::problem::{Pair, Problem};
-use super::rules::Origin;
-
-/// A bound from the relaxation, and what it would keep.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Relaxed {
-    /// What is proven.
-    pub bound: Bound,
-    /// A beginning for a placement; none where HiGHS found no solution.
-    pub guide: Option<Guide>,
-    /// Shadow prices of room, where they are known.
-    pub toll: Option<[f64; 2]>,
-}
-
-impl Relaxed {
-    /// A bound and nothing else.
-    #[must_use]
-    pub const fn bound(bound: Bound) -> Self {
-        Self {
-            bound,
-            guide: None,
-            toll: None,
-        }
-    }
-}
-
-/// Half a placement: VMs to use and containers to keep, before new containers are placed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Guide {
-    /// Existing VMs to use.
-    pub open: Vec<usize>,
-    /// New VMs to use: of which kinds.
-    pub news: Vec<usize>,
-    /// Containers to keep: VM, item, amount.
-    pub keep: Vec<(usize, usize, Pair)>,
-}
+use super::{Guide, Most, Raw, Setting, Toll};
+use crate::highs::{self, End, Options};
+use crate::problem::{Kind, Problem};
+use crate::resources::{Amounts, LEAST, NOTHING, RESOURCES, within};
+use crate::rules::Origin;
 
 /// One container that exists and may be kept.
 struct Keep {
     item: usize,
     vm: usize,
     on: Variable,
-    amount: [Variable; 2],
+    /// Of each resource that is asked for.
+    amount: Vec<Variable>,
 }
 
-/// Solves the relaxation, with whole numbers or (`integer` false) without. `None` if HiGHS came
-/// to nothing in the time.
-#[must_use]
-pub fn solve(problem: &Problem, integer: bool, seconds: f64) -> Option<Relaxed> {
-    let setting = Setting {
-        integer,
-        seconds,
-        toll: None,
-        elsewhere: 0,
-        largest: None,
-    };
-    let raw = program(problem, setting)?;
-    Some(Relaxed {
-        bound: Bound {
-            value: highs::round_up(raw.bound)?,
-            by: Prover::Relaxation,
-            certificate: Certificate::Stated { raw: raw.bound },
-        },
-        guide: raw.guide,
-        toll: raw.toll,
-    })
-}
-
-/// What is solved, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Whole numbers, or their relaxation.
-    pub integer: bool,
-    /// Time for HiGHS.
-    pub seconds: f64,
-    /// Price of one step of each resource, in place of the demand that all VMs together must
-    /// have room for. Then no VM is new.
-    pub toll: Option<[f64; 2]>,
-    /// So many VMs at the end of the list stand for others elsewhere and cost nothing.
-    pub elsewhere: usize,
-    /// The most of each resource that one VM has, where that is not to be seen from the VMs given.
-    pub largest: Option<Pair>,
-}
-
-/// The most of each resource that one VM has.
-#[must_use]
-pub fn largest(problem: &Problem) -> Pair {
-    let new = problem.largest_new();
-    let existing = problem.existing.iter();
-    existing.fold(new, |a, c| [a[0].max(c[0]), a[1].max(c[1])])
-}
-
-/// What HiGHS said.
-#[derive(Debug, Clone)]
-pub struct Raw {
-    /// Nothing is below this price; without the toll on demand and on all waste, which is constant.
-    pub bound: f64,
-    /// What it would keep.
-    pub guide: Option<Guide>,
-    /// Shadow prices of room, of a program without whole numbers.
-    pub toll: Option<[f64; 2]>,
+/// New containers of a tier on VMs larger than those that exist.
+struct Large {
+    count: Variable,
+    /// Of each resource that is asked for.
+    amount: Vec<Variable>,
 }
 
 /// Solves the relaxation, or its part under a toll.
 #[must_use]
-pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
+pub fn solve(problem: &Problem, setting: Setting) -> Option<Raw> {
     let Setting {
         integer,
         seconds,
         toll,
         elsewhere,
-        largest,
+        most,
     } = setting;
+    let asked = problem.asked.as_slice();
     let mut vars = ProblemVariables::new();
     let whole = |v: good_lp::variable::VariableDefinition| if integer { v.integer() } else { v };
     let used: Vec<Variable> = problem
@@ -147,29 +57,35 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
             vars.add(whole(variable().min(0).max(most as f64)))
         })
         .collect();
-    let largest = largest.unwrap_or_else(|| self::largest(problem));
+    let most = most.unwrap_or_else(|| Most::of(problem));
     let mut keeps: Vec<Keep> = Vec::new();
     let mut fresh = Vec::with_capacity(problem.items.len());
     for (item, it) in problem.items.iter().enumerate() {
         for &vm in &it.held_on {
             let cap = problem.existing[vm];
-            if cap[0] < 1 || cap[1] < 1 || !problem.allows(item, Origin::Existing(vm)) {
+            if !within(LEAST, cap) || !problem.allows(item, Origin::Existing(vm)) {
                 continue;
             }
             let most = |r: usize| it.demand[r].min(cap[r]) as f64;
             let on = vars.add(whole(variable().min(0).max(1)));
-            let amount = [0, 1].map(|r| vars.add(variable().min(0).max(most(r))));
+            let amount = asked
+                .iter()
+                .map(|&r| vars.add(variable().min(0).max(most(r))))
+                .collect();
             keeps.push(Keep { item, vm, on, amount });
         }
         let count = vars.add(whole(variable().min(0).max(it.max_nodes as f64)));
-        let amount = [0, 1].map(|r| vars.add(variable().min(0).max(it.demand[r] as f64)));
+        let amount = asked
+            .iter()
+            .map(|&r| vars.add(variable().min(0).max(it.demand[r] as f64)));
+        let amount: Vec<Variable> = amount.collect();
         fresh.push((count, amount));
     }
+    let wastes: Vec<Amounts> = problem.items.iter().map(|it| most.waste(it)).collect();
     // Whether a tier that would fill VMs exactly is spread over one more than it must.
-    let spread: Vec<Option<Variable>> = problem
-        .items
+    let spread: Vec<Option<Variable>> = wastes
         .iter()
-        .map(|it| (it.waste != [0, 0]).then(|| vars.add(whole(variable().min(0).max(1)))))
+        .map(|waste| (*waste != NOTHING).then(|| vars.add(whole(variable().min(0).max(1)))))
         .collect();
     // Tiers that fit on one VM: whether one container kept is all of it, or one new one is. Said
     // outright, this is what makes HiGHS see which sets of containers no longer fit together.
@@ -178,7 +94,7 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         .map(|k| {
             let it = &problem.items[k.item];
             let cap = problem.existing[k.vm];
-            let fits = it.min_nodes <= 1 && it.demand[0] <= cap[0] && it.demand[1] <= cap[1];
+            let fits = it.min_nodes <= 1 && within(it.demand, cap);
             fits.then(|| vars.add(whole(variable().min(0).max(1))))
         })
         .collect();
@@ -190,19 +106,39 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
             single.then(|| vars.add(variable().min(0).max(1)))
         })
         .collect();
+    // Containers of a tier on VMs larger than those that exist, where it can be in fewer for that.
+    let large: Vec<Option<Large>> = problem
+        .items
+        .iter()
+        .map(|it| {
+            most.matters_to(it.demand).then(|| Large {
+                count: vars.add(whole(variable().min(0).max(it.max_nodes as f64))),
+                amount: asked
+                    .iter()
+                    .map(|&r| vars.add(variable().min(0).max(it.demand[r] as f64)))
+                    .collect(),
+            })
+        })
+        .collect();
     let mut price = Expression::from(0.0);
     let owned = used.len().saturating_sub(elsewhere);
     for (vm, &u) in used.iter().enumerate().take(owned) {
         price += problem.use_costs[vm] as f64 * u;
-        for r in 0..2 {
-            price += -toll.map_or(0.0, |t| t[r]) * problem.existing[vm][r] as f64 * u;
+        for &r in asked {
+            price += -toll.map_or(0.0, |t| t.room[r]) * problem.existing[vm][r] as f64 * u;
         }
     }
     if let Some(toll) = toll {
-        for (it, spread) in problem.items.iter().zip(&spread) {
-            if let Some(spread) = spread {
-                let waste = toll[0] * it.waste[0] as f64 + toll[1] * it.waste[1] as f64;
-                price += -waste * *spread;
+        for ((waste, spread), large) in wastes.iter().zip(&spread).zip(&large) {
+            let waste: f64 = asked.iter().map(|&r| toll.room[r] * waste[r] as f64).sum();
+            let instead = [*spread, large.as_ref().map(|large| large.count)];
+            for instead in instead.into_iter().flatten().filter(|_| spread.is_some()) {
+                price += -waste * instead;
+            }
+        }
+        for large in large.iter().flatten() {
+            for (&r, &amount) in asked.iter().zip(&large.amount) {
+                price += toll.large[r] * amount;
             }
         }
     }
@@ -212,8 +148,8 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
     for keep in &keeps {
         price += problem.items[keep.item].keep_cost as f64 * keep.on;
     }
-    for &(count, _) in &fresh {
-        price += problem.create_cost as f64 * count;
+    for (count, _) in &fresh {
+        price += problem.create_cost as f64 * *count;
     }
     // VMs kept without containers: standing ones, and fresh ones.
     let rule = problem.idle;
@@ -224,7 +160,7 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
     let mut model = vars.minimise(price).using(highs);
     // These rows come first: their shadow prices are asked for by number.
     let total = problem.total();
-    for r in (0..2).filter(|_| toll.is_none()) {
+    for &r in asked.iter().filter(|_| toll.is_none()) {
         let mut room = Expression::from(0.0);
         for (kind, &news) in problem.kinds.iter().zip(&news) {
             room += kind.capacity[r] as f64 * news;
@@ -233,12 +169,29 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
             room += problem.existing[vm][r] as f64 * u;
         }
         let mut need = Expression::from(total[r] as f64);
-        for (it, spread) in problem.items.iter().zip(&spread) {
+        for ((waste, spread), large) in wastes.iter().zip(&spread).zip(&large) {
             if let Some(spread) = spread {
-                need += it.waste[r] as f64 * (1.0 - *spread);
+                // On a large VM, nothing is known to go to waste.
+                let instead = large
+                    .as_ref()
+                    .map_or(Expression::from(*spread), |large| *spread + large.count);
+                need += waste[r] as f64 * (1.0 - instead);
             }
         }
         model.add_constraint(constraint!(room >= need));
+    }
+    let of_large = |of: &dyn Fn(&Kind) -> f64| -> Expression {
+        let kinds = problem
+            .kinds
+            .iter()
+            .zip(&news)
+            .filter(|(kind, _)| most.is_large(kind));
+        kinds.map(|(kind, &news)| of(kind) * news).sum()
+    };
+    let any_large = large.iter().any(Option::is_some) && toll.is_none();
+    for (at, &r) in asked.iter().enumerate().filter(|_| any_large) {
+        let load: Expression = large.iter().flatten().map(|large| large.amount[at]).sum();
+        model.add_constraint(constraint!(load <= of_large(&|kind| kind.capacity[r] as f64)));
     }
     let all_new: Expression = news.iter().copied().sum();
     if toll.is_none() && problem.kinds.len() > 1 {
@@ -272,10 +225,12 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         of_vm[keep.vm].push(keep);
         let cap = problem.existing[keep.vm];
         model.add_constraint(constraint!(keep.on <= used[keep.vm]));
-        for r in 0..2 {
+        for (&r, &amount) in asked.iter().zip(&keep.amount) {
             let most = problem.items[keep.item].demand[r].min(cap[r]) as f64;
-            model.add_constraint(constraint!(keep.amount[r] <= most * keep.on));
-            model.add_constraint(constraint!(keep.amount[r] >= keep.on));
+            model.add_constraint(constraint!(amount <= most * keep.on));
+            if LEAST[r] > 0 {
+                model.add_constraint(constraint!(amount >= LEAST[r] as f64 * keep.on));
+            }
         }
     }
     let mut of_item_whole = vec![Expression::from(0.0); problem.items.len()];
@@ -284,8 +239,8 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         let Some(w) = *w else { continue };
         let demand = problem.items[keep.item].demand;
         model.add_constraint(constraint!(w <= keep.on));
-        for r in 0..2 {
-            model.add_constraint(constraint!(keep.amount[r] >= demand[r] as f64 * w));
+        for (&r, &amount) in asked.iter().zip(&keep.amount) {
+            model.add_constraint(constraint!(amount >= demand[r] as f64 * w));
         }
         of_item_whole[keep.item] += w;
         of_vm_whole[keep.vm].0 += w;
@@ -299,13 +254,13 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         }
     }
     for (vm, keeps) in of_vm.iter().enumerate().take(owned) {
-        for r in 0..2 {
-            let load: Expression = keeps.iter().map(|k| k.amount[r]).sum();
+        for (at, &r) in asked.iter().enumerate() {
+            let load: Expression = keeps.iter().map(|k| k.amount[at]).sum();
             model.add_constraint(constraint!(load <= problem.existing[vm][r] as f64 * used[vm]));
         }
     }
     for (item, it) in problem.items.iter().enumerate() {
-        let (count, amount) = fresh[item];
+        let (count, amount) = (fresh[item].0, &fresh[item].1);
         let kept: Expression = of_item[item].iter().map(|k| k.on).sum();
         let mut least = Expression::from(it.min_nodes as f64);
         if let Some(spread) = spread[item] {
@@ -318,19 +273,46 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
             model.add_constraint(constraint!(single.clone() <= 1));
             model.add_constraint(constraint!(kept.clone() + count + single >= 2));
         }
-        model.add_constraint(constraint!(kept + count <= it.max_nodes as f64));
-        for r in 0..2 {
-            let kept: Expression = of_item[item].iter().map(|k| k.amount[r]).sum();
-            model.add_constraint(constraint!(kept + amount[r] == it.demand[r] as f64));
-            let most = it.demand[r].min(largest[r]) as f64;
-            model.add_constraint(constraint!(amount[r] <= most * count));
-            model.add_constraint(constraint!(amount[r] >= count));
+        model.add_constraint(constraint!(kept.clone() + count <= it.max_nodes as f64));
+        if let Some(large) = &large[item] {
+            // More than it may have means that it can't do without.
+            let fewest = most.fewest(it.demand).min(it.max_nodes + 1).max(it.min_nodes) as f64;
+            let saved = fewest - it.min_nodes as f64;
+            model.add_constraint(constraint!(large.count <= count));
+            let mut least = Expression::from(fewest);
+            if let Some(spread) = spread[item] {
+                least += spread;
+            }
+            model.add_constraint(constraint!(kept + count + saved * large.count >= least));
+            if toll.is_none() {
+                model.add_constraint(constraint!(large.count <= of_large(&|_| 1.0)));
+            }
+        }
+        for (at, (&r, &amount)) in asked.iter().zip(amount).enumerate() {
+            let kept: Expression = of_item[item].iter().map(|k| k.amount[at]).sum();
+            model.add_constraint(constraint!(kept + amount == it.demand[r] as f64));
+            let most_of = |size: Amounts| it.demand[r].min(size[r]) as f64;
+            match &large[item] {
+                None => {
+                    model.add_constraint(constraint!(amount <= most_of(most.largest) * count));
+                }
+                Some(large) => {
+                    let own = large.amount[at];
+                    model.add_constraint(constraint!(own <= most_of(most.largest) * large.count));
+                    model.add_constraint(constraint!(own <= amount));
+                    let (small, rest) = (most_of(most.small), count - large.count);
+                    model.add_constraint(constraint!(amount - own <= small * rest));
+                }
+            }
+            if LEAST[r] > 0 {
+                model.add_constraint(constraint!(amount >= LEAST[r] as f64 * count));
+            }
         }
     }
     let run = highs::run(model, Options { seconds, integer })?;
     let guide = (!run.values.is_empty()).then(|| {
-        // Columns: VMs used, new VMs, then for each item its keeps (flag and two amounts) and
-        // its new containers (count and two amounts), as they were added above.
+        // Columns: VMs used, new VMs, then for each item its keeps (flag and amounts) and its
+        // new containers (count and amounts), as they were added above.
         let value = |at: usize| run.values.get(at).copied().unwrap_or(0.0);
         let mut guide = Guide {
             open: (0..used.len()).filter(|&v| value(v) > 0.5).collect(),
@@ -346,25 +328,41 @@ pub fn program(problem: &Problem, setting: Setting) -> Option<Raw> {
         for keeps in &of_item {
             for keep in keeps {
                 if value(at) > 0.5 && value(keep.vm) > 0.5 {
-                    let amount = [value(at + 1), value(at + 2)].map(|x| x.floor().max(1.0) as i64);
+                    let mut amount = LEAST;
+                    for (nth, &r) in asked.iter().enumerate() {
+                        amount[r] = amount[r].max(value(at + 1 + nth).floor() as i64);
+                    }
                     guide.keep.push((keep.vm, keep.item, amount));
                 }
-                at += 3;
+                at += 1 + asked.len();
             }
-            at += 3;
+            at += 1 + asked.len();
         }
         guide
     });
-    let shadow = |row: usize| run.duals.get(row).copied().unwrap_or(0.0).max(0.0);
+    let shadow = |row: usize| run.duals.get(row).copied().unwrap_or(0.0);
+    let toll = || {
+        let mut toll = Toll {
+            room: [0.0; RESOURCES],
+            large: [0.0; RESOURCES],
+        };
+        for (row, &r) in asked.iter().enumerate() {
+            toll.room[r] = shadow(row).max(0.0);
+            if any_large {
+                toll.large[r] = (-shadow(asked.len() + row)).max(0.0);
+            }
+        }
+        toll
+    };
     Some(Raw {
         bound: run.bound,
         guide,
-        toll: (!integer && toll.is_none() && run.end == End::Optimal).then(|| [shadow(0), shadow(1)]),
+        toll: (!integer && setting.toll.is_none() && run.end == End::Optimal).then(toll),
     })
 }
 
 /// How many of these demands fit into `room` at most: the smallest of each resource count.
-fn most_together(demands: &[Pair], room: Pair) -> usize {
+fn most_together(demands: &[Amounts], room: Amounts) -> usize {
     let fit = |r: usize| {
         let mut sizes: Vec<i64> = demands.iter().map(|d| d[r]).collect();
         sizes.sort_unstable();
@@ -377,5 +375,5 @@ fn most_together(demands: &[Pair], room: Pair) -> usize {
             })
             .count()
     };
-    fit(0).min(fit(1))
+    (0..RESOURCES).map(fit).min().unwrap_or(0)
 }
