@@ -1,7 +1,7 @@
 # The commands of daily work. Each is a script in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help deb image run clean-run test test-lab fuzz fuzz-api fuzz-solver fmt lint doc openapi bench-execute bench-http bench-nodes bench-solver simulate
+.PHONY: help deb image run clean-run test test-lab fuzz fuzz-api fuzz-solver fmt lint doc openapi bench-execute bench-http bench-nodes bench-rollout bench-solver simulate
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,10 @@ bench-execute: ## measure executions, compared with a bare Docker client
 
 bench-nodes: ## measure what 1,000 registered nodes cost
 	@scripts/bench-nodes
+
+bench-rollout: ## roll a change out beside Swarm and Kamal's procedure
+	@scripts/setup test
+	@scripts/bench-rollout
 
 bench-solver: ## measure the solver
 	@scripts/bench-solver

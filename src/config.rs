@@ -6,6 +6,7 @@ pub mod backup;
 pub mod client;
 mod decided;
 mod defaults;
+pub mod hooks;
 pub mod offline;
 mod options;
 mod secret;
@@ -23,6 +24,7 @@ use client::{
     HowOptions, IntentsOptions, LogsOptions, MigrateOptions, NodesArgument, NodesOptions, TopOptions,
     TopologyCommand, TranslateOptions,
 };
+use hooks::HooksCommand;
 use offline::ValidateOptions;
 
 pub use decided::{Config, ConfigError, TlsFiles};
@@ -107,6 +109,9 @@ pub enum Command {
     App(AppCommand),
     /// Show a container's output
     Logs(LogsOptions),
+    /// Try out the hooks of a tier
+    #[command(subcommand)]
+    Hooks(HooksCommand),
     /// Show what the containers use of their limits, measured by the engines
     Top(TopOptions),
     /// Give up a VM that is gone for good, with what was on it
@@ -154,6 +159,7 @@ impl Command {
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Validate(_)
+            | Self::Hooks(_)
             | Self::Doctor(_) => false,
             Self::Solve(options) => options.remote,
             Self::Topology(_)
@@ -189,7 +195,7 @@ impl Command {
     fn shows_alone(&self) -> bool {
         match self {
             Self::Solve(options) => !options.remote,
-            Self::Validate(_) | Self::Doctor(_) => true,
+            Self::Validate(_) | Self::Hooks(_) | Self::Doctor(_) => true,
             _ => false,
         }
     }
@@ -237,6 +243,7 @@ impl CommandLine {
             ("completions", None),
             ("validate", Some("output")),
             ("doctor", Some("output")),
+            ("hooks", Some("output")),
         ] {
             let ids: Vec<_> = of_clients
                 .iter()

@@ -2,6 +2,7 @@
 //! password: credentials are removed from URLs here, whoever wrote the sentence.
 
 mod codes;
+mod flow;
 mod mask;
 mod redact;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use crate::model::nearest;
 
 pub use codes::Code;
+pub use flow::Flow;
 pub use mask::Secrets;
 pub use redact::{STARS, in_text, in_value};
 

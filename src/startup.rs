@@ -14,16 +14,16 @@ use crate::api::{self, BodyLimit, Gate, OwnHosts, RateLimit};
 use crate::cloud::{AutoScalingGroup, Cloud, Hosts, RegisteredNodes, embedded};
 use crate::config::{self, Config};
 use crate::engine::docker::{DockerEngines, Settings as DockerSettings};
-use crate::engine::{Engines, Owners, secret};
+use crate::engine::{Engines, Owners};
 use crate::fault::{Code, Fault};
-use crate::hooks::{Fetcher, HookSet};
+use crate::hooks::{Fetcher, HookSet, resolved};
 use crate::journal::{JOURNAL_FILE, Journal, Retention, SqliteJournal};
 #[cfg(debug_assertions)]
 use crate::journal::{KillAt, KillingJournal};
 use crate::listen::{self, Tls};
 use crate::meter::{Calls, Meter};
 use crate::model::Topology;
-use crate::model::topology::{Cloud as CloudSpec, Hooks, Infrastructure};
+use crate::model::topology::{Cloud as CloudSpec, Infrastructure};
 use crate::outside::System;
 use crate::service::{OnRestart, Platform, Service, Settings};
 
@@ -103,16 +103,7 @@ impl Platform for RealPlatform {
         let Some(source) = &topology.infrastructure.hooks else {
             return Ok(None);
         };
-        let repo = secret::resolve(&source.repo)
-            .map_err(|problem| Fault::new(Code::SecretUnavailable, format!("hooks_git_repo: {problem}")))?;
-        let signers = source.signers.as_ref().map(secret::resolve).transpose();
-        let hooks = Hooks {
-            repo,
-            reference: source.reference.clone(),
-            signers: signers.map_err(|problem| {
-                Fault::new(Code::SecretUnavailable, format!("hooks_signers: {problem}"))
-            })?,
-        };
+        let hooks = resolved(source).map_err(|problem| Fault::new(Code::SecretUnavailable, problem))?;
         Ok(Some(Arc::new(self.hooks.fetch(&hooks).await?)))
     }
 }

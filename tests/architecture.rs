@@ -78,11 +78,12 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ),
         ("config", &["auth"]),
         ("telemetry", &["config"]),
-        // `validate` reads documents; `doctor` asks an engine about its abilities.
+        // `validate` reads documents; `doctor` asks an engine about its abilities; `hooks test` runs hooks on one.
         (
             "cli",
             &[
-                "agent", "config", "engine", "fault", "journal", "model", "outside", "pem", "service",
+                "agent", "config", "engine", "fault", "hooks", "journal", "model", "outside", "pem",
+                "service",
             ],
         ),
         (

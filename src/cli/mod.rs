@@ -12,6 +12,7 @@ mod doctor;
 mod events;
 mod execute;
 mod executions;
+mod hooks;
 mod http;
 mod input;
 mod intents;
@@ -35,6 +36,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::client::{ClientOptions, Output, TopologyCommand};
+use crate::config::hooks::HooksCommand;
 use crate::config::{Command, CommandLine};
 
 pub use backup::{BackupError, backup, restore};
@@ -72,6 +74,7 @@ async fn dispatch(command: &Command, options: &ClientOptions, home: Option<PathB
         }
         Command::Validate(options) => validate::validate(options, output),
         Command::Doctor(options) => doctor::doctor(options, home, output).await,
+        Command::Hooks(HooksCommand::Test(options)) => hooks::test(options, output).await,
         Command::Diff(options) => diff::diff(&client()?, options, output).await,
         Command::Plan => plan::plan(&client()?, output).await,
         Command::Undo(options) => plan::undo(&client()?, options, output).await,

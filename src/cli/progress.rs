@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
-use super::style::{CREATE, DELETE, FAINT, paint};
+use super::style::{CREATE, DELETE, FAINT, HOOK, paint};
 use super::track::{Change, State, Track};
 
 /// Something that shows an execution.
@@ -32,13 +32,11 @@ impl Progress {
     /// Shows what an event changed.
     pub fn show(&mut self, track: &Track, change: &Change) {
         let line = line(track, change);
+        let said = said(track, change);
         match self {
-            Self::Lines => {
-                if let Some(line) = line {
-                    say(&line);
-                }
-            }
+            Self::Lines => said.iter().chain(&line).for_each(|line| say(line)),
             Self::Bars(bars) => {
+                said.iter().for_each(|line| bars.say(line));
                 // Errors stay on the screen.
                 let tell = matches!(
                     change,
@@ -60,6 +58,27 @@ impl Progress {
     }
 }
 
+/// What a hook says, each line behind the action that runs it. When that is over, its last line is, too.
+fn said(track: &Track, change: &Change) -> Vec<String> {
+    let (index, lines) = match change {
+        Change::Said(index, lines) => (index, lines.as_slice()),
+        Change::Over(index, ..) => (index, &[][..]),
+        _ => return Vec::new(),
+    };
+    let Some(step) = track.steps.get(*index) else {
+        return Vec::new();
+    };
+    let last = Some(&step.unended).filter(|line| step.state.is_over() && !line.is_empty());
+    let head = format!(
+        "{}  {}  {}",
+        track.stage_name(step.stage),
+        paint(HOOK, "hook"),
+        step.text
+    );
+    let lines = lines.iter().chain(last);
+    lines.map(|line| format!("{head}: {line}")).collect()
+}
+
 /// A line to standard error. If nobody reads it any more, that does not matter.
 pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
@@ -73,7 +92,7 @@ fn line(track: &Track, change: &Change) -> Option<String> {
             .map(|step| (track.stage_name(step.stage), &step.text))
     };
     match change {
-        Change::Began(_) | Change::Ended(_) => None,
+        Change::Began(_) | Change::Said(..) | Change::Ended(_) => None,
         Change::Over(index, took, None) => {
             let (stage, text) = of(index)?;
             let took = took

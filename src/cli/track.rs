@@ -17,6 +17,20 @@ pub struct Step {
     /// Its state.
     pub state: State,
     began: Option<jiff::Timestamp>,
+    /// The beginning of a line that its hook has not ended so far.
+    pub unended: String,
+}
+
+impl Step {
+    /// The lines that are whole by now, with what came last.
+    fn said(&mut self, piece: &str) -> Option<Vec<String>> {
+        let text = std::mem::take(&mut self.unended) + piece;
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        let (whole, rest) = text.split_at_checked(whole)?;
+        rest.clone_into(&mut self.unended);
+        let lines: Vec<String> = whole.lines().map(str::to_owned).collect();
+        (!lines.is_empty()).then_some(lines)
+    }
 }
 
 /// The state of an action.
@@ -62,6 +76,8 @@ pub enum Change {
     Over(usize, Option<f64>, Option<String>),
     /// An attempt failed, and another follows.
     Again(usize, String),
+    /// What an action's hook says, in whole lines. Its last one may have no end: see [`Step::unended`].
+    Said(usize, Vec<String>),
     /// Too few VMs came, and the plan was placed on those that did: there are now other stages.
     Anew,
     /// Too few VMs came, and the plan can't be placed on those that did, for this reason.
@@ -145,6 +161,7 @@ impl Track {
                     text: said,
                     state: State::parse(text(entry, "state")),
                     began: time(entry, "started_at"),
+                    unended: String::new(),
                 });
             }
         }
@@ -242,6 +259,9 @@ impl Track {
                         first.then_some(Change::Began(index))
                     }
                     "attempt_failed" => Some(Change::Again(index, text(event, "error").to_owned())),
+                    "action_progressed" => step
+                        .said(text(event, "output"))
+                        .map(|lines| Change::Said(index, lines)),
                     "action_succeeded" => {
                         step.state = State::Succeeded;
                         Some(Change::Over(index, took(step.began, at), None))
@@ -322,6 +342,17 @@ mod tests {
         let again =
             json!({ "event": "action_started", "action": 2, "attempt": 2, "at": "2026-01-01T00:00:04Z" });
         assert_eq!(track.take(&again), None);
+        let said = |output: &str| json!({ "event": "action_progressed", "action": 2, "output": output, "progress": "running x" });
+        assert_eq!(
+            track.take(&said("one\ntw")),
+            Some(Change::Said(2, vec!["one".to_owned()]))
+        );
+        assert_eq!(track.take(&said("")), None);
+        assert_eq!(
+            track.take(&said("o\nthree")),
+            Some(Change::Said(2, vec!["two".to_owned()]))
+        );
+        assert_eq!(track.steps[2].unended, "three");
         let end = json!({ "event": "finished", "outcome": "succeeded" });
         assert_eq!(track.take(&end), Some(Change::Ended("succeeded".to_owned())));
         assert_eq!(track.outcome.as_deref(), Some("succeeded"));

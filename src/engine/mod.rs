@@ -154,6 +154,18 @@ pub trait Engine: Send + Sync {
     /// error.
     async fn complete(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError>;
 
+    /// The same, and passes on what the command says while it runs, as far as it may be shown. Engines that can't hear
+    /// it before its end tell nothing.
+    async fn complete_aloud(
+        &self,
+        name: &str,
+        run: &RunId,
+        within: Duration,
+        _tell: Tell<'_>,
+    ) -> Result<Finished, EngineError> {
+        self.complete(name, run, within).await
+    }
+
     /// Makes sure that nothing of a run goes on: waits for its end, no longer than `within`, and
     /// kills it then. One that was not begun is not begun here either.
     async fn settle(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError>;

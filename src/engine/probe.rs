@@ -8,6 +8,7 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -16,6 +17,8 @@ use crate::model::topology::{Ask, Probe};
 
 /// Time between two questions to a container that has just been started.
 const EAGER: Duration = Duration::from_millis(500);
+/// A connection that is closed within this time was never wanted.
+const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// A probe, and the address of the VM that its container is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,13 +50,25 @@ impl Target {
                 .await
                 .map_err(|error| format!("{place}: {error}"))?;
             match &self.probe.ask {
-                Ask::Tcp {} => Ok(()),
+                Ask::Tcp {} => stays_open(stream, &place, limit).await,
                 Ask::Http { path, status, .. } => http(stream, &place, path, *status).await,
             }
         };
         tokio::time::timeout(limit, asked)
             .await
             .unwrap_or_else(|_| Err(format!("{place}: no answer within {} s", limit.as_secs())))
+    }
+}
+
+/// Waits whether the other side closes the connection at once. Proxies that publish ports, Docker's for one, take every
+/// connection and close it when nobody listens behind them.
+async fn stays_open(mut stream: TcpStream, place: &str, limit: Duration) -> Result<(), String> {
+    let closed = |why: &str| Err(format!("{place}: the connection was closed at once{why}"));
+    match tokio::time::timeout(AT_ONCE.min(limit / 2), stream.read(&mut [0; 1])).await {
+        // It stays silent, or speaks first, as SSH and SMTP do.
+        Err(_) | Ok(Ok(1..)) => Ok(()),
+        Ok(Ok(0)) => closed(", so nothing listens behind it"),
+        Ok(Err(error)) => closed(&format!(": {error}")),
     }
 }
 
@@ -147,7 +162,7 @@ fn period(probe: &Probe) -> Duration {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -226,6 +241,27 @@ mod tests {
             .unwrap();
         let closed = target(free.port(), Ask::Tcp {}).ask().await.unwrap_err();
         assert!(closed.contains("refused"), "{closed}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_is_a_failure_and_one_that_speaks_first_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            for turn in 0.. {
+                let Ok((mut stream, _)) = listener.accept().await else {
+                    return;
+                };
+                if turn % 2 == 1 {
+                    let _ = stream.write_all(b"220 ready\r\n").await;
+                }
+            }
+        });
+        for _ in 0..5 {
+            let closed = target(port, Ask::Tcp {}).ask().await.unwrap_err();
+            assert!(closed.contains("closed at once"), "{closed}");
+            assert_eq!(target(port, Ask::Tcp {}).ask().await, Ok(()));
+        }
     }
 
     #[test]

@@ -323,6 +323,7 @@ async fn a_hook_that_drained_what_is_not_replaced_after_all_is_seen_to_its_end()
             run: crate::engine::RunId("run".to_owned()),
         }),
         starts: None,
+        output: None,
     });
     let (outcome, _) = world.run(SHORT, 4, watch::channel(Halt::Cancel).1).await;
     assert_eq!(outcome, Some(Outcome::Cancelled));

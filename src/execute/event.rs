@@ -37,6 +37,9 @@ pub enum Event {
         /// A container that it depends on, on whichever VM, and that is about to be started again for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         starts: Option<Place>,
+        /// What its hook says while it runs: the next piece, without secrets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
     },
     /// What the cloud driver is about to do, in its own words, so that it knows its own VMs after a
     /// crash.

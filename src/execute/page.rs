@@ -72,11 +72,26 @@ impl Runs for HookLine<'_> {
                 progress: format!("running {}", self.name),
                 hook: Some(hook.clone()),
                 starts: None,
+                output: None,
             })
             .await
             .map_err(|fault| fault.message)?;
         *self.page.lock_hook() = Some(hook);
         Ok(())
+    }
+
+    async fn said(&self, text: String) {
+        let event = Event::ActionProgressed {
+            action: self.page.action,
+            progress: format!("running {}", self.name),
+            hook: None,
+            starts: None,
+            output: Some(text),
+        };
+        // It is news, and not worth failing for.
+        if let Err(fault) = self.page.run.record(event).await {
+            tracing::warn!(error = %fault, "could not record what a hook says");
+        }
     }
 }
 
@@ -108,6 +123,7 @@ impl<'r> Page<'r> {
             progress: doing,
             hook: None,
             starts: Some(place),
+            output: None,
         };
         self.run.record(event).await
     }
@@ -179,6 +195,7 @@ impl Notebook for Page<'_> {
             progress: progress.to_owned(),
             hook: None,
             starts: None,
+            output: None,
         };
         // It is news, and not worth failing for.
         if let Err(fault) = self.run.record(event).await {

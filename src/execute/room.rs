@@ -1,6 +1,6 @@
 //! Which part of an earlier allocation still has room beside what others run by now. Pure.
 
-use crate::model::{Allocation, TierId, VmId};
+use crate::model::{Allocation, Container, TierId, VmId};
 
 /// Takes out of an earlier allocation what no longer has room because of what others have started
 /// since: such containers stay as they are `now`. Returns them.
@@ -14,8 +14,9 @@ pub fn without_room(was: &mut Allocation, now: &Allocation) -> Vec<(VmId, TierId
         while !vm.held().fits(vm.room()) {
             let present = |tier: &TierId| there.and_then(|there| there.used.get(tier));
             let changed = |tier: &&TierId| {
-                let size = vm.used.get(*tier).map(|held| held.size);
-                size != present(tier).map(|held| held.size)
+                // One of another revision would have to be started, which takes room as well.
+                let held = |held: Option<&Container>| held.map(|held| (held.size, held.revision.clone()));
+                held(vm.used.get(*tier)) != held(present(tier))
             };
             let Some(tier) = vm.used.keys().rev().find(changed).cloned() else {
                 break;

@@ -149,7 +149,20 @@ impl Run {
             if direction == Direction::Forward && execution.frozen.on_failure != OnFailure::Rollback {
                 return self.finish(Outcome::Failed, failure).await;
             }
-            let stages = self.recorder.way_back(self.id).await?;
+            let stages = match self.recorder.way_back(self.id).await {
+                Err(refused) if refused.code == Code::UnsafePlan => {
+                    // What is there is kept, and nothing that says otherwise is recorded.
+                    let told = match failure {
+                        Some(first) => Fault {
+                            message: format!("{}; it is not undone: {}", first.message, refused.message),
+                            ..first
+                        },
+                        None => refused,
+                    };
+                    return self.finish(Outcome::Failed, Some(told)).await;
+                }
+                stages => stages?,
+            };
             self.record(Event::RollbackBegun { stages }).await?;
         }
         self.back(failure, trouble).await

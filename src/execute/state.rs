@@ -107,10 +107,13 @@ impl Progress {
                 action,
                 progress,
                 hook,
+                output,
                 ..
             } => {
                 let state = self.running(*action, "action_progressed")?;
-                state.progress = Some(progress.clone());
+                if output.is_none() {
+                    state.progress = Some(progress.clone());
+                }
                 if hook.is_some() {
                     state.hook.clone_from(hook);
                 }

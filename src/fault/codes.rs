@@ -170,6 +170,9 @@ codes! {
     Internal, "internal", 500,
         "A bug in mapek.",
         "Report it with the log lines of the request's id.";
+    UnsafePlan, "unsafe_plan", 500,
+        "A bug in mapek: the actions that it worked out would break a rule, so none of them was begun.",
+        "Report it with the line of the log that says which rule, and all that is needed to reproduce it.";
     HooksUnavailable, "hooks_unavailable", 502,
         "The hooks repository can't be fetched.",
         "Check its address, and that the service may read it.";

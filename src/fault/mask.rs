@@ -65,6 +65,11 @@ impl Secrets {
             .extend([whole.to_owned(), json].into_iter().chain(parts));
     }
 
+    /// All of them, also those that are masked only behind their names.
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().chain(&self.short).map(String::as_str)
+    }
+
     /// The text without them.
     pub fn mask(&self, text: &str) -> String {
         let mut shown = text.to_owned();

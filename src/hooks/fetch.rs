@@ -9,7 +9,8 @@ use super::error::FetchError;
 use super::set::HookSet;
 use super::source::{Source, read, shown};
 use super::{cache, folder, git};
-use crate::model::topology::Hooks;
+use crate::engine::secret;
+use crate::model::topology::{Hooks, HooksSource, Variable};
 
 /// The most bytes that a remote may send in one fetch. The hooks themselves have a stricter limit,
 /// but their history comes with them.
@@ -81,6 +82,26 @@ impl Fetcher {
             Err(_) => Err(late()),
         }
     }
+}
+
+/// Where hooks come from, with what the topology refers to read.
+///
+/// # Errors
+///
+/// What can't be read.
+pub fn resolved(source: &HooksSource) -> Result<Hooks, String> {
+    let read = |field: &str, value: &Variable| {
+        secret::resolve(value).map_err(|problem| format!("{field}: {problem}"))
+    };
+    Ok(Hooks {
+        repo: read("hooks_git_repo", &source.repo)?,
+        reference: source.reference.clone(),
+        signers: source
+            .signers
+            .as_ref()
+            .map(|signers| read("hooks_signers", signers))
+            .transpose()?,
+    })
 }
 
 fn blocking(hooks: &Hooks, folder: &Path, most: usize) -> Result<HookSet, FetchError> {

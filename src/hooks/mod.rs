@@ -8,6 +8,7 @@ mod error;
 mod fetch;
 mod folder;
 mod git;
+mod listen;
 mod run;
 mod set;
 mod signed;
@@ -16,7 +17,7 @@ mod source;
 mod tests;
 
 pub use error::{At, FetchError, HookError};
-pub use fetch::Fetcher;
+pub use fetch::{Fetcher, resolved};
 pub use run::{HookCall, Runs, run};
 pub use set::{HookSet, Kind, Missing};
 pub use source::shown;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::error::{At, HookError};
+use super::listen::to_its_end;
 use super::set::{HookSet, Kind, ROOT};
 use crate::engine::{Command, End, Engine, RunId};
 use crate::model::topology::{HookName, Tier};
@@ -43,6 +44,9 @@ pub trait Runs: Send + Sync {
     /// Records a run that is about to begin. It is on disk when this returns; otherwise the result
     /// says what is wrong.
     async fn begin(&self, run: &RunId) -> Result<(), String>;
+
+    /// Takes note of what a run says while it goes on: news, which may be lost. Its secrets are masked.
+    async fn said(&self, _text: String) {}
 }
 
 /// Copies all hooks, with the files beside them, into the container, and runs the one that is
@@ -106,7 +110,7 @@ pub async fn run(
             if let Err(problem) = runs.begin(&run).await {
                 return Err(HookError::Unrecorded { at, problem });
             }
-            match engine.complete(&at.container, &run, call.deadline).await {
+            match to_its_end(engine, &at.container, &run, call.deadline, runs).await {
                 Ok(finished) => finished,
                 Err(source) => return Err(HookError::Engine { at, source }),
             }

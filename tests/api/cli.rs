@@ -438,6 +438,7 @@ fn help_lists_the_exit_codes_and_every_command() {
         "drain",
         "migrate",
         "doctor",
+        "hooks",
         "adopt",
         "resume",
         "rollback",
@@ -454,7 +455,7 @@ fn help_lists_the_exit_codes_and_every_command() {
         serve.contains("--solve-deadline-ms") && !help.contains("--solve-deadline-ms"),
         "{help}"
     );
-    for command in ["serve", "backup", "completions", "validate", "doctor"] {
+    for command in ["serve", "backup", "completions", "validate", "doctor", "hooks"] {
         let help = run(program().args([command, "--help"]), "").expect(0).out;
         assert!(
             !help.contains("MAPEK_TOKEN]") && !help.contains("--server"),

@@ -203,6 +203,90 @@ fn pair(lab: &Lab, level: &str) -> Value {
     on_hosts(lab.hosts(1), tiers)
 }
 
+/// The same pair, where the second tier never comes up: what was rolled out of the first is undone.
+fn bad_pair(lab: &Lab, level: &str) -> Value {
+    let mut topology = pair(lab, level);
+    topology["apps"][0]["tiers"]["bound"]["command"] = json!(["sh", "-c", "echo no; exit 7"]);
+    topology
+}
+
+/// The engine's ids of both containers, which run as they did at that level.
+fn as_at(vm: &crate::daemons::Vm, level: &str, what: &str) -> BTreeMap<String, String> {
+    assert_eq!(vm.containers(), ["rubis_bound", "rubis_free"], "{what}");
+    let seen = ["rubis_bound", "rubis_free"].map(|name| {
+        let seen = vm.inspect(name).unwrap();
+        let variable = json!(format!("LEVEL={level}"));
+        assert!(
+            seen["Config"]["Env"].as_array().unwrap().contains(&variable),
+            "{what}: {seen:#}"
+        );
+        assert_eq!(seen["State"]["Running"], true, "{what}: {name}");
+        (name.to_owned(), seen["Id"].as_str().unwrap().to_owned())
+    });
+    seen.into()
+}
+
+#[test]
+fn a_rollout_that_undoes_itself_and_is_killed_at_any_record_leaves_what_was() {
+    in_lab!(1, async |lab| {
+        let mut service = Service::start();
+        let wanted = plan(&[("free", 1.0, 1), ("bound", 1.0, 1)]);
+        service.put_topology(&pair(lab, "0")).await;
+        service.execute(&wanted).await;
+        let vm = &lab.vms[0];
+        let bound = as_at(vm, "0", "at first")["rubis_bound"].clone();
+        let (mut rows, mut arrived, mut undone) = (0, false, 0);
+        for moment in ["before", "after"] {
+            for record in 1.. {
+                rows += 1;
+                let what = format!("{moment} record {record}");
+                service.put_topology(&bad_pair(lab, &rows.to_string())).await;
+                service.terminate();
+                service.start_again_with(&[("MAPEK_TEST_KILL", &format!("{moment}:{record}"))]);
+                let url = service.api.url("/api/execute?on_failure=rollback");
+                let request = crate::http::client().put(url).body(wanted.to_string());
+                let answer = request.send().await;
+                arrived = answer.is_ok();
+                if !arrived {
+                    let mut patience = crate::patience::Patience::every(std::time::Duration::from_millis(5));
+                    while service.daemon.ended().is_none() {
+                        patience.wait(|| format!("{what}: it lives on")).await;
+                    }
+                }
+                service.kill();
+                service.start_again();
+                let mut patience = crate::patience::Patience::every(std::time::Duration::from_millis(20));
+                while service.executions().await["executions"][0]["state"] == "running" {
+                    patience
+                        .wait(|| format!("{what}: it does not come to its end"))
+                        .await;
+                }
+                // Before the first record nothing was begun, and what ended before is an earlier one.
+                let newest = service.executions().await["executions"][0].clone();
+                if (moment, record) != ("before", 1) {
+                    assert_eq!(newest["state"], "rolled_back", "{what}: {newest:#}");
+                    undone += 1;
+                }
+                let now = as_at(vm, "0", &what);
+                // What did not make way is the very container that it was.
+                assert_eq!(now["rubis_bound"], bound, "{what}");
+                // What runs is what the topology before this one says.
+                service.put_topology(&pair(lab, "0")).await;
+                assert_eq!(differences(&service).await, Vec::<String>::new(), "{what}");
+                assert_eq!(
+                    service.translate(&wanted).await,
+                    Vec::<Vec<String>>::new(),
+                    "{what}"
+                );
+                if arrived {
+                    break;
+                }
+            }
+        }
+        assert!(arrived && undone > 12, "{undone} of {rows}");
+    });
+}
+
 #[test]
 fn a_rollout_that_is_killed_at_any_record_comes_to_its_end() {
     in_lab!(1, async |lab| {

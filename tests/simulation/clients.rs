@@ -292,7 +292,7 @@ impl Clients {
                             fault.message
                         ));
                     }
-                    if fault.code == Code::Internal {
+                    if matches!(fault.code, Code::Internal | Code::UnsafePlan) {
                         world.broken(format!("a client was told of a defect: {}", fault.message));
                     }
                 }

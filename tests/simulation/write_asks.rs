@@ -57,13 +57,13 @@ fn intend(dice: &mut Dice) -> Ask {
 
 fn app(dice: &mut Dice) -> Ask {
     let version = (!dice.percent(25)).then(|| AppVersion {
-        tag: *dice.pick(&["1", "1", "1", "2", "2", "bad", "sick", "gone"]),
+        tag: dice.pick::<&str>(&["1", "1", "1", "2", "2", "bad", "sick", "gone"]),
         second: dice.percent(30),
         cores: 1,
         mem: dice.between(1, 2),
     });
     Ask::App {
-        name: *dice.pick(&["extra", "more"]),
+        name: dice.pick::<&str>(&["extra", "more"]),
         version,
     }
 }

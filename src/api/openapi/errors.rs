@@ -30,6 +30,7 @@ pub fn errors(operation: &str) -> Vec<Code> {
         Infeasible,
         PlanTooLarge,
         Undecided,
+        UnsafePlan,
         Overloaded,
     ];
     let codes: &[&[Code]] = match operation {
@@ -248,6 +249,7 @@ pub fn errors(operation: &str) -> Vec<Code> {
             Infeasible,
             PlanTooLarge,
             Undecided,
+            UnsafePlan,
             Overloaded,
         ]],
         "list_executions" => &[&[RequestInvalid, JournalUnavailable]],

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval, timeout};
 
 use super::call::{Caller, Failed};
-use super::output::Output;
+use super::output::{Ear, Output};
 use super::{exec_end, look};
-use crate::engine::{Command, Effect, End, EngineError, EngineErrorKind, Finished, RunId, State};
+use crate::engine::{Command, Effect, End, EngineError, EngineErrorKind, Finished, RunId, State, Tell};
+use crate::fault::Secrets;
 
 /// Environment variable that marks the processes of one run, so that they can be found when they
 /// hang. Children inherit it.
@@ -101,14 +102,23 @@ pub async fn prepare(caller: &Caller, name: &str, command: &Command) -> Result<R
     Ok(run.id())
 }
 
-/// See [`crate::engine::Engine::complete`].
+/// See [`crate::engine::Engine::complete`] and [`crate::engine::Engine::complete_aloud`].
 pub async fn complete(
     caller: &Caller,
     name: &str,
     run: &RunId,
     within: Duration,
+    tell: Option<Tell<'_>>,
 ) -> Result<Finished, EngineError> {
-    to_its_end(caller, name, run, within, true).await
+    to_its_end(caller, name, run, within, Mode::Begin(tell)).await
+}
+
+/// How a run is brought to its end.
+enum Mode<'t> {
+    /// It is begun where it was not; what it says is passed on.
+    Begin(Option<Tell<'t>>),
+    /// It is not begun.
+    Settle,
 }
 
 /// See [`crate::engine::Engine::settle`].
@@ -118,7 +128,7 @@ pub async fn settle(
     run: &RunId,
     within: Duration,
 ) -> Result<Finished, EngineError> {
-    to_its_end(caller, name, run, within, false).await
+    to_its_end(caller, name, run, within, Mode::Settle).await
 }
 
 async fn to_its_end(
@@ -126,10 +136,9 @@ async fn to_its_end(
     name: &str,
     run: &RunId,
     within: Duration,
-    begin: bool,
+    mode: Mode<'_>,
 ) -> Result<Finished, EngineError> {
     let until = Instant::now() + within;
-    let mut output = Output::default();
     let forgotten = || Finished {
         end: End::Forgotten,
         output: String::new(),
@@ -137,18 +146,27 @@ async fn to_its_end(
     let Some(run) = Run::read(run) else {
         return Ok(forgotten());
     };
-    let begun = if begin {
-        let what = format!("run {} in container '{name}'", run.program);
-        begun(caller, &what, &run.exec).await?
-    } else {
-        known(asked(caller, &run.exec).await?).unwrap_or(Begun::Never)
+    // Where nobody knows what is secret, nothing is passed on.
+    let (mut secrets, mut aloud) = (None, None);
+    if let Mode::Begin(Some(tell)) = &mode {
+        secrets = look::secrets(caller, &run.container).await;
+        aloud = secrets.clone().map(|secrets| (secrets, *tell));
+    }
+    let mut ear = Ear::new(aloud);
+    let begun = match mode {
+        Mode::Begin(_) => {
+            let what = format!("run {} in container '{name}'", run.program);
+            begun(caller, &what, &run.exec).await?
+        }
+        Mode::Settle => known(asked(caller, &run.exec).await?).unwrap_or(Begun::Never),
     };
     let words = match begun {
         Begun::Here(words) => Some(words),
         Begun::Elsewhere => None,
         Begun::Impossible(code, said) => {
-            output.push(said.as_bytes());
-            return Ok(finished(caller, &run, End::Exited(code), &output).await);
+            ear.push(said.as_bytes());
+            ear.end();
+            return Ok(finished(caller, &run, End::Exited(code), &ear.output, secrets).await);
         }
         Begun::Never => return Ok(forgotten()),
         Begun::Forgotten => {
@@ -157,9 +175,10 @@ async fn to_its_end(
         }
     };
     let code = tokio::select! {
-        code = follow(caller, &run.exec, words, &mut output) => Some(code?),
+        code = follow(caller, &run.exec, words, &mut ear) => Some(code?),
         () = tokio::time::sleep_until(until) => None,
     };
+    ear.end();
     let end = match code {
         // An engine says so, too, of a command whose output it could pass on no more: nobody was there to
         // take it. The command knows nothing of that, and may still run.
@@ -170,18 +189,25 @@ async fn to_its_end(
         Some((code, _)) => End::Exited(code),
         None => exec_end::give_up(caller, &run).await,
     };
-    Ok(finished(caller, &run, end, &output).await)
+    Ok(finished(caller, &run, end, &ear.output, secrets).await)
 }
 
 /// With what the command said, as far as it may be told.
-async fn finished(caller: &Caller, run: &Run, end: End, output: &Output) -> Finished {
+async fn finished(
+    caller: &Caller,
+    run: &Run,
+    end: End,
+    output: &Output,
+    secrets: Option<Secrets>,
+) -> Finished {
     let output = if output.is_empty() {
         String::new()
     } else {
-        match look::secrets(caller, &run.container).await {
-            Some(secrets) => output.text(&secrets),
-            None => UNTOLD.to_owned(),
-        }
+        let secrets = match secrets {
+            None => look::secrets(caller, &run.container).await,
+            known => known,
+        };
+        secrets.map_or_else(|| UNTOLD.to_owned(), |secrets| output.text(&secrets))
     };
     Finished { end, output }
 }
@@ -292,7 +318,7 @@ async fn follow(
     caller: &Caller,
     id: &str,
     mut words: Option<Words>,
-    output: &mut Output,
+    ear: &mut Ear<'_>,
 ) -> Result<(i64, Heard), EngineError> {
     let mut blind = words.is_none();
     let mut broken = false;
@@ -307,7 +333,7 @@ async fn follow(
                         words = None;
                     }
                     Some(Ok(said)) => {
-                        output.push(said.as_ref());
+                        ear.push(said.as_ref());
                         continue;
                     }
                     // A broken stream decides nothing: the engine knows how the command ended.
@@ -317,7 +343,7 @@ async fn follow(
                     }
                     None => words = None,
                 },
-                _ = asking.tick() => {}
+                _ = asking.tick() => ear.pause(),
             },
             None if blind => tokio::time::sleep(ASK_BLINDLY).await,
             None => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -325,7 +351,7 @@ async fn follow(
         if let Some(code) = exit_code(caller, id).await? {
             while let Some(stream) = &mut words {
                 match timeout(LAST_WORDS, stream.next()).await {
-                    Ok(Some(Ok(said))) => output.push(said.as_ref()),
+                    Ok(Some(Ok(said))) => ear.push(said.as_ref()),
                     _ => words = None,
                 }
             }

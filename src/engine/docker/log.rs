@@ -1,4 +1,6 @@
-//! What a container has written, as it comes.
+//! What a container has written, as it comes, without what is secret of its environment.
+
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
@@ -8,6 +10,10 @@ use futures_util::{Stream, StreamExt, stream};
 use super::call::Caller;
 use super::look;
 use crate::engine::{Effect, EngineError, EngineErrorKind, Log, LogOptions};
+use crate::fault::Flow;
+
+/// A line that is not at its end is passed on after this time without anything more.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// See [`crate::engine::Engine::log`].
 pub async fn of(caller: &Caller, name: &str, options: &LogOptions) -> Result<Log, EngineError> {
@@ -15,6 +21,11 @@ pub async fn of(caller: &Caller, name: &str, options: &LogOptions) -> Result<Log
     let Some(found) = look::one(caller, name).await? else {
         let message = format!("there is no container '{name}' on this engine");
         return Err(caller.error(EngineErrorKind::Missing, Effect::None, message));
+    };
+    // Asked before anything is read: what can't be masked is not shown.
+    let Some(secrets) = look::secrets(caller, &found.seen.id).await else {
+        let message = format!("could not {what}: the engine does not say which secrets the container has");
+        return Err(caller.error(EngineErrorKind::Failing, Effect::None, message));
     };
     let mut query = LogsOptionsBuilder::default()
         .stdout(true)
@@ -35,6 +46,8 @@ pub async fn of(caller: &Caller, name: &str, options: &LogOptions) -> Result<Log
         what,
         follow: options.follow,
         pieces: Box::pin(pieces),
+        flow: Flow::new(secrets),
+        last: None,
         ended: false,
     };
     // A refusal comes with the first piece; a log that is followed may stay silent.
@@ -56,36 +69,43 @@ struct Reading<S> {
     what: String,
     follow: bool,
     pieces: std::pin::Pin<Box<S>>,
+    flow: Flow,
+    /// What is told once all that was read is.
+    last: Option<EngineError>,
     ended: bool,
 }
 
 impl<S: Stream<Item = Result<LogOutput, Error>> + Send + 'static> Reading<S> {
-    /// The next piece. While a log is followed nothing may come for as long as nothing is written.
+    /// The next piece that may be shown. While a log is followed nothing may come for as long as nothing is written.
     async fn next(&mut self) -> Option<Result<Vec<u8>, EngineError>> {
-        if self.ended {
-            return None;
-        }
-        let next = self.pieces.next();
-        let limit = self.caller.settings.answer;
-        let piece = if self.follow {
-            next.await
-        } else {
-            match tokio::time::timeout(limit, next).await {
-                Ok(piece) => piece,
-                Err(_) => {
+        while !self.ended {
+            let limit = self.caller.settings.answer;
+            let next = self.pieces.next();
+            let piece = if self.follow && self.flow.is_empty() {
+                Ok(next.await)
+            } else {
+                tokio::time::timeout(if self.follow { QUIET } else { limit }, next).await
+            };
+            let shown = match piece {
+                Ok(Some(Ok(output))) => self.flow.push(&output.into_bytes()),
+                Err(_) if self.follow => self.flow.pause(),
+                ended => {
                     self.ended = true;
-                    return Some(Err(self.caller.late(&self.what, Effect::None, limit).error));
+                    self.last = match ended {
+                        Ok(Some(Err(error))) => {
+                            Some(self.caller.failed(&self.what, Effect::None, error).error)
+                        }
+                        Err(_) => Some(self.caller.late(&self.what, Effect::None, limit).error),
+                        Ok(_) => None,
+                    };
+                    self.flow.end()
                 }
-            }
-        };
-        match piece {
-            None => None,
-            Some(Ok(output)) => Some(Ok(output.into_bytes().to_vec())),
-            Some(Err(error)) => {
-                self.ended = true;
-                Some(Err(self.caller.failed(&self.what, Effect::None, error).error))
+            };
+            if !shown.is_empty() {
+                return Some(Ok(shown));
             }
         }
+        self.last.take().map(Err)
     }
 
     fn rest(self) -> impl Stream<Item = Result<Vec<u8>, EngineError>> + Send {

@@ -218,7 +218,17 @@ impl Engine for DockerEngine {
     }
 
     async fn complete(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError> {
-        exec::complete(&self.caller, name, run, within).await
+        exec::complete(&self.caller, name, run, within, None).await
+    }
+
+    async fn complete_aloud(
+        &self,
+        name: &str,
+        run: &RunId,
+        within: Duration,
+        tell: Tell<'_>,
+    ) -> Result<Finished, EngineError> {
+        exec::complete(&self.caller, name, run, within, Some(tell)).await
     }
 
     async fn settle(&self, name: &str, run: &RunId, within: Duration) -> Result<Finished, EngineError> {

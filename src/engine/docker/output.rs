@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::fault::Secrets;
+use crate::engine::Tell;
+use crate::fault::{Flow, Secrets};
 
 /// Most bytes kept of one command's output: half from its beginning, half from its end.
 pub const MOST: usize = 64 * 1024;
@@ -46,6 +47,51 @@ impl Output {
             self.cut,
             secrets.mask_tail(&String::from_utf8_lossy(&tail))
         )
+    }
+}
+
+/// Keeps what a command says, and passes it on where somebody listens.
+pub struct Ear<'t> {
+    /// What is kept.
+    pub output: Output,
+    aloud: Option<(Flow, Tell<'t>)>,
+}
+
+impl<'t> Ear<'t> {
+    /// Where `aloud`, what may be shown is passed on as it comes.
+    pub fn new(aloud: Option<(Secrets, Tell<'t>)>) -> Self {
+        Self {
+            output: Output::default(),
+            aloud: aloud.map(|(secrets, tell)| (Flow::new(secrets), tell)),
+        }
+    }
+
+    /// Hears what was said next.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.output.push(bytes);
+        if let Some((flow, tell)) = &mut self.aloud {
+            pass(tell, &flow.push(bytes));
+        }
+    }
+
+    /// Nothing was said for a while.
+    pub fn pause(&mut self) {
+        if let Some((flow, tell)) = &mut self.aloud {
+            pass(tell, &flow.pause());
+        }
+    }
+
+    /// Nothing more is said.
+    pub fn end(&mut self) {
+        if let Some((flow, tell)) = &mut self.aloud {
+            pass(tell, &flow.end());
+        }
+    }
+}
+
+fn pass(tell: Tell<'_>, shown: &[u8]) {
+    if !shown.is_empty() {
+        tell(&String::from_utf8_lossy(shown));
     }
 }
 

@@ -342,6 +342,7 @@ fn what_was_drained_and_stays_is_owed_its_scale_hooks() {
                     run: RunId("run".to_owned()),
                 }),
                 starts: None,
+                output: None,
             });
         }
         // It is still there as it was.

@@ -87,3 +87,22 @@ pub const TMPFS_WORDS: [&str; 14] = [
     "nodiratime",
 ];
 pub const TMPFS_VALUES: [&str; 5] = ["size", "mode", "uid", "gid", "nr_inodes"];
+
+/// Whether the kernel takes a value for that option of a tmpfs.
+pub fn takes(option: &str, value: &str) -> bool {
+    let number = |text: &str, base: u32, most: u64| {
+        !text.starts_with('+') && u64::from_str_radix(text, base).is_ok_and(|number| number <= most)
+    };
+    match option {
+        "mode" => number(value, 8, 0o7777),
+        // The highest one stands for none.
+        "uid" | "gid" => number(value, 10, u64::from(u32::MAX) - 1),
+        _ => {
+            let percent = value.strip_suffix('%').filter(|_| option == "size");
+            let digits = value.trim_end_matches(['k', 'K', 'm', 'M', 'g', 'G', 't', 'T']);
+            // At most one letter behind the number.
+            let scaled = value.len() - digits.len() <= 1 && number(digits, 10, 1 << 40);
+            percent.map_or(scaled, |percent| number(percent, 10, 100))
+        }
+    }
+}

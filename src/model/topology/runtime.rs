@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::model::reader::{At, Fields, Notes, join, nearest};
 
-use super::linux::{CAPABILITIES, SIGNALS, TMPFS_VALUES, TMPFS_WORDS, ULIMITS};
+use super::linux::{CAPABILITIES, SIGNALS, TMPFS_VALUES, TMPFS_WORDS, ULIMITS, takes};
 use super::written::{OneOrMore, ShmSize, StopSignal, UlimitGiven};
 
 /// Most processes and threads of a container, unless the topology says otherwise.
@@ -21,6 +21,11 @@ pub const DEFAULT_PIDS: u32 = 4096;
 const MOST_PIDS: u32 = 4_194_304;
 /// Smallest and largest shared memory, in bytes: a page, and one TiB.
 const SHM: (u64, u64) = (4096, 1 << 40);
+/// Folders that no tmpfs can be in, and why.
+const RESERVED: [(&str, &str); 2] = [
+    ("ecoware", "where hooks are put: they would be hidden"),
+    ("proc", "where the kernel allows none"),
+];
 /// How a tier's containers are run. What is not given is None or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RuntimeOptions {
@@ -203,9 +208,22 @@ fn tmpfs(notes: &mut Notes, at: At<'_>, mounted: &[String]) -> BTreeMap<String, 
             );
             continue;
         }
+        if path.split('/').any(|part| matches!(part, "." | "..")) {
+            notes.problem(
+                &entry.path,
+                format!("{text:?} has . or .. in its path: write it out"),
+            );
+            continue;
+        }
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let reserved = RESERVED.iter().find(|(folder, _)| parts.first() == Some(folder));
+        if let Some((folder, why)) = reserved {
+            notes.problem(&entry.path, format!("{text:?} is in /{folder}, {why}"));
+            continue;
+        }
         let wrong = options.split(',').filter(|_| !options.is_empty()).find(|option| {
             let known = match option.split_once('=') {
-                Some((name, value)) => TMPFS_VALUES.contains(&name) && !value.is_empty(),
+                Some((name, value)) => TMPFS_VALUES.contains(&name) && takes(name, value),
                 None => TMPFS_WORDS.contains(option),
             };
             !known
@@ -213,14 +231,18 @@ fn tmpfs(notes: &mut Notes, at: At<'_>, mounted: &[String]) -> BTreeMap<String, 
         if let Some(option) = wrong {
             notes.problem(
                 &entry.path,
-                format!("{text:?} has the option {option:?}, which a tmpfs does not have"),
+                format!("{text:?} has the option {option:?}, which a tmpfs does not have or take"),
             );
         }
-        let place = |path: &str| path.trim_end_matches('/').to_owned();
+        let place = |path: &str| -> Vec<String> {
+            let parts = path.split('/').filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
         let taken = mounted
             .iter()
             .any(|volume| volume.split(':').nth(1).map(place) == Some(place(path)));
-        if taken || all.insert(path.to_owned(), options.to_owned()).is_some() {
+        let twice = all.keys().any(|other: &String| place(other) == place(path));
+        if taken || twice || all.insert(path.to_owned(), options.to_owned()).is_some() {
             notes.problem(&entry.path, format!("{path} has something else mounted on it"));
         }
     }

@@ -8,9 +8,11 @@ use crate::model::{Allocation, Container, Size, Topology, Vm};
 use crate::service::candidates::{Wanted, candidates};
 use crate::service::intents::SetTier;
 use crate::service::planner::Seen;
+use crate::service::planner::safety;
 use crate::service::planner::sealed::Course;
 use crate::service::planner::untold::tell;
 use crate::service::{Service, Snapshot};
+use crate::translate::check::Subject;
 use crate::translate::translate;
 
 impl Service {
@@ -53,6 +55,16 @@ impl Service {
         let target = target(&topology, &seen, set)?;
         let mut translation = translate(&topology, &seen.allocation, &target);
         tell(&topology, &snapshot.untold, &mut translation.stages);
+        safety::check(&Subject {
+            topology: &topology,
+            from: &seen.allocation,
+            to: &target,
+            stages: &translation.stages,
+            interrupts: Some(&translation.interrupts),
+            target: Some(&translation.target),
+            untold: &snapshot.untold,
+            leftovers: &safety::Leftovers::new(),
+        })?;
         Ok(Course {
             target: translation.target,
             stages: translation.stages,

@@ -8,6 +8,7 @@ mod placement;
 mod propose;
 mod reasons;
 mod replan;
+pub(super) mod safety;
 pub(super) mod sealed;
 mod tags;
 mod unsolved;

@@ -11,9 +11,9 @@ use crate::cloud::{CloudVm, More, Offer};
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Foreign, Plan, Size, TierId, Topology, Vm, VmId};
 use crate::solve::conditions::Conditions;
-use crate::solve::pose::pose;
-use crate::solve::{EndedBy, Limits, solve};
-use crate::translate::translate;
+use crate::solve::pose::{Posed, pose};
+use crate::solve::{Answer, EndedBy, Limits, solve};
+use crate::translate::{Action, Stage, translate};
 
 use crate::service::observed::membership::keep_unremovable;
 use crate::service::observed::{Spares, told};
@@ -150,72 +150,77 @@ pub(in crate::service) fn place(
         let found = ask(&alone, Duration::ZERO).ok()?;
         (found.1.ended_by == EndedBy::Unchanged).then_some((alone, found))
     });
-    let (on, (posed, answer, solve_time)) = match stays {
-        Some(found) => found,
-        None => (allocation.clone(), ask(allocation, effort.deadline)?),
-    };
-    let mut target = pins.join(posed.target(&answer, &on, name));
-    let (on, allocation) = (pins.join(on), &pins.join(allocation.clone()));
-    let topology = own;
-    let kept = keep_unremovable(allocation, &mut target, offer.removable);
-    let warnings = kept
-        .into_iter()
-        .map(|vm| told(format!("VM '{vm}' is kept, idle: {}", offer.bounds.join("; "))))
-        .collect();
-    for vm in target.vms.values_mut() {
-        for (tier, held) in &mut vm.used {
-            held.revision = topology.revisions.current(tier).cloned();
-            // The ones that its dependencies have in the end, whatever it was made with.
-            held.addresses = None;
-            held.digest = digests.get(tier).cloned();
-        }
-    }
-    if outdated == Outdated::Left {
-        leave_outdated(topology, &on, &mut target);
-        for (tier, held) in target.vms.values_mut().flat_map(|vm| &mut vm.used) {
-            let app = topology.tiers.get(tier).map(|tier| &tier.app);
-            if app.is_some() && app == renewed.as_ref() {
+    let proposed = |on: &Allocation, (posed, answer, solve_time): (Posed, Answer, Duration)| {
+        let mut target = pins.join(posed.target(&answer, on, name));
+        let (on, allocation) = (&pins.join(on.clone()), &pins.join(allocation.clone()));
+        let topology = own;
+        let kept = keep_unremovable(allocation, &mut target, offer.removable);
+        let warnings = kept
+            .into_iter()
+            .map(|vm| told(format!("VM '{vm}' is kept, idle: {}", offer.bounds.join("; "))))
+            .collect();
+        for vm in target.vms.values_mut() {
+            for (tier, held) in &mut vm.used {
                 held.revision = topology.revisions.current(tier).cloned();
+                // The ones that its dependencies have in the end, whatever it was made with.
+                held.addresses = None;
+                held.digest = digests.get(tier).cloned();
             }
         }
-    }
-    for (id, vm) in &mut target.vms {
-        if vm.ip.is_none() {
-            vm.ip = offer
-                .vms
-                .iter()
-                .find(|known| known.name == *id)
-                .and_then(|known| known.ip.clone());
-        }
-    }
-    let mut translation = translate(topology, &on, &target);
-    for (id, vm) in &allocation.vms {
-        for side in [&mut target, &mut translation.target] {
-            if let Some(there) = side.vms.get_mut(id) {
-                there.foreign = vm.foreign.clone();
+        if outdated == Outdated::Left {
+            leave_outdated(topology, on, &mut target);
+            for (tier, held) in target.vms.values_mut().flat_map(|vm| &mut vm.used) {
+                let app = topology.tiers.get(tier).map(|tier| &tier.app);
+                if app.is_some() && app == renewed.as_ref() {
+                    held.revision = topology.revisions.current(tier).cloned();
+                }
             }
         }
+        for (id, vm) in &mut target.vms {
+            if vm.ip.is_none() {
+                vm.ip = offer
+                    .vms
+                    .iter()
+                    .find(|known| known.name == *id)
+                    .and_then(|known| known.ip.clone());
+            }
+        }
+        let mut translation = translate(topology, on, &target);
+        for (id, vm) in &allocation.vms {
+            for side in [&mut target, &mut translation.target] {
+                if let Some(there) = side.vms.get_mut(id) {
+                    there.foreign = vm.foreign.clone();
+                }
+            }
+        }
+        Proposal {
+            target,
+            translation,
+            unit: posed.unit(),
+            answer,
+            solve_time,
+            warnings,
+            plan: plan.tiers.clone(),
+            seen: Seen {
+                vms: offer.vms.clone(),
+                allocation: allocation.clone(),
+                occupied: spares.occupied.clone(),
+                unseen: spares.unseen.clone(),
+                silent: BTreeMap::new(),
+                containers: BTreeMap::new(),
+            },
+            plan_id: None,
+            hooks_revision: None,
+            trace: effort.trace,
+        }
+    };
+    if let Some((alone, found)) = stays {
+        let proposal = proposed(&alone, found);
+        if !starts_in_a_crowd(&proposal.seen.allocation, &proposal.translation.stages) {
+            return Ok(proposal);
+        }
     }
-    Ok(Proposal {
-        target,
-        translation,
-        unit: posed.unit(),
-        answer,
-        solve_time,
-        warnings,
-        plan: plan.tiers.clone(),
-        seen: Seen {
-            vms: offer.vms,
-            allocation: allocation.clone(),
-            occupied: spares.occupied,
-            unseen: spares.unseen,
-            silent: BTreeMap::new(),
-            containers: BTreeMap::new(),
-        },
-        plan_id: None,
-        hooks_revision: None,
-        trace: effort.trace,
-    })
+    Ok(proposed(allocation, ask(allocation, effort.deadline)?))
 }
 
 /// What a plan asks for, without tiers for which it asks nothing.
@@ -233,6 +238,17 @@ fn uncrowded(allocation: &Allocation) -> Option<Allocation> {
     (crowded > 0).then_some(alone)
 }
 
+/// Whether anything is to be started on a VM that is overfull: it has no room for that.
+fn starts_in_a_crowd(allocation: &Allocation, stages: &[Stage]) -> bool {
+    stages.iter().flatten().any(|action| {
+        let starts = matches!(
+            action,
+            Action::ReplaceContainer { .. } | Action::CreateContainer { .. }
+        );
+        starts && allocation.vms.get(action.vm()).is_some_and(is_crowded)
+    })
+}
+
 /// Whether our own containers do not fit beside what others hold.
 pub(in crate::service) fn is_crowded(vm: &Vm) -> bool {
     vm.foreign != Foreign::default() && !vm.held().fits(vm.room())
@@ -242,7 +258,7 @@ pub(in crate::service) fn is_crowded(vm: &Vm) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{Container, CoreSet};
+    use crate::model::{Container, CoreSet, RevisionId, Revisions};
     use serde_json::json;
 
     #[test]
@@ -253,7 +269,7 @@ mod tests {
                     "cloud_driver": { "hosts": { "vm1": { "docker": "unix:///1" }, "vm2": { "docker": "unix:///2" } } } },
                 "apps": [{ "name": "a", "tiers": { "web": { "name": "web", "docker_image": "x" } } }]
             });
-            let topology = Topology::parse(&document).unwrap().topology;
+            let mut topology = Topology::parse(&document).unwrap().topology;
             let mut vm = Vm::empty(None, Size::new(2, 8));
             let web = Container {
                 size: Size::new(1, 1),
@@ -270,9 +286,9 @@ mod tests {
             };
             let mut allocation = Allocation::default();
             allocation.vms.insert(VmId::new("vm1"), vm);
-            let ask = |cores: u32| {
+            let ask = |topology: &Topology, allocation: &Allocation, cores: u32| {
                 let plan = json!({ "a": { "web": { "cpu_cores": cores, "mem_units": 1 } } });
-                let (plan, _) = Plan::parse(&plan, &topology).unwrap();
+                let (plan, _) = Plan::parse(&plan, topology).unwrap();
                 let supply = Supply {
                     offer: Offer::of_named(Vec::new()),
                     spares: Spares::default(),
@@ -288,12 +304,28 @@ mod tests {
                     trace: false,
                 };
                 let stop = AtomicBool::new(false);
-                place(&topology, &allocation, &plan, supply, effort, &stop)
+                place(topology, allocation, &plan, supply, effort, &stop)
             };
-            let same = ask(1).unwrap();
+            let same = ask(&topology, &allocation, 1).unwrap();
             assert_eq!(same.translation.stages, Vec::<Vec<_>>::new(), "{mode}");
             assert_eq!(same.target, allocation, "{mode}");
-            assert_eq!(ask(2).unwrap_err().code, Code::Infeasible, "{mode}");
+            let grown = ask(&topology, &allocation, 2).unwrap_err();
+            assert_eq!(grown.code, Code::Infeasible, "{mode}");
+
+            // What would have to be started anew has no room for that.
+            let current = [(TierId::new("a_web"), RevisionId::new("new"))];
+            topology.revisions = Revisions::new(current.into(), BTreeMap::new());
+            let revision = |to: &str| {
+                let mut allocation = allocation.clone();
+                for held in allocation.vms.values_mut().flat_map(|vm| vm.used.values_mut()) {
+                    held.revision = Some(RevisionId::new(to));
+                }
+                allocation
+            };
+            let same = ask(&topology, &revision("new"), 1).unwrap();
+            assert_eq!(same.translation.stages, Vec::<Vec<_>>::new(), "{mode}");
+            let outdated = ask(&topology, &revision("old"), 1).unwrap_err();
+            assert_eq!(outdated.code, Code::Infeasible, "{mode}");
         }
     }
 

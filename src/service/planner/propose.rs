@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cloud::{CloudVm, More, Offer, Standing};
 use crate::fault::{Code, Fault};
 use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
+use crate::translate::check::Subject;
 
 use crate::service::besides::Whole;
 use crate::service::nodes::{Nodes, source};
@@ -18,6 +19,7 @@ use crate::service::observed::told;
 use crate::service::planner::pins::Pins;
 use crate::service::planner::place::{Outdated, Supply, place};
 use crate::service::planner::reasons::{bounded, cordoned_off, for_lack_of, rejected, unlimited};
+use crate::service::planner::safety::{self, Leftovers, leftovers};
 use crate::service::planner::tags::Tags;
 use crate::service::planner::untold::tell;
 use crate::service::planner::{Effort, Proposal, Seen, Wishes};
@@ -147,6 +149,11 @@ impl Service {
             .map_err(|fault| rejected(fault, &asked))
             .map_err(|fault| cordoned_off(fault, &asked, &snapshot.cordons, &wishes.confine.leave))
             .map_err(|fault| for_lack_of(bounded(fault, &bounds), unusable))?;
+        let from = match strays {
+            Strays::First => without_strays(&topology, &reality.allocation, &reality.seen),
+            Strays::Last => None,
+        };
+        let from = from.unwrap_or_else(|| reality.allocation.clone());
         proposal.seen.allocation = reality.allocation;
         proposal.warnings.extend(overfull.into_iter().map(told));
         proposal.warnings.extend(asked.lonely().into_iter().map(told));
@@ -160,7 +167,10 @@ impl Service {
             &mut proposal.translation.stages,
         );
         tell(&topology, &snapshot.untold, &mut proposal.translation.stages);
+        let leftovers = leftovers(&topology, &from, &reality.seen, strays, &reality.surplus);
         remove_first(reality.surplus, &mut proposal.translation.stages);
+        let untold = Arc::clone(&snapshot.untold);
+        let mut proposal = self.safe(topology, from, (leftovers, untold), proposal).await?;
         proposal.warnings.extend(warnings);
         proposal.warnings.extend(reality.warnings);
         proposal.warnings.extend(tags.unknown.into_iter().map(told));
@@ -174,6 +184,37 @@ impl Service {
         proposal.seen.silent = reality.silent;
         proposal.seen.containers = reality.seen;
         Ok(proposal)
+    }
+
+    /// A proposal that breaks no rule at any moment, whoever asks for it.
+    ///
+    /// # Errors
+    ///
+    /// When it does.
+    pub(in crate::service) async fn safe(
+        &self,
+        topology: Arc<Topology>,
+        from: Allocation,
+        (leftovers, untold): (Leftovers, Arc<BTreeSet<TierId>>),
+        proposal: Proposal,
+    ) -> Result<Proposal, Fault> {
+        let task = move || {
+            let way = &proposal.translation;
+            safety::check(&Subject {
+                topology: &topology,
+                from: &from,
+                to: &proposal.target,
+                stages: &way.stages,
+                interrupts: Some(&way.interrupts),
+                target: Some(&way.target),
+                untold: &untold,
+                leftovers: &leftovers,
+            })
+            .map(|()| proposal)
+        };
+        self.off_async(task)
+            .await
+            .unwrap_or_else(|| Err(crate::service::crashed()))
     }
 
     /// Looks at what is.

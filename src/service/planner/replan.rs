@@ -23,6 +23,7 @@ use crate::service::observed::leftovers::{Strays, sweep};
 use crate::service::planner::pins::Pins;
 use crate::service::planner::place::{Outdated, Supply};
 use crate::service::planner::reasons::{bounded, rejected};
+use crate::service::planner::safety::leftovers;
 use crate::service::planner::untold::tell;
 use crate::service::planner::{Effort, asked_of};
 use crate::service::requirements::{Confine, Unknown};
@@ -113,6 +114,16 @@ impl Service {
             return Err(Fault::new(Code::Internal, message));
         }
         refuse(preflight(&world, &snapshot.view(), &reality.seen, stages).await)?;
+        let from = proposal.seen.allocation.clone();
+        let leftovers = leftovers(topology, &from, &reality.seen, Strays::Last, &[]);
+        let proposal = self
+            .safe(
+                Arc::clone(topology),
+                from,
+                (leftovers, Arc::clone(&snapshot.untold)),
+                proposal,
+            )
+            .await?;
         Ok(Event::Replanned {
             from: Pinned::from(&proposal.seen.allocation),
             target: proposal.target,

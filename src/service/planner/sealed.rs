@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 
 use crate::execute::{Basis, Pinned, Seal, World, preflight, remarks};
 use crate::fault::{Code, Fault};
-use crate::model::{Allocation, Foreign, Size, TierId, VmId};
-use crate::translate::Stage;
+use crate::model::{Allocation, Foreign, Size, TierId, Topology, VmId};
+use crate::translate::check::Subject;
+use crate::translate::{Action, Stage};
 
 use crate::service::admission::needs_hooks;
 use crate::service::besides::Word;
+use crate::service::observed::leftovers::{is_stray, without_strays};
 use crate::service::observed::told;
+use crate::service::planner::safety;
 use crate::service::planner::{Proposal, Seen, Wishes};
 use crate::service::topology::invalid;
 use crate::service::{Service, Snapshot};
@@ -147,6 +150,7 @@ impl Service {
         };
         let moved = seal.basis.moved(&now);
         if moved.is_empty() {
+            safe(snapshot, &topology, &seen, &seal)?;
             return Ok(Course {
                 target: seal.target,
                 stages: seal.stages,
@@ -171,6 +175,54 @@ fn keep_digests(known: &Allocation, seen: &mut Allocation) {
             }
         }
     }
+}
+
+/// Refuses a plan that breaks a rule: an earlier version may have sealed it.
+fn safe(snapshot: &Snapshot, topology: &Topology, seen: &Seen, seal: &Seal) -> Result<(), Fault> {
+    let check = |from: &Allocation| {
+        safety::check(&Subject {
+            topology,
+            from,
+            to: &seal.target,
+            stages: &seal.stages,
+            interrupts: None,
+            target: None,
+            untold: &snapshot.untold,
+            leftovers: &safety::removed_besides(from, &seal.stages),
+        })
+    };
+    // Where what nobody asks for goes first, its room counts as free.
+    match without_strays(topology, &seen.allocation, &seen.containers) {
+        Some(without) if strays_go_first(topology, seen, &seal.stages) => check(&without),
+        _ => check(&seen.allocation),
+    }
+}
+
+/// Whether a plan removes everything that is of no tier before it makes or changes anything.
+fn strays_go_first(topology: &Topology, seen: &Seen, stages: &[Stage]) -> bool {
+    let removed = |stage: &Stage, vm: &VmId, name: &str| {
+        stage.iter().any(|action| {
+            matches!(action, Action::DeleteContainer { vm: on, container, .. }
+                if on == vm && container.as_str() == name)
+        })
+    };
+    let makes = |action: &Action| {
+        matches!(
+            action,
+            Action::CreateContainer { .. } | Action::UpdateContainer { .. } | Action::ReplaceContainer { .. }
+        )
+    };
+    let before: Vec<&Stage> = stages
+        .iter()
+        .take_while(|stage| !stage.iter().any(makes))
+        .collect();
+    let strays = seen
+        .containers
+        .iter()
+        .flat_map(|(vm, containers)| containers.iter().map(move |one| (vm, one)));
+    strays
+        .filter(|(_, one)| is_stray(topology, one))
+        .all(|(vm, one)| before.iter().any(|stage| removed(stage, vm, &one.name)))
 }
 
 /// All but hooks and images, which take longer to look up.

@@ -41,8 +41,17 @@ impl Service {
         let (supply, lonely) = supply(&topology, &allocation, &plan)?;
         warnings.extend(lonely);
         let mut proposal = self
-            .place(&self.inner.what_ifs, topology, allocation, plan, supply, effort)
+            .place(
+                &self.inner.what_ifs,
+                Arc::clone(&topology),
+                allocation,
+                plan,
+                supply,
+                effort,
+            )
             .await?;
+        let from = proposal.seen.allocation.clone();
+        proposal = self.safe(topology, from, Default::default(), proposal).await?;
         proposal.warnings.extend(warnings);
         Ok(proposal)
     }

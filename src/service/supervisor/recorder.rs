@@ -7,8 +7,10 @@ use uuid::Uuid;
 
 use crate::execute::{Event, Execution, Recorder, Stamped, View, World, without_room};
 use crate::fault::Fault;
+use crate::translate::check::Subject;
 use crate::translate::{Stage, translate};
 
+use crate::service::planner::safety;
 use crate::service::{Service, Snapshot};
 
 #[async_trait]
@@ -47,6 +49,18 @@ impl Recorder for Service {
         let topology = snapshot.topology()?;
         let mut was = execution.frozen.from.into();
         without_room(&mut was, &snapshot.allocation);
-        Ok(translate(&topology, &snapshot.allocation, &was).stages)
+        let from = &snapshot.allocation;
+        let way = translate(&topology, from, &was);
+        safety::check(&Subject {
+            topology: &topology,
+            from,
+            to: &was,
+            stages: &way.stages,
+            interrupts: Some(&way.interrupts),
+            target: Some(&way.target),
+            untold: &std::collections::BTreeSet::new(),
+            leftovers: &safety::Leftovers::new(),
+        })?;
+        Ok(way.stages)
     }
 }

@@ -1,83 +1,75 @@
 //! Whether every container finds its dependencies in the end, and is replaced for that only when they are there.
 
-use std::collections::BTreeMap;
-
-use crate::model::{TierId, VmId};
-use crate::translate::{Action, Stage};
+use crate::model::{Allocation, TierId, Vm, VmId};
 
 use super::Check;
+use super::hooks::Course;
+use super::scene::{TierNo, VmNo};
 
 impl Check<'_> {
-    pub(super) fn addresses(&mut self, stages: &[Stage]) {
-        let mut made: BTreeMap<(&VmId, &TierId), usize> = BTreeMap::new();
-        let mut replaced: BTreeMap<(&VmId, &TierId), usize> = BTreeMap::new();
-        for (index, stage) in stages.iter().enumerate() {
-            for action in stage {
-                match action {
-                    Action::CreateContainer { vm, container, .. } => {
-                        made.insert((vm, container), index);
-                    }
-                    Action::ReplaceContainer { vm, container, .. } => {
-                        replaced.insert((vm, container), index);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let to = self.to;
-        for (vm, tier) in to
-            .vms
-            .iter()
-            .flat_map(|(vm, there)| there.used.keys().map(move |tier| (vm, tier)))
-        {
-            let place = (vm, tier);
-            let Some(spec) = self.topology.tiers.get(tier) else {
+    /// Looks at one container of the end, and at what happened to it on the way.
+    pub(super) fn finds_its_dependencies(
+        &mut self,
+        (vm, tier): (&VmId, &TierId),
+        number: TierNo,
+        (was, is): (Option<&Vm>, &Vm),
+        course: &Course,
+    ) {
+        let Some(member) = self.tiers.get(number) else {
+            return;
+        };
+        let (from, to): (&Allocation, &Allocation) = (self.subject.from, self.subject.to);
+        let mut breaches = Vec::new();
+        for other in &member.needs {
+            // One that is on one VM at most, and there in the end.
+            let Some(dependency) = self.tiers.get(*other) else {
                 continue;
             };
-            for other in &spec.depends_on {
-                let Some(dependency) = self
-                    .topology
-                    .tiers
-                    .get(other)
-                    .filter(|one| one.max_node == Some(1))
-                else {
-                    continue;
-                };
-                let Some((at, _)) = to.places(other).next() else {
-                    continue;
-                };
-                if let (Some(replaced), Some(arrived)) = (replaced.get(&place), made.get(&(at, other)))
-                    && replaced <= arrived
-                {
-                    self.breach(format!(
-                        "{tier} on {vm} is replaced in stage {replaced}, and {other} comes to {at} in stage {arrived}"
-                    ));
-                }
-                if replaced.contains_key(&place) || made.contains_key(&place) {
-                    continue;
-                }
-                let had = self
-                    .from
-                    .container(vm, tier)
-                    .and_then(|held| held.addresses.as_ref());
-                let meant = to
-                    .container(vm, tier)
-                    .and_then(|wanted| wanted.addresses.as_ref());
-                let Some(had) = had.filter(|had| meant != Some(*had)) else {
-                    continue;
-                };
-                let sides = [to, self.from];
-                let address = sides.iter().find_map(|side| side.vms.get(at)?.ip.as_ref());
-                let lost = match address {
-                    Some(address) => had.get(&dependency.key) != Some(address),
-                    None => !self.from.vms.contains_key(at),
-                };
-                if lost {
-                    self.breach(format!(
-                        "{tier} on {vm} looks for {other} elsewhere than on {at} in the end"
-                    ));
-                }
+            let Some((spec, at)) = dependency
+                .spec
+                .filter(|spec| spec.max_node == Some(1))
+                .zip(dependency.home)
+            else {
+                continue;
+            };
+            let arrived = self.arrival(at, *other);
+            if let (Some(replaced), Some(arrived)) = (course.last_replaced, arrived)
+                && replaced <= arrived
+            {
+                breaches.push(format!(
+                    "{tier} on {vm} is replaced in stage {replaced}, and {} comes in stage {arrived}",
+                    dependency.id
+                ));
+            }
+            if course.last_replaced.is_some() || course.made.is_some() {
+                continue;
+            }
+            let had = was
+                .and_then(|was| was.used.get(tier))
+                .and_then(|held| held.addresses.as_ref());
+            let meant = is.used.get(tier).and_then(|wanted| wanted.addresses.as_ref());
+            let Some((had, home)) = had.filter(|had| meant != Some(*had)).zip(self.machines.get(at)) else {
+                continue;
+            };
+            let address = [to, from]
+                .iter()
+                .find_map(|side| side.vms.get(home.id)?.ip.as_ref());
+            let lost = match address {
+                Some(address) => had.get(&spec.key) != Some(address),
+                None => !from.vms.contains_key(home.id),
+            };
+            if lost {
+                breaches.push(format!(
+                    "{tier} on {vm} looks for {} elsewhere than on {} in the end",
+                    dependency.id, home.id
+                ));
             }
         }
+        self.breaches.extend(breaches);
+    }
+
+    /// In which stage a container is made there.
+    fn arrival(&self, vm: VmNo, tier: TierNo) -> Option<usize> {
+        self.arrivals.get(&(vm, tier)).copied()
     }
 }

@@ -1,159 +1,129 @@
 //! Whether those who use a container are told that it goes before it does, and told nothing that is not so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::model::{Allocation, Handover, TierId, VmId};
-use crate::translate::{Action, Place, Stage};
+use crate::model::{Handover, Size};
+use crate::translate::Action;
 
-use super::{Check, moment};
+use super::scene::{TierNo, VmNo};
+use super::{Check, Step};
 
-impl Check<'_> {
-    /// Replays the stages: in each, before what goes in the next.
-    pub(super) fn farewells(&mut self, stages: &[Stage]) {
-        let mut now = self.from.clone();
-        // Nobody can be told before the first stage.
-        self.all_told(0, &[], stages.first().map_or(&[][..], Vec::as_slice), &now);
-        for (index, stage) in stages.iter().enumerate() {
-            let next = stages.get(index + 1).map_or(&[][..], Vec::as_slice);
-            let told: Vec<(&VmId, &TierId, &[Place])> = stage
-                .iter()
-                .filter_map(|action| match action {
-                    Action::RunTierHook {
-                        vm,
-                        container,
-                        leaving,
-                        ..
-                    } if !leaving.is_empty() => Some((vm, container, leaving.as_slice())),
-                    _ => None,
-                })
-                .collect();
-            self.all_true(index, &told, next, &now);
-            replay(stage, &mut now);
-            self.all_told(index + 1, &told, next, &now);
+/// A container.
+type Place = (TierNo, VmNo);
+
+/// Who is told in a stage that which container goes.
+pub(super) type Told = HashSet<(Place, Place)>;
+
+/// Whether a container goes down before its successor is up.
+fn stops_first(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::ReplaceContainer {
+            handover: Handover::StopFirst,
+            ..
         }
-        for (index, action) in stages
-            .iter()
-            .enumerate()
-            .flat_map(|(index, stage)| stage.iter().map(move |action| (index, action)))
-        {
-            if let Action::DeleteContainer { container, hooks, .. } = action
-                && self
-                    .topology
-                    .tiers
-                    .get(container)
-                    .map_or(&[][..], |tier| &tier.on_node_stop)
-                    != hooks.as_slice()
-            {
-                self.breach(format!("stage {index}: {action}: not with the tier's own hooks"));
-            }
-        }
+    )
+}
+
+/// What a stage removes or stops.
+fn going(steps: Option<&Vec<Step>>) -> HashSet<Place> {
+    let steps = steps.into_iter().flatten();
+    steps
+        .filter(|step| matches!(step.action, Action::DeleteContainer { .. }) || stops_first(step.action))
+        .filter_map(|step| Some((step.tier?, step.vm)))
+        .collect()
+}
+
+impl<'a> Check<'a> {
+    /// Before the first stage nobody can be told anything.
+    pub(super) fn nobody_was_told(&mut self, first: Option<&Vec<Step<'a>>>) {
+        self.all_told(0, &Told::new(), first);
     }
 
-    /// What is told goes in the next stage, and who is told is there.
-    fn all_true(
-        &mut self,
-        index: usize,
-        told: &[(&VmId, &TierId, &[Place])],
-        next: &[Action],
-        now: &Allocation,
-    ) {
-        for (vm, tier, leaving) in told {
-            if now.container(vm, tier).is_none() {
-                self.breach(format!("stage {index}: {tier} on {vm} is told, and is not there"));
-            }
-            for place in *leaving {
-                if !goes(next, &place.vm, &place.container) {
-                    self.breach(format!(
-                        "stage {index}: {} on {} is said to go, and does not",
-                        place.container, place.vm
-                    ));
+    /// Who is told what in a stage: it goes in the next one, and who is told is there. What goes is told its own hooks.
+    pub(super) fn told(&mut self, steps: &[Step<'a>], index: usize, next: Option<&Vec<Step<'a>>>) -> Told {
+        let mut told = Told::new();
+        let mut goes = None;
+        for step in steps {
+            let Some(tier) = step.tier else { continue };
+            match step.action {
+                Action::RunTierHook { leaving, .. } if !leaving.is_empty() => {
+                    let goes = goes.get_or_insert_with(|| going(next));
+                    let machine = self.machines.get(step.vm);
+                    if machine.is_none_or(|machine| !machine.used.contains_key(&tier)) {
+                        self.breaches.push(format!(
+                            "stage {index}: {}: it is told, and is not there",
+                            step.action
+                        ));
+                    }
+                    for place in leaving {
+                        let number = self
+                            .numbers
+                            .tier(&place.container)
+                            .zip(self.numbers.vm(&place.vm));
+                        match number.filter(|number| goes.contains(number)) {
+                            Some(number) => {
+                                told.insert(((tier, step.vm), number));
+                            }
+                            None => self.breaches.push(format!(
+                                "stage {index}: {} on {} is said to go, and does not",
+                                place.container, place.vm
+                            )),
+                        }
+                    }
                 }
-            }
-        }
-    }
-
-    /// Where some containers of a tier go in a stage and others stay, each container that uses the tier was told.
-    fn all_told(
-        &mut self,
-        index: usize,
-        told: &[(&VmId, &TierId, &[Place])],
-        next: &[Action],
-        now: &Allocation,
-    ) {
-        let mut gone: BTreeSet<(&TierId, &VmId)> = BTreeSet::new();
-        for action in next {
-            match action {
-                Action::DeleteContainer {
-                    vm, container, was, ..
-                } if *was != crate::model::Size::ZERO => drop(gone.insert((container, vm))),
-                Action::ReplaceContainer {
-                    vm,
-                    container,
-                    handover: Handover::StopFirst,
-                    ..
-                } => drop(gone.insert((container, vm))),
+                Action::DeleteContainer { hooks, .. } => {
+                    let spec = self.tiers.get(tier).and_then(|member| member.spec);
+                    if spec.map_or(&[][..], |spec| &spec.on_node_stop) != hooks.as_slice() {
+                        self.breach(format!(
+                            "stage {index}: {}: not with the tier's own hooks",
+                            step.action
+                        ));
+                    }
+                }
                 _ => {}
             }
         }
-        for (tier, vm) in &gone {
-            let going = gone.iter().filter(|(other, _)| other == tier).count();
-            if now.places(tier).count() <= going {
-                continue;
+        told
+    }
+
+    /// Where some containers of a tier go in a stage and others stay, each container that uses the tier was told.
+    pub(super) fn all_told(&mut self, index: usize, told: &Told, next: Option<&Vec<Step<'a>>>) {
+        let mut gone: BTreeMap<TierNo, BTreeSet<VmNo>> = BTreeMap::new();
+        for step in next.into_iter().flatten() {
+            let goes = match step.action {
+                Action::DeleteContainer { was, .. } => *was != Size::ZERO,
+                action => stops_first(action),
+            };
+            if let Some(tier) = step.tier.filter(|_| goes) {
+                gone.entry(tier).or_default().insert(step.vm);
             }
-            for user in self.topology.dependents(tier) {
-                if user.on_dependency_scale.is_none() {
+        }
+        let goes = going(next);
+        let mut breaches = Vec::new();
+        for (tier, vms) in &gone {
+            let Some(member) = self.tiers.get(*tier).filter(|member| member.now > vms.len()) else {
+                continue;
+            };
+            for user in &member.users {
+                let Some(listener) = self.tiers.get(*user) else {
                     continue;
-                }
-                for (place, _) in now.places(&user.id) {
-                    let heard = told.iter().any(|(at, who, leaving)| {
-                        *at == place
-                            && **who == user.id
-                            && leaving
-                                .iter()
-                                .any(|one| one.vm == **vm && one.container == **tier)
-                    });
-                    if !heard && !goes(next, place, &user.id) {
-                        self.breaches.push(format!(
-                            "stage {index}: {tier} goes from {vm}, and {} on {place} was not told before",
-                            user.id
+                };
+                for place in listener.places.iter().flatten() {
+                    let place = (*user, *place);
+                    let deaf = |vm: &&VmNo| !told.contains(&(place, (*tier, **vm)));
+                    let missed = vms.iter().find(deaf);
+                    if let Some(machine) = missed.and_then(|vm| self.machines.get(*vm))
+                        && !goes.contains(&place)
+                    {
+                        breaches.push(format!(
+                            "stage {index}: {} goes from {}, and a container of {} was not told before",
+                            member.id, machine.id, listener.id
                         ));
                     }
                 }
             }
         }
-    }
-}
-
-fn goes(stage: &[Action], on: &VmId, tier: &TierId) -> bool {
-    stage.iter().any(|action| match action {
-        Action::DeleteContainer { vm, container, .. }
-        | Action::ReplaceContainer {
-            vm,
-            container,
-            handover: Handover::StopFirst,
-            ..
-        } => vm == on && container == tier,
-        _ => false,
-    })
-}
-
-fn replay(stage: &Stage, now: &mut Allocation) {
-    for action in stage {
-        let Some(tier) = action.container() else {
-            if let Action::CreateVm { vm } = action {
-                now.vms
-                    .entry(vm.clone())
-                    .or_insert_with(|| crate::model::Vm::empty(None, crate::model::Size::ZERO));
-            }
-            continue;
-        };
-        let Some(vm) = now.vms.get_mut(action.vm()) else {
-            continue;
-        };
-        if let Some(new) = moment::outcome(action, vm.used.get(tier)) {
-            vm.used.insert(tier.clone(), new);
-        } else if matches!(action, Action::DeleteContainer { .. }) {
-            vm.used.remove(tier);
-        }
+        self.breaches.extend(breaches);
     }
 }

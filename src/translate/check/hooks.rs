@@ -1,110 +1,182 @@
 //! Whether each hook runs exactly once, and not too early.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{Allocation, Owed, Size, TierId, VmId};
-use crate::translate::{Action, Stage};
+use crate::model::{Allocation, Owed, TierId, Vm};
+use crate::translate::Action;
 
-use super::Check;
+use super::scene::{TierNo, VmNo};
+use super::{Check, Step};
 
-type Place<'a> = (&'a VmId, &'a TierId);
-
-/// Where a tier is and with what.
-fn picture<'a>(allocation: &'a Allocation, tier: &'a TierId) -> BTreeSet<(&'a VmId, Size)> {
-    allocation
-        .places(tier)
-        .map(|(vm, container)| (vm, container.size))
-        .collect()
+/// In which stages what happened.
+#[derive(Default)]
+pub(super) struct Log {
+    places: HashMap<(VmNo, TierNo), Course>,
+    tiers: HashMap<TierNo, Batches>,
 }
 
-impl Check<'_> {
-    pub(super) fn hooks(&mut self, stages: &[Stage]) {
-        let mut touched: BTreeMap<Place, usize> = BTreeMap::new();
-        let mut changed: BTreeMap<&TierId, usize> = BTreeMap::new();
-        let mut batches: BTreeMap<&TierId, BTreeSet<usize>> = BTreeMap::new();
-        let mut replaced: BTreeSet<Place> = BTreeSet::new();
-        let mut scale: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-        let mut tier_hooks: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-        for (index, stage) in stages.iter().enumerate() {
-            for action in stage {
-                let Some(tier) = action.container() else { continue };
-                let place = (action.vm(), tier);
-                match action {
-                    Action::RunScaleHook { hooks, .. } => {
-                        if self.topology.tiers.get(tier).map(|spec| &spec.on_node_scale) != Some(hooks) {
-                            self.breach(format!("stage {index}: {action}: not the tier's hooks"));
-                        }
-                        scale.entry(place).or_default().push(index);
+/// What happened to a container.
+#[derive(Default)]
+pub(super) struct Course {
+    /// When it was last created, changed or replaced.
+    touched: Option<usize>,
+    pub last_replaced: Option<usize>,
+    /// When it was made.
+    pub made: Option<usize>,
+    scale: Vec<usize>,
+    /// Without those before something goes, which are another matter.
+    tier: Vec<usize>,
+}
+
+/// What happened to a tier.
+#[derive(Default)]
+struct Batches {
+    /// When something of it last changed.
+    changed: Option<usize>,
+    /// When something of it was replaced.
+    replaced: Vec<usize>,
+}
+
+/// Of what a tier depends on.
+#[derive(Clone, Copy, Default)]
+struct Reasons {
+    /// In how many stages something of that was replaced, and in which last.
+    batches: usize,
+    last_batch: Option<usize>,
+    /// Whether any of that is somewhere else in the end, or of another size, and when that last changed.
+    moves: bool,
+    last_move: Option<usize>,
+}
+
+fn owed(side: Option<&Vm>, tier: &TierId) -> Owed {
+    side.and_then(|vm| vm.used.get(tier))
+        .map(|held| held.owed)
+        .unwrap_or_default()
+}
+
+impl<'a> Check<'a> {
+    /// Takes note of a stage.
+    pub(super) fn log(&mut self, steps: &[Step<'a>], index: usize) {
+        for step in steps {
+            let Some(tier) = step.tier else { continue };
+            let spec = self.tiers.get(tier).and_then(|member| member.spec);
+            let place = (step.vm, tier);
+            match step.action {
+                Action::RunScaleHook { hooks, .. } => {
+                    if spec.map(|spec| &spec.on_node_scale) != Some(hooks) {
+                        self.breach(format!("stage {index}: {}: not the tier's hooks", step.action));
                     }
-                    Action::RunTierHook { hook, leaving, .. } => {
-                        let own = self.topology.tiers.get(tier);
-                        if own.and_then(|spec| spec.on_dependency_scale.as_ref()) != Some(hook) {
-                            self.breach(format!("stage {index}: {action}: not the tier's hook"));
-                        }
-                        // Those before something goes are another matter.
-                        if leaving.is_empty() {
-                            tier_hooks.entry(place).or_default().push(index);
-                        }
+                    self.log.places.entry(place).or_default().scale.push(index);
+                }
+                Action::RunTierHook { hook, leaving, .. } => {
+                    if spec.and_then(|spec| spec.on_dependency_scale.as_ref()) != Some(hook) {
+                        self.breach(format!("stage {index}: {}: not the tier's hook", step.action));
                     }
-                    Action::DeleteContainer { .. } => {
-                        changed.insert(tier, index);
+                    if leaving.is_empty() {
+                        self.log.places.entry(place).or_default().tier.push(index);
                     }
-                    _ => {
-                        if matches!(action, Action::ReplaceContainer { .. }) {
-                            batches.entry(tier).or_default().insert(index);
-                            replaced.insert(place);
+                }
+                Action::DeleteContainer { .. } => {
+                    self.log.tiers.entry(tier).or_default().changed = Some(index);
+                }
+                action => {
+                    let whole = self.log.tiers.entry(tier).or_default();
+                    whole.changed = Some(index);
+                    let own = self.log.places.entry(place).or_default();
+                    own.touched = Some(index);
+                    if matches!(action, Action::CreateContainer { .. }) {
+                        own.made = Some(index);
+                        self.arrivals.insert(place, index);
+                    }
+                    if matches!(action, Action::ReplaceContainer { .. }) {
+                        own.last_replaced = Some(index);
+                        if whole.replaced.last() != Some(&index) {
+                            whole.replaced.push(index);
                         }
-                        changed.insert(tier, index);
-                        touched.insert(place, index);
                     }
                 }
             }
         }
-        let to = self.to;
-        let all = to
-            .vms
-            .iter()
-            .flat_map(|(id, vm)| vm.used.keys().map(move |tier| (id, tier)));
-        for place in all {
-            let own = touched.get(&place).copied();
-            let scaled = scale.remove(&place).unwrap_or_default();
-            let told = tier_hooks.remove(&place).unwrap_or_default();
-            let own_end = own.max(scaled.iter().max().copied());
-            self.tier_hook(
-                place,
-                own_end,
-                &changed,
-                (&batches, replaced.contains(&place)),
-                &told,
-            );
-            self.scale_hook(place, own, &scaled);
+    }
+
+    /// After the last stage.
+    pub(super) fn hooks(&mut self) {
+        let mut places = std::mem::take(&mut self.log.places);
+        let (from, to): (&Allocation, &Allocation) = (self.subject.from, self.subject.to);
+        let mut known: HashMap<TierNo, Reasons> = HashMap::new();
+        for (id, vm) in &to.vms {
+            let was = from.vms.get(id);
+            for tier in vm.used.keys() {
+                let Some((number, at)) = self.numbers.tier(tier).zip(self.numbers.vm(id)) else {
+                    continue;
+                };
+                let course = places.remove(&(at, number)).unwrap_or_default();
+                let reasons = *known.entry(number).or_insert_with(|| self.reasons(number));
+                let was_owed = owed(was, tier);
+                let is_owed = owed(Some(vm), tier);
+                let there = was.is_some_and(|vm| vm.used.contains_key(tier));
+                self.scale_hook(number, at, &course, was_owed.scale && !is_owed.scale);
+                let owes = was_owed.tier.is_some() && was_owed.tier != is_owed.tier;
+                // Its tier was to be told of something before it was there.
+                let untold = course.made.is_some() && self.subject.untold.contains(tier);
+                self.tier_hook(number, at, &course, &reasons, there, owes || untold);
+                self.finds_its_dependencies((id, tier), number, (was, vm), &course);
+            }
         }
-        for (vm, tier) in scale.into_keys().chain(tier_hooks.into_keys()) {
-            self.breach(format!(
-                "a hook runs for {tier} on {vm}, which is not there in the end"
-            ));
+        for ((vm, tier), course) in places {
+            if !(course.scale.is_empty() && course.tier.is_empty()) {
+                let text = format!(
+                    "a hook runs for {}, which is not there in the end",
+                    self.place(tier, vm)
+                );
+                self.breach(text);
+            }
         }
     }
 
-    fn owed(&self, side: &Allocation, vm: &VmId, tier: &TierId) -> Owed {
-        side.container(vm, tier).map(|held| held.owed).unwrap_or_default()
+    fn place(&self, tier: TierNo, vm: VmNo) -> String {
+        let tier = self.tiers.get(tier).map_or("?", |member| member.id.as_str());
+        let vm = self.machines.get(vm).map_or("?", |machine| machine.id.as_str());
+        format!("{tier} on {vm}")
+    }
+
+    fn reasons(&self, tier: TierNo) -> Reasons {
+        let Some(member) = self.tiers.get(tier) else {
+            return Reasons::default();
+        };
+        let mut reasons = Reasons::default();
+        let mut batches: BTreeSet<usize> = BTreeSet::new();
+        for other in &member.needs {
+            let whole = self.log.tiers.get(other);
+            batches.extend(whole.into_iter().flat_map(|whole| &whole.replaced));
+            if self.tiers.get(*other).is_some_and(|other| other.moves) {
+                reasons.moves = true;
+                reasons.last_move = reasons.last_move.max(whole.and_then(|whole| whole.changed));
+            }
+        }
+        reasons.batches = batches.len();
+        reasons.last_batch = batches.last().copied();
+        reasons
     }
 
     /// Once after the last change of the container, and only if there was one or it is owed.
-    fn scale_hook(&mut self, (vm, tier): Place, own: Option<usize>, runs: &[usize]) {
-        let spec = self.topology.tiers.get(tier);
-        let (was, is) = (self.owed(self.from, vm, tier), self.owed(self.to, vm, tier));
-        let reason = own.is_some() || (was.scale && !is.scale);
-        let due = reason && spec.is_some_and(|spec| !spec.on_node_scale.is_empty());
-        let right = match runs {
+    fn scale_hook(&mut self, tier: TierNo, vm: VmNo, course: &Course, owed: bool) {
+        let spec = self.tiers.get(tier).and_then(|member| member.spec);
+        let due =
+            (course.touched.is_some() || owed) && spec.is_some_and(|spec| !spec.on_node_scale.is_empty());
+        let right = match course.scale.as_slice() {
             [] => !due,
-            [stage] => due && Some(*stage) > own,
+            [stage] => due && Some(*stage) > course.touched,
             _ => false,
         };
         if !right {
-            self.breach(format!(
-                "the scale hook of {tier} on {vm} runs in stages {runs:?}, its last change is {own:?}"
-            ));
+            let text = format!(
+                "the scale hook of {} runs in stages {:?}, its last change is {:?}",
+                self.place(tier, vm),
+                course.scale,
+                course.touched
+            );
+            self.breach(text);
         }
     }
 
@@ -112,61 +184,52 @@ impl Check<'_> {
     /// what it depends on.
     fn tier_hook(
         &mut self,
-        (vm, tier): Place,
-        own: Option<usize>,
-        changed: &BTreeMap<&TierId, usize>,
-        (batches, replaced): (&BTreeMap<&TierId, BTreeSet<usize>>, bool),
-        runs: &[usize],
+        tier: TierNo,
+        vm: VmNo,
+        course: &Course,
+        reasons: &Reasons,
+        there: bool,
+        owed: bool,
     ) {
-        let (from, to) = (self.from, self.to);
-        let spec = self.topology.tiers.get(tier);
+        let spec = self.tiers.get(tier).and_then(|member| member.spec);
         let spec = spec.filter(|spec| spec.on_dependency_scale.is_some());
-        let rolled: BTreeSet<usize> = spec
-            .into_iter()
-            .flat_map(|spec| &spec.depends_on)
-            .filter_map(|other| batches.get(other))
-            .flatten()
-            .copied()
-            .collect();
-        let is_told = |batch: &usize| runs.iter().any(|run| run > batch);
-        let there = from.container(vm, tier).is_some();
-        let missed = rolled.iter().any(|batch| there && !is_told(batch));
-        let anew = replaced && spec.is_some_and(|spec| !spec.depends_on.is_empty());
-        if missed || (anew && own.is_some_and(|own| !is_told(&own))) {
-            self.breach(format!(
-                "the tier hook of {tier} on {vm} does not run after each batch: {runs:?}"
-            ));
+        let nothing = Reasons::default();
+        let reasons = if spec.is_some() { reasons } else { &nothing };
+        let runs = course.tier.as_slice();
+        let last_run = runs.iter().max().copied();
+        let own = course.touched.max(course.scale.iter().max().copied());
+        let anew = course.last_replaced.is_some() && spec.is_some_and(|spec| !spec.depends_on.is_empty());
+        let missed = there && reasons.last_batch.is_some() && last_run <= reasons.last_batch;
+        if missed || (anew && own.is_some() && last_run <= own) {
+            let text = format!(
+                "the tier hook of {} does not run after each batch: {runs:?}",
+                self.place(tier, vm)
+            );
+            self.breach(text);
         }
-        if !rolled.is_empty() || anew {
-            let reasons = rolled.len() + 2;
-            if runs.len() > reasons {
-                self.breach(format!(
-                    "the tier hook of {tier} on {vm} runs without reason: {runs:?}"
-                ));
+        if reasons.batches > 0 || anew {
+            if runs.len() > reasons.batches + 2 {
+                let text = format!(
+                    "the tier hook of {} runs without reason: {runs:?}",
+                    self.place(tier, vm)
+                );
+                self.breach(text);
             }
             return;
         }
-        let dependencies = spec.into_iter().flat_map(|spec| &spec.depends_on);
-        let reasons: Vec<&TierId> = dependencies
-            .filter(|other| picture(from, other) != picture(to, other))
-            .collect();
-        let last = reasons
-            .iter()
-            .filter_map(|other| changed.get(*other))
-            .copied()
-            .max();
-        let (was, is) = (self.owed(from, vm, tier).tier, self.owed(to, vm, tier).tier);
-        let due = !reasons.is_empty() || (spec.is_some() && was.is_some() && was != is);
+        let due = reasons.moves || (spec.is_some() && owed);
         let right = match runs {
             [] => !due,
-            [stage] => due && Some(*stage) > last.max(own),
+            [stage] => due && Some(*stage) > reasons.last_move.max(own),
             _ => false,
         };
         if !right {
-            self.breach(format!(
-                "the tier hook of {tier} on {vm} runs in stages {runs:?}, its dependencies last change in {last:?}, \
-                 itself in {own:?}"
-            ));
+            let text = format!(
+                "the tier hook of {} runs in stages {runs:?}, its dependencies last change in {:?}, itself in {own:?}",
+                self.place(tier, vm),
+                reasons.last_move
+            );
+            self.breach(text);
         }
     }
 }

@@ -1,258 +1,353 @@
-//! One VM during one stage: all that may be there at the same moment.
+//! What happens on each VM during one stage, whatever the order: all that may be there at the same moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::topology::PortBinding;
-use crate::model::{Container, CoreSet, Cpu, Foreign, Handover, Size, TierId, Topology, Vm};
+use crate::model::{CoreSet, Cpu, Handover, Size};
 use crate::translate::Action;
 
-/// A container before the stage, and what the stage makes of it.
-struct Change {
-    before: Option<Container>,
-    after: Option<Container>,
-    acted_on: bool,
+use super::machine::{Door, Held, Machine};
+use super::scene::{Member, TierNo, VmNo};
+use super::{Check, Step};
+
+/// A container that a stage makes, changes or removes.
+struct Change<'a> {
+    before: Option<Held<'a>>,
+    after: Option<Held<'a>>,
+    /// What it publishes, before and after.
+    ports: (&'a [PortBinding], &'a [PortBinding]),
     /// Both are there for a while.
     beside: bool,
-    /// It holds its part and does not run, so that an update to the same size has an effect.
-    stalled: bool,
-}
-
-/// One VM during one stage.
-pub(super) struct Moment {
-    containers: BTreeMap<TierId, Change>,
 }
 
 /// What a container is after an action that creates, updates or replaces what was there `before`.
-pub(super) fn outcome(action: &Action, before: Option<&Container>) -> Option<Container> {
-    match action {
+fn outcome<'a>(action: &'a Action, before: Option<&Held<'a>>) -> Option<Held<'a>> {
+    let (size, cores, revision, digest) = match action {
         Action::CreateContainer {
             size,
             cores,
             revision,
             digest,
             ..
-        } => Some(Container {
-            cores: cores.clone(),
-            revision: revision.clone(),
-            digest: digest.clone(),
-            ..Container::from(*size)
-        }),
+        } => (size, cores, revision.as_ref(), digest.as_ref()),
         Action::ReplaceContainer {
             size,
             cores,
             revision,
             digest,
             ..
-        } => Some(Container {
-            cores: cores.clone(),
-            revision: Some(revision.clone()),
-            digest: digest.clone(),
-            ..Container::from(*size)
-        }),
-        Action::UpdateContainer { size, cores, .. } => Some(Container {
-            cores: cores.clone(),
-            revision: before.and_then(|before| before.revision.clone()),
-            digest: before.and_then(|before| before.digest.clone()),
-            ..Container::from(*size)
-        }),
-        _ => None,
+        } => (size, cores, Some(revision), digest.as_ref()),
+        Action::UpdateContainer { size, cores, .. } => {
+            let revision = before.and_then(|before| before.revision);
+            (size, cores, revision, before.and_then(|before| before.digest))
+        }
+        _ => return None,
+    };
+    Some(Held {
+        size: *size,
+        cores,
+        revision,
+        digest,
+    })
+}
+
+/// Whether an action can be done to what is there, and says the truth about it.
+fn applies(action: &Action, before: Option<&Held>, stalled: bool) -> Result<(), String> {
+    let Some(before) = before else {
+        return match action {
+            Action::CreateContainer { .. } => Ok(()),
+            _ => Err("it does not run".into()),
+        };
+    };
+    // In quota mode cores are not spoken of, whatever was observed.
+    let same_cores = |was: &CoreSet| was.0.is_empty() || was == before.cores;
+    let told = || {
+        format!(
+            "it is not what it is said to be: {} on {}",
+            before.size, before.cores
+        )
+    };
+    match action {
+        Action::CreateContainer { .. } => Err("it runs already".into()),
+        Action::UpdateContainer { was, was_cores, .. } | Action::DeleteContainer { was, was_cores, .. } => {
+            if *was != before.size || !same_cores(was_cores) {
+                return Err(told());
+            }
+            if let Action::UpdateContainer { size, .. } = action
+                && was.is_fixed_against(*size)
+            {
+                return Err("its disk or GPUs change while it runs".into());
+            }
+            if outcome(action, Some(before)).as_ref() == Some(before) && !stalled {
+                return Err("it changes nothing".into());
+            }
+            Ok(())
+        }
+        Action::ReplaceContainer {
+            size,
+            was_cores,
+            was_revision,
+            revision,
+            moved,
+            digest,
+            ..
+        } => {
+            if *size != before.size || !same_cores(was_cores) || before.revision != Some(was_revision) {
+                return Err(told());
+            }
+            let other_image = digest.is_some() && digest.as_ref() != before.digest;
+            if revision == was_revision && moved.is_empty() && !other_image {
+                return Err("it changes nothing".into());
+            }
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 
-impl Moment {
-    pub(super) fn of(vm: &Vm) -> Self {
-        let containers = vm.used.iter().map(|(tier, container)| {
-            // Which hooks are owed is none of this.
-            let container = Container {
-                cores: container.cores.clone(),
-                revision: container.revision.clone(),
-                digest: container.digest.clone(),
-                ..Container::from(container.size)
+fn is_hook(action: &Action) -> bool {
+    matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. })
+}
+
+impl<'a> Check<'a> {
+    /// What happens to containers in one stage, at any moment of it.
+    pub(super) fn containers(&mut self, steps: &[Step<'a>], index: usize) {
+        let mut changes: BTreeMap<VmNo, BTreeMap<TierNo, Change<'a>>> = BTreeMap::new();
+        for step in steps {
+            let (Some(tier), Some(machine)) = (step.tier, self.machines.get(step.vm)) else {
+                continue;
+            };
+            let action = step.action;
+            if !machine.there {
+                self.breach(format!("stage {index}: {action}, but there is no such VM"));
+                continue;
+            }
+            let before = machine.used.get(&tier).copied();
+            let changed = changes.get(&step.vm).is_some_and(|here| here.contains_key(&tier));
+            if !is_hook(action) && changed {
+                self.breach(format!(
+                    "stage {index}: {action}: it is changed twice in one stage"
+                ));
+                continue;
+            }
+            if let Err(problem) = applies(action, before.as_ref(), machine.stalled.contains(&tier)) {
+                self.breach(format!("stage {index}: {action}: {problem}"));
+                continue;
+            }
+            let Some(member) = self.tiers.get(tier) else {
+                continue;
+            };
+            if is_hook(action) {
+                continue;
+            }
+            let after = outcome(action, before.as_ref());
+            let ports = |held: &Option<Held<'a>>| {
+                held.as_ref()
+                    .map_or(&[][..], |held| member.ports(self.subject.topology, held))
             };
             let change = Change {
-                before: Some(container.clone()),
-                after: Some(container),
-                acted_on: false,
-                beside: false,
-                stalled: vm.stalled.contains(tier),
+                ports: (ports(&before), ports(&after)),
+                before,
+                after,
+                beside: matches!(
+                    action,
+                    Action::ReplaceContainer {
+                        handover: Handover::StartFirst,
+                        ..
+                    }
+                ),
             };
-            (tier.clone(), change)
-        });
-        Self {
-            containers: containers.collect(),
+            changes.entry(step.vm).or_default().insert(tier, change);
         }
-    }
-
-    /// Takes note of an action on the container of `tier`.
-    pub(super) fn add(&mut self, tier: &TierId, action: &Action) -> Result<(), String> {
-        let change = self.containers.entry(tier.clone()).or_insert(Change {
-            before: None,
-            after: None,
-            acted_on: false,
-            beside: false,
-            stalled: false,
-        });
-        let is_hook = matches!(action, Action::RunScaleHook { .. } | Action::RunTierHook { .. });
-        if change.acted_on && !is_hook {
-            return Err("it is changed twice in one stage".into());
-        }
-        match (action, &change.before) {
-            (Action::CreateContainer { .. }, Some(_)) => return Err("it runs already".into()),
-            (Action::CreateContainer { .. }, None) => {}
-            (_, None) => return Err("it does not run".into()),
-            (
-                Action::UpdateContainer { was, was_cores, .. }
-                | Action::DeleteContainer { was, was_cores, .. },
-                Some(before),
-            ) => {
-                // In quota mode cores are not spoken of, whatever was observed.
-                let same_cores = was_cores.0.is_empty() || *was_cores == before.cores;
-                if *was != before.size || !same_cores {
-                    return Err(format!("it is not what it is said to be: {before:?}"));
-                }
-                if let Action::UpdateContainer { size, .. } = action
-                    && was.is_fixed_against(*size)
-                {
-                    return Err("its disk or GPUs change while it runs".into());
-                }
-                if outcome(action, Some(before)).as_ref() == Some(before) && !change.stalled {
-                    return Err("it changes nothing".into());
+        for (vm, changes) in changes {
+            let Some(machine) = self.machines.get_mut(vm) else {
+                continue;
+            };
+            let mut problems = Vec::new();
+            room(machine, &changes, self.pinned, &mut problems);
+            doors(machine, &changes, &self.tiers, &mut problems);
+            if self.pinned {
+                cores(machine, &changes, &self.tiers, &mut problems);
+            }
+            for (tier, change) in changes {
+                self.tiers
+                    .get_mut(tier)
+                    .into_iter()
+                    .for_each(|member| member.becomes(vm, change.before.is_some(), change.after.is_some()));
+                machine.take(tier, change.ports.0, self.pinned);
+                if let Some(after) = change.after {
+                    machine.put(tier, after, change.ports.1, self.pinned);
                 }
             }
-            (
-                Action::ReplaceContainer {
-                    size,
-                    was_cores,
-                    was_revision,
-                    revision,
-                    moved,
-                    digest,
-                    handover,
-                    ..
-                },
-                Some(before),
-            ) => {
-                let same = *size == before.size && (was_cores.0.is_empty() || *was_cores == before.cores);
-                if !same || before.revision.as_ref() != Some(was_revision) {
-                    return Err(format!("it is not what it is said to be: {before:?}"));
-                }
-                let other_image = digest.is_some() && *digest != before.digest;
-                if revision == was_revision && moved.is_empty() && !other_image {
-                    return Err("it changes nothing".into());
-                }
-                change.beside = *handover == Handover::StartFirst;
-            }
-            _ => return Ok(()),
-        }
-        change.after = outcome(action, change.before.as_ref());
-        change.acted_on = true;
-        Ok(())
-    }
-
-    /// What may be wrong at some moment of the stage.
-    pub(super) fn problems(
-        &self,
-        topology: &Topology,
-        capacity: Size,
-        foreign: &Foreign,
-        pinned: bool,
-    ) -> Vec<String> {
-        let mut problems = Vec::new();
-        self.room(capacity - foreign.size, pinned, &mut problems);
-        self.ports(topology, &mut problems);
-        if pinned {
-            self.cores(capacity, &foreign.cores, &mut problems);
-        }
-        problems
-    }
-
-    fn room(&self, capacity: Size, pinned: bool, problems: &mut Vec<String>) {
-        let mut most = Size::ZERO;
-        let mut before = Size::ZERO;
-        for change in self.containers.values() {
-            let sizes = [&change.before, &change.after].map(|c| c.as_ref().map_or(Size::ZERO, |c| c.size));
-            let [old, new] = sizes;
-            most += if change.beside { old + new } else { old.max(new) };
-            before += old;
-            if pinned {
-                // Found on more cores than its size says, it may go on holding as many.
-                let cores = change.before.as_ref().map_or(0, |c| c.cores.0.len());
-                let held = Cpu::cores(u32::try_from(cores).unwrap_or(u32::MAX));
-                before.cpu += held.saturating_sub(old.cpu);
-            }
-        }
-        let limit = capacity.max(before);
-        if !most.fits(limit) {
-            problems.push(format!("{most} may be in use, of {capacity}"));
+            let id = machine.id;
+            let told = problems.into_iter();
+            self.breaches
+                .extend(told.map(|problem| format!("stage {index}: on {id} {problem}")));
         }
     }
+}
 
-    /// Each container holds the ports of what it was made from, before and after.
-    fn ports(&self, topology: &Topology, problems: &mut Vec<String>) {
-        let published = |tier: &TierId, held: &Option<Container>| -> Vec<PortBinding> {
-            let held = held.as_ref();
-            held.map_or_else(Vec::new, |held| {
-                topology.ports_at(tier, held.revision.as_ref()).to_vec()
-            })
-        };
-        let clash = |these: &[PortBinding], those: &[PortBinding]| {
-            these.iter().any(|port| those.iter().any(|p| p.conflicts(port)))
-        };
-        for (one, change) in &self.containers {
-            let (before, after) = (published(one, &change.before), published(one, &change.after));
-            if change.beside && clash(&before, &after) {
-                problems.push(format!("{one} and its successor may hold the same port"));
-            }
-            for (other, beside) in self.containers.range(..one.clone()) {
-                let theirs = (published(other, &beside.before), published(other, &beside.after));
-                // What clashes before the stage is not made worse by it.
-                let worse = !clash(&before, &theirs.0)
-                    && (clash(&before, &theirs.1) || clash(&after, &theirs.0) || clash(&after, &theirs.1));
-                if worse {
-                    problems.push(format!("{one} and {other} may hold the same port"));
-                }
+impl Member<'_> {
+    /// Takes note of a container that comes or goes.
+    fn becomes(&mut self, vm: VmNo, was: bool, is: bool) {
+        self.now = self.now + usize::from(is) - usize::from(was);
+        if let Some(places) = &mut self.places {
+            if is {
+                places.insert(vm);
+            } else {
+                places.remove(&vm);
             }
         }
     }
+}
 
-    fn cores(&self, capacity: Size, foreign: &CoreSet, problems: &mut Vec<String>) {
-        let cores = |container: &Option<Container>| -> BTreeSet<u32> {
-            container.iter().flat_map(|c| c.cores.0.iter().copied()).collect()
-        };
-        for (one, change) in &self.containers {
-            let (old, new) = (cores(&change.before), cores(&change.after));
-            if change.acted_on
-                && let Some(after) = &change.after
-            {
-                let out_of_range = new
-                    .iter()
-                    .any(|core| Cpu::cores(*core) >= capacity.cpu && !old.contains(core));
-                if new.is_empty() || out_of_range {
-                    problems.push(format!("{one} gets cores {:?}", after.cores));
+type Changes<'a> = BTreeMap<TierNo, Change<'a>>;
+
+fn room(machine: &Machine, changes: &Changes, pinned: bool, problems: &mut Vec<String>) {
+    let mut most = machine.held;
+    for change in changes.values() {
+        let [old, new] =
+            [&change.before, &change.after].map(|held| held.as_ref().map_or(Size::ZERO, |held| held.size));
+        most += if change.beside { new } else { old.max(new) - old };
+    }
+    let mut before = machine.held;
+    if pinned {
+        // Found on more cores than its size says, a container may go on holding as many.
+        before.cpu += machine.beyond;
+    }
+    // What others have overfilled goes on, and nothing is started there.
+    let starts = changes.values().any(|change| {
+        let (was, is) = (&change.before, &change.after);
+        is.as_ref().is_some_and(|is| {
+            was.as_ref()
+                .is_none_or(|was| (was.revision, was.digest) != (is.revision, is.digest))
+        })
+    });
+    if starts && machine.foreign != Size::ZERO && !most.fits(machine.room()) {
+        problems.push(format!(
+            "something is started where {most} may be in use, of {}",
+            machine.room()
+        ));
+    } else if !most.fits(machine.room().max(before)) {
+        problems.push(format!("{most} may be in use, of {}", machine.room()));
+    }
+}
+
+fn clash(these: &[PortBinding], those: &[PortBinding]) -> bool {
+    these
+        .iter()
+        .any(|port| those.iter().any(|other| other.conflicts(port)))
+}
+
+fn name<'a>(tiers: &'a [Member], tier: TierNo) -> &'a str {
+    tiers.get(tier).map_or("?", |member| member.id.as_str())
+}
+
+/// Each container holds the ports of what it was made from, before and after.
+fn doors(machine: &Machine, changes: &Changes, tiers: &[Member], problems: &mut Vec<String>) {
+    let mut new: HashMap<Door, Vec<TierNo>> = HashMap::new();
+    for (tier, change) in changes {
+        for port in change.ports.1 {
+            new.entry((port.protocol, port.host)).or_default().push(*tier);
+        }
+    }
+    for (one, change) in changes {
+        let (before, after) = change.ports;
+        if change.beside && clash(before, after) {
+            problems.push(format!(
+                "{} and its successor may hold the same port",
+                name(tiers, *one)
+            ));
+        }
+        let mut met: Vec<TierNo> = Vec::new();
+        for port in before.iter().chain(after) {
+            let door = (port.protocol, port.host);
+            let holders = machine.ports.get(&door).into_iter().flatten();
+            met.extend(holders.map(|(tier, _)| *tier));
+            met.extend(new.get(&door).into_iter().flatten());
+        }
+        met.sort_unstable();
+        met.dedup();
+        for other in met.into_iter().filter(|other| other != one) {
+            let theirs = changes.get(&other).map(|change| change.ports);
+            if theirs.is_some() && other > *one {
+                // Seen from the other side.
+                continue;
+            }
+            let held: Vec<PortBinding>;
+            let theirs = match theirs {
+                Some(theirs) => theirs,
+                None => {
+                    let doors = before.iter().chain(after);
+                    let mut all: Vec<PortBinding> = doors
+                        .filter_map(|port| machine.ports.get(&(port.protocol, port.host)))
+                        .flatten()
+                        .filter(|(tier, _)| *tier == other)
+                        .map(|(_, port)| *port)
+                        .collect();
+                    all.sort_unstable();
+                    all.dedup();
+                    held = all;
+                    (held.as_slice(), held.as_slice())
                 }
-            }
-            if change.beside && old.intersection(&new).next().is_some() {
-                problems.push(format!("{one} and its successor may hold the same core"));
-            }
-            if new
-                .iter()
-                .any(|core| foreign.0.contains(core) && !old.contains(core))
-            {
+            };
+            // What clashes before the stage is not made worse by it.
+            let worse = !clash(before, theirs.0)
+                && (clash(before, theirs.1) || clash(after, theirs.0) || clash(after, theirs.1));
+            if worse {
                 problems.push(format!(
-                    "{one} may hold a core that somebody else's container holds"
+                    "{} and {} may hold the same port",
+                    name(tiers, *one),
+                    name(tiers, other)
                 ));
             }
-            for (other, beside) in self.containers.range(..one.clone()) {
-                let (other_old, other_new) = (cores(&beside.before), cores(&beside.after));
-                let shared_before: BTreeSet<u32> = old.intersection(&other_old).copied().collect();
-                let all: BTreeSet<u32> = old.union(&new).copied().collect();
-                let other_all: BTreeSet<u32> = other_old.union(&other_new).copied().collect();
-                if all
-                    .intersection(&other_all)
-                    .any(|core| !shared_before.contains(core))
-                {
-                    problems.push(format!("{one} and {other} may hold the same core"));
-                }
+        }
+    }
+}
+
+fn cores(machine: &Machine, changes: &Changes, tiers: &[Member], problems: &mut Vec<String>) {
+    let mut new: HashMap<u32, Vec<TierNo>> = HashMap::new();
+    for (tier, change) in changes {
+        for core in change.after.iter().flat_map(|held| &held.cores.0) {
+            new.entry(*core).or_default().push(*tier);
+        }
+    }
+    let none = CoreSet::default();
+    let had = |tier: TierNo, core: u32| {
+        let held = machine.used.get(&tier);
+        held.is_some_and(|held| held.cores.0.contains(&core))
+    };
+    for (one, change) in changes {
+        let old = change.before.map_or(&none, |held| held.cores);
+        let after = change.after.map_or(&none, |held| held.cores);
+        let out_of_range = |core: &u32| Cpu::cores(*core) >= machine.capacity.cpu && !old.0.contains(core);
+        if change.after.is_some() && (after.0.is_empty() || after.0.iter().any(out_of_range)) {
+            problems.push(format!("{} gets cores {after:?}", name(tiers, *one)));
+        }
+        if change.beside && old.0.intersection(&after.0).next().is_some() {
+            problems.push(format!(
+                "{} and its successor may hold the same core",
+                name(tiers, *one)
+            ));
+        }
+        let taken = |core: &u32| machine.foreign_cores.contains(core) && !old.0.contains(core);
+        if after.0.iter().any(taken) {
+            problems.push(format!(
+                "{} may hold a core that somebody else's container holds",
+                name(tiers, *one)
+            ));
+        }
+        for core in old.0.union(&after.0) {
+            let holders = machine.cores.get(core).into_iter().flatten();
+            let holders = holders.chain(new.get(core).into_iter().flatten());
+            // What two share before the stage is not made worse by it.
+            let shared = |other: TierNo| old.0.contains(core) && had(other, *core);
+            if let Some(other) = holders.copied().find(|other| other != one && !shared(*other)) {
+                problems.push(format!(
+                    "{} and {} may hold the same core",
+                    name(tiers, *one),
+                    name(tiers, other)
+                ));
             }
         }
     }

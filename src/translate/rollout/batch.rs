@@ -1,8 +1,7 @@
 //! How containers are replaced in their places, tier by tier and batch by batch.
 //!
-//! A tier is replaced in batches of `max_unavailable`, each a stage; tiers that depend on it wait
-//! until all of it is done. A successor starts beside the old one if its VM has room and cores for
-//! both and they publish no port in common.
+//! A tier is replaced in batches of `max_unavailable`, each a stage; tiers that depend on it wait. A
+//! successor starts beside the old one if its VM has room for both and they share no port.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +9,6 @@ use crate::model::topology::CpuMode;
 use crate::model::{
     Addresses, Allocation, Container, CoreSet, Handover, RevisionId, Size, TierId, Topology, Vm, VmId,
 };
-
 use crate::translate::work::conflict;
 use crate::translate::{Action, Interrupt, Stage, Way, cores};
 
@@ -37,7 +35,7 @@ pub(super) struct Rollout<'a> {
     interrupts: Vec<Interrupt>,
 }
 
-/// What a container should be made from, and with which addresses of its dependencies.
+/// What a container should be made from, and with which addresses.
 #[derive(Clone)]
 struct Successor {
     revision: RevisionId,

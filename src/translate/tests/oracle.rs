@@ -143,6 +143,8 @@ fn price(scene: &Scene, state: &State, op: &Op) -> Option<usize> {
     let was = before.unwrap_or_default();
     if (after.cpu > was.cpu && (others + after).cpu > capacity.cpu)
         || (after.mem > was.mem && (others + after).mem > capacity.mem)
+        || (after.gpus > was.gpus && (others + after).gpus > capacity.gpus)
+        || (after.disk_gb > was.disk_gb && (others + after).disk_gb > capacity.disk_gb)
     {
         return None;
     }

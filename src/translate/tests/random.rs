@@ -110,7 +110,7 @@ pub(super) fn scene(bounds: Bounds, numbers: &[u16]) -> Scene {
 }
 
 /// A scene in which every tier moves, or nearly, and hardly a VM has more than it needs.
-fn moving(bounds: Bounds, numbers: &[u16]) -> Scene {
+pub(super) fn moving(bounds: Bounds, numbers: &[u16]) -> Scene {
     let mut numbers = numbers.iter().copied();
     let mut next = move |below: usize| usize::from(numbers.next().unwrap_or(0)) % below;
     let mut scene = Scene::new();

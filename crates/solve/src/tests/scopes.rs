@@ -97,7 +97,7 @@ fn a_cheaper_placement_has_no_more_new_vms_than_said() {
     let watch = Watch::new(&clock, &stop, &spent, Duration::from_secs(60));
     let mut counters = Counters::default();
     let mut cut = 0;
-    for round in 0..400 {
+    for round in 0..800 {
         let instance = either(round, &mut rng);
         let problem = Arc::new(Problem::new(&instance));
         let (Proof::Optimal(best), _) = exact::by_program(&problem, None, &watch, &mut counters) else {

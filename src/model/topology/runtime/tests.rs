@@ -67,6 +67,18 @@ fn options_are_spelled_as_in_compose() {
     assert_eq!(read(json!({ "pids_limit": -1 })).pids, Some(Pids::Unlimited));
     assert_eq!(read(json!({ "shm_size": 65536 })).shm_size, Some(65536));
     assert_eq!(read(json!({ "tmpfs": "/run" })).tmpfs.len(), 1);
+    for fine in [
+        "size=64m",
+        "size=50%",
+        "size=4096",
+        "mode=1777,uid=1000,gid=0",
+        "nr_inodes=10k,noexec",
+    ] {
+        assert_eq!(
+            read(json!({ "tmpfs": format!("/run:{fine}") })).tmpfs["/run"],
+            fine
+        );
+    }
     for (written, kept) in [
         (json!(9), "9"),
         (json!("SIGTERM"), "SIGTERM"),
@@ -107,6 +119,33 @@ fn what_docker_would_refuse_is_refused_with_its_path() {
         (json!({ "tmpfs": ["run"] }), "tmpfs[0]", "/path[:options]"),
         (json!({ "tmpfs": ["/"] }), "tmpfs[0]", "/path[:options]"),
         (json!({ "tmpfs": ["/run:sise=1m"] }), "tmpfs[0]", "\"sise=1m\""),
+        (json!({ "tmpfs": ["/a:size=x"] }), "tmpfs[0]", "\"size=x\""),
+        (json!({ "tmpfs": ["/a:size=1mm"] }), "tmpfs[0]", "\"size=1mm\""),
+        (json!({ "tmpfs": ["/a:size=101%"] }), "tmpfs[0]", "\"size=101%\""),
+        (json!({ "tmpfs": ["/a:mode=9999"] }), "tmpfs[0]", "\"mode=9999\""),
+        (json!({ "tmpfs": ["/a:uid=-1"] }), "tmpfs[0]", "\"uid=-1\""),
+        (
+            json!({ "tmpfs": ["/a:nr_inodes=5%"] }),
+            "tmpfs[0]",
+            "\"nr_inodes=5%\"",
+        ),
+        (json!({ "tmpfs": ["/../x"] }), "tmpfs[0]", "write it out"),
+        (json!({ "tmpfs": ["/a/./x"] }), "tmpfs[0]", "write it out"),
+        (
+            json!({ "tmpfs": ["//ecoware/hooks"] }),
+            "tmpfs[0]",
+            "where hooks are put",
+        ),
+        (
+            json!({ "tmpfs": ["/proc/x"] }),
+            "tmpfs[0]",
+            "the kernel allows none",
+        ),
+        (
+            json!({ "tmpfs": ["/run", "//run/"] }),
+            "tmpfs[1]",
+            "something else mounted",
+        ),
         (
             json!({ "tmpfs": ["/data/"] }),
             "tmpfs[0]",
