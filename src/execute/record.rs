@@ -52,8 +52,9 @@ impl Execution {
         second.map_or(&self.frozen.target, |second| &second.target)
     }
 
-    /// What is confirmed, without what is about to be removed while others of its tier stay: a
-    /// container that starts now is told where to find those that stay.
+    /// Where everything is once the execution is through, as far as that is known now: what is confirmed, without
+    /// what is about to be removed, and what is still to come on the VMs that are there. A container that starts now
+    /// is told to look for its dependencies there.
     #[must_use]
     pub fn lasting(&self, now: &Allocation, bindings: &Bindings) -> Allocation {
         let planned = match &self.progress.back {
@@ -66,11 +67,19 @@ impl Execution {
             stays.extend(vm.used.keys().map(|tier| (name, tier)));
         }
         let mut lasting = now.clone();
+        let mut placed: BTreeSet<&TierId> = BTreeSet::new();
+        for (name, vm) in &planned.vms {
+            let Some(there) = lasting.vms.get_mut(real_name(bindings, name)) else {
+                continue;
+            };
+            for (tier, held) in &vm.used {
+                placed.insert(tier);
+                there.used.entry(tier.clone()).or_insert_with(|| held.clone());
+            }
+        }
         for (name, vm) in &mut lasting.vms {
-            vm.used.retain(|tier, _| {
-                let elsewhere = || now.places(tier).any(|(other, _)| stays.contains(&(other, tier)));
-                stays.contains(&(name, tier)) || !elsewhere()
-            });
+            vm.used
+                .retain(|tier, _| stays.contains(&(name, tier)) || !placed.contains(tier));
         }
         lasting
     }

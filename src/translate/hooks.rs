@@ -101,6 +101,10 @@ pub(super) fn add(topology: &Topology, from: &Allocation, to: &Allocation, stage
             if replaced.contains(&place) && !spec.depends_on.is_empty() {
                 due.insert(own);
             }
+            // One that is created after the whole rollout is told of it once.
+            if due.is_empty() && !batches.is_empty() {
+                due.insert(own);
+            }
             for stage in due {
                 let hook = Action::RunTierHook {
                     vm: (*vm).clone(),

@@ -115,7 +115,9 @@ async fn a_sealed_plan_can_be_named_in_the_query_or_in_if_match() {
         .send(Method::PUT, &format!("/api/execute?plan_id={id}"), "")
         .await;
     assert_eq!(sealed.status, 200, "{}", sealed.body);
-    server.put("/api/topology", &topology()).await;
+    let mut other = topology();
+    other["remark"] = json!("another one");
+    server.put("/api/topology", &other).await;
     let moved = server
         .send(Method::PUT, &format!("/api/execute?plan_id={id}"), "")
         .await;

@@ -71,7 +71,9 @@ async fn a_pasted_plan_is_shown_as_what_it_would_change_and_changes_nothing() {
         page.shows("#proposal", "not JSON").await;
 
         // An event comes by itself.
-        server.put("/api/topology", &topology()).await;
+        let mut other = topology();
+        other["remark"] = serde_json::json!("another one");
+        server.put("/api/topology", &other).await;
         page.shows("#events", "topology put").await;
     })
     .await;

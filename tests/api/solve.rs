@@ -163,7 +163,7 @@ async fn gpus_and_disk_are_placed_and_told_where_there_are_any() {
     body["topology"]["infrastructure"] = json!({ "cloud_driver": { "autoscaling_groupname": "what-if" },
         "shapes": [{ "name": "plain", "cpu_cores": 4, "mem_units": 16 },
             { "name": "gpu", "cpu_cores": 4, "mem_units": 16, "disk_gb": 100, "gpus": 2, "price": 3 }] });
-    body["plan"]["a"]["x"] = json!({ "cpu_cores": 1, "mem_units": 5, "gpus": 3, "disk_gb": 150 });
+    body["plan"]["a"]["x"] = json!({ "cpu_cores": 2, "mem_units": 5, "gpus": 3, "disk_gb": 150 });
     let answer = server.post("/api/solve", &body).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     // Two VMs with GPUs, which have room for all: 3 · 20 each, and x in two containers.

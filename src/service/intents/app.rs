@@ -39,6 +39,28 @@ impl Service {
         Ok(Attempt::of(self.begin(request).await))
     }
 
+    /// Notes on apps that their requests are over, where an earlier process ended between the two.
+    pub(super) async fn tell_apps(&self) {
+        let snapshot = self.snapshot();
+        let goes_on =
+            |app: &App| matches!(app.request.state, State::New | State::Dispatched | State::Pending);
+        let is_open = |app: &App| snapshot.intents.iter().any(|open| open.id == app.request.id);
+        let apps = snapshot.besides.apps.values();
+        for app in apps.filter(|app| goes_on(app) && !is_open(app)) {
+            let told = match self.intent(app.request.id).await {
+                Ok(intent) if intent.state.is_over() => {
+                    self.with_store(move |store| store.tell_app(&intent)).await
+                }
+                // It was taken a moment ago.
+                Ok(_) => Ok(()),
+                Err(fault) => Err(fault),
+            };
+            if let Err(error) = told {
+                tracing::warn!(%error, "could not note what became of the request for an app");
+            }
+        }
+    }
+
     /// Puts a request for an app on record.
     pub(in crate::service) async fn take_request(
         &self,

@@ -59,6 +59,7 @@ impl Service {
                 for intent in open.iter() {
                     service.go_on(intent.clone()).await;
                 }
+                service.tell_apps().await;
                 let waiting = !service.snapshot().intents.is_empty();
                 let pause = if waiting { AGAIN } else { Duration::from_hours(1) };
                 // An error means that the service has ended.

@@ -177,7 +177,8 @@ fn keep_digests(known: &Allocation, seen: &mut Allocation) {
     }
 }
 
-/// Refuses a plan that breaks a rule: an earlier version may have sealed it.
+/// Refuses a plan that breaks a rule. It was checked when it was sealed, so something has changed that could not be
+/// seen then: a VM that did not answer may run what nobody knew of. Or an earlier version sealed it.
 fn safe(snapshot: &Snapshot, topology: &Topology, seen: &Seen, seal: &Seal) -> Result<(), Fault> {
     let check = |from: &Allocation| {
         safety::check(&Subject {
@@ -192,10 +193,20 @@ fn safe(snapshot: &Snapshot, topology: &Topology, seen: &Seen, seal: &Seal) -> R
         })
     };
     // Where what nobody asks for goes first, its room counts as free.
-    match without_strays(topology, &seen.allocation, &seen.containers) {
+    let checked = match without_strays(topology, &seen.allocation, &seen.containers) {
         Some(without) if strays_go_first(topology, seen, &seal.stages) => check(&without),
         _ => check(&seen.allocation),
-    }
+    };
+    checked.map_err(|unsafe_now| {
+        let breaches = unsafe_now.details.iter();
+        let breaches = breaches.filter_map(|one| one.get("breach").and_then(Value::as_str));
+        let breaches: Vec<&str> = breaches.collect();
+        let message = format!(
+            "what this plan was shown on has changed, and on what runs now it would break a rule: {}; translate it again",
+            breaches.join("; ")
+        );
+        Fault::new(Code::PlanMoved, message).with(unsafe_now.details.iter().cloned())
+    })
 }
 
 /// Whether a plan removes everything that is of no tier before it makes or changes anything.

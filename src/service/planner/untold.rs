@@ -36,8 +36,11 @@ pub fn tell(topology: &Topology, untold: &BTreeSet<TierId>, stages: &mut Vec<Sta
             hook: hook.clone(),
             leaving: Vec::new(),
         };
+        // Nothing happens beside VMs that go.
+        let goes = |action: &Action| matches!(action, Action::DeleteVm { .. });
         match stages.get_mut(after) {
-            Some(stage) => stage.push(hook),
+            Some(stage) if !stage.iter().any(goes) => stage.push(hook),
+            Some(_) => stages.insert(after, vec![hook]),
             None => stages.push(vec![hook]),
         }
     }

@@ -1,12 +1,15 @@
 //! Requests for apps: on record first, then taken into what holds as their executions begin.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::fault::{Code, Fault};
+use crate::model::TierId;
 use crate::model::app::{App, Apps, Request, State as AppState, Step};
+use crate::model::by_hand::ByHand;
 use crate::model::intent::{Intent, State, Wanted};
 use crate::service::Snapshot;
 use crate::service::state::Store;
@@ -94,6 +97,23 @@ impl Store {
             imagined.generation += 1;
             imagined.shown_topology = Arc::default();
         }
+        // The request names its tiers: what was set of them by hand holds no more.
+        let topologies = [&self.now().topology, &imagined.topology].map(Clone::clone);
+        let tiers = topologies
+            .iter()
+            .flatten()
+            .flat_map(|topology| topology.tiers.values());
+        let named = tiers.filter(|tier| tier.app == name).map(|tier| tier.id.clone());
+        let named: BTreeSet<TierId> = named.collect();
+        if imagined
+            .besides
+            .by_hand
+            .tiers
+            .keys()
+            .any(|tier| named.contains(tier))
+        {
+            Arc::make_mut(&mut imagined.besides.by_hand).forget(&named);
+        }
         Ok(imagined)
     }
 
@@ -104,6 +124,8 @@ impl Store {
         let change = Change {
             apps: vec![(name.to_owned(), app)],
             topology: imagined.topology.clone().filter(|_| changed),
+            by_hand: (imagined.besides.by_hand != self.now().besides.by_hand)
+                .then(|| ByHand::clone(&imagined.besides.by_hand)),
             ..Change::default()
         };
         self.keep_besides("app_dispatched", json!({ "app": name }), change)

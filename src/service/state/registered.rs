@@ -104,7 +104,8 @@ impl Store {
         if let Some(epoch) = epoch.filter(|epoch| *epoch < known.epoch) {
             return Err(stale(id, known.epoch, epoch));
         }
-        let used = now.allocation.vms.get(id).is_some_and(|vm| !vm.used.is_empty());
+        // Also while an execution is about to put something on it.
+        let used = now.allocation.vms.contains_key(id);
         let left = used.then(|| Registration {
             left: true,
             ..Registration::clone(known)

@@ -385,6 +385,8 @@ fn what_an_execution_did_not_come_to_tell_is_known_until_one_succeeds_also_after
 fn what_the_service_begins_by_itself_does_not_undo_a_plan_that_came_in_between() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, snapshot, id) = begun(folder.path(), 3, vec![update("vm1", 3)]);
+    store.record(id, &started(0)).unwrap();
+    store.record(id, &succeeded(0)).unwrap();
     let outcome = Outcome::Succeeded;
     store.record(id, &at(Event::Finished { outcome })).unwrap();
     let before = store.now();

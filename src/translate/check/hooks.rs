@@ -199,7 +199,9 @@ impl<'a> Check<'a> {
         let last_run = runs.iter().max().copied();
         let own = course.touched.max(course.scale.iter().max().copied());
         let anew = course.last_replaced.is_some() && spec.is_some_and(|spec| !spec.depends_on.is_empty());
-        let missed = there && reasons.last_batch.is_some() && last_run <= reasons.last_batch;
+        let late = !there && own.is_some() && last_run <= own;
+        let missed =
+            reasons.last_batch.is_some() && (late || last_run <= reasons.last_batch.filter(|_| there));
         if missed || (anew && own.is_some() && last_run <= own) {
             let text = format!(
                 "the tier hook of {} does not run after each batch: {runs:?}",

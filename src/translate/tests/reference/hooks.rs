@@ -130,7 +130,8 @@ impl Check<'_> {
             .collect();
         let is_told = |batch: &usize| runs.iter().any(|run| run > batch);
         let there = from.container(vm, tier).is_some();
-        let missed = rolled.iter().any(|batch| there && !is_told(batch));
+        let late = !there && own.is_some_and(|own| !is_told(&own));
+        let missed = rolled.iter().any(|batch| late || there && !is_told(batch));
         let anew = replaced && spec.is_some_and(|spec| !spec.depends_on.is_empty());
         if missed || (anew && own.is_some_and(|own| !is_told(&own))) {
             self.breach(format!(
