@@ -164,7 +164,8 @@ impl Measured {
         };
         all.extend(kernel.capabilities());
         all.extend(given.clone());
-        self.news = all != self.capabilities;
+        // What could not be sent before is still to be sent.
+        self.news |= all != self.capabilities;
         (self.capabilities, self.at) = (all, Some(now));
     }
 

@@ -62,7 +62,8 @@ pub trait Link {
 
 /// How often the capabilities are measured again: disks and devices come and go.
 const MEASURE_EVERY: Duration = Duration::from_secs(60);
-/// How long the engine is waited for.
+/// How long the engine is waited for at most. It is no longer than half of the time between two refreshes, so that an
+/// engine that hangs makes none of them late.
 const ENGINE: Duration = Duration::from_secs(2);
 /// How long the service is waited for when the agent leaves.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -87,9 +88,10 @@ pub async fn run(
     loop {
         let now = tokio::time::Instant::now();
         let health = async {
-            let about = match tokio::time::timeout(ENGINE, link.engine()).await {
+            let patience = ENGINE.min(settings.refresh / 2);
+            let about = match tokio::time::timeout(patience, link.engine()).await {
                 Ok(about) => about,
-                Err(_) => Err(format!("no answer within {} s", ENGINE.as_secs())),
+                Err(_) => Err(format!("no answer within {} s", patience.as_secs_f32())),
             };
             if measured.is_old(now, MEASURE_EVERY) {
                 measured.look(kernel, about.as_ref().ok(), &settings.capabilities, now);

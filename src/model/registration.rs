@@ -171,6 +171,12 @@ impl Refresh {
         self.endpoint.as_deref()
     }
 
+    /// The address of its published ports, where this says so.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        self.ip.as_deref()
+    }
+
     /// What is known of the node once this is taken. What the same start of the agent does not say stays as it was;
     /// a later start says everything anew.
     ///

@@ -3,6 +3,7 @@
 //! A refresh that says nothing new touches neither the record nor the line of those who change it.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,8 +100,12 @@ impl Service {
     pub async fn register(&self, id: &str, said: &Value, own: bool, by: By) -> Result<Welcome, Fault> {
         let not_valid = |problems: &Problems| invalid(Code::NodeInvalid, "registration", problems);
         let refresh = Refresh::parse(id, said).map_err(|problems| not_valid(&problems))?;
-        if let Some(problem) = refresh.endpoint().and_then(|endpoint| undiallable(endpoint, own)) {
-            return Err(not_valid(&Problems(vec![problem])));
+        let engine = refresh.endpoint().and_then(|endpoint| undiallable(endpoint, own));
+        // Probes are sent there.
+        let address = refresh.ip().filter(|ip| own && is_own(ip));
+        let wrong: Vec<Problem> = engine.into_iter().chain(address.map(|_| on_own("ip"))).collect();
+        if !wrong.is_empty() {
+            return Err(not_valid(&Problems(wrong)));
         }
         let id = VmId::new(id);
         // It was there when it said so, however long the rest takes.
@@ -169,31 +174,31 @@ impl Service {
     }
 
     /// Nodes that registered before this process began have a full period from now on, and from now on it is
-    /// watched whether refreshes are overdue, for as long as the service lives.
+    /// watched whether refreshes are overdue, for as long as the service lives. While the machines come from
+    /// elsewhere, nobody refreshes: then nothing is watched, and all have a full period again afterwards.
     pub fn watch_leases(&self) {
-        let snapshot = self.snapshot();
-        self.registry(|registry, now| {
-            for (id, node) in snapshot.registered.iter().filter(|(_, node)| !node.left) {
-                let lease = Lease {
-                    refreshed: now,
-                    every: Duration::from_secs(u64::from(node.refresh_s)),
-                    health: serde_json::Map::new(),
-                };
-                registry.refreshed(id, lease, now);
-            }
-        });
+        self.renew_leases();
         let service = self.clone();
         self.inner.runtime.spawn(async move {
             let mut changes = service.changes();
+            let mut watched = registers(&service.snapshot());
             loop {
-                if service.snapshot().registered.is_empty() {
+                let registering = registers(&service.snapshot());
+                if !registering || service.snapshot().registered.is_empty() {
+                    watched = registering;
                     if changes.changed().await.is_err() {
                         return;
                     }
                     continue;
                 }
+                if !std::mem::replace(&mut watched, true) {
+                    service.renew_leases();
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
                 let snapshot = service.snapshot();
+                if !registers(&snapshot) {
+                    continue;
+                }
                 let there = snapshot.registered.iter().filter(|(_, node)| !node.left);
                 let fleet: BTreeSet<VmId> = there.map(|(id, _)| id.clone()).collect();
                 service.assess(&fleet).await;
@@ -202,6 +207,21 @@ impl Service {
                 {
                     tracing::warn!(%error, "could not forget nodes that have left");
                 }
+            }
+        });
+    }
+
+    /// Every node that has registered, and has not left, has a full period from now on.
+    fn renew_leases(&self) {
+        let snapshot = self.snapshot();
+        self.registry(|registry, now| {
+            for (id, node) in snapshot.registered.iter().filter(|(_, node)| !node.left) {
+                let lease = Lease {
+                    refreshed: now,
+                    every: Duration::from_secs(u64::from(node.refresh_s)),
+                    health: registry.health(id).cloned().unwrap_or_default(),
+                };
+                registry.refreshed(id, lease, now);
             }
         });
     }
@@ -285,6 +305,12 @@ impl Service {
     }
 }
 
+/// Whether the machines are those that register themselves, which before the first topology nobody knows.
+fn registers(snapshot: &Snapshot) -> bool {
+    let topology = snapshot.topology.as_ref();
+    topology.is_none_or(|topology| matches!(topology.infrastructure.cloud, CloudSpec::Nodes(_)))
+}
+
 /// Whether drift is repaired, and the times that hold.
 fn rules_of(snapshot: &Snapshot) -> (bool, SelfHeal) {
     let heal = snapshot
@@ -306,18 +332,34 @@ fn undiallable(endpoint: &str, own: bool) -> Option<Problem> {
         Ok(endpoint) => endpoint,
         Err(why) => return problem(why),
     };
-    let host = endpoint.host().unwrap_or("localhost");
-    let address = host
-        .parse::<std::net::IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical());
-    let here = host.eq_ignore_ascii_case("localhost")
-        || address.is_some_and(|address| address.is_loopback() || address.is_unspecified());
-    let link_local = matches!(address, Some(std::net::IpAddr::V4(address)) if address.is_link_local());
-    if own && (here || link_local) {
-        let why = "is on the machine of the service itself, which a node with a token of its own may not name; a token \
-                   with the role write may";
-        return problem(why.to_owned());
+    let here = is_own(endpoint.host().unwrap_or("localhost"));
+    (own && here).then(|| on_own("endpoint"))
+}
+
+/// That a node names what is on this service's own machine.
+fn on_own(path: &str) -> Problem {
+    let why = "is on the machine of the service itself, which a node with a token of its own may not name; a token with \
+               the role write may";
+    Problem {
+        path: path.to_owned(),
+        problem: why.to_owned(),
     }
-    None
+}
+
+/// Whether a host is the machine that dials it, or may be: by name, by a loopback or link-local address, or by an
+/// address in one of the short forms that resolvers take, such as `127.1`.
+fn is_own(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let Ok(address) = host.parse::<IpAddr>() else {
+        let last = host.rsplit('.').next().unwrap_or_default();
+        let number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+        let local = ["localhost", "ip6-localhost", "ip6-loopback"];
+        return number || local.contains(&host.as_str()) || host.ends_with(".localhost");
+    };
+    let address = address.to_canonical();
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    address.is_loopback() || address.is_unspecified() || link_local
 }

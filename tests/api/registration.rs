@@ -243,12 +243,20 @@ async fn a_token_of_a_node_speaks_for_that_node_and_nothing_else() {
         "unix:///var/run/docker.sock",
         "tcp://127.0.0.1:2375",
         "http://localhost:1",
+        "tcp://LOCALHOST.:1",
         "tcp://[::1]:1",
+        "tcp://127.1:2375",
+        "tcp://2130706433:2375",
+        "tcp://169.254.169.254:80",
+        "tcp://[fe80::1]:2375",
     ] {
         let mut said = outside.clone();
         said["endpoint"] = json!(here);
         assert_eq!(put(edge, "edge-1", &said).await.0, 422, "{here}");
     }
+    let mut said = outside.clone();
+    said["ip"] = json!("127.0.0.1");
+    assert_eq!(put(edge, "edge-1", &said).await.0, 422);
     let mut said = outside.clone();
     said["endpoint"] = json!("unix:///var/run/docker.sock");
     assert_eq!(put(ops, "edge-1", &said).await.0, 200);

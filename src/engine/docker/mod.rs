@@ -62,6 +62,9 @@ pub struct DockerEngines {
     calls: Calls,
 }
 
+/// So many engines are kept, in use or not: more than a topology has hosts, or nodes register.
+const MOST_KNOWN: usize = 20_000;
+
 /// An endpoint, and the TLS files (authority, certificate, key) that go with it.
 type Key = (Endpoint, Option<[PathBuf; 3]>);
 
@@ -111,6 +114,10 @@ impl DockerEngines {
         let engine = Arc::new(DockerEngine {
             caller: Caller::new(docker, &shown, self.settings.clone(), self.owners.clone()),
         });
+        // Machines come and go, and nodes may move: those that nobody uses are made again when they are wanted.
+        if known.len() >= MOST_KNOWN {
+            known.retain(|_, engine| Arc::strong_count(engine) > 1);
+        }
         known.insert(key, engine.clone());
         Ok(engine)
     }

@@ -40,6 +40,8 @@ impl Service {
                     tier: Some(set.tier.clone()),
                     cpu: Some(size.cpu),
                     mem: Some(size.mem),
+                    disk_gb: size.disk_gb,
+                    gpus: size.gpus,
                     ..Wanted::default()
                 };
                 let rejected = candidates(&topology, (&nodes, &ports), spec, &wanted).rejected;

@@ -176,9 +176,10 @@ fn milliseconds(time: Duration) -> f64 {
 fn proved_by() -> RefOr<Schema> {
     one_of::<Prover>(
         "Who proved the bound: what volume forces (`volume`), the relaxation that only counts new containers \
-         (`relaxation`, `relaxation_in_parts`), what a VM can be worth where each tier is on one (`knapsack`), the \
-         linear program over all loads of a VM where each tier is on one new VM (`column_generation`), the solver's \
-         own tree (`tree`), or HiGHS on the whole question (`program`).",
+         (`relaxation`, `relaxation_in_parts`), what room costs on the VMs that each tier may be on (`tariff`), what a \
+         VM can be worth where each tier is on one (`knapsack`), the linear program over all loads of a VM where each \
+         tier is on one new VM (`column_generation`), the solver's own tree (`tree`), or HiGHS on the whole question \
+         (`program`).",
     )
 }
 

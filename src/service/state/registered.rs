@@ -94,7 +94,8 @@ impl Store {
         self.keep_node(id, Some(node), signed(event, by))
     }
 
-    /// Takes that a node leaves. It is forgotten, unless something of ours is on it: then that has to move first.
+    /// Takes that a node leaves. It is forgotten, unless something of ours is on it: then that has to move first. While
+    /// an execution runs, nobody knows that yet.
     pub fn leave(&mut self, id: &VmId, epoch: Option<u64>, by: &By) -> Result<(), Fault> {
         let now = self.now();
         let Some(known) = now.registered.get(id) else {
@@ -104,8 +105,9 @@ impl Store {
         if let Some(epoch) = epoch.filter(|epoch| *epoch < known.epoch) {
             return Err(stale(id, known.epoch, epoch));
         }
-        // Also while an execution is about to put something on it.
-        let used = now.allocation.vms.contains_key(id);
+        // An execution may be about to put something there.
+        let holds = now.allocation.vms.get(id).is_some_and(|vm| !vm.used.is_empty());
+        let used = holds || now.running.is_some();
         let left = used.then(|| Registration {
             left: true,
             ..Registration::clone(known)
