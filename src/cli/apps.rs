@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::config::client::{AppCommand, AppPutOptions, Output};
@@ -14,6 +14,10 @@ use super::problem::{Exit, Problem};
 use super::progress::say;
 use super::show::{cell, print, print_json, table};
 use super::style::{CHANGE, paint};
+
+/// What names have besides letters and digits is sent as it is: a token that may change some apps only is held against the
+/// path as it was sent.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// How often it is looked how far a request is.
 const LOOK: Duration = Duration::from_millis(500);
@@ -42,7 +46,7 @@ pub async fn app(client: &Client, command: &AppCommand, output: Output) -> Resul
 }
 
 fn path(name: &str) -> String {
-    format!("/api/apps/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+    format!("/api/apps/{}", utf8_percent_encode(name, ESCAPED))
 }
 
 async fn put(client: &Client, options: &AppPutOptions, output: Output) -> Result<(), Problem> {

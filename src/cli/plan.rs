@@ -158,17 +158,31 @@ pub async fn undo(client: &Client, options: &HowOptions, output: Output) -> Resu
     say(&format!(
         "Back to the topology of generation {generation}, which it was made for"
     ));
+    let was = topology(client, "/api/topology").await?;
     let put = put_topology_of(client, generation).await?;
     let result = carry_out(client, plan, options, output).await;
-    // If nothing was begun, the topology must not stay, or the next plan would roll it out.
+    // If nothing was begun, the topology must not stay, or the next plan would roll it out. Where it was that one
+    // already, putting it has changed nothing, and the one of the generation before is another.
     if let Err(problem) = &result
         && was_not_begun(problem.exit)
         && let Some(replaced) = put.checked_sub(1)
+        && topology(client, &format!("/api/topology?generation={replaced}"))
+            .await
+            .is_ok_and(|before| before == was)
     {
         put_topology_of(client, replaced).await?;
         say("The topology is again the one that was there before");
     }
     result
+}
+
+/// A topology as it is shown.
+async fn topology(client: &Client, path: &str) -> Result<Value, Problem> {
+    let mut shown = client.ask(Method::GET, path, None).await?;
+    if let Some(fields) = shown.as_object_mut() {
+        fields.shift_remove("time");
+    }
+    Ok(shown)
 }
 
 /// Puts the topology of an earlier generation, and returns the generation that it now has.
@@ -222,6 +236,10 @@ async fn reached_before(client: &Client, holds: &Value, present: u64) -> Result<
         let page = listed(client, "/api/executions", &filters).await?;
         let executions = page.get("executions").and_then(Value::as_array);
         for execution in executions.into_iter().flatten() {
+            // What the service did by itself, or for an app or an intent, went to a plan that somebody had sent before.
+            if execution.get("reconcile").is_some_and(|why| !why.is_null()) {
+                continue;
+            }
             let path = format!("/api/executions/{}", cell(execution.get("id")));
             let record = client.ask(Method::GET, &path, None).await?;
             let plan = record.get("plan").filter(|plan| plan.is_object());

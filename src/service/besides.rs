@@ -70,7 +70,7 @@ impl Besides {
         let mut by_hand = BTreeSet::new();
         let set = self.by_hand.tiers.keys();
         for tier in set.filter(|tier| topology.tiers.contains_key(*tier)) {
-            if word == Word::Plan && named.contains(tier) {
+            if (word == Word::Plan && named.contains(tier)) || self.is_asked_for(tier, topology) {
                 continue;
             }
             match self.by_hand.total(tier).filter(|size| *size != Size::ZERO) {
@@ -86,6 +86,12 @@ impl Besides {
             by_hand,
             warnings,
         })
+    }
+
+    /// Whether a request for the app of a tier is being carried out: it names all tiers of its app.
+    fn is_asked_for(&self, tier: &TierId, topology: &Topology) -> bool {
+        let app = topology.tiers.get(tier).and_then(|tier| self.apps.get(&tier.app));
+        app.is_some_and(|app| app.dispatched.is_some())
     }
 
     /// Whether the same is wanted. How far requests are is another matter.
@@ -135,7 +141,12 @@ pub fn named(plan: &Value, topology: &Topology) -> BTreeSet<TierId> {
 }
 
 /// Whether a plan says anything of an app.
-fn names_app(plan: &Value, app: &str, named: &BTreeSet<TierId>, of_app: impl Fn(&TierId) -> bool) -> bool {
+pub fn names_app(
+    plan: &Value,
+    app: &str,
+    named: &BTreeSet<TierId>,
+    of_app: impl Fn(&TierId) -> bool,
+) -> bool {
     plan.get(app).is_some_and(Value::is_object) || named.iter().any(of_app)
 }
 
@@ -291,5 +302,31 @@ mod tests {
             [("blog_site", 2), ("shop_db", 1), ("shop_web", 1)]
         );
         assert_eq!(named.by_hand, [].into());
+    }
+
+    #[test]
+    fn a_request_for_an_app_has_its_way_with_what_was_set_by_hand() {
+        let site = TierId::of("blog", "site");
+        let mut by_hand = ByHand::default();
+        by_hand
+            .tiers
+            .insert(site.clone(), [(VmId::new("vm1"), Size::new(3, 1))].into());
+        let (mut besides, topology) = besides(by_hand);
+        let nothing = json!({});
+        let with = |besides: &Besides| besides.with(&nothing, &topology, Word::Besides).unwrap();
+        let stays = with(&besides);
+        assert_eq!(totals(&stays), [("blog_site", 3)]);
+        assert_eq!(stays.by_hand, [site].into());
+        let holds = besides.apps.get("blog").unwrap().holds.clone().unwrap();
+        for (step, sizes) in [
+            (Step::Deploy(holds), vec![("blog_site", 2)]),
+            (Step::Remove, Vec::new()),
+        ] {
+            let apps = Arc::make_mut(&mut besides.apps);
+            apps.get_mut("blog").unwrap().dispatched = Some(step);
+            let asked = with(&besides);
+            assert_eq!(totals(&asked), sizes);
+            assert_eq!(asked.by_hand, [].into());
+        }
     }
 }

@@ -65,7 +65,11 @@ async fn a_request_for_an_app_outlives_a_kill_and_is_no_part_of_the_topology() {
     assert_eq!(shown["apps"].as_array().unwrap().len(), 1, "{shown}");
     assert!(!shown.to_string().contains("geheim"));
     // A newer request takes its place, and one that never ran is removed at once.
-    let newer = server.put("/api/apps/blog", &blog()).await.body;
+    // It is read and put back, secrets and all.
+    let read = json!({ "tiers": waits["tiers"], "plan": waits["plan"] });
+    let newer = server.put("/api/apps/blog", &read).await;
+    assert_eq!(newer.status, 202, "{}", newer.body);
+    let newer = newer.body;
     assert_eq!(server.get(&intent).await.body["state"], "cancelled");
     assert_ne!(newer["id"], taken.body["id"]);
     let removed = server.delete("/api/apps/blog").await;

@@ -55,7 +55,7 @@ fn nobody_listens_to_the_world_without_a_token() {
     let output = start(&["--tokens", "me:root:0123456789abcdef"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("role of me should be read, write, node:ID") && !said.contains("0123456789"),
+        said.contains("role of me should be read, write, node:ID, or write:") && !said.contains("0123456789"),
         "{said}"
     );
 }

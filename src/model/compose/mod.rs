@@ -122,6 +122,8 @@ impl Notes {
 /// A service as a tier.
 fn tier(notes: &mut Notes, place: &str, service: &Map<String, Value>) -> Map<String, Value> {
     let mut tier = Map::new();
+    // From `tmpfs`, and from `volumes` of that type.
+    let mut in_memory: Vec<Value> = Vec::new();
     if !service.contains_key("image") {
         let why = match service.contains_key("build") {
             true => "images are not built here: build it, push it, and name it as image",
@@ -137,19 +139,22 @@ fn tier(notes: &mut Notes, place: &str, service: &Map<String, Value>) -> Map<Str
             // Both replace what the image says: Compose names them the other way round.
             "command" if !value.is_null() => put("entrypoint_params", value.clone()),
             "entrypoint" if !value.is_null() => put("command", value.clone()),
-            "user" | "init" | "read_only" | "stop_signal" | "cap_add" | "cap_drop" | "shm_size" | "tmpfs"
+            "user" | "init" | "read_only" | "stop_signal" | "cap_add" | "cap_drop" | "shm_size"
             | "pids_limit" => {
                 put(key, value.clone());
             }
+            "tmpfs" => match value {
+                Value::Null => {}
+                Value::Array(list) => in_memory.extend(list.iter().cloned()),
+                one => in_memory.push(one.clone()),
+            },
             "labels" => put("labels", pairs(notes, &path, value)),
             "environment" => put("environment", pairs(notes, &path, value)),
             "ports" => put("ports", mounts::ports(notes, &path, value)),
             "volumes" => {
                 let (volumes, tmpfs) = mounts::volumes(notes, &path, value);
                 put("volumes", volumes);
-                if !tmpfs.is_empty() {
-                    put("tmpfs", json!(tmpfs));
-                }
+                in_memory.extend(tmpfs.into_iter().map(Value::String));
             }
             "depends_on" => put("depends_on", dependencies(notes, &path, value)),
             "healthcheck" => {
@@ -179,6 +184,9 @@ fn tier(notes: &mut Notes, place: &str, service: &Map<String, Value>) -> Map<Str
             extension if extension.starts_with("x-") => {}
             _ => notes.ignored(&path, "it has no counterpart"),
         }
+    }
+    if !in_memory.is_empty() {
+        tier.insert("tmpfs".to_owned(), Value::Array(in_memory));
     }
     tier
 }
@@ -242,7 +250,12 @@ fn dependencies(notes: &mut Notes, path: &str, value: &Value) -> Value {
 }
 
 fn healthcheck(notes: &mut Notes, path: &str, value: &Value) -> Option<Value> {
-    let fields = value.as_object()?;
+    let Some(fields) = value.as_object() else {
+        if !value.is_null() {
+            notes.problem(path, "should be an object");
+        }
+        return None;
+    };
     let test = fields.get("test");
     let none = test
         .and_then(|test| test.get(0))

@@ -7,6 +7,9 @@ use super::Notes;
 /// `ports` in Docker's notation.
 pub fn ports(notes: &mut Notes, path: &str, value: &Value) -> Value {
     let mut ports = Vec::new();
+    if !value.is_array() && !value.is_null() {
+        notes.problem(path, "should be a list");
+    }
     for (index, port) in value.as_array().into_iter().flatten().enumerate() {
         let place = format!("{path}[{index}]");
         let text = match port {
@@ -81,6 +84,9 @@ fn long_port(notes: &mut Notes, place: &str, fields: &Map<String, Value>) -> Opt
 /// `volumes` in Docker's notation, and file systems in memory.
 pub fn volumes(notes: &mut Notes, path: &str, value: &Value) -> (Value, Vec<String>) {
     let (mut volumes, mut tmpfs) = (Vec::new(), Vec::new());
+    if !value.is_array() && !value.is_null() {
+        notes.problem(path, "should be a list");
+    }
     for (index, volume) in value.as_array().into_iter().flatten().enumerate() {
         let place = format!("{path}[{index}]");
         match volume {

@@ -68,7 +68,8 @@ pub fn of(notes: &mut Notes, place: &str, service: &Map<String, Value>, units: U
             count
         }
     };
-    let cpu = each * count;
+    // Absurd numbers are told as problems of the plan.
+    let cpu = each.saturating_mul(count);
     // Whole numbers stay whole.
     let cpu = if cpu.is_multiple_of(100) {
         json!(cpu / 100)
@@ -77,7 +78,7 @@ pub fn of(notes: &mut Notes, place: &str, service: &Map<String, Value>, units: U
         let cores = cpu as f64 / 100.0;
         json!(cores)
     };
-    json!({ "cpu_cores": cpu, "mem_units": mem * count })
+    json!({ "cpu_cores": cpu, "mem_units": mem.saturating_mul(count) })
 }
 
 /// What of `deploy` is not taken.

@@ -157,3 +157,19 @@ fn amounts_are_read_as_compose_writes_them() {
         [Some(10), Some(25), Some(200)]
     );
 }
+
+#[test]
+fn what_is_kept_in_memory_is_taken_from_both_places() {
+    let volumes = json!([{ "type": "tmpfs", "target": "/run" }]);
+    for tmpfs in [json!(["/tmp"]), json!("/tmp")] {
+        let (tier, _, converted) = one(json!({ "image": "x", "tmpfs": tmpfs, "volumes": volumes }));
+        assert_eq!(tier["tmpfs"], json!(["/tmp", "/run"]));
+        assert_eq!(converted.problems, []);
+    }
+}
+
+#[test]
+fn absurd_numbers_of_replicas_are_no_overflow() {
+    let (_, size, _) = one(json!({ "image": "x", "deploy": { "replicas": u64::MAX } }));
+    assert_eq!(size["mem_units"], json!(u64::MAX));
+}

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::fault::{Code, Fault};
-use crate::model::app::Spec;
+use crate::model::app::{Spec, Step};
 use crate::model::{Plan, Problem, Problems, Topology, Warning, compose};
 
 use crate::service::Snapshot;
@@ -56,8 +56,17 @@ pub(super) fn read(snapshot: &Snapshot, name: &str, body: Value) -> Result<(Spec
     let mut part = Map::from_iter([("name".to_owned(), json!(name))]);
     part.extend(fields);
     let mut part = json!(part);
-    // What `***` stands for is what the app has now.
-    match with_secrets(json!({ "apps": [part.clone()] }), Some(&topology.document)) {
+    // What `***` stands for is what the app is shown with: what its newest request wants, or else what it has now.
+    let shown = snapshot
+        .besides
+        .apps
+        .get(name)
+        .and_then(|app| match &app.request.step {
+            Step::Deploy(spec) => Some(json!({ "apps": [spec.part] })),
+            Step::Remove => None,
+        });
+    let present = shown.as_ref().unwrap_or(&topology.document);
+    match with_secrets(json!({ "apps": [part.clone()] }), Some(present)) {
         Ok((mut whole, _)) => part = whole.pointer_mut("/apps/0").map(Value::take).unwrap_or_default(),
         Err(Problems(found)) => problems.extend(found.into_iter().map(|one| inside(one, "apps[0]"))),
     }

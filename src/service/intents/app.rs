@@ -24,7 +24,7 @@ impl Service {
         let Some(app) = snapshot.besides.apps.get(name) else {
             return Ok(Attempt::Refused(vec![format!("there is no app {name}")]));
         };
-        if app.request.step == Step::Remove && app.holds.is_none() {
+        if app.request.step == Step::Remove && app.part().is_none() {
             return Ok(Attempt::Done);
         }
         if app.request.state == State::New {

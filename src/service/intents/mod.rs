@@ -85,7 +85,13 @@ impl Service {
                         .await?;
                 }
             }
-            Wanted::SetCapacity { .. } => {}
+            Wanted::SetCapacity { capacity } => {
+                let most = topology.infrastructure.max_vms;
+                if let Some(most) = most.filter(|most| capacity > most) {
+                    let message = format!("capacity is {capacity}, and max_vms of the topology is {most}");
+                    return Err(Fault::new(Code::Infeasible, message));
+                }
+            }
             Wanted::DeployApp { .. } | Wanted::RemoveApp { .. } => {
                 let message = "apps are put and removed at /api/apps/{app}";
                 return Err(Fault::new(Code::RequestInvalid, message));
@@ -94,11 +100,15 @@ impl Service {
         let intent = self.new_intent(wanted, by);
         tracing::info!(intent = %intent.id, kind = intent.wanted.kind(), by = intent.by, "an intent was taken");
         self.with_store(move |store| {
-            let open = store.open_intents();
-            if let Some(same) = open.iter().find(|known| known.wanted == intent.wanted) {
-                return Ok(same.clone());
+            let known = {
+                let now = store.now();
+                let cordoned = |node: &VmId| now.cordons.contains_key(node);
+                same(&now.intents, &intent.wanted, cordoned).cloned()
+            };
+            if let Some(known) = known {
+                return Ok(known);
             }
-            if open.len() >= MOST {
+            if store.open_intents().len() >= MOST {
                 let message = format!("{MOST} intents wait already; ask again when some are done");
                 return Err(Fault::new(Code::Overloaded, message));
             }
@@ -188,6 +198,42 @@ impl Service {
     pub async fn intent(&self, id: Uuid) -> Result<Intent, Fault> {
         let found = self.with_history(move |history| history.intent(id)).await?;
         found.ok_or_else(|| Fault::new(Code::NotFound, format!("there is no intent {id}")))
+    }
+}
+
+/// The open intent that wants the same, unless somebody has wanted something else of the same since.
+fn same<'i>(open: &'i [Intent], wanted: &Wanted, cordoned: impl Fn(&VmId) -> bool) -> Option<&'i Intent> {
+    let newest = open
+        .iter()
+        .rev()
+        .find(|known| are_about_the_same(&known.wanted, wanted))?;
+    let holds = match wanted {
+        // It may have been uncordoned while it was being drained.
+        Wanted::Drain { node } => cordoned(node),
+        _ => true,
+    };
+    (holds && newest.wanted == *wanted).then_some(newest)
+}
+
+/// Whether the later of two intents decides what becomes of something.
+fn are_about_the_same(one: &Wanted, other: &Wanted) -> bool {
+    match (one, other) {
+        (Wanted::SetCapacity { .. }, Wanted::SetCapacity { .. }) => true,
+        (
+            Wanted::SetTier { tier, node, .. },
+            Wanted::SetTier {
+                tier: set, node: on, ..
+            },
+        ) => tier == set && node == on,
+        (
+            Wanted::Migrate { tier, from, .. },
+            Wanted::Migrate {
+                tier: moved,
+                from: left,
+                ..
+            },
+        ) => tier == moved && (from == left || from.is_none() || left.is_none()),
+        _ => one == other,
     }
 }
 

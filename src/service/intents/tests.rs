@@ -135,3 +135,19 @@ fn the_cordon_of_a_terminated_instance_is_dropped_and_that_of_a_released_host_is
         assert_eq!(store.now().cordons.contains_key(&node), stays);
     }
 }
+
+#[test]
+fn what_was_overtaken_does_not_stand_for_what_is_wanted_again() {
+    let capacity = |capacity: u32| intent(Wanted::SetCapacity { capacity });
+    let known = |open: &[Intent], wanted: &Wanted, cordoned: bool| {
+        same(open, wanted, |_| cordoned).map(|known| known.id)
+    };
+    let open = [capacity(2), capacity(3)];
+    assert_eq!(known(&open, &open[1].wanted, true), Some(open[1].id));
+    assert_eq!(known(&open, &open[0].wanted, true), None);
+    let drain = [intent(Wanted::Drain {
+        node: VmId::new("vm1"),
+    })];
+    assert_eq!(known(&drain, &drain[0].wanted, true), Some(drain[0].id));
+    assert_eq!(known(&drain, &drain[0].wanted, false), None, "it was uncordoned");
+}

@@ -81,6 +81,8 @@ impl Store {
                 now.generation = generation;
                 now.topology = Some(topology);
                 now.shown_topology = Arc::default();
+                // Nodes may have come and gone since it was made.
+                now.fill_in_members();
             }
         });
         Ok(())

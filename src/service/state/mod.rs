@@ -101,6 +101,9 @@ impl Store {
         store
             .settle_at_start()
             .map_err(|fault| JournalError::Unreadable(fault.message))?;
+        if let Err(error) = store.settle_newest() {
+            tracing::warn!(%error, "could not note what the newest plan changed in what is wanted besides plans");
+        }
         Ok((store, snapshot))
     }
 

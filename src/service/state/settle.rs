@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::execute::{Event, Execution, Frozen, Outcome};
 use crate::fault::Fault;
-use crate::model::TierId;
 use crate::model::app::{App, Spec, Step};
 use crate::model::intent::{Intent, Wanted};
+use crate::model::{TierId, Topology};
 use crate::service::Snapshot;
-use crate::service::besides::{Word, named, resized};
+use crate::service::besides::{Word, named, names_app, resized};
 use crate::service::state::Store;
 use crate::service::state::besides::Change;
 
@@ -28,6 +28,12 @@ impl Store {
             Some(Wanted::DeployApp { app } | Wanted::RemoveApp { app }) => {
                 let known = now.besides.apps.get(app).cloned();
                 if let Some(mut known) = known.filter(|app| app.dispatched.is_some()) {
+                    if succeeded {
+                        // The request names all tiers of its app.
+                        let topology = now.topology()?;
+                        let of_app = topology.tiers.values().filter(|tier| tier.app == *app);
+                        by_hand.forget(&of_app.map(|tier| tier.id.clone()).collect());
+                    }
                     end(&mut known, succeeded, &now, app);
                     apps.push((app.clone(), Some(known)));
                 }
@@ -40,23 +46,14 @@ impl Store {
             Some(Wanted::Drain { node }) if succeeded => by_hand.forget(&by_hand.on(node)),
             None if succeeded && frozen.intent.is_none() && frozen.reconcile.is_none() => {
                 let topology = now.topology()?;
-                let whole = now.besides.with(&frozen.plan, &topology, Word::Plan);
                 by_hand.forget(&named(&frozen.plan, &topology));
-                if let Ok(whole) = whole {
-                    for (name, app) in now.besides.apps.iter() {
-                        let of_app =
-                            |tier: &TierId| topology.tiers.get(tier).is_some_and(|tier| tier.app == *name);
-                        let changed = resized(app, &whole.plan, of_app);
-                        if changed != *app {
-                            apps.push((name.clone(), Some(changed)));
-                        }
-                    }
-                }
+                apps = resized_by(&now, &topology, &frozen.plan);
             }
             _ => {}
         }
-        if succeeded {
-            // What had to move, since its VM was lost, is where it is now.
+        if succeeded && now.running.is_none() {
+            // What had to move, since its VM was lost, is where it is now. Another execution may have begun since:
+            // on its way, things are nowhere for good.
             let set: Vec<TierId> = by_hand.tiers.keys().cloned().collect();
             set.iter().for_each(|tier| by_hand.set(tier, &now.allocation));
         }
@@ -122,7 +119,31 @@ impl Store {
         Ok(())
     }
 
-    /// The same for the event that ends the running execution.
+    /// Notes what the plan that was carried out last has changed, where an earlier process ended before it could:
+    /// nobody follows a plan as intents are followed.
+    pub(super) fn settle_newest(&mut self) -> Result<(), Fault> {
+        let Some(newest) = self.journal.newest(None)? else {
+            return Ok(());
+        };
+        let Some(Execution { frozen, progress }) = self.execution(newest)? else {
+            return Ok(());
+        };
+        let sent = frozen.intent.is_none() && frozen.reconcile.is_none();
+        if !sent || progress.outcome != Some(Outcome::Succeeded) {
+            return Ok(());
+        }
+        let now = self.now();
+        let topology = now.topology()?;
+        let named = named(&frozen.plan, &topology);
+        let set = now.besides.by_hand.tiers.keys().any(|tier| named.contains(tier));
+        if !set && resized_by(&now, &topology, &frozen.plan).is_empty() {
+            return Ok(());
+        }
+        drop(now);
+        self.settle(&frozen, Outcome::Succeeded)
+    }
+
+    /// What the running execution changes, now that this event ends it.
     pub(super) fn settle_ended(&mut self, frozen: &Frozen, event: &Event) {
         let Event::Finished { outcome } = event else {
             return;
@@ -132,6 +153,26 @@ impl Store {
             tracing::warn!(%error, "could not note what an execution changed in what is wanted besides plans");
         }
     }
+}
+
+/// The apps that a plan which was carried out names, and gives other sizes.
+fn resized_by(now: &Snapshot, topology: &Topology, plan: &Value) -> Vec<(String, Option<App>)> {
+    let Ok(whole) = now.besides.with(plan, topology, Word::Plan) else {
+        return Vec::new();
+    };
+    let named = named(plan, topology);
+    let mut changed = Vec::new();
+    for (name, app) in now.besides.apps.iter() {
+        let of_app = |tier: &TierId| topology.tiers.get(tier).is_some_and(|tier| tier.app == *name);
+        if !names_app(plan, name, &named, of_app) {
+            continue;
+        }
+        let resized = resized(app, &whole.plan, of_app);
+        if resized != *app {
+            changed.push((name.clone(), Some(resized)));
+        }
+    }
+    changed
 }
 
 /// What of an app holds once its execution has ended.

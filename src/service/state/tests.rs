@@ -8,6 +8,7 @@ use crate::execute::{Bindings, Confirmed, Event, Finding, FoundVm, Left, Pinned,
 use crate::execute::{Frozen, Outcome, confirmed};
 use crate::fault::Code;
 use crate::journal::SqliteJournal;
+use crate::model::by_hand::ByHand;
 use crate::model::intent::Wanted;
 use crate::model::intent::{Intent, State};
 use crate::model::{Allocation, TierId, VmId};
@@ -404,4 +405,41 @@ fn what_the_service_begins_by_itself_does_not_undo_a_plan_that_came_in_between()
     assert_eq!(refused.code, Code::Conflict);
     let now = store.now();
     store.begin(&by_itself(&now), &now, None).unwrap();
+}
+
+#[test]
+fn what_a_plan_changed_besides_is_noted_after_a_kill_right_at_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let journal = SqliteJournal::open(folder.path()).unwrap();
+        Store::open(Box::new(journal), Arc::new(crate::outside::System)).unwrap()
+    };
+    let (mut store, _snapshot) = open();
+    store.put_topology(topology(), &By::itself(), None).unwrap();
+    let (named, other) = (TierId::new("shop_tier1"), TierId::new("shop_tier2"));
+    let mut by_hand = ByHand::default();
+    by_hand.set(&named, &fleet(1));
+    by_hand.set(&other, &fleet(1));
+    let change = besides::Change {
+        by_hand: Some(by_hand),
+        ..besides::Change::default()
+    };
+    store.keep_besides("by_hand", json!({}), change).unwrap();
+    let plan = json!({ "shop": { "tier1": { "cpu_cores": 1, "mem_units": 2 } } });
+    let frozen = Frozen {
+        plan,
+        ..frozen(&fleet(1), Vec::new())
+    };
+    let now = store.now();
+    store.begin(&frozen, &now, None).unwrap();
+    drop(store);
+    let mut journal = SqliteJournal::open(folder.path()).unwrap();
+    let outcome = Outcome::Succeeded;
+    journal
+        .record(frozen.id, &at(Event::Finished { outcome }), &[])
+        .unwrap();
+    drop(journal);
+    let (_store, snapshot) = open();
+    let tiers: Vec<TierId> = snapshot.borrow().besides.by_hand.tiers.keys().cloned().collect();
+    assert_eq!(tiers, [other]);
 }
