@@ -158,15 +158,27 @@ fn no_room(topology: &Topology, (name, vm): (&VmId, &Vm), seen: &[Observed], put
     let next = successor(put.container.as_str());
     let own = |one: &&Observed| one.managed && one.name == put.container.as_str();
     let is_next = |one: &&Observed| one.managed && one.name == next;
-    // It may keep what it already has.
-    let has = holding().filter(|one| !put.beside_old && (own(one) || is_next(one)));
-    let mut has = has.map(|one| self::held(topology, one));
-    if has.any(|has| put.size.fits(has.size) && put.cores.0.is_subset(&has.cores.0)) {
+    // It may keep what it already has. A successor that has the name of the old one by now is told by its cores: they
+    // are not those of the old one.
+    let keeps = |one: &&Observed| {
+        let has = held(topology, one);
+        let is_put = !put.beside_old || (!put.cores.0.is_empty() && has.cores == *put.cores);
+        let its_own = is_next(one) || (own(one) && is_put);
+        its_own && put.size.fits(has.size) && put.cores.0.is_subset(&has.cores.0)
+    };
+    if holding().any(|one| keeps(&one)) {
         return None;
     }
     let others = || holding().filter(|one| !is_next(one) && (put.beside_old || !own(one)));
     let rest = foreign(topology, vm.capacity, others());
-    let both = rest.size + put.size;
+    let mut both = rest.size + put.size;
+    // Others may have disk or GPUs of a VM that is said to have none: that is in nobody's way who asks for none.
+    if put.size.disk_gb == 0 {
+        both.disk_gb = 0;
+    }
+    if put.size.gpus == 0 {
+        both.gpus = 0;
+    }
     let shared: Vec<String> = rest
         .cores
         .0
@@ -251,5 +263,15 @@ mod tests {
         assert!(room(&seen, (2, 3), &[0, 1], false).is_some());
         // A second one beside it is different.
         assert!(room(&seen, (1, 1), &[0], true).is_some());
+    }
+
+    #[test]
+    fn a_successor_that_is_there_already_needs_no_more() {
+        let both = [observed("shop_db", &[0], 2), observed("shop_db.next", &[1], 2)];
+        assert_eq!(room(&both, (1, 2), &[1], true), None);
+        // The old one is gone, and nobody has recorded that.
+        let done = [observed("shop_db", &[1], 2), observed("shop_web", &[2, 3], 1)];
+        assert_eq!(room(&done, (1, 2), &[1], true), None);
+        assert!(room(&done, (1, 2), &[3], true).is_some());
     }
 }

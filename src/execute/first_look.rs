@@ -68,7 +68,7 @@ fn in_the_way(topology: &Topology, name: &VmId, wanted: &Vm, seen: &[Observed]) 
         ),
         (lacks.gpus, theirs.size.gpus, has.gpus, comes.gpus, "GPUs"),
     ] {
-        if lacks > 0 {
+        if lacks > 0 && comes > 0 {
             problems.push(holds(format!(
                 "hold {theirs} of its {has} {what}, and {comes} are to come"
             )));

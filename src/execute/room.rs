@@ -14,9 +14,11 @@ pub fn without_room(was: &mut Allocation, now: &Allocation) -> Vec<(VmId, TierId
         while !vm.held().fits(vm.room()) {
             let present = |tier: &TierId| there.and_then(|there| there.used.get(tier));
             let changed = |tier: &&TierId| {
-                // One of another revision would have to be started, which takes room as well.
+                // One of another revision, or image, would have to be started, which takes room as well.
                 let held = |held: Option<&Container>| held.map(|held| (held.size, held.revision.clone()));
-                held(vm.used.get(*tier)) != held(present(tier))
+                let (was, is) = (vm.used.get(*tier), present(tier));
+                let other_image = was.zip(is).is_some_and(|(was, is)| is.is_of_other_image(was));
+                other_image || held(was) != held(is)
             };
             let Some(tier) = vm.used.keys().rev().find(changed).cloned() else {
                 break;

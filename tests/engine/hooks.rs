@@ -426,7 +426,7 @@ fn hooks_run_in_the_container_and_are_told_what_they_need() {
         assert_eq!(
             said,
             "/ecoware/hooks/scale_hooks\n0 arguments\nMAPEK_APP=shop\nMAPEK_CONTAINER=shop_web\nMAPEK_CPU_CORES=2\n\
-             MAPEK_DEPENDENCIES=shop_cache shop_db\nMAPEK_MEM_UNITS=3\nMAPEK_MEM_UNIT_MB=512\nMAPEK_TIER=web\n\
+             MAPEK_DEPENDENCIES=shop_cache shop_db\nMAPEK_DISK_GB=0\nMAPEK_GPUS=0\nMAPEK_MEM_UNITS=3\nMAPEK_MEM_UNIT_MB=512\nMAPEK_TIER=web\n\
              MAPEK_VM=vm1\n"
         );
 

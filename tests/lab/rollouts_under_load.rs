@@ -204,6 +204,8 @@ fn without_a_core_to_spare_at_most_what_was_said_is_interrupted() {
         let traffic = Traffic::to(&url);
         let vm = service.vms_of("rubis_app_server").await.remove(0);
         drain(&service, &vm, "refused").await;
+        // That is known at once, which is too short for many requests.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         all_went_well(&traffic.stop().await, "a drain that has no room");
     });
 }

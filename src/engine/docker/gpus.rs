@@ -11,7 +11,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::call::Caller;
 use super::look::{self, Found};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, State};
 
 /// Docker's word for a device that computes.
 const GPU: &str = "gpu";
@@ -90,7 +90,7 @@ pub async fn choose(caller: &Caller, wanted: u64, predecessor: Option<&str>) -> 
     }
     let mut taken = Gpus::default();
     let mut own = Gpus::default();
-    for container in holding(caller).await? {
+    for container in holding(caller, true).await? {
         let gpus = Gpus::of(&container.host);
         if predecessor == Some(container.seen.name.as_str()) {
             own = gpus;
@@ -107,20 +107,24 @@ pub async fn contested(caller: &Caller, found: &Found) -> Result<bool, EngineErr
     if gpus == Gpus::default() {
         return Ok(false);
     }
-    let others = holding(caller).await?;
+    let others = holding(caller, false).await?;
     let mut others = others.iter().filter(|other| other.seen.id != found.seen.id);
     Ok(others.any(|other| Gpus::of(&other.host).meets(&gpus)))
 }
 
-/// The containers that hold what they have.
-async fn holding(caller: &Caller) -> Result<Vec<Found>, EngineError> {
-    let options = ListContainersOptionsBuilder::new().all(false).build();
+/// The containers that hold what they have; with `made`, also ours that are made and not started yet: several are made and
+/// started at the same time, and each is to have its own.
+async fn holding(caller: &Caller, made: bool) -> Result<Vec<Found>, EngineError> {
+    let options = ListContainersOptionsBuilder::new().all(made).build();
     let listed = caller.look("list containers", caller.docker.list_containers(Some(options)));
     let mut found = Vec::new();
     for id in listed.await?.into_iter().filter_map(|one| one.id) {
         // One that is gone by now holds nothing.
         let one = look::one(caller, &id).await?;
-        found.extend(one.filter(|one| one.seen.state.holds()));
+        found.extend(one.filter(|one| {
+            let waits = made && one.seen.managed && one.seen.state == State::Created;
+            waits || one.seen.state.holds()
+        }));
     }
     Ok(found)
 }

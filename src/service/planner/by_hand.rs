@@ -109,6 +109,13 @@ fn target(topology: &Topology, seen: &Seen, set: &SetTier) -> Result<Allocation,
         held.revision = made.or_else(|| topology.revisions.current(&set.tier).cloned());
         vm.used.insert(set.tier.clone(), held);
     }
+    // What depends on it is to find it where it is then; the others keep the addresses that they have.
+    for (tier, held) in target.vms.values_mut().flat_map(|vm| &mut vm.used) {
+        let spec = topology.tiers.get(tier);
+        if spec.is_some_and(|spec| spec.depends_on.contains(&set.tier)) {
+            held.addresses = None;
+        }
+    }
     Ok(target)
 }
 

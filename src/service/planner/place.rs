@@ -2,6 +2,7 @@
 //! bounded by.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(in crate::service) struct Supply {
     pub renewed: Option<String>,
     /// The digests of the images that tiers are to run, where their tags were looked up.
     pub digests: BTreeMap<TierId, String>,
+    /// The topology as it is, where the placement is bound to more than that says: the way there is found for it.
+    pub whole: Option<Arc<Topology>>,
 }
 
 /// What becomes of containers that stay in their places and were made from an earlier revision.
@@ -76,6 +79,7 @@ impl Supply {
             outdated: Outdated::Replaced,
             renewed: None,
             digests: BTreeMap::new(),
+            whole: None,
         }
     }
 }
@@ -97,9 +101,10 @@ pub(in crate::service) fn place(
         outdated,
         renewed,
         digests,
+        whole,
     } = supply;
     // Each pinned container is a tier of its own for the search, and one of its tier in what comes of it.
-    let own = topology;
+    let (own, asked) = (whole.as_deref().unwrap_or(topology), plan);
     let split = pins.split(topology, allocation, plan, conditions);
     let (topology, allocation, plan) = (&*split.topology, &*split.on, &*split.plan);
     let conditions = &split.conditions;
@@ -200,7 +205,7 @@ pub(in crate::service) fn place(
             answer,
             solve_time,
             warnings,
-            plan: plan.tiers.clone(),
+            plan: asked.tiers.clone(),
             seen: Seen {
                 vms: offer.vms.clone(),
                 allocation: allocation.clone(),
@@ -297,6 +302,7 @@ mod tests {
                     outdated: Outdated::Replaced,
                     renewed: None,
                     digests: BTreeMap::new(),
+                    whole: None,
                 };
                 let effort = Effort {
                     deadline: Duration::from_secs(1),

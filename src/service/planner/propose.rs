@@ -98,6 +98,7 @@ impl Service {
             outdated: wishes.outdated,
             renewed: wishes.renewed.map(str::to_owned),
             digests: tags.digests,
+            whole: Some(Arc::clone(&topology)),
         };
         let placed_for = match (wishes.confine, hands.capacity) {
             (Confine { only, vms: None, .. }, None) if only.is_empty() => Arc::clone(&topology),

@@ -94,6 +94,7 @@ impl Service {
                         .find(|open| Some(open.id) == execution.frozen.intent)
                         .and_then(|intent| intent.wanted.app().cloned()),
                     digests: shown(&execution),
+                    whole: Some(Arc::clone(topology)),
                     outdated: Outdated::for_what(
                         execution.frozen.reconcile.is_some() || execution.frozen.intent.is_some(),
                     ),

@@ -193,11 +193,17 @@ fn safe(snapshot: &Snapshot, topology: &Topology, seen: &Seen, seal: &Seal) -> R
         })
     };
     // Where what nobody asks for goes first, its room counts as free.
-    let checked = match without_strays(topology, &seen.allocation, &seen.containers) {
-        Some(without) if strays_go_first(topology, seen, &seal.stages) => check(&without),
-        _ => check(&seen.allocation),
+    let mut from = match without_strays(topology, &seen.allocation, &seen.containers) {
+        Some(without) if strays_go_first(topology, seen, &seal.stages) => without,
+        _ => seen.allocation.clone(),
     };
-    checked.map_err(|unsafe_now| {
+    // Of what could not be looked at when the plan was shown, nobody knew the addresses: they are put right later.
+    let unseen = |vm: &VmId| !seal.basis.containers.contains_key(vm);
+    let there = from.vms.iter_mut().filter(|(vm, _)| unseen(vm));
+    for held in there.flat_map(|(_, vm)| vm.used.values_mut()) {
+        held.addresses = None;
+    }
+    check(&from).map_err(|unsafe_now| {
         let breaches = unsafe_now.details.iter();
         let breaches = breaches.filter_map(|one| one.get("breach").and_then(Value::as_str));
         let breaches: Vec<&str> = breaches.collect();

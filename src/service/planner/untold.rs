@@ -36,12 +36,11 @@ pub fn tell(topology: &Topology, untold: &BTreeSet<TierId>, stages: &mut Vec<Sta
             hook: hook.clone(),
             leaving: Vec::new(),
         };
-        // Nothing happens beside VMs that go.
-        let goes = |action: &Action| matches!(action, Action::DeleteVm { .. });
+        let of_vms = |action: &Action| matches!(action, Action::CreateVm { .. } | Action::DeleteVm { .. });
         match stages.get_mut(after) {
-            Some(stage) if !stage.iter().any(goes) => stage.push(hook),
-            Some(_) => stages.insert(after, vec![hook]),
-            None => stages.push(vec![hook]),
+            // VMs are deleted last, and nothing happens beside that.
+            Some(stage) if !stage.iter().any(of_vms) => stage.push(hook),
+            _ => stages.insert(after, vec![hook]),
         }
     }
 }
@@ -100,5 +99,11 @@ mod tests {
         );
         assert_eq!(once.len(), 3);
         assert_eq!(told(&[&TierId::new("a_web")]).0.len(), 2);
+        // Not beside the removal of a VM.
+        let released = Action::DeleteVm { vm: VmId::new("vm2") };
+        let mut stages = vec![vec![make], vec![released.clone()]];
+        tell(&topology, &[lb].into(), &mut stages);
+        assert_eq!(stages.len(), 3);
+        assert_eq!(stages.last(), Some(&vec![released]));
     }
 }

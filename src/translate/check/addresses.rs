@@ -19,6 +19,14 @@ impl Check<'_> {
             return;
         };
         let (from, to): (&Allocation, &Allocation) = (self.subject.from, self.subject.to);
+        let held = was.and_then(|was| was.used.get(tier));
+        let wanted = is.used.get(tier);
+        let revision = [wanted, held].into_iter().find_map(|one| one?.revision.as_ref());
+        let made = self
+            .subject
+            .topology
+            .made_as(tier, revision)
+            .map(|(made, _)| made);
         let mut breaches = Vec::new();
         for other in &member.needs {
             // One that is on one VM at most, and there in the end.
@@ -41,23 +49,25 @@ impl Check<'_> {
                     dependency.id
                 ));
             }
-            if course.last_replaced.is_some() || course.made.is_some() {
+            // One of an earlier revision looks for what that depends on, wherever it was found.
+            let looks = made.is_some_and(|made| made.depends_on.contains(dependency.id));
+            if course.last_replaced.is_some() || course.made.is_some() || !looks {
                 continue;
             }
-            let had = was
-                .and_then(|was| was.used.get(tier))
-                .and_then(|held| held.addresses.as_ref());
-            let meant = is.used.get(tier).and_then(|wanted| wanted.addresses.as_ref());
+            let had = held.and_then(|held| held.addresses.as_ref());
+            let meant = wanted.and_then(|wanted| wanted.addresses.as_ref());
             let Some((had, home)) = had.filter(|had| meant != Some(*had)).zip(self.machines.get(at)) else {
                 continue;
             };
-            let address = [to, from]
-                .iter()
-                .find_map(|side| side.vms.get(home.id)?.ip.as_ref());
-            let lost = match address {
-                Some(address) => had.get(&spec.key) != Some(address),
-                None => !from.vms.contains_key(home.id),
+            let found = |vm: &VmId| {
+                let sides = [to, from];
+                match sides.iter().find_map(|side| side.vms.get(vm)?.ip.as_ref()) {
+                    Some(address) => had.get(&spec.key) == Some(address),
+                    None => from.vms.contains_key(vm),
+                }
             };
+            // Where it is on several VMs all the same, any of them will do.
+            let lost = !found(home.id) && !to.places(dependency.id).any(|(vm, _)| found(vm));
             if lost {
                 breaches.push(format!(
                     "{tier} on {vm} looks for {} elsewhere than on {} in the end",

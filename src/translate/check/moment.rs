@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::topology::PortBinding;
-use crate::model::{CoreSet, Cpu, Handover, Size};
+use crate::model::{CoreSet, Cpu, Handover, RevisionId, Size};
 use crate::translate::Action;
 
 use super::machine::{Door, Held, Machine};
@@ -92,7 +92,9 @@ fn applies(action: &Action, before: Option<&Held>, stalled: bool) -> Result<(), 
             digest,
             ..
         } => {
-            if *size != before.size || !same_cores(was_cores) || before.revision != Some(was_revision) {
+            // What does not say what it was made from is said to be of a revision without a name.
+            let was = before.revision.map_or("", RevisionId::as_str);
+            if *size != before.size || !same_cores(was_cores) || was != was_revision.as_str() {
                 return Err(told());
             }
             let other_image = digest.is_some() && digest.as_ref() != before.digest;

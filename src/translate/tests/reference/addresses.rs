@@ -53,25 +53,27 @@ impl Check<'_> {
                         "{tier} on {vm} is replaced in stage {replaced}, and {other} comes to {at} in stage {arrived}"
                     ));
                 }
-                if replaced.contains_key(&place) || made.contains_key(&place) {
+                let (held, wanted) = (self.from.container(vm, tier), to.container(vm, tier));
+                let revision = [wanted, held].into_iter().find_map(|one| one?.revision.as_ref());
+                let looks = self
+                    .topology
+                    .made_as(tier, revision)
+                    .is_some_and(|(made_as, _)| made_as.depends_on.contains(other));
+                if replaced.contains_key(&place) || made.contains_key(&place) || !looks {
                     continue;
                 }
-                let had = self
-                    .from
-                    .container(vm, tier)
-                    .and_then(|held| held.addresses.as_ref());
-                let meant = to
-                    .container(vm, tier)
-                    .and_then(|wanted| wanted.addresses.as_ref());
+                let had = held.and_then(|held| held.addresses.as_ref());
+                let meant = wanted.and_then(|wanted| wanted.addresses.as_ref());
                 let Some(had) = had.filter(|had| meant != Some(*had)) else {
                     continue;
                 };
                 let sides = [to, self.from];
-                let address = sides.iter().find_map(|side| side.vms.get(at)?.ip.as_ref());
-                let lost = match address {
-                    Some(address) => had.get(&dependency.key) != Some(address),
-                    None => !self.from.vms.contains_key(at),
-                };
+                let lost = !to.places(other).any(|(vm, _)| {
+                    match sides.iter().find_map(|side| side.vms.get(vm)?.ip.as_ref()) {
+                        Some(address) => had.get(&dependency.key) == Some(address),
+                        None => self.from.vms.contains_key(vm),
+                    }
+                });
                 if lost {
                     self.breach(format!(
                         "{tier} on {vm} looks for {other} elsewhere than on {at} in the end"

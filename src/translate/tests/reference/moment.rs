@@ -133,7 +133,8 @@ impl Moment {
                 Some(before),
             ) => {
                 let same = *size == before.size && (was_cores.0.is_empty() || *was_cores == before.cores);
-                if !same || before.revision.as_ref() != Some(was_revision) {
+                let was = before.revision.as_ref().map_or("", |was| was.as_str());
+                if !same || was != was_revision.as_str() {
                     return Err(format!("it is not what it is said to be: {before:?}"));
                 }
                 let other_image = digest.is_some() && *digest != before.digest;
