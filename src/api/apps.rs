@@ -45,6 +45,17 @@ pub struct AppTaken {
     warnings: Vec<Warning>,
 }
 
+/// One app, how far the newest request for it is, and the `time` spent.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "app": "blog", "id": "01a1fc6c-c051-7783-a1ac-3b147b0973c0", "wants": "deploy", "state": "new",
+    "times": { "new": "2026-11-21T06:00:00Z" }, "reasons": [], "execution": null, "by": "alice",
+    "tiers": { "site": { "docker_image": "nginx:1.27" } }, "plan": { "site": { "cpu_cores": 1, "mem_units": 2 } },
+    "holds": {}, "time": "0.01" }))]
+pub struct AppAlone {
+    #[serde(flatten)]
+    app: AppShown,
+}
+
 /// Puts one app, or changes it, without the whole topology.
 ///
 /// All problems are told at once, each with its path. The request is on record when this answers, and is carried out
@@ -94,15 +105,15 @@ pub async fn list(service: Handle, timer: Timer) -> HttpResponse {
 /// One app, and how far the newest request for it is.
 #[utoipa::path(get, path = "/api/apps/{app}", operation_id = "get_app", tag = "apps",
     params(("app" = String, Path, description = "The app's name.")),
-    responses((status = 200, description = "The app.", body = AppShown)))]
+    responses((status = 200, description = "The app.", body = AppAlone)))]
 pub async fn get(service: Handle, timer: Timer, app: web::Path<String>) -> HttpResponse {
-    timer.give(service.app(&app))
+    timer.give(service.app(&app).map(|app| AppAlone { app }))
 }
 
 /// Removes an app that was put by a request, with all that it runs.
 #[utoipa::path(delete, path = "/api/apps/{app}", operation_id = "delete_app", tag = "apps",
     params(("app" = String, Path, description = "The app's name.")),
-    responses((status = 202, description = "It will be.", body = AppShown)))]
+    responses((status = 202, description = "It will be.", body = AppAlone)))]
 pub async fn delete(
     service: Handle,
     timer: Timer,
@@ -115,7 +126,7 @@ pub async fn delete(
         Err(fault) => Err(fault),
     };
     match taken {
-        Ok(taken) => accepted(&timer, &taken.app.clone(), json!(taken)),
+        Ok(taken) => accepted(&timer, &taken.app.clone(), json!(AppAlone { app: taken })),
         Err(fault) => timer.fail(&fault),
     }
 }

@@ -15,7 +15,7 @@ pub const LABEL_TIER: &str = "mapek.tier";
 /// Label with a fingerprint of what was requested, except the limits, which can change in place.
 pub const LABEL_SPEC: &str = "mapek.spec";
 
-/// Label with what the container was made from: a [`RevisionId`].
+/// Label with what the container was made from: a [`RevisionId`](crate::model::RevisionId).
 pub const LABEL_REVISION: &str = "mapek.revision";
 
 /// Label with the digest of the image that the container was made from, if the image's tag was looked

@@ -101,7 +101,7 @@ impl<'a> Put<'a> {
 ///
 /// # Errors
 ///
-/// Then, and when the VM can't be looked at.
+/// Then, and when its engine does not answer.
 pub(super) async fn still_room(
     world: &World,
     view: &View,
@@ -115,7 +115,15 @@ pub(super) async fn still_room(
         return Ok(());
     };
     let (name, engine) = world.engine(view, action.vm())?;
-    let seen = engine.observe().await?;
+    let seen = match engine.observe().await {
+        Ok(seen) => seen,
+        Err(error) if error.may_pass() => return Err(error.into()),
+        // It answers, and will not say what it runs: that keeps nothing from being done.
+        Err(error) => {
+            tracing::warn!(vm = %name, %error, "it could not be looked at again before: {action}");
+            return Ok(());
+        }
+    };
     match no_room(&world.topology, (&name, vm), &seen, put) {
         Some(fault) => Err(fault.into()),
         None => Ok(()),

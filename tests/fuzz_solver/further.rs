@@ -24,7 +24,8 @@ pub fn draw(body: &mut Value, dice: &mut Dice) {
 /// What VMs have that are still to be made or taken into use.
 fn give(body: &mut Value, name: &str, room: i64, rare: u32, dice: &mut Dice) {
     let infrastructure = &mut body["topology"]["infrastructure"];
-    if let Some(shapes) = infrastructure["shapes"].as_array_mut() {
+    // Not by index, which would put a null where nothing is.
+    if let Some(shapes) = infrastructure.get_mut("shapes").and_then(Value::as_array_mut) {
         for shape in shapes {
             if dice.chance(rare) {
                 shape[name] = json!(dice.from(0, room));
@@ -35,7 +36,8 @@ fn give(body: &mut Value, name: &str, room: i64, rare: u32, dice: &mut Dice) {
     if dice.chance(80) {
         infrastructure[name] = json!(dice.from(0, room));
     }
-    if let Some(hosts) = infrastructure["cloud_driver"]["hosts"].as_object_mut() {
+    let hosts = infrastructure.pointer_mut("/cloud_driver/hosts");
+    if let Some(hosts) = hosts.and_then(Value::as_object_mut) {
         for host in hosts.values_mut() {
             if dice.chance(30) {
                 host[name] = json!(dice.from(0, room));
