@@ -66,8 +66,8 @@ impl Role {
     }
 }
 
-/// A token that the service knows, without the token itself: who has it, what it allows, and until
-/// when.
+/// A token that the service knows, without the token itself: its holder, what it allows, and when it
+/// expires.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The name of its holder.

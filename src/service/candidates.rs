@@ -234,7 +234,7 @@ pub fn candidates(
 fn unusable(node: &Node) -> String {
     let why = node.reason.as_deref().unwrap_or_default();
     match node.standing {
-        // The reason says by whom, and since when.
+        // The reason names who cordoned it, and when.
         Standing::Cordoned => format!("it is {why}; uncordon it to use it"),
         standing => format!("it is {}: {why}", standing.as_str()),
     }

@@ -53,7 +53,7 @@ pub async fn apps(world: &World, service: &Service) -> Result<(), Waits> {
             for (tier, size) in &app.holds {
                 let there = held.get(&TierId::of(&app.app, tier)).copied().unwrap_or_default();
                 if there.cpu < size.cpu || there.mem < size.mem {
-                    // Somebody may have had a hand in it, which the next plan mends.
+                    // Somebody may have interfered; the next plan puts that right.
                     world.note(&format!("{} of {} holds {there}", tier, app.app));
                 }
             }

@@ -92,8 +92,8 @@ fn labels(spec: &ContainerSpec, owner: &str) -> HashMap<String, String> {
 ///
 /// It contains the reference to a secret: a container keeps the value that it was created with.
 ///
-/// It is stored in a label, so every build of `mapek` must compute the same one: hence JSON and a
-/// hash that is written out here (FNV-1a, 64 bits). It guards against mistakes, not malice.
+/// It is stored in a label, so every build of `mapek` must compute the same one. That is why it is made
+/// from JSON, with a hash that is written out here (FNV-1a, 64 bits). It guards against mistakes, not malice.
 pub fn fingerprint(spec: &ContainerSpec) -> String {
     let check = spec.healthcheck.as_ref().map(|check| {
         json!([

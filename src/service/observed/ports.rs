@@ -7,7 +7,7 @@ use crate::engine::Observed;
 use crate::model::topology::{PortBinding, Tier};
 use crate::model::{Allocation, Plan, Size, TierId, Topology, VmId};
 
-/// The taken ports, by VM, each with who has it.
+/// The ports that are taken on each VM, with the containers that publish them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TakenPorts(BTreeMap<VmId, Vec<(PortBinding, String)>>);
 

@@ -14,9 +14,9 @@ use crate::service::state::revisions;
 use crate::service::state::{Store, signed};
 
 impl Store {
-    /// Takes a new topology, unless an execution runs or the allocation stands in its way, or the
-    /// old one is none of those that the client has `seen`, where it says so. The very topology that holds
-    /// already changes nothing: its generation stays, and so does what was sealed for it.
+    /// Takes a new topology, unless an execution runs, or containers use what it would drop, or the client says
+    /// which topologies it has `seen` and the current one is not among them. A topology that is the same as the
+    /// current one changes nothing: the generation stays, and plans sealed for it remain valid.
     pub fn put_topology(
         &mut self,
         topology: Topology,
